@@ -1,0 +1,1 @@
+//! The governor: which tools a client sees and may call.

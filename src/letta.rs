@@ -1,0 +1,1 @@
+//! The agents' secrets from a Letta server, as a map; never sets our own environment.

@@ -1,0 +1,1 @@
+//! Finds plugin directories and asks each for its description, side by side.

@@ -1,0 +1,1 @@
+//! The demo plugins that travel inside the binary.

@@ -1,0 +1,1 @@
+//! What a program printed and how it ended, to a tool result.

@@ -1,0 +1,1 @@
+//! Parameters to JSON Schema, and arguments checked against it.

@@ -1,0 +1,1 @@
+//! Console, rotating file, audit line, counters.
