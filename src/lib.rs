@@ -4,6 +4,7 @@
 //! only from those below it, as `ARCHITECTURE.md` lists them and `tests/architecture.rs` checks.
 
 pub mod letta;
+pub mod mcp;
 pub mod plugins;
 pub mod telemetry;
 pub mod governor;
