@@ -74,7 +74,9 @@ impl KeyId {
 impl fmt::Display for KeyId {
     /// The first eight hex digits: enough to tell keys apart in a log, too few to search for the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0[..4]
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -23,14 +23,26 @@ pub enum Reply {
 
 /// Runs one message by the rules of 2025-11-25. Cancelling the token, or dropping the future, ends
 /// what it runs. The error is a body from which no id could be read.
-pub async fn answer(services: &Arc<Services>, origin: Origin, body: &[u8], cancel: CancellationToken) -> Result<Reply, Fault> {
+pub async fn answer(
+    services: &Arc<Services>,
+    origin: Origin,
+    body: &[u8],
+    cancel: CancellationToken,
+) -> Result<Reply, Fault> {
     let request = match jsonrpc::parse(body) {
         Body::Single(Ok(Message::Request(request))) => request,
-        Body::Single(Ok(Message::Notification(_) | Message::Response(_))) => return Ok(Reply::Nothing),
-        Body::Single(Err(fault)) if fault.id.is_some() => return Ok(Reply::Response(fault.to_bytes())),
+        Body::Single(Ok(Message::Notification(_) | Message::Response(_))) => {
+            return Ok(Reply::Nothing);
+        }
+        Body::Single(Err(fault)) if fault.id.is_some() => {
+            return Ok(Reply::Response(fault.to_bytes()));
+        }
         Body::Single(Err(fault)) => return Err(fault),
         Body::Batch(_) => {
-            let error = RpcError::new(jsonrpc::INVALID_REQUEST, "batches need a session of revision 2025-03-26; send one message");
+            let error = RpcError::new(
+                jsonrpc::INVALID_REQUEST,
+                "batches need a session of revision 2025-03-26; send one message",
+            );
             return Err(Fault { id: None, error });
         }
     };
@@ -42,7 +54,9 @@ pub async fn answer(services: &Arc<Services>, origin: Origin, body: &[u8], cance
     };
     Ok(match outcome {
         Ok(result) => Reply::Response(jsonrpc::encode_result(&request.id, &result)),
-        Err(Failure::Error(error)) => Reply::Response(jsonrpc::encode_error(Some(&request.id), &error)),
+        Err(Failure::Error(error)) => {
+            Reply::Response(jsonrpc::encode_error(Some(&request.id), &error))
+        }
         Err(Failure::Cancelled) => Reply::Nothing,
     })
 }

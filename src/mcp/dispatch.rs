@@ -26,14 +26,20 @@ pub fn runs_a_program(method: &str) -> bool {
 
 /// The answer to new work once the server has begun to stop.
 pub fn refused_while_draining() -> RpcError {
-    RpcError::new(INTERNAL_ERROR, "the server is shutting down; connect again in a moment")
+    RpcError::new(
+        INTERNAL_ERROR,
+        "the server is shutting down; connect again in a moment",
+    )
 }
 
 /// Runs a handler so that a panic in it is one failed request and no more.
 pub async fn guarded(handler: impl Future<Output = Outcome>) -> Outcome {
-    AssertUnwindSafe(handler).catch_unwind().await.unwrap_or_else(|_| {
-        Err(RpcError::new(INTERNAL_ERROR, "internal error; the server's log says more").into())
-    })
+    AssertUnwindSafe(handler)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            Err(RpcError::new(INTERNAL_ERROR, "internal error; the server's log says more").into())
+        })
 }
 
 #[cfg(test)]
@@ -44,8 +50,13 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_handler_is_an_internal_error() {
         let outcome = guarded(async { panic!("a fault of the server") }).await;
-        let Err(Failure::Error(error)) = outcome else { panic!("{outcome:?} is no error") };
+        let Err(Failure::Error(error)) = outcome else {
+            panic!("{outcome:?} is no error")
+        };
         assert_eq!(error.code, INTERNAL_ERROR);
-        assert!(!error.message.contains("a fault of the server"), "the inside is not told: {error}");
+        assert!(
+            !error.message.contains("a fault of the server"),
+            "the inside is not told: {error}"
+        );
     }
 }

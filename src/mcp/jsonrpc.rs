@@ -37,14 +37,24 @@ impl RequestId {
     pub fn parse(raw: &RawValue) -> Result<Self, String> {
         let text = raw.get();
         if text.len() > MAX_ID_BYTES {
-            return Err(format!("id is {} bytes long; the limit is {MAX_ID_BYTES}", text.len()));
+            return Err(format!(
+                "id is {} bytes long; the limit is {MAX_ID_BYTES}",
+                text.len()
+            ));
         }
         let is_string = text.starts_with('"');
-        let is_integer = text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit());
+        let is_integer = text
+            .strip_prefix('-')
+            .unwrap_or(text)
+            .bytes()
+            .all(|byte| byte.is_ascii_digit());
         if is_string || is_integer {
             Ok(Self(raw.to_owned()))
         } else {
-            Err(format!("id must be a string or an integer, not {}", kind_of(text)))
+            Err(format!(
+                "id must be a string or an integer, not {}",
+                kind_of(text)
+            ))
         }
     }
 
@@ -127,7 +137,10 @@ pub struct Fault {
 
 impl Fault {
     fn of(id: Option<RequestId>, code: i64, message: impl Into<String>) -> Self {
-        Self { id, error: RpcError::new(code, message) }
+        Self {
+            id,
+            error: RpcError::new(code, message),
+        }
     }
 
     /// The error response, with a null id where none could be read.
@@ -152,7 +165,11 @@ pub struct RpcError {
 impl RpcError {
     /// An error without data.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
     }
 
     /// The same with `data`.
@@ -169,7 +186,10 @@ impl RpcError {
 
     /// [`METHOD_NOT_FOUND`] for `method`.
     pub fn method_not_found(method: &str) -> Self {
-        Self::new(METHOD_NOT_FOUND, format!("method not found: {}", shown(method)))
+        Self::new(
+            METHOD_NOT_FOUND,
+            format!("method not found: {}", shown(method)),
+        )
     }
 }
 
@@ -185,11 +205,21 @@ pub fn parse(body: &[u8]) -> Body {
     if !text.starts_with('[') {
         return Body::Single(parse_message(text));
     }
-    let items: Vec<&RawValue> = serde_json::from_str(text).expect("the text was checked and is an array");
+    let items: Vec<&RawValue> =
+        serde_json::from_str(text).expect("the text was checked and is an array");
     if items.is_empty() {
-        return Body::Single(Err(Fault::of(None, INVALID_REQUEST, "a batch must hold at least one message")));
+        return Body::Single(Err(Fault::of(
+            None,
+            INVALID_REQUEST,
+            "a batch must hold at least one message",
+        )));
     }
-    Body::Batch(items.into_iter().map(|item| parse_message(item.get())).collect())
+    Body::Batch(
+        items
+            .into_iter()
+            .map(|item| parse_message(item.get()))
+            .collect(),
+    )
 }
 
 /// The members of an envelope, `null` told apart from absent.
@@ -216,29 +246,50 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 fn parse_message(text: &str) -> Result<Message, Fault> {
     let invalid = |id: Option<RequestId>, why: String| Fault::of(id, INVALID_REQUEST, why);
     if !text.starts_with('{') {
-        return Err(invalid(None, format!("a message must be an object, not {}", kind_of(text))));
+        return Err(invalid(
+            None,
+            format!("a message must be an object, not {}", kind_of(text)),
+        ));
     }
-    let envelope: Envelope = serde_json::from_str(text).expect("the text was checked and is an object");
-    let id = envelope.id.map(RequestId::parse).transpose().map_err(|why| invalid(None, why))?;
+    let envelope: Envelope =
+        serde_json::from_str(text).expect("the text was checked and is an object");
+    let id = envelope
+        .id
+        .map(RequestId::parse)
+        .transpose()
+        .map_err(|why| invalid(None, why))?;
     if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
         return Err(invalid(id, "jsonrpc must be \"2.0\"".to_owned()));
     }
     match (envelope.method, envelope.result, envelope.error) {
         (Some(method), None, None) => parse_call(id, method, envelope.params),
         (None, Some(result), None) => match id {
-            Some(id) => Ok(Message::Response(Response { id, outcome: Ok(result.to_owned()) })),
+            Some(id) => Ok(Message::Response(Response {
+                id,
+                outcome: Ok(result.to_owned()),
+            })),
             None => Err(invalid(None, "a response needs an id".to_owned())),
         },
         (None, None, Some(error)) => match id {
-            Some(id) => Ok(Message::Response(Response { id, outcome: Err(error.to_owned()) })),
+            Some(id) => Ok(Message::Response(Response {
+                id,
+                outcome: Err(error.to_owned()),
+            })),
             None => Err(invalid(None, "a response needs an id".to_owned())),
         },
         (None, None, None) => Err(invalid(id, "method is missing".to_owned())),
-        _ => Err(invalid(id, "a message has one of method, result and error".to_owned())),
+        _ => Err(invalid(
+            id,
+            "a message has one of method, result and error".to_owned(),
+        )),
     }
 }
 
-fn parse_call(id: Option<RequestId>, method: &RawValue, params: Option<&RawValue>) -> Result<Message, Fault> {
+fn parse_call(
+    id: Option<RequestId>,
+    method: &RawValue,
+    params: Option<&RawValue>,
+) -> Result<Message, Fault> {
     let Ok(method) = serde_json::from_str::<String>(method.get()) else {
         let why = format!("method must be a string, not {}", kind_of(method.get()));
         return Err(Fault::of(id, INVALID_REQUEST, why));
@@ -248,7 +299,10 @@ fn parse_call(id: Option<RequestId>, method: &RawValue, params: Option<&RawValue
         return match id {
             Some(id) => Err(Fault::of(Some(id), INVALID_PARAMS, why)),
             // Nobody waits for an answer to a notification: it is passed over, as an unknown one is.
-            None => Ok(Message::Notification(Notification { method, params: None })),
+            None => Ok(Message::Notification(Notification {
+                method,
+                params: None,
+            })),
         };
     }
     let params = params.map(RawValue::to_owned);
@@ -260,31 +314,47 @@ fn parse_call(id: Option<RequestId>, method: &RawValue, params: Option<&RawValue
 
 /// A result response as one line.
 pub fn encode_result(id: &RequestId, result: &RawValue) -> Bytes {
-    to_line(&ResultResponse { id: id.raw(), result })
+    to_line(&ResultResponse {
+        id: id.raw(),
+        result,
+    })
 }
 
 /// An error response as one line.
 pub fn encode_error(id: Option<&RequestId>, error: &RpcError) -> Bytes {
-    to_line(&ErrorResponse { id: id.map(RequestId::raw), error })
+    to_line(&ErrorResponse {
+        id: id.map(RequestId::raw),
+        error,
+    })
 }
 
 /// A notification as one line.
 pub fn encode_notification(method: &str, params: &impl Serialize) -> Bytes {
-    to_line(&Call { id: None, method, params })
+    to_line(&Call {
+        id: None,
+        method,
+        params,
+    })
 }
 
 /// A request of this server as one line.
 pub fn encode_request(id: &RequestId, method: &str, params: &impl Serialize) -> Bytes {
-    to_line(&Call { id: Some(id.raw()), method, params })
+    to_line(&Call {
+        id: Some(id.raw()),
+        method,
+        params,
+    })
 }
 
 /// A value as raw JSON.
 pub fn to_raw(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("messages have string keys and no failing serialisers")
+    serde_json::value::to_raw_value(value)
+        .expect("messages have string keys and no failing serialisers")
 }
 
 fn to_line(message: &impl Serialize) -> Bytes {
-    let mut line = serde_json::to_vec(message).expect("messages have string keys and no failing serialisers");
+    let mut line =
+        serde_json::to_vec(message).expect("messages have string keys and no failing serialisers");
     // What plugins wrote is passed on as it is; outside of strings their line breaks are only white
     // space, and inside of strings JSON has none. A message must stand on one line of a stream.
     for byte in &mut line {
@@ -346,7 +416,11 @@ impl<P: Serialize> Serialize for Call<'_, P> {
 
 /// Client text in an error: bounded, without control characters.
 pub fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(128).flat_map(char::escape_debug).collect();
+    let mut shown: String = text
+        .chars()
+        .take(128)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(128).is_some() {
         shown.push('…');
     }
@@ -373,7 +447,9 @@ fn check(text: &str) -> Result<(), Fault> {
         .deserialize(&mut deserializer)
         .and_then(|()| deserializer.end())
         .map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Fault::of(None, INVALID_REQUEST, error.to_string()),
+            serde_json::error::Category::Data => {
+                Fault::of(None, INVALID_REQUEST, error.to_string())
+            }
             _ => Fault::of(None, PARSE_ERROR, format!("the body is not JSON: {error}")),
         })
 }
@@ -454,7 +530,11 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_a_parse_error() {
-        let deep = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#,
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        );
         let bodies: [&[u8]; 10] = [
             b"",
             b"{",
@@ -498,19 +578,38 @@ mod tests {
     #[test]
     fn a_readable_id_is_kept_with_the_fault() {
         let cases = [
-            (r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#, INVALID_REQUEST),
+            (
+                r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#,
+                INVALID_REQUEST,
+            ),
             (r#"{"id":7,"method":"ping"}"#, INVALID_REQUEST),
             (r#"{"jsonrpc":"2.0","id":7}"#, INVALID_REQUEST),
             (r#"{"jsonrpc":"2.0","id":7,"method":5}"#, INVALID_REQUEST),
-            (r#"{"jsonrpc":"2.0","id":7,"Method":"ping"}"#, INVALID_REQUEST),
-            (r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":[]}"#, INVALID_PARAMS),
-            (r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#, INVALID_PARAMS),
-            (r#"{"jsonrpc":"2.0","id":7,"method":"ping","result":{}}"#, INVALID_REQUEST),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"Method":"ping"}"#,
+                INVALID_REQUEST,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":[]}"#,
+                INVALID_PARAMS,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#,
+                INVALID_PARAMS,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","result":{}}"#,
+                INVALID_REQUEST,
+            ),
         ];
         for (body, code) in cases {
             let fault = fault_of(body.as_bytes());
             assert_eq!(fault.error.code, code, "{body}");
-            assert_eq!(fault.id.expect("the id is readable").raw().get(), "7", "{body}");
+            assert_eq!(
+                fault.id.expect("the id is readable").raw().get(),
+                "7",
+                "{body}"
+            );
         }
     }
 
@@ -522,19 +621,29 @@ mod tests {
                 panic!("{body} is a request")
             };
             let answer = encode_result(&request.id, &to_raw(&serde_json::json!({})));
-            assert_eq!(answer, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+            assert_eq!(
+                answer,
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
+            );
         }
     }
 
     #[test]
     fn an_id_over_a_kilobyte_is_refused() {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(MAX_ID_BYTES));
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#,
+            "x".repeat(MAX_ID_BYTES)
+        );
         assert_eq!(fault_of(body.as_bytes()).error.code, INVALID_REQUEST);
     }
 
     #[test]
     fn ids_are_the_same_by_meaning() {
-        let key = |text: &str| RequestId::parse(&RawValue::from_string(text.to_owned()).unwrap()).unwrap().key();
+        let key = |text: &str| {
+            RequestId::parse(&RawValue::from_string(text.to_owned()).unwrap())
+                .unwrap()
+                .key()
+        };
         assert_eq!(key(r#""a""#), key(r#""\u0061""#));
         assert_ne!(key(r#""1""#), key("1"));
     }

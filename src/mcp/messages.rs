@@ -68,13 +68,26 @@ pub struct ClientDetails {
 impl ClientDetails {
     /// The capabilities that a command may require.
     pub fn declared(&self) -> ClientCapabilities {
-        let has = |name| self.capabilities.get(name).is_some_and(serde_json::Value::is_object);
-        ClientCapabilities { elicitation: has("elicitation"), sampling: has("sampling"), roots: has("roots") }
+        let has = |name| {
+            self.capabilities
+                .get(name)
+                .is_some_and(serde_json::Value::is_object)
+        };
+        ClientCapabilities {
+            elicitation: has("elicitation"),
+            sampling: has("sampling"),
+            roots: has("roots"),
+        }
     }
 
     /// What a plugin sees in `SMCP_CLIENT`.
     pub fn for_plugin(&self, revision: Revision) -> String {
-        let member = |name| self.info.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let member = |name| {
+            self.info
+                .get(name)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default()
+        };
         serde_json::json!({
             "name": member("name"),
             "version": member("version"),
@@ -116,9 +129,16 @@ pub struct CancelledParams<'a> {
 }
 
 /// Reads a method's params; absent params count as `{}`.
-pub fn read<'a, T: Deserialize<'a>>(method: &str, params: Option<&'a RawValue>) -> Result<T, RpcError> {
-    serde_json::from_str(params.map_or("{}", RawValue::get))
-        .map_err(|error| RpcError::invalid_params(format!("invalid params for {method}: {}", without_position(&error))))
+pub fn read<'a, T: Deserialize<'a>>(
+    method: &str,
+    params: Option<&'a RawValue>,
+) -> Result<T, RpcError> {
+    serde_json::from_str(params.map_or("{}", RawValue::get)).map_err(|error| {
+        RpcError::invalid_params(format!(
+            "invalid params for {method}: {}",
+            without_position(&error)
+        ))
+    })
 }
 
 /// The position counts from the start of the params, which nobody but this server sees.
@@ -145,7 +165,9 @@ pub fn tool_failure(error: &CallError) -> Box<RawValue> {
 
 /// A result that is one text.
 pub fn text_result(text: &str, is_error: bool) -> Box<RawValue> {
-    jsonrpc::to_raw(&serde_json::json!({"content": [{"type": "text", "text": text}], "isError": is_error}))
+    jsonrpc::to_raw(
+        &serde_json::json!({"content": [{"type": "text", "text": text}], "isError": is_error}),
+    )
 }
 
 struct WireResult<'a>(&'a ToolResult);

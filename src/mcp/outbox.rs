@@ -47,15 +47,28 @@ struct Line {
 
 impl Default for Outbox {
     fn default() -> Self {
-        let queue = Queue { lines: VecDeque::new(), bytes: 0, closed: false, moved: Instant::now(), lost_logs: 0 };
-        Self { queue: Mutex::new(queue), room: Notify::new(), reader: AtomicWaker::new() }
+        let queue = Queue {
+            lines: VecDeque::new(),
+            bytes: 0,
+            closed: false,
+            moved: Instant::now(),
+            lost_logs: 0,
+        };
+        Self {
+            queue: Mutex::new(queue),
+            room: Notify::new(),
+            reader: AtomicWaker::new(),
+        }
     }
 }
 
 impl Outbox {
     /// Queues a line that must arrive, such as a response; waits for room.
     pub async fn send(&self, text: Bytes) -> Result<(), Closed> {
-        let mut line = Line { text, supersedes: None };
+        let mut line = Line {
+            text,
+            supersedes: None,
+        };
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
@@ -74,19 +87,29 @@ impl Outbox {
     /// replaced. Dropped when there is no room.
     pub fn offer_latest(&self, key: &str, text: Bytes) {
         let mut queue = self.lock();
-        if let Some(waiting) = queue.lines.iter().position(|line| line.supersedes.as_deref() == Some(key)) {
+        if let Some(waiting) = queue
+            .lines
+            .iter()
+            .position(|line| line.supersedes.as_deref() == Some(key))
+        {
             queue.bytes = queue.bytes - queue.lines[waiting].text.len() + text.len();
             queue.lines[waiting].text = text;
             return;
         }
         drop(queue);
         // A lost progress or change notice is repeated by the next one.
-        let _ = self.try_push(Line { text, supersedes: Some(key.to_owned()) });
+        let _ = self.try_push(Line {
+            text,
+            supersedes: Some(key.to_owned()),
+        });
     }
 
     /// Queues a log line, or counts it as lost.
     pub fn offer_log(&self, text: Bytes) {
-        if let Err(Refused::Full(_)) = self.try_push(Line { text, supersedes: None }) {
+        if let Err(Refused::Full(_)) = self.try_push(Line {
+            text,
+            supersedes: None,
+        }) {
             self.lock().lost_logs += 1;
         }
     }
@@ -122,7 +145,11 @@ impl Outbox {
     /// For how long lines have waited without one being taken.
     pub fn stalled_for(&self) -> Duration {
         let queue = self.lock();
-        if queue.lines.is_empty() { Duration::ZERO } else { queue.moved.elapsed() }
+        if queue.lines.is_empty() {
+            Duration::ZERO
+        } else {
+            queue.moved.elapsed()
+        }
     }
 
     /// The next line; `None` when the stream has ended. One reader at a time.
@@ -167,7 +194,9 @@ impl Outbox {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
-        self.queue.lock().expect("no code that holds this lock can panic")
+        self.queue
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 }
 

@@ -25,12 +25,24 @@ pub struct Questions {
 impl Questions {
     /// Sends a request through `outbox` and waits for its answer. Dropping the future forgets the
     /// question and tells the client so.
-    pub async fn ask(&self, outbox: &Outbox, method: &str, params: &impl Serialize) -> Result<Answer, Closed> {
+    pub async fn ask(
+        &self,
+        outbox: &Outbox,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<Answer, Closed> {
         let id = RequestId::number(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
         self.lock().insert(id.key(), sender);
-        let mut pending = Pending { questions: self, outbox, id, answered: false };
-        outbox.send(jsonrpc::encode_request(&pending.id, method, params)).await?;
+        let mut pending = Pending {
+            questions: self,
+            outbox,
+            id,
+            answered: false,
+        };
+        outbox
+            .send(jsonrpc::encode_request(&pending.id, method, params))
+            .await?;
         let answer = receiver.await.map_err(|_| Closed)?;
         pending.answered = true;
         Ok(answer)
@@ -50,7 +62,9 @@ impl Questions {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdKey, oneshot::Sender<Answer>>> {
-        self.waiting.lock().expect("no code that holds this lock can panic")
+        self.waiting
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 }
 
@@ -70,7 +84,8 @@ impl Drop for Pending<'_> {
 }
 
 fn withdrawn(id: &RequestId) -> Bytes {
-    let params = serde_json::json!({"requestId": id.raw(), "reason": "the call that asked has ended"});
+    let params =
+        serde_json::json!({"requestId": id.raw(), "reason": "the call that asked has ended"});
     jsonrpc::encode_notification("notifications/cancelled", &params)
 }
 
@@ -80,7 +95,10 @@ mod tests {
 
     fn response(id: &str) -> Response {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        Response { id: RequestId::parse(&raw(id)).unwrap(), outcome: Ok(raw(r#"{"action":"accept"}"#)) }
+        Response {
+            id: RequestId::parse(&raw(id)).unwrap(),
+            outcome: Ok(raw(r#"{"action":"accept"}"#)),
+        }
     }
 
     #[tokio::test]
@@ -109,6 +127,9 @@ mod tests {
             assert!(futures_util::poll!(asking.as_mut()).is_pending());
         }
         assert!(String::from_utf8_lossy(&outbox.next().await.unwrap()).contains("roots/list"));
-        assert!(String::from_utf8_lossy(&outbox.next().await.unwrap()).contains("notifications/cancelled"));
+        assert!(
+            String::from_utf8_lossy(&outbox.next().await.unwrap())
+                .contains("notifications/cancelled")
+        );
     }
 }

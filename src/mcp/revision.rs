@@ -19,21 +19,30 @@ pub enum Revision {
 
 impl Revision {
     /// All of them, oldest first.
-    pub const ALL: [Self; 5] =
-        [Self::V2024_11_05, Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
+    pub const ALL: [Self; 5] = [
+        Self::V2024_11_05,
+        Self::V2025_03_26,
+        Self::V2025_06_18,
+        Self::V2025_11_25,
+        Self::V2026_07_28,
+    ];
 
     /// The newest revision that has an `initialize` handshake.
     pub const NEWEST_WITH_HANDSHAKE: Self = Self::V2025_11_25;
 
     /// The revision of that name, if this server speaks it.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|revision| revision.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|revision| revision.name() == name)
     }
 
     /// What `initialize` answers to a client that asked for `requested`: the same where it has a
     /// handshake, else the newest that has one.
     pub fn negotiate(requested: &str) -> Self {
-        Self::parse(requested).filter(|revision| revision.has_handshake()).unwrap_or(Self::NEWEST_WITH_HANDSHAKE)
+        Self::parse(requested)
+            .filter(|revision| revision.has_handshake())
+            .unwrap_or(Self::NEWEST_WITH_HANDSHAKE)
     }
 
     /// The date that names it on the wire.
@@ -70,7 +79,10 @@ mod tests {
 
     #[test]
     fn a_known_revision_with_a_handshake_is_echoed() {
-        for revision in Revision::ALL.into_iter().filter(|revision| revision.has_handshake()) {
+        for revision in Revision::ALL
+            .into_iter()
+            .filter(|revision| revision.has_handshake())
+        {
             assert_eq!(Revision::negotiate(revision.name()), revision);
         }
     }

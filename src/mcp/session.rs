@@ -14,9 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Door, Origin, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError};
+use super::jsonrpc::{
+    self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
+};
 use super::messages::{self, CancelledParams, ClientDetails, LogLevel};
-use super::methods::{Failure, Outcome, lifecycle, logging};
+use super::methods::{Failure, Outcome, lifecycle, logging, tools};
 use super::outbox::Outbox;
 use super::questions::Questions;
 use super::revision::Revision;
@@ -51,7 +53,13 @@ struct Settled {
 
 impl Session {
     /// A session that has not shaken hands yet. It ends with `ended`.
-    pub fn new(id: String, door: Door, origin: Origin, services: Arc<Services>, ended: CancellationToken) -> Arc<Self> {
+    pub fn new(
+        id: String,
+        door: Door,
+        origin: Origin,
+        services: Arc<Services>,
+        ended: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id,
             door,
@@ -101,7 +109,10 @@ impl Session {
 
     /// The revision that was agreed on; `None` before the handshake.
     pub fn revision(&self) -> Option<Revision> {
-        self.state().handshake.as_ref().map(|settled| settled.revision)
+        self.state()
+            .handshake
+            .as_ref()
+            .map(|settled| settled.revision)
     }
 
     /// Holds the session open for as long as the returned value lives.
@@ -113,7 +124,11 @@ impl Session {
     /// How long nothing has held it open and no request has come; zero while something holds it.
     pub fn idle_for(&self) -> Duration {
         let busy = self.streams.load(Ordering::Relaxed) > 0 || !self.running().is_empty();
-        if busy { Duration::ZERO } else { self.last_used().elapsed() }
+        if busy {
+            Duration::ZERO
+        } else {
+            self.last_used().elapsed()
+        }
     }
 
     /// Takes a body from a door whose answers go to the outbox. What cannot be told there, because
@@ -126,13 +141,19 @@ impl Session {
         }
     }
 
-    async fn receive_message(self: &Arc<Self>, message: Result<Message, Fault>, origin: &Origin) -> Result<(), Fault> {
+    async fn receive_message(
+        self: &Arc<Self>,
+        message: Result<Message, Fault>,
+        origin: &Origin,
+    ) -> Result<(), Fault> {
         match message {
             Ok(Message::Request(request)) => {
                 let admitted = self.admit(request, origin, &self.outbox)?;
                 if admitted.is_long() {
                     let session = Arc::clone(self);
-                    self.services.tasks.spawn(async move { session.deliver(admitted.run().await).await });
+                    self.services
+                        .tasks
+                        .spawn(async move { session.deliver(admitted.run().await).await });
                 } else {
                     // In place, so that a pipelined handshake is over before what follows it.
                     self.deliver(admitted.run().await).await;
@@ -155,7 +176,11 @@ impl Session {
         }
     }
 
-    fn receive_batch(self: &Arc<Self>, messages: Vec<Result<Message, Fault>>, origin: &Origin) -> Result<(), Fault> {
+    fn receive_batch(
+        self: &Arc<Self>,
+        messages: Vec<Result<Message, Fault>>,
+        origin: &Origin,
+    ) -> Result<(), Fault> {
         let batch = self.admit_batch(messages, origin, &self.outbox)?;
         let session = Arc::clone(self);
         self.services.tasks.spawn(async move {
@@ -172,10 +197,16 @@ impl Session {
         outbox: &Arc<Outbox>,
     ) -> Result<Batch, Fault> {
         if !self.revision().is_some_and(Revision::has_batches) {
-            let error = RpcError::new(jsonrpc::INVALID_REQUEST, "batches exist in revision 2025-03-26 only; send one message");
+            let error = RpcError::new(
+                jsonrpc::INVALID_REQUEST,
+                "batches exist in revision 2025-03-26 only; send one message",
+            );
             return Err(Fault { id: None, error });
         }
-        let mut batch = Batch { admitted: Vec::new(), refused: Vec::new() };
+        let mut batch = Batch {
+            admitted: Vec::new(),
+            refused: Vec::new(),
+        };
         for message in messages {
             match message {
                 Ok(Message::Request(request)) => match self.admit(request, origin, outbox) {
@@ -192,30 +223,61 @@ impl Session {
 
     /// Takes a request in. Notifications that belong to it will go to `outbox`. An id that is in
     /// flight is refused, and the request that has it goes on.
-    pub fn admit(self: &Arc<Self>, request: Request, origin: &Origin, outbox: &Arc<Outbox>) -> Result<Admitted, Fault> {
+    pub fn admit(
+        self: &Arc<Self>,
+        request: Request,
+        origin: &Origin,
+        outbox: &Arc<Outbox>,
+    ) -> Result<Admitted, Fault> {
         let key = request.id.key();
         let cancel = self.ended.child_token();
         let mut running = self.running();
         if running.contains_key(&key) {
-            let why = format!("id {} is in flight already; use another", jsonrpc::shown(request.id.raw().get()));
-            return Err(Fault { id: Some(request.id), error: RpcError::new(jsonrpc::INVALID_REQUEST, why) });
+            let why = format!(
+                "id {} is in flight already; use another",
+                jsonrpc::shown(request.id.raw().get())
+            );
+            return Err(Fault {
+                id: Some(request.id),
+                error: RpcError::new(jsonrpc::INVALID_REQUEST, why),
+            });
         }
         running.insert(key.clone(), cancel.clone());
         drop(running);
-        let origin = Origin { key: origin.key, agent: origin.agent.clone().or_else(|| self.origin.agent.clone()) };
-        Ok(Admitted { session: Arc::clone(self), request, key, cancel, origin, outbox: Arc::clone(outbox) })
+        let origin = Origin {
+            key: origin.key,
+            agent: origin.agent.clone().or_else(|| self.origin.agent.clone()),
+        };
+        Ok(Admitted {
+            session: Arc::clone(self),
+            request,
+            key,
+            cancel,
+            origin,
+            outbox: Arc::clone(outbox),
+        })
     }
 
     /// Takes a notification in.
     pub fn notified(&self, notification: &Notification) {
         if notification.method == "notifications/cancelled" {
             let params = notification.params.as_deref();
-            if let Ok(params) = messages::read::<CancelledParams>("notifications/cancelled", params) {
+            if let Ok(params) = messages::read::<CancelledParams>("notifications/cancelled", params)
+            {
                 self.cancel(params.request_id);
             }
         }
         // `notifications/initialized` changes nothing here: a client may list tools before it. Any
         // other is unknown, and unknown notifications are passed over.
+    }
+
+    /// Tells the client all tools unasked, in the form that version 2 used.
+    pub fn announce_tools(&self) {
+        let context = self.context(&self.origin, &self.outbox, &self.ended);
+        self.outbox.offer_latest(
+            "manifest",
+            jsonrpc::encode_notification("notifications/tools/list", &tools::listing(&context)),
+        );
     }
 
     /// Hands a client's answer to who asked.
@@ -260,38 +322,54 @@ impl Session {
     async fn initialize(&self, params: Option<&RawValue>) -> Outcome {
         let handshake = lifecycle::read_handshake(params)?;
         let result = lifecycle::initialize(&self.services, handshake.revision).await;
-        let settled = Settled { revision: handshake.revision, client: Arc::new(handshake.client) };
+        let settled = Settled {
+            revision: handshake.revision,
+            client: Arc::new(handshake.client),
+        };
         self.state().handshake = Some(settled);
         Ok(result)
     }
 
-    fn context(&self, admitted: &Admitted) -> Context {
+    fn context(
+        &self,
+        origin: &Origin,
+        outbox: &Arc<Outbox>,
+        cancel: &CancellationToken,
+    ) -> Context {
         let state = self.state();
         let settled = state.handshake.clone();
         Context {
             services: Arc::clone(&self.services),
             door: self.door,
-            revision: settled.as_ref().map_or(Revision::NEWEST_WITH_HANDSHAKE, |settled| settled.revision),
+            revision: settled
+                .as_ref()
+                .map_or(Revision::NEWEST_WITH_HANDSHAKE, |settled| settled.revision),
             session: self.id.clone(),
-            origin: admitted.origin.clone(),
+            origin: origin.clone(),
             client: settled.map(|settled| settled.client).unwrap_or_default(),
             log_level: Some(state.log_level),
-            outbox: Some(Arc::clone(&admitted.outbox)),
+            outbox: Some(Arc::clone(outbox)),
             questions: Some(Arc::clone(&self.questions)),
-            cancel: admitted.cancel.clone(),
+            cancel: cancel.clone(),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no code that holds this lock can panic")
+        self.state
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<IdKey, CancellationToken>> {
-        self.running.lock().expect("no code that holds this lock can panic")
+        self.running
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 
     fn last_used(&self) -> MutexGuard<'_, Instant> {
-        self.used.lock().expect("no code that holds this lock can panic")
+        self.used
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 }
 
@@ -330,7 +408,9 @@ impl Admitted {
 
     /// Runs it; `None` when it was cancelled and nobody waits for an answer.
     pub async fn run(self) -> Option<Bytes> {
-        let context = self.session.context(&self);
+        let context = self
+            .session
+            .context(&self.origin, &self.outbox, &self.cancel);
         let outcome = if context.services.draining.is_cancelled() {
             Err(dispatch::refused_while_draining().into())
         } else {
@@ -341,7 +421,9 @@ impl Admitted {
             Err(Failure::Cancelled) => None,
             _ if silent => None,
             Ok(result) => Some(jsonrpc::encode_result(&self.request.id, &result)),
-            Err(Failure::Error(error)) => Some(jsonrpc::encode_error(Some(&self.request.id), &error)),
+            Err(Failure::Error(error)) => {
+                Some(jsonrpc::encode_error(Some(&self.request.id), &error))
+            }
         }
     }
 }
@@ -369,7 +451,15 @@ impl Batch {
     /// Runs its requests side by side and gives their answers as one array; `None` when there is none.
     pub async fn run(self) -> Option<Bytes> {
         let answers = join_all(self.admitted.into_iter().map(Admitted::run)).await;
-        let all: Vec<Bytes> = self.refused.into_iter().chain(answers.into_iter().flatten()).collect();
-        (!all.is_empty()).then(|| [b"[".as_slice(), &all.join(&b","[..]), b"]"].concat().into())
+        let all: Vec<Bytes> = self
+            .refused
+            .into_iter()
+            .chain(answers.into_iter().flatten())
+            .collect();
+        (!all.is_empty()).then(|| {
+            [b"[".as_slice(), &all.join(&b","[..]), b"]"]
+                .concat()
+                .into()
+        })
     }
 }

@@ -33,7 +33,12 @@ pub struct AllInUse(pub usize);
 impl Sessions {
     /// No session yet, and never more than `most`. All end with `ended`.
     pub fn new(services: Arc<Services>, most: usize, ended: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { services, most, ended, open: RwLock::default() })
+        Arc::new(Self {
+            services,
+            most,
+            ended,
+            open: RwLock::default(),
+        })
     }
 
     /// What the sessions share.
@@ -44,11 +49,22 @@ impl Sessions {
     /// Opens a session. At the cap the one that has been idle longest makes room, if any is.
     pub fn open(&self, door: Door, origin: Origin) -> Result<Arc<Session>, AllInUse> {
         let id = uuid::Uuid::new_v4().simple().to_string();
-        let session = Session::new(id, door, origin, Arc::clone(&self.services), self.ended.child_token());
+        let session = Session::new(
+            id,
+            door,
+            origin,
+            Arc::clone(&self.services),
+            self.ended.child_token(),
+        );
         let mut open = self.write();
         if open.len() >= self.most {
-            let idlest = open.values().filter(|session| !session.idle_for().is_zero()).max_by_key(|session| session.idle_for());
-            let evicted = idlest.map(|session| session.id().to_owned()).ok_or(AllInUse(self.most))?;
+            let idlest = open
+                .values()
+                .filter(|session| !session.idle_for().is_zero())
+                .max_by_key(|session| session.idle_for());
+            let evicted = idlest
+                .map(|session| session.id().to_owned())
+                .ok_or(AllInUse(self.most))?;
             if let Some(evicted) = open.remove(&evicted) {
                 evicted.close();
             }
@@ -89,7 +105,11 @@ impl Sessions {
             }
             self.each(|session| {
                 if session.outbox().stalled_for() >= STALL_LIMIT {
-                    tracing::warn!(session = session.id(), "the client has read nothing for {} s; its session ends", STALL_LIMIT.as_secs());
+                    tracing::warn!(
+                        session = session.id(),
+                        "the client has read nothing for {} s; its session ends",
+                        STALL_LIMIT.as_secs()
+                    );
                     self.close(session);
                 } else if session.idle_for() >= IDLE_LIMIT {
                     self.close(session);
@@ -99,10 +119,14 @@ impl Sessions {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Arc<Session>>> {
-        self.open.read().expect("no code that holds this lock can panic")
+        self.open
+            .read()
+            .expect("no code that holds this lock can panic")
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<Session>>> {
-        self.open.write().expect("no code that holds this lock can panic")
+        self.open
+            .write()
+            .expect("no code that holds this lock can panic")
     }
 }

@@ -26,8 +26,14 @@ pub struct Handshake {
 /// Reads the params of `initialize`.
 pub fn read_handshake(params: Option<&RawValue>) -> Result<Handshake, RpcError> {
     let params: InitializeParams = messages::read("initialize", params)?;
-    let client = ClientDetails { info: params.client_info, capabilities: params.capabilities };
-    Ok(Handshake { revision: Revision::negotiate(&params.protocol_version), client })
+    let client = ClientDetails {
+        info: params.client_info,
+        capabilities: params.capabilities,
+    };
+    Ok(Handshake {
+        revision: Revision::negotiate(&params.protocol_version),
+        client,
+    })
 }
 
 /// The result of `initialize`.

@@ -22,10 +22,19 @@ pub struct Relay<'a> {
 
 impl<'a> Relay<'a> {
     /// A relay for one request; `logger` names the tool in log messages.
-    pub fn new(context: &'a Context, progress_token: Option<&'a RawValue>, logger: &'a str) -> Self {
+    pub fn new(
+        context: &'a Context,
+        progress_token: Option<&'a RawValue>,
+        logger: &'a str,
+    ) -> Self {
         // A token that is neither a string nor a number could not be echoed in a valid message.
-        let progress_token = progress_token.filter(|token| !token.get().starts_with(['{', '[', 't', 'f', 'n']));
-        Self { context, progress_token, logger }
+        let progress_token =
+            progress_token.filter(|token| !token.get().starts_with(['{', '[', 't', 'f', 'n']));
+        Self {
+            context,
+            progress_token,
+            logger,
+        }
     }
 
     /// Runs `work` with a channel for its events and relays them until it ends. All of them are on
@@ -44,7 +53,11 @@ impl<'a> Relay<'a> {
 
     async fn relay(&self, event: Event) {
         match event {
-            Event::Progress { progress, total, message } => self.progress(&progress, total.as_deref(), message),
+            Event::Progress {
+                progress,
+                total,
+                message,
+            } => self.progress(&progress, total.as_deref(), message),
             Event::Log { level, data } => self.log(&level, &data),
             Event::Changed(_) => self.context.services.catalog.reload(),
             Event::Updated(_) => {}
@@ -53,7 +66,9 @@ impl<'a> Relay<'a> {
     }
 
     fn progress(&self, progress: &RawValue, total: Option<&RawValue>, message: Option<String>) {
-        let (Some(token), Some(outbox)) = (self.progress_token, &self.context.outbox) else { return };
+        let (Some(token), Some(outbox)) = (self.progress_token, &self.context.outbox) else {
+            return;
+        };
         let mut params = json!({"progressToken": token, "progress": progress});
         if let Some(total) = total {
             params["total"] = json!(total);
@@ -61,15 +76,25 @@ impl<'a> Relay<'a> {
         if let Some(message) = message {
             params["message"] = message.into();
         }
-        outbox.offer_latest(token.get(), jsonrpc::encode_notification("notifications/progress", &params));
+        outbox.offer_latest(
+            token.get(),
+            jsonrpc::encode_notification("notifications/progress", &params),
+        );
     }
 
     fn log(&self, level: &str, data: &RawValue) {
-        let Some(outbox) = &self.context.outbox else { return };
-        let (Some(level), Some(least)) = (LogLevel::parse(level), self.context.log_level) else { return };
+        let Some(outbox) = &self.context.outbox else {
+            return;
+        };
+        let (Some(level), Some(least)) = (LogLevel::parse(level), self.context.log_level) else {
+            return;
+        };
         if level >= least {
             let params = json!({"level": level, "logger": self.logger, "data": data});
-            outbox.offer_log(jsonrpc::encode_notification("notifications/message", &params));
+            outbox.offer_log(jsonrpc::encode_notification(
+                "notifications/message",
+                &params,
+            ));
         }
     }
 
@@ -83,16 +108,22 @@ impl<'a> Relay<'a> {
     }
 
     async fn answers_to(&self, questions: &RawValue) -> Result<Map<String, Value>, Value> {
-        let refused = |message: String| json!({"code": jsonrpc::INVALID_REQUEST, "message": message});
+        let refused =
+            |message: String| json!({"code": jsonrpc::INVALID_REQUEST, "message": message});
         let questions: Map<String, Value> = serde_json::from_str(questions.get())
             .map_err(|_| refused("ask must be an object of questions by key".to_owned()))?;
         let (Some(outbox), Some(asking)) = (&self.context.outbox, &self.context.questions) else {
-            return Err(refused("this client cannot be asked: it has no stream to ask it on".to_owned()));
+            return Err(refused(
+                "this client cannot be asked: it has no stream to ask it on".to_owned(),
+            ));
         };
         let mut answers = Map::new();
         for (key, question) in questions {
             let (method, params) = self.request_for(&key, &question).map_err(refused)?;
-            let answer = asking.ask(outbox, method, params).await.map_err(|closed| refused(closed.to_string()))?;
+            let answer = asking
+                .ask(outbox, method, params)
+                .await
+                .map_err(|closed| refused(closed.to_string()))?;
             match answer {
                 Ok(result) => answers.insert(key, json!(result)),
                 Err(error) => return Err(json!(error)),
@@ -101,11 +132,25 @@ impl<'a> Relay<'a> {
         Ok(answers)
     }
 
-    fn request_for<'q>(&self, key: &str, question: &'q Value) -> Result<(&'static str, &'q Value), String> {
+    fn request_for<'q>(
+        &self,
+        key: &str,
+        question: &'q Value,
+    ) -> Result<(&'static str, &'q Value), String> {
         let declared = self.context.client.declared();
         let kinds = [
-            ("elicit", "elicitation/create", declared.elicitation, "elicitation"),
-            ("sample", "sampling/createMessage", declared.sampling, "sampling"),
+            (
+                "elicit",
+                "elicitation/create",
+                declared.elicitation,
+                "elicitation",
+            ),
+            (
+                "sample",
+                "sampling/createMessage",
+                declared.sampling,
+                "sampling",
+            ),
             ("roots", "roots/list", declared.roots, "roots"),
         ];
         for (kind, method, able, capability) in kinds {
@@ -113,10 +158,15 @@ impl<'a> Relay<'a> {
                 return if able {
                     Ok((method, params))
                 } else {
-                    Err(format!("the client did not declare the capability {capability}"))
+                    Err(format!(
+                        "the client did not declare the capability {capability}"
+                    ))
                 };
             }
         }
-        Err(format!("question '{}' must have one of elicit, sample and roots", jsonrpc::shown(key)))
+        Err(format!(
+            "question '{}' must have one of elicit, sample and roots",
+            jsonrpc::shown(key)
+        ))
     }
 }

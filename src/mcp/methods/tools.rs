@@ -29,18 +29,18 @@ pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
 pub fn listing(context: &Context) -> Box<RawValue> {
     let snapshot = context.services.catalog.snapshot();
     let health = health_definition();
-    let mut tools: Vec<&RawValue> = snapshot.tools.iter().map(|tool| &*tool.definition).collect();
+    let mut tools: Vec<&RawValue> = snapshot
+        .tools
+        .iter()
+        .map(|tool| &*tool.definition)
+        .collect();
     tools.push(&health);
-    jsonrpc::to_raw(&json_tools(&tools))
+    jsonrpc::to_raw(&Listing { tools: &tools })
 }
 
 #[derive(Serialize)]
 struct Listing<'a> {
     tools: &'a [&'a RawValue],
-}
-
-fn json_tools<'a>(tools: &'a [&'a RawValue]) -> impl Serialize + 'a {
-    Listing { tools }
 }
 
 /// Lists are given whole, so no cursor was ever handed out.
@@ -62,12 +62,21 @@ pub fn refuse_cursor(method: &str, params: Option<&RawValue>) -> Result<(), RpcE
 /// `tools/call`.
 pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
     let params: CallParams = messages::read("tools/call", params)?;
-    if let Some(arguments) = params.arguments.filter(|arguments| !arguments.get().starts_with('{')) {
-        let why = format!("arguments must be an object: {}", jsonrpc::shown(arguments.get()));
+    if let Some(arguments) = params
+        .arguments
+        .filter(|arguments| !arguments.get().starts_with('{'))
+    {
+        let why = format!(
+            "arguments must be an object: {}",
+            jsonrpc::shown(arguments.get())
+        );
         return Err(RpcError::invalid_params(why).into());
     }
     if params.name == HEALTH {
-        return Ok(messages::text_result(&health(&context.services).to_string(), false));
+        return Ok(messages::text_result(
+            &health(&context.services).to_string(),
+            false,
+        ));
     }
     let tool = match resolve(&context.services, &params.name).await {
         Ok(tool) => tool,
@@ -111,6 +120,11 @@ async fn resolve(services: &Services, name: &str) -> Result<Arc<Tool>, CallError
     }
 }
 
+/// How many tools there are, the built-in ones included.
+pub fn count(services: &Services) -> usize {
+    services.catalog.snapshot().tools.len() + 1
+}
+
 fn health_definition() -> Box<RawValue> {
     jsonrpc::to_raw(&json!({
         "name": HEALTH,
@@ -121,9 +135,16 @@ fn health_definition() -> Box<RawValue> {
 
 fn health(services: &Services) -> serde_json::Value {
     let snapshot: Arc<Snapshot> = services.catalog.snapshot();
-    let names: Vec<&str> = snapshot.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
-    let skipped: Vec<_> =
-        snapshot.skipped.iter().map(|skipped| json!({"name": skipped.name, "reason": skipped.reason})).collect();
+    let names: Vec<&str> = snapshot
+        .plugins
+        .iter()
+        .map(|plugin| plugin.name.as_str())
+        .collect();
+    let skipped: Vec<_> = snapshot
+        .skipped
+        .iter()
+        .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
+        .collect();
     json!({
         "status": "healthy",
         "plugins": names.len(),
