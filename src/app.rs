@@ -33,15 +33,32 @@ pub struct App {
 
 impl App {
     /// Listens, begins to ask the plugins, and serves. Returns as soon as the port is open.
-    pub async fn start(config: Config, launcher: Launcher, counters: Counters, shutdown: Shutdown) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: Config,
+        launcher: Launcher,
+        counters: Counters,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
         let listener = http::accept::bind(config.address)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
         let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped);
         let router = http::router(Arc::clone(&sessions), config.http);
         let connections = tokio_util::task::TaskTracker::new();
-        tokio::spawn(http::accept::serve(listener, router, config.max_connections, connections, stopped.clone()));
-        Ok(Self { address, sessions, launcher, shutdown, stopped })
+        tokio::spawn(http::accept::serve(
+            listener,
+            router,
+            config.max_connections,
+            connections,
+            stopped.clone(),
+        ));
+        Ok(Self {
+            address,
+            sessions,
+            launcher,
+            shutdown,
+            stopped,
+        })
     }
 
     /// The address that was bound, its port included.
@@ -74,8 +91,14 @@ impl App {
         self.shutdown.draining().cancel();
         self.stopped.cancel();
         self.sessions.each(|session| session.close());
-        if tokio::time::timeout(KILL_GRACE, self.launcher.idle()).await.is_err() {
-            tracing::warn!("{} calls have processes that do not end; the supervisors go on ending them", self.launcher.running());
+        if tokio::time::timeout(KILL_GRACE, self.launcher.idle())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "{} calls have processes that do not end; the supervisors go on ending them",
+                self.launcher.running()
+            );
         }
     }
 }
@@ -88,7 +111,11 @@ pub fn sessions(
     shutdown: &Shutdown,
     stopped: &CancellationToken,
 ) -> Arc<Sessions> {
-    let catalog = Catalog::start(config.catalog.clone(), launcher.clone(), stopped.child_token());
+    let catalog = Catalog::start(
+        config.catalog.clone(),
+        launcher.clone(),
+        stopped.child_token(),
+    );
     let services = Arc::new(Services {
         catalog,
         counters,

@@ -76,7 +76,12 @@ pub struct Flags {
     #[arg(long, value_name = "HOST", global = true)]
     pub host: Option<String>,
     /// Port to listen on; 0 picks a free one and prints it [env: MCP_PORT] [default: 8000]
-    #[arg(long, value_name = "PORT", global = true, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "PORT",
+        global = true,
+        allow_negative_numbers = true
+    )]
     pub port: Option<String>,
     /// Directory of the plugins [env: MCP_PLUGINS_DIR] [default: ./plugins, else the one beside the
     /// program, else the built-in demo]
@@ -89,7 +94,12 @@ pub struct Flags {
     #[arg(long, global = true)]
     pub require_auth: bool,
     /// Seconds after which a call is ended; 0 is no limit [env: MCP_PLUGIN_TIMEOUT] [default: none]
-    #[arg(long, value_name = "SECONDS", global = true, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        global = true,
+        allow_negative_numbers = true
+    )]
     pub plugin_timeout: Option<String>,
 }
 

@@ -20,5 +20,7 @@ fn main() -> ExitCode {
 /// `smcp-stdio`, as a link to this program, is a name for `smcp stdio`.
 fn called_as_stdio() -> bool {
     let program = std::env::args_os().next().map(std::path::PathBuf::from);
-    program.and_then(|program| program.file_name().map(|name| name == "smcp-stdio")).unwrap_or(false)
+    program
+        .and_then(|program| program.file_name().map(|name| name == "smcp-stdio"))
+        .unwrap_or(false)
 }

@@ -11,12 +11,26 @@ use crate::mcp::session::Session;
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 4 << 20;
 
-/// Serves one client until its input ends or its output is closed.
-pub async fn serve(session: Arc<Session>, input: impl AsyncBufRead + Unpin, output: impl AsyncWrite + Unpin) {
+/// Serves one client until its output is closed, or its input has ended and `answered` is done.
+/// What was asked before the input ended is still told.
+pub async fn serve(
+    session: Arc<Session>,
+    input: impl AsyncBufRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    answered: impl Future<Output = ()>,
+) {
+    let writing = write(&session, output);
+    tokio::pin!(writing);
+    let asked = async {
+        read(&session, input).await;
+        answered.await;
+    };
     tokio::select! {
-        () = read(&session, input) => {}
-        () = write(&session, output) => {}
+        () = asked => {}
+        () = &mut writing => return,
     }
+    session.outbox().finish();
+    writing.await;
 }
 
 async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
@@ -26,7 +40,8 @@ async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
         match next_line(&mut input, &mut line).await {
             Line::End => return,
             Line::TooLong => {
-                let why = format!("a line is over {MAX_LINE} bytes; send less, or pass a path to a file");
+                let why =
+                    format!("a line is over {MAX_LINE} bytes; send less, or pass a path to a file");
                 refuse(session, &RpcError::new(jsonrpc::INVALID_REQUEST, why)).await;
             }
             Line::Whole if line.trim_ascii().is_empty() => {}
@@ -41,7 +56,10 @@ async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
 
 async fn refuse(session: &Session, error: &RpcError) {
     // The reader of a closed output learns that there; here is nobody left to tell.
-    let _ = session.outbox().send(jsonrpc::encode_error(None, error)).await;
+    let _ = session
+        .outbox()
+        .send(jsonrpc::encode_error(None, error))
+        .await;
 }
 
 enum Line {
@@ -55,10 +73,16 @@ async fn next_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) 
     line.clear();
     let mut too_long = false;
     loop {
-        let Ok(chunk) = input.fill_buf().await else { return Line::End };
+        let Ok(chunk) = input.fill_buf().await else {
+            return Line::End;
+        };
         if chunk.is_empty() {
             // A last line without its end was cut off in the middle.
-            return if line.is_empty() { Line::End } else { Line::Whole };
+            return if line.is_empty() {
+                Line::End
+            } else {
+                Line::Whole
+            };
         }
         let end = chunk.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(chunk.len(), |end| end + 1);

@@ -24,24 +24,40 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let catalog = Catalog::start(config.catalog, launcher.clone(), CancellationToken::new());
     catalog.complete().await;
     let tool = catalog.snapshot().resolve(&args.tool)?;
-    let caller = Caller { call_id: uuid::Uuid::new_v4().simple().to_string(), client: "{}".to_owned(), ..Caller::default() };
-    let request = CallRequest { arguments: Some(arguments), caller, cancel: shutdown.draining().clone(), events: None };
+    let caller = Caller {
+        call_id: uuid::Uuid::new_v4().simple().to_string(),
+        client: "{}".to_owned(),
+        ..Caller::default()
+    };
+    let request = CallRequest {
+        arguments: Some(arguments),
+        caller,
+        cancel: shutdown.draining().clone(),
+        events: None,
+    };
     let result = catalog.call(&tool, request).await;
     launcher.idle().await;
     let result = result?;
     println!("{}", printed(&result.content));
-    Ok(if result.is_error { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if result.is_error {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn arguments(args: &CallArgs) -> anyhow::Result<Box<RawValue>> {
     if let Some(json) = &args.json {
-        let object: Map<String, Value> = serde_json::from_str(json).with_context(|| format!("--json '{json}' is no JSON object"))?;
+        let object: Map<String, Value> = serde_json::from_str(json)
+            .with_context(|| format!("--json '{json}' is no JSON object"))?;
         return Ok(to_raw_value(&object)?);
     }
     let mut object = Map::new();
     for argument in &args.arguments {
         let Some((name, value)) = argument.split_once('=') else {
-            bail!("'{argument}' is not NAME=VALUE; write it as {argument}=…, or give all arguments with --json");
+            bail!(
+                "'{argument}' is not NAME=VALUE; write it as {argument}=…, or give all arguments with --json"
+            );
         };
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         object.insert(name.to_owned(), value);

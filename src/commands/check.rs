@@ -19,16 +19,33 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     catalog.complete().await;
     let snapshot = catalog.snapshot();
     report(&snapshot);
-    Ok(if snapshot.skipped.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if snapshot.skipped.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn report(snapshot: &Snapshot) {
     for plugin in &snapshot.plugins {
-        println!("{}: {} tools, by {}, run by {}", plugin.name, plugin.tools, plugin.source, plugin.interpreter.display());
-        for tool in snapshot.tools.iter().filter(|tool| tool.plugin == plugin.name) {
+        println!(
+            "{}: {} tools, by {}, run by {}",
+            plugin.name,
+            plugin.tools,
+            plugin.source,
+            plugin.interpreter.display()
+        );
+        for tool in snapshot
+            .tools
+            .iter()
+            .filter(|tool| tool.plugin == plugin.name)
+        {
             println!("  {}", tool.name);
             if tool.name.len() > LETTA_NAME_LIMIT {
-                println!("    warning: {} characters; Letta refuses more than {LETTA_NAME_LIMIT}", tool.name.len());
+                println!(
+                    "    warning: {} characters; Letta refuses more than {LETTA_NAME_LIMIT}",
+                    tool.name.len()
+                );
             }
         }
         for warning in &plugin.warnings {
@@ -38,5 +55,10 @@ fn report(snapshot: &Snapshot) {
     for skipped in &snapshot.skipped {
         println!("{}: not served: {}", skipped.name, skipped.reason);
     }
-    println!("{} plugins, {} tools, {} not served", snapshot.plugins.len(), snapshot.tools.len(), snapshot.skipped.len());
+    println!(
+        "{} plugins, {} tools, {} not served",
+        snapshot.plugins.len(),
+        snapshot.tools.len(),
+        snapshot.skipped.len()
+    );
 }

@@ -23,20 +23,18 @@ pub fn run(cli: Cli) -> ExitCode {
     let config = match config::read(&cli.flags, environment) {
         Ok(config) => config,
         Err(faults) => {
-            faults.to_string().lines().for_each(|fault| eprintln!("smcp: {fault}"));
+            faults
+                .to_string()
+                .lines()
+                .for_each(|fault| eprintln!("smcp: {fault}"));
             return ExitCode::from(BAD_SETTINGS);
         }
     };
     let outcome = runtime().and_then(|runtime| {
-        runtime.block_on(async {
-            match cli.command.unwrap_or(Command::Serve) {
-                Command::Serve => serve::run(config).await,
-                Command::Stdio => stdio::run(config).await,
-                Command::Check => check::run(config).await,
-                Command::Tools { json } => tools::run(config, json).await,
-                Command::Call(args) => call::run(config, args).await,
-            }
-        })
+        let outcome = runtime.block_on(perform(cli.command.unwrap_or(Command::Serve), config));
+        // Standard input is read by a thread that nothing can interrupt; nobody waits for it.
+        runtime.shutdown_background();
+        outcome
     });
     outcome.unwrap_or_else(|error| {
         eprintln!("smcp: {error:#}");
@@ -44,8 +42,20 @@ pub fn run(cli: Cli) -> ExitCode {
     })
 }
 
+async fn perform(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve => serve::run(config).await,
+        Command::Stdio => stdio::run(config).await,
+        Command::Check => check::run(config).await,
+        Command::Tools { json } => tools::run(config, json).await,
+        Command::Call(args) => call::run(config, args).await,
+    }
+}
+
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }
 
 /// Turns the logs on and makes the process one that no plugin can read.
@@ -58,7 +68,9 @@ fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Launcher)> {
 /// Programs of the same user could read the keys out of `/proc` otherwise.
 fn hide_memory() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+    if let Err(error) =
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
         tracing::warn!("cannot hide this process's memory from its plugins: {error}");
     }
 }

@@ -22,19 +22,37 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let root_path = config.http.root_path.clone();
     let shutdown = Shutdown::new();
     let _signals = shutdown.listen()?;
-    let app = App::start(config, launcher, Counters::new(guard.losses()), shutdown.clone()).await?;
+    let app = App::start(
+        config,
+        launcher,
+        Counters::new(guard.losses()),
+        shutdown.clone(),
+    )
+    .await?;
     let address = app.address();
     for notice in &notices {
         tracing::warn!("{notice}");
     }
-    println!("smcp {} listens on http://{address}", env!("CARGO_PKG_VERSION"));
+    println!(
+        "smcp {} listens on http://{address}",
+        env!("CARGO_PKG_VERSION")
+    );
     println!("  HTTP+SSE   http://{address}{root_path}/sse");
     println!("  direct     http://{address}{root_path}/messages/");
     println!("  health     http://{address}{root_path}/health");
-    println!("  keys       {}", if keyed { "asked for" } else { "none: whoever reaches this address may call" });
+    println!(
+        "  keys       {}",
+        if keyed {
+            "asked for"
+        } else {
+            "none: whoever reaches this address may call"
+        }
+    );
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
-        let complete = tokio::time::timeout(PATIENCE, catalog.complete()).await.is_ok();
+        let complete = tokio::time::timeout(PATIENCE, catalog.complete())
+            .await
+            .is_ok();
         announce(&catalog.snapshot());
         if !complete {
             println!("  some plugins have not answered yet; the log says when they do");
@@ -49,9 +67,19 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn announce(snapshot: &Snapshot) {
-    println!("  plugins    {} with {} tools", snapshot.plugins.len(), snapshot.tools.len());
+    println!(
+        "  plugins    {} with {} tools",
+        snapshot.plugins.len(),
+        snapshot.tools.len()
+    );
     for plugin in &snapshot.plugins {
-        println!("    {:<20} {} tools, by {} ({})", plugin.name, plugin.tools, plugin.source, plugin.interpreter.display());
+        println!(
+            "    {:<20} {} tools, by {} ({})",
+            plugin.name,
+            plugin.tools,
+            plugin.source,
+            plugin.interpreter.display()
+        );
     }
     for skipped in &snapshot.skipped {
         println!("    {:<20} not served: {}", skipped.name, skipped.reason);
@@ -60,7 +88,9 @@ fn announce(snapshot: &Snapshot) {
 
 fn example(address: std::net::SocketAddr) -> String {
     let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"health","arguments":{}}}"#;
-    format!("curl -X POST http://{address}/messages/ -H 'Content-Type: application/json' -d '{message}'")
+    format!(
+        "curl -X POST http://{address}/messages/ -H 'Content-Type: application/json' -d '{message}'"
+    )
 }
 
 /// A connection and a call each need descriptors; the usual soft limit of 1,024 is for programs that
@@ -68,7 +98,10 @@ fn example(address: std::net::SocketAddr) -> String {
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!("cannot raise the limit of open files: {error}");
     }

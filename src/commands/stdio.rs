@@ -15,7 +15,7 @@ use crate::stdio;
 use crate::telemetry::Counters;
 
 /// How long answers that are under way may take once the input has ended.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(10);
 /// How long process trees may take to end.
 const KILL_GRACE: Duration = Duration::from_secs(6);
 
@@ -28,19 +28,25 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
-    let sessions = app::sessions(&config, &launcher, Counters::new(guard.losses()), &shutdown, &stopped);
+    let sessions = app::sessions(
+        &config,
+        &launcher,
+        Counters::new(guard.losses()),
+        &shutdown,
+        &stopped,
+    );
     let session = sessions.open(Door::Stdio, Origin::default())?;
     let _held = session.hold();
+    let answered = async {
+        let _ = shutdown.finish(GRACE).await;
+    };
     tokio::select! {
-        () = stdio::serve(session, BufReader::new(tokio::io::stdin()), tokio::io::stdout()) => {}
+        () = stdio::serve(session, BufReader::new(tokio::io::stdin()), tokio::io::stdout(), answered) => {}
         () = shutdown.draining().cancelled() => {}
     }
-    shutdown.draining().cancel();
-    let _ = shutdown.finish(GRACE).await;
     stopped.cancel();
     sessions.each(|session| session.close());
     let _ = tokio::time::timeout(KILL_GRACE, launcher.idle()).await;
     drop(guard);
-    // The runtime would wait for a read of standard input that never ends.
-    std::process::exit(0)
+    Ok(ExitCode::SUCCESS)
 }

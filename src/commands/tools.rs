@@ -16,14 +16,25 @@ pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     let catalog = Catalog::start(config.catalog, launcher, CancellationToken::new());
     catalog.complete().await;
     let snapshot = catalog.snapshot();
-    let definitions: Vec<Value> =
-        snapshot.tools.iter().map(|tool| serde_json::from_str(tool.definition.get())).collect::<Result<_, _>>()?;
+    let definitions: Vec<Value> = snapshot
+        .tools
+        .iter()
+        .map(|tool| serde_json::from_str(tool.definition.get()))
+        .collect::<Result<_, _>>()?;
     if json {
         println!("{}", serde_json::to_string_pretty(&definitions)?);
         return Ok(ExitCode::SUCCESS);
     }
     for definition in &definitions {
-        let text = |member: &str| definition[member].as_str().unwrap_or_default().lines().next().unwrap_or_default().to_owned();
+        let text = |member: &str| {
+            definition[member]
+                .as_str()
+                .unwrap_or_default()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
         println!("{:<40} {}", text("name"), text("description"));
     }
     Ok(ExitCode::SUCCESS)
