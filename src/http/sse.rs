@@ -19,7 +19,7 @@ use super::Doors;
 use super::auth::Visitor;
 use super::body::{self, BodyFault};
 use super::reply;
-use crate::mcp::context::Door;
+use crate::mcp::origin::Door;
 use crate::mcp::direct::{self, Reply};
 use crate::mcp::session::{Held, Session};
 use crate::mcp::sessions::Sessions;

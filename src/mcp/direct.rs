@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, Door, Origin, Services};
+use super::context::{Context, Services};
+use super::origin::{Door, Origin};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
 use super::methods::{Outcome, lifecycle, logging};
@@ -86,6 +87,7 @@ fn context(services: &Arc<Services>, origin: Origin, cancel: CancellationToken) 
         log_level: None,
         outbox: None,
         questions: None,
+        rounds: None,
         cancel,
     }
 }

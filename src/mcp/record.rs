@@ -7,7 +7,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::context::{Door, Origin, Services};
+use super::context::Services;
+use super::origin::{Door, Origin};
 use super::dispatch;
 use super::jsonrpc::{self, Request, RpcError};
 use super::methods::{Failure, Outcome};
