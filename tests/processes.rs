@@ -588,21 +588,29 @@ async fn a_supervisor_is_deaf_to_polite_signals() {
 #[tokio::test]
 async fn a_killed_server_leaves_nothing_after_a_second() {
     let test = "a_server_that_is_to_be_killed";
-    let mut server = again(test)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("this program starts again");
-    let pid = Pid::from_child(&server);
+    let server = again(test).stdout(Stdio::null()).spawn();
+    let mut server = KilledAtLast(server.expect("this program starts again"));
+    let pid = Pid::from_child(&server.0);
     until("all run", Duration::from_secs(20), || {
         left_of("orphan", pid).len() == 5
     })
     .await;
-    server.kill().expect("it is ours");
-    server.wait().expect("it is ours");
+    server.0.kill().expect("it is ours");
+    server.0.wait().expect("it is ours");
     until("nothing is left", Duration::from_secs(1), || {
         left_of("orphan", pid).is_empty()
     })
     .await;
+}
+
+/// Ends the child also when the claim fails.
+struct KilledAtLast(std::process::Child);
+
+impl Drop for KilledAtLast {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Not a claim of its own: the server of the test above.
