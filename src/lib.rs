@@ -3,6 +3,9 @@
 //! The library exists for the `smcp` program and its tests. Its modules are floors: each imports
 //! only from those below it, as `ARCHITECTURE.md` lists them and `tests/architecture.rs` checks.
 
+#[cfg(not(unix))]
+compile_error!("smcp runs plugins by Unix processes, signals and sockets; on Windows, build and run it inside WSL 2");
+
 pub mod app;
 pub mod cli;
 pub mod commands;
