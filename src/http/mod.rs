@@ -7,8 +7,12 @@ pub mod body;
 pub mod gate;
 pub mod head;
 pub mod health;
+pub mod mirrors;
 pub mod reply;
+pub mod sessionless;
 pub mod sse;
+pub mod streamable;
+pub mod streams;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +46,8 @@ pub struct Settings {
 pub struct Doors {
     /// All sessions.
     pub sessions: Arc<Sessions>,
+    /// The streams of Streamable HTTP sessions.
+    pub streams: streams::Streams,
     /// How the doors behave.
     pub settings: Settings,
     /// When the server started.
@@ -57,6 +63,7 @@ pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
     let root_path = settings.root_path.clone();
     let doors = Arc::new(Doors {
         sessions,
+        streams: streams::Streams::default(),
         settings,
         started: Instant::now(),
     });
@@ -67,6 +74,8 @@ pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
         .route("/messages/", any(sse::message))
         .route("/message", any(sse::message))
         .route("/message/", any(sse::message))
+        .route("/mcp", any(streamable::serve))
+        .route("/mcp/", any(streamable::serve))
         .route("/health", read_only(axum::routing::get(health::health)))
         .route("/healthz", read_only(axum::routing::get(health::alive)))
         .route("/readyz", read_only(axum::routing::get(health::ready)))
@@ -90,7 +99,7 @@ fn read_only<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> Method
 
 async fn not_found(request: Request) -> Response {
     let why = format!(
-        "nothing at {}; clients connect to /sse (HTTP+SSE), scripts post to /messages/, people look at /health",
+        "nothing at {}; clients connect to /mcp or /sse, scripts post to /messages/, people look at /health",
         crate::mcp::jsonrpc::shown(request.uri().path())
     );
     reply::refusal(StatusCode::NOT_FOUND, "not_found", &why)

@@ -29,6 +29,13 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     typed(status, "application/json", body.into())
 }
 
+/// A status that says it all.
+pub fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
 /// A refusal: a code for programs, a message for people.
 pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Body> {
     json(
