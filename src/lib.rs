@@ -5,7 +5,9 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod governor;
+pub mod http;
 pub mod letta;
+pub mod mcp;
 pub mod plugins;
 pub mod telemetry;
-pub mod governor;

@@ -1,0 +1,15 @@
+//! The protocol floor: JSON-RPC and the Model Context Protocol, one client at a time.
+//!
+//! Knows no HTTP and no pipe; of the plugin floor it knows the catalogue and its vocabulary alone.
+
+pub mod context;
+pub mod direct;
+pub mod dispatch;
+pub mod jsonrpc;
+pub mod messages;
+pub mod methods;
+pub mod outbox;
+pub mod questions;
+pub mod revision;
+pub mod session;
+pub mod sessions;
