@@ -5,9 +5,15 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod app;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod governor;
 pub mod http;
 pub mod letta;
 pub mod mcp;
 pub mod plugins;
+pub mod shutdown;
+pub mod stdio;
 pub mod telemetry;

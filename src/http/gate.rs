@@ -33,8 +33,6 @@ pub struct Settings {
     pub allowed_hosts: Vec<Allowed>,
     /// `MCP_ALLOWED_ORIGINS`, as browsers send them.
     pub allowed_origins: Vec<String>,
-    /// `MCP_AUTH_DISABLED`: an origin may still be refused, a key is not asked for.
-    pub auth_disabled: bool,
 }
 
 /// Lets a request through to its route, or refuses it.

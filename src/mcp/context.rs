@@ -13,12 +13,15 @@ use super::questions::Questions;
 use super::revision::Revision;
 use crate::plugins::call::Caller;
 use crate::plugins::catalog::Catalog;
+use crate::telemetry::Counters;
 
 /// What all clients share.
 #[derive(Debug)]
 pub struct Services {
     /// The tools.
     pub catalog: Catalog,
+    /// What is counted.
+    pub counters: Counters,
     /// Owns every task that the server starts.
     pub tasks: TaskTracker,
     /// Cancelled when the server begins to stop: new work is refused.

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, Door, Origin, Services};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
-use super::methods::{Failure, Outcome, lifecycle, logging};
+use super::methods::{Outcome, lifecycle, logging};
+use super::record::Record;
 use super::revision::Revision;
 
 /// What a message sent without a session is answered with.
@@ -47,18 +48,13 @@ pub async fn answer(
         }
     };
     let context = context(services, origin, cancel);
+    let record = Record::of(services, Door::Direct, None, &context.origin, &request);
     let outcome = if services.draining.is_cancelled() {
         Err(dispatch::refused_while_draining().into())
     } else {
         guarded(perform(&context, &request)).await
     };
-    Ok(match outcome {
-        Ok(result) => Reply::Response(jsonrpc::encode_result(&request.id, &result)),
-        Err(Failure::Error(error)) => {
-            Reply::Response(jsonrpc::encode_error(Some(&request.id), &error))
-        }
-        Err(Failure::Cancelled) => Reply::Nothing,
-    })
+    Ok(record.end(outcome).map_or(Reply::Nothing, Reply::Response))
 }
 
 async fn perform(context: &Context, request: &Request) -> Outcome {
@@ -66,12 +62,14 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
     match request.method.as_str() {
         "initialize" => {
             let handshake = lifecycle::read_handshake(params)?;
-            Ok(lifecycle::initialize(&context.services, handshake.revision).await)
+            Ok(lifecycle::initialize(&context.services, handshake.revision)
+                .await
+                .into())
         }
         // There is no session that could remember it; what it says is checked all the same.
         "logging/setLevel" => {
             logging::read_level(params)?;
-            Ok(lifecycle::empty())
+            Ok(lifecycle::empty().into())
         }
         method => dispatch::dispatch(context, method, params).await,
     }

@@ -12,7 +12,7 @@ use super::methods::{Outcome, lifecycle, tools};
 /// Runs a method that leaves the session as it is.
 pub async fn dispatch(context: &Context, method: &str, params: Option<&RawValue>) -> Outcome {
     match method {
-        "ping" => Ok(lifecycle::empty()),
+        "ping" => Ok(lifecycle::empty().into()),
         "tools/list" => tools::list(context, params).await,
         "tools/call" => tools::call(context, params).await,
         _ => Err(RpcError::method_not_found(method).into()),
@@ -22,6 +22,22 @@ pub async fn dispatch(context: &Context, method: &str, params: Option<&RawValue>
 /// Whether a method may take long: then others of the same client must not wait behind it.
 pub fn runs_a_program(method: &str) -> bool {
     matches!(method, "tools/call")
+}
+
+/// The method's name for metrics: clients could invent others without end.
+pub fn label(method: &str) -> &'static str {
+    const KNOWN: [&str; 6] = [
+        "initialize",
+        "ping",
+        "tools/list",
+        "tools/call",
+        "logging/setLevel",
+        "server/discover",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
 }
 
 /// The answer to new work once the server has begun to stop.

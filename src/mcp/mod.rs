@@ -10,6 +10,7 @@ pub mod messages;
 pub mod methods;
 pub mod outbox;
 pub mod questions;
+pub mod record;
 pub mod revision;
 pub mod session;
 pub mod sessions;

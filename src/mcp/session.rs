@@ -21,6 +21,7 @@ use super::messages::{self, CancelledParams, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, lifecycle, logging, tools};
 use super::outbox::Outbox;
 use super::questions::Questions;
+use super::record::Record;
 use super::revision::Revision;
 
 /// One client's session.
@@ -305,11 +306,11 @@ impl Session {
             "initialize" => self.initialize(params).await,
             "logging/setLevel" if self.revision().is_some() => {
                 self.state().log_level = logging::read_level(params)?;
-                Ok(lifecycle::empty())
+                Ok(lifecycle::empty().into())
             }
             // Clients of both eras probe with it, and read this code as "shake hands".
             "server/discover" => Err(RpcError::method_not_found("server/discover").into()),
-            "ping" => Ok(lifecycle::empty()),
+            "ping" => Ok(lifecycle::empty().into()),
             method if self.revision().is_none() => Err(RpcError::invalid_params(format!(
                 "{} before initialize: send initialize first, then notifications/initialized",
                 jsonrpc::shown(method)
@@ -327,7 +328,7 @@ impl Session {
             client: Arc::new(handshake.client),
         };
         self.state().handshake = Some(settled);
-        Ok(result)
+        Ok(result.into())
     }
 
     fn context(
@@ -411,20 +412,24 @@ impl Admitted {
         let context = self
             .session
             .context(&self.origin, &self.outbox, &self.cancel);
+        let record = Record::of(
+            &context.services,
+            context.door,
+            Some(&context.session),
+            &self.origin,
+            &self.request,
+        );
         let outcome = if context.services.draining.is_cancelled() {
             Err(dispatch::refused_while_draining().into())
         } else {
             guarded(self.session.perform(&context, &self.request)).await
         };
         let silent = self.cancel.is_cancelled() && self.request.method != "initialize";
-        match outcome {
-            Err(Failure::Cancelled) => None,
-            _ if silent => None,
-            Ok(result) => Some(jsonrpc::encode_result(&self.request.id, &result)),
-            Err(Failure::Error(error)) => {
-                Some(jsonrpc::encode_error(Some(&self.request.id), &error))
-            }
-        }
+        record.end(if silent {
+            Err(Failure::Cancelled)
+        } else {
+            outcome
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Door, Origin, Services};
 use super::session::Session;
+use crate::telemetry::OpenSession;
 
 /// A reader that has taken nothing for this long is given up.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
@@ -22,7 +23,14 @@ pub struct Sessions {
     services: Arc<Services>,
     most: usize,
     ended: CancellationToken,
-    open: RwLock<HashMap<String, Arc<Session>>>,
+    open: RwLock<HashMap<String, Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    session: Arc<Session>,
+    /// Counts the session as open.
+    _counted: OpenSession,
 }
 
 /// As many sessions are open as may be, and none of them can make room.
@@ -58,24 +66,31 @@ impl Sessions {
         );
         let mut open = self.write();
         if open.len() >= self.most {
-            let idlest = open
+            let idle = open
                 .values()
-                .filter(|session| !session.idle_for().is_zero())
-                .max_by_key(|session| session.idle_for());
-            let evicted = idlest
-                .map(|session| session.id().to_owned())
+                .map(|open| &open.session)
+                .filter(|session| !session.idle_for().is_zero());
+            let idlest = idle
+                .max_by_key(|session| session.idle_for())
+                .cloned()
                 .ok_or(AllInUse(self.most))?;
-            if let Some(evicted) = open.remove(&evicted) {
-                evicted.close();
-            }
+            open.remove(idlest.id());
+            idlest.close();
         }
-        open.insert(session.id().to_owned(), Arc::clone(&session));
+        let counted = self.services.counters.session_opened(door.name());
+        open.insert(
+            session.id().to_owned(),
+            Open {
+                session: Arc::clone(&session),
+                _counted: counted,
+            },
+        );
         Ok(session)
     }
 
     /// The live session of that id, if it came through `door` and `origin` has the key that opened it.
     pub fn find(&self, id: &str, door: Door, origin: &Origin) -> Option<Arc<Session>> {
-        let session = self.read().get(id).cloned()?;
+        let session = Arc::clone(&self.read().get(id)?.session);
         (session.door() == door && session.origin().key == origin.key).then_some(session)
     }
 
@@ -92,7 +107,11 @@ impl Sessions {
 
     /// Runs `what` for each open session.
     pub fn each(&self, mut what: impl FnMut(&Arc<Session>)) {
-        let all: Vec<_> = self.read().values().cloned().collect();
+        let all: Vec<_> = self
+            .read()
+            .values()
+            .map(|open| Arc::clone(&open.session))
+            .collect();
         all.iter().for_each(&mut what);
     }
 
@@ -118,13 +137,13 @@ impl Sessions {
         }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Arc<Session>>> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Open>> {
         self.open
             .read()
             .expect("no code that holds this lock can panic")
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Arc<Session>>> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Open>> {
         self.open
             .write()
             .expect("no code that holds this lock can panic")

@@ -14,6 +14,7 @@ use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, CallParams};
 use crate::plugins::call::{CallError, CallRequest};
 use crate::plugins::catalog::{Snapshot, Tool};
+use crate::telemetry::OK;
 
 /// The built-in tool that says how the server is.
 const HEALTH: &str = "health";
@@ -22,7 +23,7 @@ const HEALTH: &str = "health";
 pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
     refuse_cursor("tools/list", params)?;
     let _ = tokio::time::timeout(PATIENCE, context.services.catalog.complete()).await;
-    Ok(listing(context))
+    Ok(listing(context).into())
 }
 
 /// The result of `tools/list` as it stands at this moment.
@@ -73,17 +74,21 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
         return Err(RpcError::invalid_params(why).into());
     }
     if params.name == HEALTH {
-        return Ok(messages::text_result(
-            &health(&context.services).to_string(),
-            false,
-        ));
+        return Ok(messages::text_result(&health(&context.services).to_string(), false).into());
     }
     let tool = match resolve(&context.services, &params.name).await {
         Ok(tool) => tool,
         Err(unknown) if context.door == Door::Streamable => {
             return Err(RpcError::invalid_params(unknown.to_string()).into());
         }
-        Err(unknown) => return Ok(messages::tool_failure(&unknown)),
+        Err(unknown) => {
+            let _ = context
+                .services
+                .counters
+                .call_started(None)
+                .finish(unknown.code());
+            return Ok((&unknown).into());
+        }
     };
     run(context, &tool, &params).await
 }
@@ -91,6 +96,7 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
 async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Outcome {
     let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
     let relay = Relay::new(context, token, &tool.name);
+    let counted = context.services.counters.call_started(Some(&tool.name));
     let result = relay
         .during(async |events| {
             let request = CallRequest {
@@ -102,10 +108,13 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
             context.services.catalog.call(tool, request).await
         })
         .await;
+    counted.finish(result.as_ref().map_or_else(CallError::code, |result| {
+        if result.is_error { "plugin_error" } else { OK }
+    }));
     match result {
-        Ok(result) => Ok(messages::tool_result(&result)),
+        Ok(result) => Ok(messages::tool_result(&result).into()),
         Err(CallError::Cancelled) => Err(Failure::Cancelled),
-        Err(error) => Ok(messages::tool_failure(&error)),
+        Err(error) => Ok((&error).into()),
     }
 }
 
@@ -150,5 +159,6 @@ fn health(services: &Services) -> serde_json::Value {
         "plugins": names.len(),
         "plugin_names": names,
         "skipped": skipped,
+        "metrics": services.counters.snapshot(),
     })
 }
