@@ -15,9 +15,9 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::Doors;
 use super::auth::Visitor;
 use super::body::{self, BodyFault};
+use super::doors::Doors;
 use super::reply;
 use crate::mcp::context::Door;
 use crate::mcp::direct::{self, Reply};

@@ -7,8 +7,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::lifecycle::PATIENCE;
+use super::outcome::{Failure, Outcome};
 use super::relay::Relay;
-use super::{Failure, Outcome};
 use crate::mcp::context::{Context, Door, Services};
 use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, CallParams};
