@@ -4,12 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::http;
+use crate::mcp::changes::{Change, Changes};
 use crate::mcp::context::Services;
+use crate::mcp::methods::lifecycle;
+use crate::mcp::seal::Sealer;
 use crate::mcp::sessions::Sessions;
+use crate::plugins::call::Listed;
 use crate::plugins::catalog::Catalog;
 use crate::plugins::process::Launcher;
 use crate::shutdown::Shutdown;
@@ -42,7 +47,7 @@ impl App {
         let listener = http::accept::bind(config.address)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
-        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped);
+        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped)?;
         let router = http::router(Arc::clone(&sessions), config.http);
         let connections = tokio_util::task::TaskTracker::new();
         tokio::spawn(http::accept::serve(
@@ -110,7 +115,7 @@ pub fn sessions(
     counters: Counters,
     shutdown: &Shutdown,
     stopped: &CancellationToken,
-) -> Arc<Sessions> {
+) -> anyhow::Result<Arc<Sessions>> {
     let catalog = Catalog::start(
         config.catalog.clone(),
         launcher.clone(),
@@ -118,6 +123,8 @@ pub fn sessions(
     );
     let services = Arc::new(Services {
         catalog,
+        changes: Changes::default(),
+        sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
         tasks: shutdown.tasks().clone(),
         draining: shutdown.draining().clone(),
@@ -125,5 +132,27 @@ pub fn sessions(
     let sessions = Sessions::new(services, config.max_sessions, stopped.child_token());
     let swept = Arc::clone(&sessions);
     tokio::spawn(async move { swept.sweep().await });
-    sessions
+    let told = Arc::clone(&sessions);
+    tokio::spawn(async move { told.pass_changes_on().await });
+    tokio::spawn(tell_of_new_tools(
+        Arc::clone(sessions.services()),
+        stopped.clone(),
+    ));
+    Ok(sessions)
+}
+
+/// A new catalogue may have other tools, prompts and resources.
+async fn tell_of_new_tools(services: Arc<Services>, stopped: CancellationToken) {
+    let mut catalogues = services.catalog.changes();
+    loop {
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            changed = catalogues.changed() => if changed.is_err() { return },
+        }
+        for list in [Listed::Tools, Listed::Prompts, Listed::Resources] {
+            if lifecycle::declares(&services, list) {
+                services.changes.tell(Change::List(list));
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::http::auth;
 use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, gate};
-use crate::mcp::context::KeyId;
+use crate::mcp::origin::KeyId;
 use crate::plugins::catalog;
 use crate::telemetry;
 

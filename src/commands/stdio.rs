@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::setup::prepare;
 use crate::app;
 use crate::config::Config;
-use crate::mcp::context::{Door, Origin};
+use crate::mcp::origin::{Door, Origin};
 use crate::shutdown::Shutdown;
 use crate::stdio;
 use crate::telemetry::Counters;
@@ -34,7 +34,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Counters::new(guard.losses()),
         &shutdown,
         &stopped,
-    );
+    )?;
     let session = sessions.open(Door::Stdio, Origin::default())?;
     let _held = session.hold();
     let answered = async {

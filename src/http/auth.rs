@@ -12,7 +12,7 @@ use constant_time_eq::constant_time_eq_32;
 
 use super::accept::Peer;
 use super::authority::Authority;
-use crate::mcp::context::{KeyId, Origin};
+use crate::mcp::origin::{KeyId, Origin};
 
 /// Names the agent on whose behalf a request is sent.
 pub const AGENT_HEADER: HeaderName = HeaderName::from_static("x-agent-id");

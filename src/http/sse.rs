@@ -19,8 +19,8 @@ use super::auth::Visitor;
 use super::body::{self, BodyFault};
 use super::doors::Doors;
 use super::reply;
-use crate::mcp::context::Door;
 use crate::mcp::direct::{self, Reply};
+use crate::mcp::origin::Door;
 use crate::mcp::session::{Held, Session};
 use crate::mcp::sessions::Sessions;
 

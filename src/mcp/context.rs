@@ -1,16 +1,18 @@
 //! What a method may know of its caller and of the server. Knows no method and no transport.
 
-use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::changes::Changes;
 use super::messages::{ClientDetails, LogLevel};
+use super::origin::{Door, Origin};
 use super::outbox::Outbox;
 use super::questions::Questions;
 use super::revision::Revision;
+use super::rounds::Rounds;
+use super::seal::Sealer;
 use crate::plugins::call::Caller;
 use crate::plugins::catalog::Catalog;
 use crate::telemetry::Counters;
@@ -20,82 +22,16 @@ use crate::telemetry::Counters;
 pub struct Services {
     /// The tools.
     pub catalog: Catalog,
+    /// Who is told when lists and resources change.
+    pub changes: Changes,
+    /// Signs the request states that travel through clients.
+    pub sealer: Sealer,
     /// What is counted.
     pub counters: Counters,
     /// Owns every task that the server starts.
     pub tasks: TaskTracker,
     /// Cancelled when the server begins to stop: new work is refused.
     pub draining: CancellationToken,
-}
-
-/// Through which door a client came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Door {
-    /// `GET /sse` and `POST /messages/`.
-    Sse,
-    /// `POST /messages/` without a session.
-    Direct,
-    /// `/mcp`.
-    Streamable,
-    /// Standard input and output.
-    Stdio,
-}
-
-impl Door {
-    /// Its name in logs and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sse => "sse",
-            Self::Direct => "direct",
-            Self::Streamable => "streamable",
-            Self::Stdio => "stdio",
-        }
-    }
-}
-
-/// Stands for an accepted key without holding it: its SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId([u8; 32]);
-
-impl KeyId {
-    /// The id of a key.
-    pub fn of(key: &[u8]) -> Self {
-        Self(Sha256::digest(key).into())
-    }
-
-    /// The id whose digest is already known.
-    pub const fn from_digest(digest: [u8; 32]) -> Self {
-        Self(digest)
-    }
-
-    /// The digest, for comparisons in constant time.
-    pub const fn digest(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for KeyId {
-    /// The first eight hex digits: enough to tell keys apart in a log, too few to search for the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..4]
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
-    }
-}
-
-/// Who sent a request, as far as its door could tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The key it was sent with.
-    pub key: Option<KeyId>,
-    /// The agent it was sent for (`X-Agent-Id`).
-    pub agent: Option<String>,
 }
 
 /// One request's surroundings.
@@ -119,6 +55,8 @@ pub struct Context {
     pub outbox: Option<Arc<Outbox>>,
     /// Where the client can be asked; `None` where it cannot.
     pub questions: Option<Arc<Questions>>,
+    /// What a request without a session brought for its questions; `None` where it has none.
+    pub rounds: Option<Arc<Rounds>>,
     /// Cancelled when the request is.
     pub cancel: CancellationToken,
 }

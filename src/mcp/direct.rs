@@ -6,10 +6,11 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, Door, Origin, Services};
+use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
 use super::methods::{Outcome, lifecycle, logging};
+use super::origin::{Door, Origin};
 use super::record::Record;
 use super::revision::Revision;
 
@@ -86,6 +87,7 @@ fn context(services: &Arc<Services>, origin: Origin, cancel: CancellationToken) 
         log_level: None,
         outbox: None,
         questions: None,
+        rounds: None,
         cancel,
     }
 }

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::context::{Door, Origin, Services};
+use super::context::Services;
 use super::dispatch;
 use super::jsonrpc::{self, Request, RpcError};
 use super::methods::{Failure, Outcome};
+use super::origin::{Door, Origin};
 use crate::telemetry::AuditLine;
 
 /// One request, from its arrival on.

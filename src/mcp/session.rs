@@ -2,23 +2,26 @@
 //!
 //! Knows no HTTP and no pipe. Doors hand bodies in and read the outbox.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Context, Door, Origin, Services};
+use super::changes::Change;
+use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{
     self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
 };
 use super::messages::{self, CancelledParams, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, lifecycle, logging, tools};
+use super::origin::{Door, Origin};
 use super::outbox::Outbox;
 use super::questions::Questions;
 use super::record::Record;
@@ -44,6 +47,8 @@ pub struct Session {
 struct State {
     handshake: Option<Settled>,
     log_level: LogLevel,
+    /// The resources whose updates the client wants to hear of.
+    subscriptions: HashSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -272,6 +277,25 @@ impl Session {
         // other is unknown, and unknown notifications are passed over.
     }
 
+    /// Tells the client of a change, if it has shaken hands and, for a resource, subscribed to it.
+    pub fn changed(&self, change: &Change) {
+        let state = self.state();
+        let wanted = match change {
+            Change::List(_) => true,
+            Change::Resource(uri) => state.subscriptions.contains(uri),
+        };
+        if state.handshake.is_some() && wanted {
+            let params = change.params();
+            let key = format!(
+                "{} {}",
+                change.method(),
+                params.values().map(Value::to_string).collect::<String>()
+            );
+            self.outbox
+                .offer_latest(&key, jsonrpc::encode_notification(change.method(), &params));
+        }
+    }
+
     /// Tells the client all tools unasked, in the form that version 2 used.
     pub fn announce_tools(&self) {
         let context = self.context(&self.origin, &self.outbox, &self.ended);
@@ -351,6 +375,7 @@ impl Session {
             log_level: Some(state.log_level),
             outbox: Some(Arc::clone(outbox)),
             questions: Some(Arc::clone(&self.questions)),
+            rounds: None,
             cancel: cancel.clone(),
         }
     }

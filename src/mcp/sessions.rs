@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Door, Origin, Services};
+use super::context::Services;
+use super::origin::{Door, Origin};
 use super::session::Session;
 use crate::telemetry::OpenSession;
 
@@ -113,6 +114,21 @@ impl Sessions {
             .map(|open| Arc::clone(&open.session))
             .collect();
         all.iter().for_each(&mut what);
+    }
+
+    /// Passes changes on to the sessions, until all sessions end.
+    pub async fn pass_changes_on(&self) {
+        let mut changes = self.services.changes.listen();
+        loop {
+            let change = tokio::select! {
+                () = self.ended.cancelled() => return,
+                change = changes.next() => change,
+            };
+            match change {
+                Some(change) => self.each(|session| session.changed(&change)),
+                None => return,
+            }
+        }
     }
 
     /// Gives up stalled readers and idle sessions, until all sessions end.

@@ -9,6 +9,7 @@ use crate::mcp::context::Services;
 use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
 use crate::mcp::revision::Revision;
+use crate::plugins::call::Listed;
 
 /// How long a first answer waits for plugins that are still being asked. Long enough for programs
 /// that start as programs do, short enough that one that hangs is not noticed.
@@ -59,6 +60,16 @@ pub fn capabilities(services: &Services) -> Map<String, Value> {
     capabilities.insert("tools".into(), json!({"listChanged": true}));
     capabilities.insert("logging".into(), json!({}));
     capabilities
+}
+
+/// Whether clients were told that this list can change.
+pub fn declares(services: &Services, list: Listed) -> bool {
+    let family = match list {
+        Listed::Tools => "tools",
+        Listed::Prompts => "prompts",
+        Listed::Resources => "resources",
+    };
+    capabilities(services).contains_key(family)
 }
 
 /// The result of `ping` and of every method that only says that it worked.

@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 use super::lifecycle::PATIENCE;
 use super::outcome::{Failure, Outcome};
 use super::relay::Relay;
-use crate::mcp::context::{Context, Door, Services};
+use crate::mcp::context::{Context, Services};
 use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, CallParams};
+use crate::mcp::origin::Door;
 use crate::plugins::call::{CallError, CallRequest};
 use crate::plugins::catalog::{Snapshot, Tool};
 use crate::telemetry::OK;
@@ -102,7 +103,7 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
             let request = CallRequest {
                 arguments: params.arguments.map(RawValue::to_owned),
                 caller: context.caller(),
-                cancel: context.cancel.clone(),
+                cancel: relay.run(),
                 events: Some(events),
             };
             context.services.catalog.call(tool, request).await
