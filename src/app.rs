@@ -134,7 +134,10 @@ pub fn sessions(
     tokio::spawn(async move { swept.sweep().await });
     let told = Arc::clone(&sessions);
     tokio::spawn(async move { told.pass_changes_on().await });
-    tokio::spawn(tell_of_new_tools(Arc::clone(sessions.services()), stopped.clone()));
+    tokio::spawn(tell_of_new_tools(
+        Arc::clone(sessions.services()),
+        stopped.clone(),
+    ));
     Ok(sessions)
 }
 

@@ -57,6 +57,10 @@ impl fmt::Display for Faults {
 }
 
 /// The environment of this process, as it was at the start.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }

@@ -1,5 +1,7 @@
 //! The `smcp` program: parse, run the command, map its error to an exit code.
 
+#![warn(clippy::disallowed_methods)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

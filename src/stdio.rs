@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::mcp::origin::Origin;
 use crate::mcp::jsonrpc::{self, RpcError};
+use crate::mcp::origin::Origin;
 use crate::mcp::session::Session;
 
 /// The longest line that is read, in bytes.

@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::{prepare, quietly};
+use super::setup::{prepare, quietly};
 use crate::cli::CallArgs;
 use crate::config::Config;
 use crate::plugins::call::{CallRequest, Caller};

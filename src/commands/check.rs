@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{prepare, quietly};
+use super::setup::{prepare, quietly};
 use crate::config::Config;
 use crate::plugins::catalog::{Catalog, Snapshot};
 

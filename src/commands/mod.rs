@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod serve;
+mod setup;
 mod stdio;
 mod tools;
 
@@ -11,8 +12,6 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::config::{self, Config};
-use crate::plugins::process::Launcher;
-use crate::telemetry;
 
 /// A setting is wrong, or the server must not start with it.
 const BAD_SETTINGS: u8 = 2;
@@ -56,28 +55,4 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?)
-}
-
-/// Turns the logs on and makes the process one that no plugin can read.
-fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Launcher)> {
-    let guard = telemetry::init(&config.telemetry)?;
-    hide_memory();
-    Ok((guard, Launcher::new()?))
-}
-
-/// Programs of the same user could read the keys out of `/proc` otherwise.
-fn hide_memory() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) =
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-    {
-        tracing::warn!("cannot hide this process's memory from its plugins: {error}");
-    }
-}
-
-/// For the commands that run once and print: quiet but for warnings, and without a log file.
-fn quietly(mut config: Config) -> Config {
-    config.telemetry.file = None;
-    config.telemetry.level = telemetry::parse_level("WARNING").expect("WARNING is a level");
-    config
 }

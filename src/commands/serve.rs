@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::prepare;
+use super::setup::prepare;
 use crate::app::App;
 use crate::config::Config;
 use crate::plugins::catalog::Snapshot;

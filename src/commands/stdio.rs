@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 
-use super::prepare;
+use super::setup::prepare;
 use crate::app;
 use crate::config::Config;
 use crate::mcp::origin::{Door, Origin};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{prepare, quietly};
+use super::setup::{prepare, quietly};
 use crate::config::Config;
 use crate::plugins::catalog::Catalog;
 

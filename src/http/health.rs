@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use super::{Doors, reply};
+use super::doors::Doors;
+use super::reply;
 
 /// `GET /health`: how the server is, for people and scripts.
 pub async fn health(State(doors): State<Arc<Doors>>) -> Response {

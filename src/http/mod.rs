@@ -4,6 +4,8 @@ pub mod accept;
 pub mod auth;
 pub mod authority;
 pub mod body;
+pub mod doors;
+pub mod events;
 pub mod gate;
 pub mod head;
 pub mod health;
@@ -28,31 +30,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::mcp::sessions::Sessions;
 
-/// How the doors behave, beside who may pass.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// `MCP_ROOT_PATH`: what stands before the paths for clients, without a final slash.
-    pub root_path: String,
-    /// `MCP_SSE_MANIFEST`: the tools are announced on every new stream.
-    pub manifest: bool,
-    /// Who is calling.
-    pub auth: auth::Settings,
-    /// Who may.
-    pub gate: gate::Settings,
-}
-
-/// What every route works on.
-#[derive(Debug)]
-pub struct Doors {
-    /// All sessions.
-    pub sessions: Arc<Sessions>,
-    /// The streams of Streamable HTTP sessions.
-    pub streams: streams::Streams,
-    /// How the doors behave.
-    pub settings: Settings,
-    /// When the server started.
-    pub started: Instant,
-}
+pub use doors::{Doors, Settings};
 
 /// The routes, behind `auth` and `gate`.
 pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {

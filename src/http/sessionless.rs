@@ -15,8 +15,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Doors;
 use super::auth::Visitor;
-use super::sse::{self, KeepAlive};
-use super::streamable::{Accepted, SILENCE, refuse};
+use super::events::{self, KeepAlive, SILENCE};
+use super::streamable::{Accepted, refuse};
 use super::{mirrors, reply};
 use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
 use crate::mcp::outbox::Outbox;
@@ -105,7 +105,7 @@ async fn run(doors: &Doors, visitor: &Visitor, accepted: Accepted, request: Requ
         () = tokio::time::sleep(SILENCE), if accepted.events => None,
     };
     let stream = AnswerStream { first, outbox, answered: Some(answered), keep_alive: KeepAlive::default(), _gone: gone };
-    sse::event_stream(Body::new(stream))
+    events::event_stream(Body::new(stream))
 }
 
 /// An answer that came before anything else was said.
@@ -119,7 +119,7 @@ fn whole((response, code): (Option<Bytes>, Option<i64>), accepted: Accepted) -> 
         None => reply::empty(StatusCode::ACCEPTED),
         Some(response) if accepted.json => reply::json(status, response),
         Some(response) => {
-            let mut events = sse::event_stream(Body::from(sse::event("message", &response)));
+            let mut events = events::event_stream(Body::from(events::event("message", &response)));
             *events.status_mut() = status;
             events
         }
@@ -174,7 +174,7 @@ impl http_body::Body for AnswerStream {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(line) = self.poll_line(cx) {
             self.keep_alive.reset();
-            return Poll::Ready(line.map(|line| Ok(Frame::data(sse::event("message", &line)))));
+            return Poll::Ready(line.map(|line| Ok(Frame::data(events::event("message", &line)))));
         }
         self.keep_alive.poll(cx).map(|comment| Some(Ok(Frame::data(comment))))
     }
@@ -217,5 +217,5 @@ fn listen(doors: &Doors, request: &Request) -> Response {
         let _ = sender.send((Some(last), None));
     });
     let stream = AnswerStream { first: None, outbox, answered: Some(answered), keep_alive: KeepAlive::default(), _gone: guard };
-    sse::event_stream(Body::new(stream))
+    events::event_stream(Body::new(stream))
 }

@@ -3,29 +3,26 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Frame;
-use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::Doors;
 use super::auth::Visitor;
 use super::body::{self, BodyFault};
+use super::events::{KeepAlive, event, event_stream};
+use super::doors::Doors;
 use super::reply;
-use crate::mcp::origin::Door;
 use crate::mcp::direct::{self, Reply};
+use crate::mcp::origin::Door;
 use crate::mcp::session::{Held, Session};
 use crate::mcp::sessions::Sessions;
 
-/// Silence is broken after this long: proxies give up after one to two minutes of it.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The prefix that a proxy on this machine took off the path.
 const PREFIX_HEADER: &str = "x-forwarded-prefix";
 
@@ -166,59 +163,6 @@ fn well_formed(id: &str) -> Option<String> {
         && matches!(hyphens, 0 | 4)
         && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
     .then(|| digits.to_ascii_lowercase())
-}
-
-/// The head of every event stream.
-pub fn event_stream(events: Body) -> Response {
-    let mut response = reply::typed(StatusCode::OK, "text/event-stream", events);
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-cache, no-transform"),
-    );
-    headers.insert(
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    );
-    response
-}
-
-/// One event.
-pub fn event(name: &str, data: &[u8]) -> Bytes {
-    let mut event = BytesMut::with_capacity(name.len() + data.len() + 16);
-    event.put_slice(b"event: ");
-    event.put_slice(name.as_bytes());
-    event.put_slice(b"\ndata: ");
-    event.put_slice(data);
-    event.put_slice(b"\n\n");
-    event.freeze()
-}
-
-/// Breaks the silence of a stream.
-#[derive(Debug)]
-pub struct KeepAlive(Pin<Box<Sleep>>);
-
-impl Default for KeepAlive {
-    fn default() -> Self {
-        Self(Box::pin(tokio::time::sleep(KEEP_ALIVE)))
-    }
-}
-
-impl KeepAlive {
-    /// Something was sent.
-    pub fn reset(&mut self) {
-        self.0.as_mut().reset(Instant::now() + KEEP_ALIVE);
-    }
-
-    /// A comment line, once nothing was sent for long enough.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        self.0.as_mut().poll(cx).map(|()| {
-            self.reset();
-            // Registers the timer anew, for nobody else will wake this stream.
-            let _ = self.0.as_mut().poll(cx);
-            Bytes::from_static(b": keep-alive\n\n")
-        })
-    }
 }
 
 /// The body of `GET /sse`. Dropped when the client goes, and the session ends with it.

@@ -3,7 +3,6 @@
 //! Knows no method beyond `initialize`; requests without a session are `sessionless`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
@@ -15,7 +14,8 @@ use bytes::Bytes;
 use super::Doors;
 use super::auth::Visitor;
 use super::streams::Stream;
-use super::{body, mirrors, reply, sessionless, sse};
+use super::events::{self, SILENCE};
+use super::{body, mirrors, reply, sessionless};
 use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
 use crate::mcp::origin::Door;
 use crate::mcp::outbox::{Closed, Outbox};
@@ -24,8 +24,6 @@ use crate::mcp::session::{Admitted, Batch, Session};
 use crate::mcp::stateless;
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
-/// An answer that is not there after this long begins as a stream, so that no proxy gives up.
-pub const SILENCE: Duration = Duration::from_secs(15);
 
 /// All of `/mcp`.
 pub async fn serve(State(doors): State<Arc<Doors>>, Extension(visitor): Extension<Visitor>, request: HttpRequest) -> Response {
@@ -207,7 +205,7 @@ async fn run(doors: &Arc<Doors>, session: &Arc<Session>, accepted: Accepted, wor
     let onward = Arc::new(Outbox::default());
     let stream = doors.streams.of(session).open(Arc::clone(&onward), resumable);
     doors.sessions.services().tasks.spawn(forward(first, outbox, answered, onward));
-    sse::event_stream(Body::new(stream.read(Some(session.hold()))))
+    events::event_stream(Body::new(stream.read(Some(session.hold()))))
 }
 
 enum First {
@@ -282,7 +280,7 @@ fn listen(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
         }
         None => standing.read(Some(session.hold())),
     };
-    sse::event_stream(Body::new(reading))
+    events::event_stream(Body::new(reading))
 }
 
 /// `DELETE /mcp`.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body::Frame;
 
-use super::sse::KeepAlive;
+use super::events::KeepAlive;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::session::{Held, Session};
 

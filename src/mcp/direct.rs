@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
-use super::origin::{Door, Origin};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
 use super::methods::{Outcome, lifecycle, logging};
+use super::origin::{Door, Origin};
 use super::record::Record;
 use super::revision::Revision;
 

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::context::Services;
-use super::origin::{Door, Origin};
 use super::dispatch;
 use super::jsonrpc::{self, Request, RpcError};
 use super::methods::{Failure, Outcome};
+use super::origin::{Door, Origin};
 use crate::telemetry::AuditLine;
 
 /// One request, from its arrival on.

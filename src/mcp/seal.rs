@@ -31,7 +31,9 @@ impl std::fmt::Debug for Sealer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unsealed {
     /// Not what this server gave out, or for another request.
-    #[error("requestState is not the one that this server gave for this request; repeat the request without it")]
+    #[error(
+        "requestState is not the one that this server gave for this request; repeat the request without it"
+    )]
     Foreign,
     /// Over its lifetime.
     #[error("requestState is older than {} minutes; repeat the request without it", LIFETIME.as_secs() / 60)]
@@ -52,24 +54,45 @@ impl Sealer {
     pub fn new() -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        Ok(Self { key, born: Instant::now() })
+        Ok(Self {
+            key,
+            born: Instant::now(),
+        })
     }
 
     /// Seals `answers`, for nothing but what `bound_to` says.
     pub fn seal(&self, answers: &Map<String, Value>, round: u64, bound_to: &[u8]) -> String {
         let until = (self.born.elapsed() + LIFETIME).as_secs();
-        let sealed = Sealed { until, round, answers: answers.clone() };
+        let sealed = Sealed {
+            until,
+            round,
+            answers: answers.clone(),
+        };
         let payload = serde_json::to_vec(&sealed).expect("answers have string keys");
         let signature = self.sign(&payload, bound_to).finalize().into_bytes();
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(&payload), URL_SAFE_NO_PAD.encode(signature))
+        format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(&payload),
+            URL_SAFE_NO_PAD.encode(signature)
+        )
     }
 
     /// The answers that were sealed for `bound_to`, and the round they are from.
-    pub fn open(&self, state: &str, bound_to: &[u8]) -> Result<(Map<String, Value>, u64), Unsealed> {
+    pub fn open(
+        &self,
+        state: &str,
+        bound_to: &[u8],
+    ) -> Result<(Map<String, Value>, u64), Unsealed> {
         let (payload, signature) = state.split_once('.').ok_or(Unsealed::Foreign)?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Unsealed::Foreign)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Unsealed::Foreign)?;
-        self.sign(&payload, bound_to).verify_slice(&signature).map_err(|_| Unsealed::Foreign)?;
+        let payload = URL_SAFE_NO_PAD
+            .decode(payload)
+            .map_err(|_| Unsealed::Foreign)?;
+        let signature = URL_SAFE_NO_PAD
+            .decode(signature)
+            .map_err(|_| Unsealed::Foreign)?;
+        self.sign(&payload, bound_to)
+            .verify_slice(&signature)
+            .map_err(|_| Unsealed::Foreign)?;
         let sealed: Sealed = serde_json::from_slice(&payload).map_err(|_| Unsealed::Foreign)?;
         if self.born.elapsed().as_secs() > sealed.until {
             return Err(Unsealed::Expired);
@@ -78,7 +101,8 @@ impl Sealer {
     }
 
     fn sign(&self, payload: &[u8], bound_to: &[u8]) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         // The length goes first, so that no byte can wander from one part to the other.
         mac.update(&(bound_to.len() as u64).to_be_bytes());
         mac.update(bound_to);
@@ -98,15 +122,31 @@ mod tests {
         let state = sealer.seal(&answers, 1, b"tool a");
         assert_eq!(sealer.open(&state, b"tool a").unwrap(), (answers, 1));
         assert_eq!(sealer.open(&state, b"tool b"), Err(Unsealed::Foreign));
-        assert_eq!(Sealer::new().unwrap().open(&state, b"tool a"), Err(Unsealed::Foreign));
-        for tampered in [format!("{state}-TAMPERED"), format!("x{state}"), String::new(), ".".to_owned(), "é.é".to_owned()] {
-            assert_eq!(sealer.open(&tampered, b"tool a"), Err(Unsealed::Foreign), "{tampered}");
+        assert_eq!(
+            Sealer::new().unwrap().open(&state, b"tool a"),
+            Err(Unsealed::Foreign)
+        );
+        for tampered in [
+            format!("{state}-TAMPERED"),
+            format!("x{state}"),
+            String::new(),
+            ".".to_owned(),
+            "é.é".to_owned(),
+        ] {
+            assert_eq!(
+                sealer.open(&tampered, b"tool a"),
+                Err(Unsealed::Foreign),
+                "{tampered}"
+            );
         }
     }
 
     #[test]
     fn two_rounds_have_two_states() {
         let sealer = Sealer::new().unwrap();
-        assert_ne!(sealer.seal(&Map::new(), 1, b""), sealer.seal(&Map::new(), 2, b""));
+        assert_ne!(
+            sealer.seal(&Map::new(), 1, b""),
+            sealer.seal(&Map::new(), 2, b"")
+        );
     }
 }

@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::changes::Change;
 use super::context::{Context, Services};
-use super::origin::{Door, Origin};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{
     self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
 };
 use super::messages::{self, CancelledParams, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, lifecycle, logging, tools};
+use super::origin::{Door, Origin};
 use super::outbox::Outbox;
 use super::questions::Questions;
 use super::record::Record;
@@ -286,8 +286,13 @@ impl Session {
         };
         if state.handshake.is_some() && wanted {
             let params = change.params();
-            let key = format!("{} {}", change.method(), params.values().map(Value::to_string).collect::<String>());
-            self.outbox.offer_latest(&key, jsonrpc::encode_notification(change.method(), &params));
+            let key = format!(
+                "{} {}",
+                change.method(),
+                params.values().map(Value::to_string).collect::<String>()
+            );
+            self.outbox
+                .offer_latest(&key, jsonrpc::encode_notification(change.method(), &params));
         }
     }
 

@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
-use super::origin::{Door, Origin};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{self, Request, RpcError};
 use super::messages::{self, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, Success, lifecycle};
+use super::origin::{Door, Origin};
 use super::outbox::Outbox;
 use super::record::Record;
 use super::revision::Revision;
@@ -56,10 +56,16 @@ pub fn read_meta(params: Option<&RawValue>) -> Result<Meta, RpcError> {
     let meta = members(params).ok_or_else(|| missing(VERSION))?;
     let object = |name: &str| match meta.get(name) {
         Some(Value::Object(members)) => Ok(Some(members.clone())),
-        Some(_) => Err(RpcError::invalid_params(format!("params._meta: {name} must be an object"))),
+        Some(_) => Err(RpcError::invalid_params(format!(
+            "params._meta: {name} must be an object"
+        ))),
         None => Ok(None),
     };
-    let version = meta.get(VERSION).and_then(Value::as_str).ok_or_else(|| missing(VERSION))?.to_owned();
+    let version = meta
+        .get(VERSION)
+        .and_then(Value::as_str)
+        .ok_or_else(|| missing(VERSION))?
+        .to_owned();
     let capabilities = object(CAPABILITIES)?.ok_or_else(|| missing(CAPABILITIES))?;
     let info = object(CLIENT_INFO)?.unwrap_or_default();
     let log_level = match meta.get(LOG_LEVEL) {
@@ -68,7 +74,11 @@ pub fn read_meta(params: Option<&RawValue>) -> Result<Meta, RpcError> {
             RpcError::invalid_params(format!("params._meta: {LOG_LEVEL} must be one of debug, info, notice, warning, error, critical, alert, emergency"))
         })?),
     };
-    Ok(Meta { version, client: Arc::new(ClientDetails { info, capabilities }), log_level })
+    Ok(Meta {
+        version,
+        client: Arc::new(ClientDetails { info, capabilities }),
+        log_level,
+    })
 }
 
 fn members(params: Option<&RawValue>) -> Option<Map<String, Value>> {
@@ -77,17 +87,29 @@ fn members(params: Option<&RawValue>) -> Option<Map<String, Value>> {
         #[serde(rename = "_meta")]
         meta: Map<String, Value>,
     }
-    serde_json::from_str::<Params>(params?.get()).ok().map(|params| params.meta)
+    serde_json::from_str::<Params>(params?.get())
+        .ok()
+        .map(|params| params.meta)
 }
 
 /// The error for a revision that this server does not speak.
 pub fn unsupported(requested: &str) -> RpcError {
-    RpcError::new(UNSUPPORTED_REVISION, format!("this server does not speak revision '{}'", jsonrpc::shown(requested)))
-        .with_data(json!({"supported": supported(), "requested": requested}))
+    RpcError::new(
+        UNSUPPORTED_REVISION,
+        format!(
+            "this server does not speak revision '{}'",
+            jsonrpc::shown(requested)
+        ),
+    )
+    .with_data(json!({"supported": supported(), "requested": requested}))
 }
 
 fn supported() -> Vec<&'static str> {
-    Revision::ALL.iter().rev().map(|revision| revision.name()).collect()
+    Revision::ALL
+        .iter()
+        .rev()
+        .map(|revision| revision.name())
+        .collect()
 }
 
 /// A request that can be run.
@@ -99,7 +121,14 @@ pub struct Stateless {
 
 impl Stateless {
     /// Notifications go to `outbox`, until the response. Cancelling the token ends the request.
-    pub fn new(services: &Arc<Services>, origin: Origin, request: Request, meta: Meta, outbox: Arc<Outbox>, cancel: CancellationToken) -> Self {
+    pub fn new(
+        services: &Arc<Services>,
+        origin: Origin,
+        request: Request,
+        meta: Meta,
+        outbox: Arc<Outbox>,
+        cancel: CancellationToken,
+    ) -> Self {
         let context = Context {
             services: Arc::clone(services),
             door: Door::Streamable,
@@ -149,12 +178,17 @@ async fn perform(context: &mut Context, request: &Request) -> Outcome {
     let outcome = match method {
         "server/discover" => Ok(discover(&context.services).await.into()),
         // What only sessions have does not exist here.
-        "initialize" | "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
-            Err(RpcError::method_not_found(method).into())
-        }
+        "initialize"
+        | "ping"
+        | "logging/setLevel"
+        | "resources/subscribe"
+        | "resources/unsubscribe" => Err(RpcError::method_not_found(method).into()),
         _ => dispatch::dispatch(context, method, params).await,
     };
-    let required = context.rounds.as_ref().and_then(|rounds| rounds.input_required(&context.services.sealer));
+    let required = context
+        .rounds
+        .as_ref()
+        .and_then(|rounds| rounds.input_required(&context.services.sealer));
     match (required, outcome) {
         // The run was ended by its own question.
         (Some(required), _) => Ok(finished(Success::from(jsonrpc::to_raw(&required)), method)),
@@ -172,24 +206,34 @@ fn asks(method: &str) -> bool {
 fn is_cacheable(method: &str) -> bool {
     matches!(
         method,
-        "server/discover" | "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" | "resources/read"
+        "server/discover"
+            | "tools/list"
+            | "prompts/list"
+            | "resources/list"
+            | "resources/templates/list"
+            | "resources/read"
     )
 }
 
 async fn discover(services: &Services) -> Box<RawValue> {
     let _ = tokio::time::timeout(lifecycle::PATIENCE, services.catalog.complete()).await;
-    jsonrpc::to_raw(&json!({"supportedVersions": supported(), "capabilities": lifecycle::capabilities(services)}))
+    jsonrpc::to_raw(
+        &json!({"supportedVersions": supported(), "capabilities": lifecycle::capabilities(services)}),
+    )
 }
 
 /// Adds what every result of this revision has, to what a plugin wrote.
 fn finished(success: Success, method: &str) -> Success {
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(success.result.get()).unwrap_or_default();
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(success.result.get()).unwrap_or_default();
     let mut result = Map::new();
     let mut own = Vec::new();
     if !members.contains_key("resultType") {
         result.insert("resultType".to_owned(), "complete".into());
     }
-    let asks_for_input = members.get("resultType").is_some_and(|kind| kind.get() == "\"input_required\"");
+    let asks_for_input = members
+        .get("resultType")
+        .is_some_and(|kind| kind.get() == "\"input_required\"");
     if is_cacheable(method) && !asks_for_input {
         // Attachments and plugins may change at any moment, and listeners are told.
         for (name, value) in [("ttlMs", json!(0)), ("cacheScope", json!("private"))] {
@@ -198,8 +242,10 @@ fn finished(success: Success, method: &str) -> Success {
             }
         }
     }
-    let mut meta: Map<String, Value> =
-        members.get("_meta").and_then(|meta| serde_json::from_str(meta.get()).ok()).unwrap_or_default();
+    let mut meta: Map<String, Value> = members
+        .get("_meta")
+        .and_then(|meta| serde_json::from_str(meta.get()).ok())
+        .unwrap_or_default();
     meta.insert(SERVER_INFO.to_owned(), lifecycle::server_info());
     result.insert("_meta".to_owned(), meta.into());
     let added = serde_json::to_string(&result).expect("a map of values is JSON");
@@ -209,7 +255,10 @@ fn finished(success: Success, method: &str) -> Success {
     }
     let text = format!("{}}}", own.join(","));
     let result = RawValue::from_string(text).unwrap_or(success.result);
-    Success { result, code: success.code }
+    Success {
+        result,
+        code: success.code,
+    }
 }
 
 /// What a client that listens for changes wants to hear of.
@@ -241,7 +290,11 @@ impl Wanted {
             tools_list_changed: self.tools_list_changed && has("tools"),
             prompts_list_changed: self.prompts_list_changed && has("prompts"),
             resources_list_changed: self.resources_list_changed && has("resources"),
-            resource_subscriptions: if has("resources") { self.resource_subscriptions } else { Vec::new() },
+            resource_subscriptions: if has("resources") {
+                self.resource_subscriptions
+            } else {
+                Vec::new()
+            },
         }
     }
 
@@ -270,7 +323,10 @@ impl Wanted {
             }
         }
         if !self.resource_subscriptions.is_empty() {
-            wanted.insert("resourceSubscriptions".to_owned(), json!(self.resource_subscriptions));
+            wanted.insert(
+                "resourceSubscriptions".to_owned(),
+                json!(self.resource_subscriptions),
+            );
         }
         wanted.into()
     }
@@ -297,13 +353,22 @@ mod tests {
 
     #[test]
     fn what_a_plugin_says_of_caching_stands() {
-        let result = finish(r#"{"contents":[],"ttlMs":5000,"cacheScope":"public"}"#, "resources/read");
-        assert_eq!((result["ttlMs"].as_u64(), result["cacheScope"].as_str()), (Some(5000), Some("public")));
+        let result = finish(
+            r#"{"contents":[],"ttlMs":5000,"cacheScope":"public"}"#,
+            "resources/read",
+        );
+        assert_eq!(
+            (result["ttlMs"].as_u64(), result["cacheScope"].as_str()),
+            (Some(5000), Some("public"))
+        );
     }
 
     #[test]
     fn a_question_says_nothing_of_caching() {
-        let result = finish(r#"{"resultType":"input_required","inputRequests":{}}"#, "resources/read");
+        let result = finish(
+            r#"{"resultType":"input_required","inputRequests":{}}"#,
+            "resources/read",
+        );
         assert_eq!(result["resultType"], "input_required");
         assert!(result.get("ttlMs").is_none());
     }

@@ -65,6 +65,10 @@ pub(super) struct Worker {
 struct Progress(AtomicU64);
 
 impl Progress {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "asked once, by the thread that ends the program"
+    )]
     fn is_stuck(&self) -> bool {
         let began = self.0.load(Ordering::Acquire);
         if began.is_multiple_of(2) {

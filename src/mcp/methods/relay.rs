@@ -38,7 +38,12 @@ impl<'a> Relay<'a> {
         let progress_token =
             progress_token.filter(|token| !token.get().starts_with(['{', '[', 't', 'f', 'n']));
         let run = context.cancel.child_token();
-        Self { context, progress_token, logger, run }
+        Self {
+            context,
+            progress_token,
+            logger,
+            run,
+        }
     }
 
     /// Cancelled with the request, and when a question ends the run.
@@ -63,7 +68,11 @@ impl<'a> Relay<'a> {
     async fn relay(&self, event: Event) {
         let services = &self.context.services;
         match event {
-            Event::Progress { progress, total, message } => self.progress(&progress, total.as_deref(), message),
+            Event::Progress {
+                progress,
+                total,
+                message,
+            } => self.progress(&progress, total.as_deref(), message),
             Event::Log { level, data } => self.log(&level, &data),
             Event::Changed(list) => {
                 services.catalog.reload();
@@ -126,14 +135,25 @@ impl<'a> Relay<'a> {
         for (key, question) in &questions {
             let kind = Kind::of(key, question)?;
             if !kind.is_offered(&self.context.client.declared()) {
-                return Err(refused(&format!("the client did not declare the capability {}", kind.capability())));
+                return Err(refused(&format!(
+                    "the client did not declare the capability {}",
+                    kind.capability()
+                )));
             }
             requests.push((key, kind, &question[kind.member()]));
         }
-        match (&self.context.rounds, &self.context.questions, &self.context.outbox) {
+        match (
+            &self.context.rounds,
+            &self.context.questions,
+            &self.context.outbox,
+        ) {
             (Some(rounds), _, _) => Ok(from_rounds(rounds, &requests)),
-            (None, Some(asking), Some(outbox)) => from_client(asking, outbox, &requests).await.map(Some),
-            _ => Err(refused("this client cannot be asked: it has no stream to ask it on")),
+            (None, Some(asking), Some(outbox)) => {
+                from_client(asking, outbox, &requests).await.map(Some)
+            }
+            _ => Err(refused(
+                "this client cannot be asked: it has no stream to ask it on",
+            )),
         }
     }
 }
@@ -153,10 +173,17 @@ fn from_rounds(rounds: &Rounds, questions: &[Question<'_>]) -> Option<Map<String
     (answers.len() == questions.len()).then_some(answers)
 }
 
-async fn from_client(asking: &Questions, outbox: &Outbox, questions: &[Question<'_>]) -> Result<Map<String, Value>, Value> {
+async fn from_client(
+    asking: &Questions,
+    outbox: &Outbox,
+    questions: &[Question<'_>],
+) -> Result<Map<String, Value>, Value> {
     let mut answers = Map::new();
     for (key, kind, params) in questions {
-        let answer = asking.ask(outbox, kind.method(), params).await.map_err(|closed| refused(&closed.to_string()))?;
+        let answer = asking
+            .ask(outbox, kind.method(), params)
+            .await
+            .map_err(|closed| refused(&closed.to_string()))?;
         match answer {
             Ok(result) => answers.insert((*key).clone(), json!(result)),
             Err(error) => return Err(json!(error)),
@@ -182,7 +209,12 @@ impl Kind {
         [Self::Elicit, Self::Sample, Self::Roots]
             .into_iter()
             .find(|kind| question.get(kind.member()).is_some_and(Value::is_object))
-            .ok_or_else(|| refused(&format!("question '{}' must have one object: elicit, sample or roots", jsonrpc::shown(key))))
+            .ok_or_else(|| {
+                refused(&format!(
+                    "question '{}' must have one object: elicit, sample or roots",
+                    jsonrpc::shown(key)
+                ))
+            })
     }
 
     const fn member(self) -> &'static str {
@@ -220,7 +252,10 @@ impl Kind {
     /// Whether `answer` can be one to this kind of question.
     fn fits(self, answer: &Value) -> bool {
         match self {
-            Self::Elicit => matches!(answer["action"].as_str(), Some("accept" | "decline" | "cancel")),
+            Self::Elicit => matches!(
+                answer["action"].as_str(),
+                Some("accept" | "decline" | "cancel")
+            ),
             Self::Sample => answer["role"].is_string() && answer.get("content").is_some(),
             Self::Roots => answer["roots"].is_array(),
         }

@@ -7,12 +7,12 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::lifecycle::PATIENCE;
+use super::outcome::{Failure, Outcome};
 use super::relay::Relay;
-use super::{Failure, Outcome};
 use crate::mcp::context::{Context, Services};
-use crate::mcp::origin::Door;
 use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, CallParams};
+use crate::mcp::origin::Door;
 use crate::plugins::call::{CallError, CallRequest};
 use crate::plugins::catalog::{Snapshot, Tool};
 use crate::telemetry::OK;
