@@ -22,9 +22,9 @@ pub struct Shutdown {
 /// Listens for signals until it is dropped.
 #[derive(Debug)]
 #[must_use = "signals are listened to until this is dropped"]
-pub struct Listener(
-    #[allow(dead_code, reason = "held for its drop, which ends the task")] AbortOnDropHandle<()>,
-);
+pub struct Listener {
+    _task: AbortOnDropHandle<()>,
+}
 
 /// Tasks were still running when the waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,7 +87,9 @@ impl Shutdown {
                 }
             }
         });
-        Ok(Listener(AbortOnDropHandle::new(task)))
+        Ok(Listener {
+            _task: AbortOnDropHandle::new(task),
+        })
     }
 
     fn hang_up(&self, in_terminal: bool) {

@@ -1,22 +1,15 @@
 //! What the server counts about itself, for the `health` tool and for Prometheus. Knows no log and no protocol.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::encoding::text;
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 
+use super::metrics::{CallLabels, DoorLabel, Metrics, ReasonLabel, RequestLabels, ToolLabel};
 use super::queue::Losses;
 
 /// Content type of [`Counters::render_prometheus`].
@@ -26,10 +19,6 @@ pub const OK: &str = "ok";
 
 /// Tools that get a time series of their own; the rest share `other`, so that a catalogue cannot flood a scraper.
 const MAX_TOOL_LABELS: usize = 1_000;
-/// Seconds; from a warm call to a long one.
-const DURATION_BUCKETS: [f64; 15] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 300.0,
-];
 
 /// The server's counters; clones count together.
 #[derive(Clone, Debug)]
@@ -39,52 +28,22 @@ pub struct Counters(Arc<Inner>);
 struct Inner {
     started: Instant,
     losses: Losses,
+    metrics: Metrics,
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    requests_total: AtomicU64,
-    calls: Family<CallLabels, Counter>,
-    calls_total: AtomicU64,
-    calls_ok: AtomicU64,
-    call_seconds: Family<ToolLabel, Counter<f64, AtomicU64>>,
-    call_duration: Histogram,
-    calls_running: Gauge,
-    sessions: Family<DoorLabel, Gauge>,
-    sessions_opened: Family<DoorLabel, Counter>,
-    sessions_opened_total: AtomicU64,
-    sessions_closed_total: AtomicU64,
-    refused: Family<ReasonLabel, Counter>,
-    received: Counter,
-    sent: Counter,
+    totals: Totals,
     errors: Mutex<BTreeMap<&'static str, u64>>,
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     tools: Mutex<HashSet<String>>,
 }
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RequestLabels {
-    method: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct CallLabels {
-    tool: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ToolLabel {
-    tool: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct DoorLabel {
-    door: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ReasonLabel {
-    reason: &'static str,
+/// Sums over all labels: a family of time series cannot be asked for its sum.
+#[derive(Debug, Default)]
+struct Totals {
+    requests: AtomicU64,
+    calls: AtomicU64,
+    calls_ok: AtomicU64,
+    sessions_opened: AtomicU64,
+    sessions_closed: AtomicU64,
 }
 
 /// The counters at one moment. The names that version 3 used keep their meaning.
@@ -125,93 +84,13 @@ pub struct Snapshot {
 impl Counters {
     /// Counters that begin now. `losses` comes from the log's guard.
     pub fn new(losses: Losses) -> Self {
-        let requests = Family::default();
-        let calls = Family::default();
-        let call_seconds = Family::default();
-        let call_duration = Histogram::new(DURATION_BUCKETS);
-        let calls_running = Gauge::default();
-        let sessions = Family::default();
-        let sessions_opened = Family::default();
-        let refused = Family::default();
-        let (received, sent) = (Counter::default(), Counter::default());
-
-        let mut registry = Registry::with_prefix("smcp");
-        registry.register(
-            "requests",
-            "Requests answered, by method and outcome",
-            requests.clone(),
-        );
-        registry.register(
-            "tool_calls",
-            "Tool calls ended, by tool and outcome",
-            calls.clone(),
-        );
-        registry.register_with_unit(
-            "tool_call_time",
-            "Time spent in calls of a tool",
-            Unit::Seconds,
-            call_seconds.clone(),
-        );
-        registry.register_with_unit(
-            "tool_call_duration",
-            "Duration of tool calls",
-            Unit::Seconds,
-            call_duration.clone(),
-        );
-        registry.register(
-            "tool_calls_running",
-            "Tool calls under way",
-            calls_running.clone(),
-        );
-        registry.register("sessions", "Sessions open, by door", sessions.clone());
-        registry.register(
-            "sessions_opened",
-            "Sessions opened, by door",
-            sessions_opened.clone(),
-        );
-        registry.register(
-            "refused",
-            "Connections and messages turned away, by reason",
-            refused.clone(),
-        );
-        registry.register_with_unit(
-            "received",
-            "Bytes of messages received",
-            Unit::Bytes,
-            received.clone(),
-        );
-        registry.register_with_unit("sent", "Bytes of messages sent", Unit::Bytes, sent.clone());
-        registry.register(
-            "build",
-            "The program that answers",
-            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
-        );
-        registry.register_collector(Box::new(OnScrape {
-            losses: losses.clone(),
-            start_seconds: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs_f64(),
-        }));
+        let metrics = Metrics::default();
         Self(Arc::new(Inner {
             started: Instant::now(),
+            registry: metrics.registry(losses.clone()),
             losses,
-            registry,
-            requests,
-            requests_total: AtomicU64::new(0),
-            calls,
-            calls_total: AtomicU64::new(0),
-            calls_ok: AtomicU64::new(0),
-            call_seconds,
-            call_duration,
-            calls_running,
-            sessions,
-            sessions_opened,
-            sessions_opened_total: AtomicU64::new(0),
-            sessions_closed_total: AtomicU64::new(0),
-            refused,
-            received,
-            sent,
+            metrics,
+            totals: Totals::default(),
             errors: Mutex::default(),
             refusals: Mutex::default(),
             tools: Mutex::default(),
@@ -226,8 +105,9 @@ impl Counters {
     /// Counts a request that was answered with `outcome`: [`OK`] or a code. Both words are `'static`, so that no
     /// client can invent time series; name unknown methods `other`.
     pub fn request(&self, method: &'static str, outcome: &'static str) {
-        self.0.requests_total.fetch_add(1, Ordering::Relaxed);
+        self.0.totals.requests.fetch_add(1, Ordering::Relaxed);
         self.0
+            .metrics
             .requests
             .get_or_create(&RequestLabels { method, outcome })
             .inc();
@@ -237,7 +117,7 @@ impl Counters {
     /// A tool call begins; it ends with the returned [`RunningCall`]. `tool` is a name from the catalogue; `None`
     /// stands for names that are not in it, which clients could invent without end.
     pub fn call_started(&self, tool: Option<&str>) -> RunningCall {
-        self.0.calls_running.inc();
+        self.0.metrics.calls_running.inc();
         RunningCall {
             tool: self.tool_label(tool),
             started: Instant::now(),
@@ -249,9 +129,12 @@ impl Counters {
     /// A session opens at `door` (`sse`, `mcp`, `stdio`); it closes when the returned [`OpenSession`] is dropped.
     pub fn session_opened(&self, door: &'static str) -> OpenSession {
         let label = DoorLabel { door };
-        self.0.sessions_opened_total.fetch_add(1, Ordering::Relaxed);
-        self.0.sessions_opened.get_or_create(&label).inc();
-        self.0.sessions.get_or_create(&label).inc();
+        self.0
+            .totals
+            .sessions_opened
+            .fetch_add(1, Ordering::Relaxed);
+        self.0.metrics.sessions_opened.get_or_create(&label).inc();
+        self.0.metrics.sessions.get_or_create(&label).inc();
         OpenSession {
             counters: self.clone(),
             door,
@@ -260,25 +143,30 @@ impl Counters {
 
     /// Counts what was turned away before it became a request: `connection_limit`, `unauthorized`, `too_large` …
     pub fn refused(&self, reason: &'static str) {
-        self.0.refused.get_or_create(&ReasonLabel { reason }).inc();
+        self.0
+            .metrics
+            .refused
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
         bump(&self.0.refusals, reason);
     }
 
     /// Counts bytes of messages that came in.
     pub fn received(&self, bytes: u64) {
-        self.0.received.inc_by(bytes);
+        self.0.metrics.received.inc_by(bytes);
     }
 
     /// Counts bytes of messages that went out.
     pub fn sent(&self, bytes: u64) {
-        self.0.sent.inc_by(bytes);
+        self.0.metrics.sent.inc_by(bytes);
     }
 
     /// Sessions open now.
     pub fn sessions_active(&self) -> u64 {
-        let closed = self.0.sessions_closed_total.load(Ordering::Relaxed);
+        let closed = self.0.totals.sessions_closed.load(Ordering::Relaxed);
         self.0
-            .sessions_opened_total
+            .totals
+            .sessions_opened
             .load(Ordering::Relaxed)
             .saturating_sub(closed)
     }
@@ -287,23 +175,23 @@ impl Counters {
     pub fn snapshot(&self) -> Snapshot {
         let inner = &*self.0;
         let uptime = self.uptime();
-        let ok = inner.calls_ok.load(Ordering::Relaxed);
-        let calls = inner.calls_total.load(Ordering::Relaxed).max(ok);
+        let ok = inner.totals.calls_ok.load(Ordering::Relaxed);
+        let calls = inner.totals.calls.load(Ordering::Relaxed).max(ok);
         Snapshot {
             uptime_s: uptime.as_secs(),
             uptime_seconds: uptime.as_millis() as f64 / 1000.0,
-            requests_total: inner.requests_total.load(Ordering::Relaxed),
+            requests_total: inner.totals.requests.load(Ordering::Relaxed),
             tool_calls_total: calls,
             tool_calls_success: ok,
             tool_calls_error: calls - ok,
-            calls_running: inner.calls_running.get().try_into().unwrap_or(0),
+            calls_running: inner.metrics.calls_running.get().try_into().unwrap_or(0),
             sessions_active: self.sessions_active(),
-            sessions_opened: inner.sessions_opened_total.load(Ordering::Relaxed),
-            sessions_closed: inner.sessions_closed_total.load(Ordering::Relaxed),
+            sessions_opened: inner.totals.sessions_opened.load(Ordering::Relaxed),
+            sessions_closed: inner.totals.sessions_closed.load(Ordering::Relaxed),
             errors: lock(&inner.errors).clone(),
             refused: lock(&inner.refusals).clone(),
-            bytes_received: inner.received.get(),
-            bytes_sent: inner.sent.get(),
+            bytes_received: inner.metrics.received.get(),
+            bytes_sent: inner.metrics.sent.get(),
             log_lines_lost: inner.losses.lines(),
         }
     }
@@ -368,17 +256,22 @@ impl Drop for RunningCall {
         let inner = &*self.counters.0;
         let seconds = self.started.elapsed().as_secs_f64();
         let (tool, outcome) = (std::mem::take(&mut self.tool), self.outcome);
-        inner.calls_running.dec();
-        inner.call_duration.observe(seconds);
-        inner.calls_total.fetch_add(1, Ordering::Relaxed);
+        inner.metrics.calls_running.dec();
+        inner.metrics.call_duration.observe(seconds);
+        inner.totals.calls.fetch_add(1, Ordering::Relaxed);
         if outcome == OK {
-            inner.calls_ok.fetch_add(1, Ordering::Relaxed);
+            inner.totals.calls_ok.fetch_add(1, Ordering::Relaxed);
         }
         self.counters.note_error(outcome);
         let label = ToolLabel { tool };
-        inner.call_seconds.get_or_create(&label).inc_by(seconds);
+        inner
+            .metrics
+            .call_seconds
+            .get_or_create(&label)
+            .inc_by(seconds);
         let ToolLabel { tool } = label;
         inner
+            .metrics
             .calls
             .get_or_create(&CallLabels { tool, outcome })
             .inc();
@@ -396,44 +289,12 @@ pub struct OpenSession {
 impl Drop for OpenSession {
     fn drop(&mut self) {
         let inner = &*self.counters.0;
-        inner.sessions_closed_total.fetch_add(1, Ordering::Relaxed);
+        inner.totals.sessions_closed.fetch_add(1, Ordering::Relaxed);
         inner
+            .metrics
             .sessions
             .get_or_create(&DoorLabel { door: self.door })
             .dec();
-    }
-}
-
-/// What is read when someone asks, not counted as it happens.
-#[derive(Debug)]
-struct OnScrape {
-    losses: Losses,
-    start_seconds: f64,
-}
-
-impl Collector for OnScrape {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let start = ConstGauge::new(self.start_seconds);
-        let unit = Some(&Unit::Seconds);
-        start.encode(encoder.encode_descriptor(
-            "start_time",
-            "Unix time of the start",
-            unit,
-            start.metric_type(),
-        )?)?;
-        let mut family = encoder.encode_descriptor(
-            "log_lines_lost",
-            "Log lines that could not be written, by log",
-            None,
-            MetricType::Counter,
-        )?;
-        for (log, loss) in [
-            ("console", &self.losses.console),
-            ("file", &self.losses.file),
-        ] {
-            ConstCounter::new(loss.lines()).encode(family.encode_family(&[("log", log)])?)?;
-        }
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,7 @@ struct OpenFile {
     day: NaiveDate,
     /// Devices and pipes are written to, never moved.
     regular: bool,
+    identity: (u64, u64),
 }
 
 impl LogFile {
@@ -99,6 +100,7 @@ impl LogFile {
     }
 
     fn try_append(&mut self, line: &[u8], now: Now) -> Result<(), Option<io::Error>> {
+        self.close_if_moved();
         self.open_if_due(now)?;
         self.rotate_if_due(line.len() as u64, now);
         // A rotation that failed closed the file.
@@ -133,6 +135,21 @@ impl LogFile {
         self.open = Some(OpenFile::open(&self.settings, now)?);
         self.retry_at = None;
         Ok(())
+    }
+
+    /// Others may move the file (logrotate), cut it, or share it (a second server): what lies at the path counts.
+    fn close_if_moved(&mut self) {
+        let Some(open) = self.open.as_mut().filter(|open| open.regular) else {
+            return;
+        };
+        // Once a batch of lines is often enough.
+        if self.unflushed > 0 {
+            return;
+        }
+        match fs::metadata(&self.settings.path) {
+            Ok(metadata) if identity(&metadata) == open.identity => open.bytes = metadata.len(),
+            _ => self.open = None,
+        }
     }
 
     /// A rotation that fails is no reason to lose lines: the file grows on and rotation is tried later.
@@ -247,6 +264,7 @@ impl OpenFile {
             bytes: metadata.len(),
             day,
             regular,
+            identity: identity(&metadata),
         })
     }
 
@@ -268,10 +286,16 @@ impl OpenFile {
             fs::metadata(path).map_or(NEW_FILE_MODE, |metadata| metadata.permissions().mode());
         self.appender.rollover()?;
         fs::set_permissions(path, Permissions::from_mode(mode))?;
+        self.identity = identity(&fs::metadata(path)?);
         self.bytes = 0;
         self.day = now.day;
         Ok(())
     }
+}
+
+/// What tells one file from another at the same path: device and inode.
+fn identity(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 fn backups(rotation: Rotation) -> usize {
@@ -297,261 +321,4 @@ fn ends_with_newline(path: &Path) -> io::Result<bool> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use super::super::{console, queue};
-    use super::*;
-
-    /// A log file in a directory of its own, with a console that remembers.
-    struct Bench {
-        directory: tempfile::TempDir,
-        file: LogFile,
-        loss: Loss,
-        now: Now,
-        console: Arc<Mutex<Vec<u8>>>,
-        worker: Option<queue::Worker>,
-    }
-
-    impl Bench {
-        fn new(rotation: Rotation) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("logs/mcp.log");
-            Self::at(directory, FileSettings { path, rotation })
-        }
-
-        fn at(directory: tempfile::TempDir, settings: FileSettings) -> Self {
-            let console = Arc::new(Mutex::new(Vec::new()));
-            let sink = console::Sink {
-                output: Box::new(Memory(Arc::clone(&console))),
-                loss: Loss::default(),
-            };
-            let (handle, worker, _) = queue::spawn("test", sink, Loss::default());
-            let notices = Notices {
-                console: handle,
-                lines: Lines::default(),
-            };
-            let loss = Loss::default();
-            Self {
-                file: LogFile::new(settings, loss.clone(), notices),
-                directory,
-                loss,
-                now: Now {
-                    day: NaiveDate::from_ymd_opt(2031, 5, 1).unwrap(),
-                    instant: Instant::now(),
-                },
-                console,
-                worker: Some(worker),
-            }
-        }
-
-        fn write(&mut self, line: &str) {
-            self.file.append(format!("{line}\n").as_bytes(), self.now);
-            self.file.flush_at(self.now);
-        }
-
-        fn pass(&mut self, days: u64, time: Duration) {
-            self.now.day = self.now.day + chrono::Days::new(days);
-            self.now.instant += time;
-        }
-
-        fn read(&self, name: &str) -> Option<String> {
-            fs::read_to_string(self.directory.path().join("logs").join(name)).ok()
-        }
-
-        fn console(mut self) -> String {
-            drop(self.worker.take());
-            String::from_utf8(self.console.lock().unwrap().clone()).unwrap()
-        }
-    }
-
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_full_file_becomes_number_one_and_the_oldest_goes() {
-        let mut bench = Bench::new(Rotation::Size {
-            max_bytes: 12,
-            backups: 2,
-        });
-        for line in ["one", "two", "three", "four", "five", "six", "seven"] {
-            bench.write(line);
-        }
-        assert_eq!(bench.read("mcp.log").unwrap(), "seven\n");
-        assert_eq!(bench.read("mcp.log.1").unwrap(), "five\nsix\n");
-        assert_eq!(bench.read("mcp.log.2").unwrap(), "three\nfour\n");
-        assert_eq!(bench.read("mcp.log.3"), None);
-        assert_eq!(bench.loss.lines(), 0);
-    }
-
-    #[test]
-    fn size_counts_what_an_earlier_run_left() {
-        let mut bench = Bench::new(Rotation::Size {
-            max_bytes: 20,
-            backups: 1,
-        });
-        fs::create_dir(bench.directory.path().join("logs")).unwrap();
-        fs::write(
-            bench.directory.path().join("logs/mcp.log"),
-            "of an earlier run\n",
-        )
-        .unwrap();
-        bench.write("new");
-        assert_eq!(bench.read("mcp.log.1").unwrap(), "of an earlier run\n");
-        assert_eq!(bench.read("mcp.log").unwrap(), "new\n");
-    }
-
-    #[test]
-    fn no_backups_or_no_size_means_no_rotation() {
-        for (max_bytes, backups) in [(10, 0), (0, 3)] {
-            let mut bench = Bench::new(Rotation::Size { max_bytes, backups });
-            bench.write("a line of more than ten bytes");
-            bench.write("another one");
-            assert_eq!(
-                bench.read("mcp.log").unwrap(),
-                "a line of more than ten bytes\nanother one\n"
-            );
-            assert_eq!(bench.read("mcp.log.1"), None);
-        }
-    }
-
-    #[test]
-    fn a_new_day_begins_a_new_file() {
-        let mut bench = Bench::new(Rotation::Time { backups: 2 });
-        for day in ["monday", "tuesday", "wednesday", "thursday"] {
-            bench.write(day);
-            bench.write("more");
-            bench.pass(1, Duration::from_secs(86_400));
-        }
-        assert_eq!(bench.read("mcp.log").unwrap(), "thursday\nmore\n");
-        assert_eq!(bench.read("mcp.log.1").unwrap(), "wednesday\nmore\n");
-        assert_eq!(bench.read("mcp.log.2").unwrap(), "tuesday\nmore\n");
-        assert_eq!(bench.read("mcp.log.3"), None);
-    }
-
-    #[test]
-    fn a_restart_on_a_later_day_rotates_the_old_log() {
-        let mut bench = Bench::new(Rotation::Time { backups: 0 });
-        fs::create_dir(bench.directory.path().join("logs")).unwrap();
-        fs::write(bench.directory.path().join("logs/mcp.log"), "long ago\n").unwrap();
-        bench.write("today");
-        assert_eq!(bench.read("mcp.log.1").unwrap(), "long ago\n");
-    }
-
-    #[test]
-    fn without_rotation_a_file_only_grows() {
-        let mut bench = Bench::new(Rotation::None);
-        for _ in 0..3 {
-            bench.write("line");
-            bench.pass(1, Duration::from_secs(86_400));
-        }
-        assert_eq!(bench.read("mcp.log").unwrap(), "line\nline\nline\n");
-        assert_eq!(
-            fs::read_dir(bench.directory.path().join("logs"))
-                .unwrap()
-                .count(),
-            1
-        );
-    }
-
-    #[test]
-    fn a_log_is_for_its_owner_unless_someone_opened_it() {
-        let mode_of = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let mut bench = Bench::new(Rotation::Size {
-            max_bytes: 8,
-            backups: 1,
-        });
-        let path = bench.directory.path().join("logs/mcp.log");
-        bench.write("first");
-        assert_eq!(mode_of(&path), 0o600);
-        bench.write("second");
-        assert_eq!(mode_of(&path), 0o600);
-        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        bench.write("third");
-        assert_eq!(mode_of(&path), 0o640);
-    }
-
-    #[test]
-    fn half_a_line_left_behind_is_not_continued() {
-        let mut bench = Bench::new(Rotation::None);
-        fs::create_dir(bench.directory.path().join("logs")).unwrap();
-        fs::write(bench.directory.path().join("logs/mcp.log"), "half a li").unwrap();
-        bench.write("whole");
-        assert_eq!(bench.read("mcp.log").unwrap(), "half a li\nwhole\n");
-    }
-
-    #[test]
-    fn a_full_disk_is_counted_and_told_once() {
-        let settings = FileSettings {
-            path: "/dev/full".into(),
-            rotation: Rotation::Size {
-                max_bytes: 10,
-                backups: 2,
-            },
-        };
-        let mut bench = Bench::at(tempfile::tempdir().unwrap(), settings);
-        for _ in 0..50 {
-            bench.write("this line finds no room");
-            bench.pass(0, Duration::from_secs(3));
-        }
-        assert_eq!(bench.loss.lines(), 50);
-        let console = bench.console();
-        assert_eq!(console.lines().count(), 1, "{console}");
-        assert!(
-            console.contains("the log file /dev/full cannot be written: No space left"),
-            "{console}"
-        );
-        assert!(Path::new("/dev/full").exists() && !Path::new("/dev/full.1").exists());
-    }
-
-    #[test]
-    fn a_directory_that_appears_later_is_used_from_then_on() {
-        let mut bench = Bench::new(Rotation::None);
-        let blocker = bench.directory.path().join("logs");
-        fs::write(&blocker, "a file where the directory should be").unwrap();
-        bench.write("lost");
-        bench.pass(0, Duration::from_secs(1));
-        bench.write("lost too");
-        fs::remove_file(&blocker).unwrap();
-        bench.pass(0, RETRY_AFTER);
-        bench.write("kept");
-        bench.pass(0, OVER_AFTER);
-        bench.write("kept too");
-        assert_eq!(bench.read("mcp.log").unwrap(), "kept\nkept too\n");
-        assert_eq!(bench.loss.lines(), 2);
-        let console = bench.console();
-        assert_eq!(console.lines().count(), 2, "{console}");
-        assert!(
-            console.contains("is written again; lines lost so far: 2"),
-            "{console}"
-        );
-    }
-
-    #[test]
-    fn a_rotation_that_fails_loses_no_line() {
-        let mut bench = Bench::new(Rotation::Size {
-            max_bytes: 10,
-            backups: 1,
-        });
-        bench.write("first");
-        // A directory that is not empty can be neither removed nor renamed over.
-        fs::create_dir_all(bench.directory.path().join("logs/mcp.log.1/in the way")).unwrap();
-        for line in ["second", "third"] {
-            bench.write(line);
-        }
-        assert_eq!(bench.read("mcp.log").unwrap(), "first\nsecond\nthird\n");
-        assert_eq!(bench.loss.lines(), 0);
-        let console = bench.console();
-        assert_eq!(console.lines().count(), 1, "{console}");
-        assert!(console.contains("cannot be rotated"), "{console}");
-    }
-}
+mod tests;

@@ -9,9 +9,11 @@ pub mod counters;
 mod escape;
 mod file;
 mod lines;
+mod metrics;
 mod queue;
 mod settings;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
 
 use tracing::Subscriber;
@@ -21,6 +23,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use audit::AuditLine;
+pub use console::stderr_is_journal;
 pub use counters::{Counters, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall, Snapshot};
 pub use queue::{Loss, Losses};
 pub use settings::{
@@ -75,10 +78,7 @@ fn build_with(
 ) -> (impl Subscriber + Send + Sync + use<>, Guard) {
     let console_lines = console::lines(settings, output.terminal);
     let loss = Loss::default();
-    let sink = console::Sink {
-        output: output.writer,
-        loss: loss.clone(),
-    };
+    let sink = console::Sink::new(output.writer, loss.clone());
     let (console_queue, console_worker, console_loss) = queue::spawn("log-console", sink, loss);
 
     let mut losses = Losses {
@@ -131,7 +131,11 @@ where
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("a value that is no text");
     let location = panic.location().map(ToString::to_string);
-    tracing::error!(target: "smcp::panic", location, thread = std::thread::current().name(), "panicked: {message}");
+    let thread = std::thread::current();
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(target: "smcp::panic", location, thread = thread.name(), backtrace, "panicked: {message}");
 }
 
 #[cfg(test)]

@@ -450,3 +450,33 @@ fn the_audit_line_cuts_and_escapes_what_clients_chose() {
         "{log}"
     );
 }
+
+#[test]
+fn records_of_the_log_crate_keep_their_own_target() {
+    let work = || {
+        tracing::event!(
+            target: "log",
+            tracing::Level::WARN,
+            log.target = "rustls::conn",
+            log.line = 7,
+            "peer went away"
+        );
+    };
+    let text = file_of(Settings::default(), work);
+    assert_eq!(after_time(&text), " WARN rustls::conn: peer went away\n");
+}
+
+#[test]
+fn only_the_stream_that_the_variable_names_is_the_journal() {
+    let stat = rustix::fs::fstat(io::stderr()).unwrap();
+    assert!(stderr_is_journal(&format!(
+        "{}:{}",
+        stat.st_dev, stat.st_ino
+    )));
+    assert!(!stderr_is_journal(&format!(
+        "{}:{}",
+        stat.st_dev,
+        stat.st_ino + 1
+    )));
+    assert!(!stderr_is_journal("") && !stderr_is_journal("8:x"));
+}
