@@ -93,7 +93,10 @@ impl Run {
             }
             let may_be_ended = self.progress.may_be_ended();
             tokio::select! {
-                report = self.wires.reports.next() => self.hear(report).await,
+                // After the last report the socket ends, which would look like a death.
+                report = self.wires.reports.next(), if !self.progress.tree_is_gone => {
+                    self.hear(report).await;
+                }
                 () = self.wires.commands.send() => {}
                 () = self.wires.stdin.feed() => {}
                 // Also of a program that has exited: what it printed is read after that.
@@ -178,7 +181,7 @@ impl Run {
         self.supervisor.kill();
         self.supervisor.gone().await;
         self.children.end_orphans().await;
-        if !self.progress.started {
+        if !self.progress.started && self.progress.verdict.is_none() {
             self.progress.refused = Some(NotRun::Lost);
         }
         self.progress.ended.get_or_insert(Ending::SupervisorLost);
