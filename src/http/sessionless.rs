@@ -1,22 +1,18 @@
 //! `/mcp` under revision 2026-07-28: one request, one answer, nothing kept. Knows no session.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body::Frame;
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
+use super::answer::{self, Answer};
 use super::auth::Visitor;
 use super::body::Accepted;
 use super::doors::Doors;
-use super::events::{self, KeepAlive, SILENCE};
+use super::events::{self, OutboxStream};
 
 use super::{mirrors, reply};
 use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
@@ -30,7 +26,7 @@ use crate::mcp::stateless::{
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Answers one POST.
-pub async fn answer(
+pub async fn take_in(
     doors: &Arc<Doors>,
     visitor: &Visitor,
     headers: &HeaderMap,
@@ -151,105 +147,29 @@ async fn run(
         Arc::clone(&outbox),
         cancel,
     );
-    let (sender, mut answered) = oneshot::channel();
-    services.tasks.spawn(async move {
-        let _ = sender.send(stateless.run().await);
-    });
-    let first = tokio::select! {
-        biased;
-        answer = &mut answered => return whole(answer.unwrap_or_default(), accepted),
-        line = outbox.next(), if accepted.events => line,
-        () = tokio::time::sleep(SILENCE), if accepted.events => None,
+    let work = async {
+        let (response, code) = stateless.run().await;
+        Answer { response, code }
     };
-    let stream = AnswerStream {
-        first,
-        outbox,
-        answered: Some(answered),
-        keep_alive: KeepAlive::default(),
-        _gone: gone,
-    };
-    events::event_stream(Body::new(stream))
+    match answer::first(&services.tasks, accepted, &outbox, work).await {
+        Some(answer) => whole(answer),
+        None => events::event_stream(Body::new(OutboxStream::new(None, outbox, gone))),
+    }
 }
 
 /// An answer that came before anything else was said.
-fn whole((response, code): (Option<Bytes>, Option<i64>), accepted: Accepted) -> Response {
-    let status = match code {
+fn whole(answer: Answer) -> Response {
+    let status = match answer.code {
         Some(jsonrpc::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
         Some(HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_REVISION) => {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::OK,
     };
-    match response {
-        None => reply::empty(StatusCode::ACCEPTED),
-        Some(response) if accepted.json => reply::json(status, response),
-        Some(response) => {
-            let mut events = events::event_stream(Body::from(events::event("message", &response)));
-            *events.status_mut() = status;
-            events
-        }
-    }
-}
-
-/// Notifications and then the one response.
-struct AnswerStream {
-    first: Option<Bytes>,
-    outbox: Arc<Outbox>,
-    answered: Option<oneshot::Receiver<(Option<Bytes>, Option<i64>)>>,
-    keep_alive: KeepAlive,
-    _gone: DropGuard,
-}
-
-impl AnswerStream {
-    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
-        }
-        // Everything that was said before the response goes before it.
-        if let Poll::Ready(Some(line)) = self.outbox.poll_next(cx) {
-            return Poll::Ready(Some(line));
-        }
-        let Some(answered) = &mut self.answered else {
-            return Poll::Ready(None);
-        };
-        match Pin::new(answered).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(answer) => {
-                if let Poll::Ready(Some(line)) = self.outbox.poll_next(cx) {
-                    // It was said in between; the response waits for the next look.
-                    self.answered = Some(ready(answer.unwrap_or_default()));
-                    return Poll::Ready(Some(line));
-                }
-                self.answered = None;
-                Poll::Ready(answer.unwrap_or_default().0)
-            }
-        }
-    }
-}
-
-fn ready<T>(value: T) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    // The receiver is in hand, so the value finds it.
-    let _ = sender.send(value);
-    receiver
-}
-
-impl http_body::Body for AnswerStream {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Poll::Ready(line) = self.poll_line(cx) {
-            self.keep_alive.reset();
-            return Poll::Ready(line.map(|line| Ok(Frame::data(events::event("message", &line)))));
-        }
-        self.keep_alive
-            .poll(cx)
-            .map(|comment| Some(Ok(Frame::data(comment))))
-    }
+    answer.response.map_or_else(
+        || reply::empty(StatusCode::ACCEPTED),
+        |response| reply::json(status, response),
+    )
 }
 
 /// `subscriptions/listen`: a stream of the changes that were asked for, until the client goes.
@@ -274,14 +194,13 @@ fn listen(doors: &Doors, request: &Request) -> Response {
         "acknowledged",
         jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &acknowledged),
     );
-    let (sender, answered) = oneshot::channel();
     let gone = CancellationToken::new();
     let guard = gone.clone().drop_guard();
-    let told = Arc::clone(&outbox);
     let last = jsonrpc::encode_result(
         &request.id,
         &jsonrpc::to_raw(&json!({"resultType": "complete", "_meta": meta})),
     );
+    let told = Arc::clone(&outbox);
     tokio::spawn(async move {
         loop {
             let change = tokio::select! {
@@ -297,14 +216,8 @@ fn listen(doors: &Doors, request: &Request) -> Response {
                 told.offer_latest(&key, jsonrpc::encode_notification(change.method(), &params));
             }
         }
-        let _ = sender.send((Some(last), None));
+        let _ = told.send(last).await;
+        told.finish();
     });
-    let stream = AnswerStream {
-        first: None,
-        outbox,
-        answered: Some(answered),
-        keep_alive: KeepAlive::default(),
-        _gone: guard,
-    };
-    events::event_stream(Body::new(stream))
+    events::event_stream(Body::new(OutboxStream::new(None, outbox, guard)))
 }

@@ -169,6 +169,24 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing waits to be read.
+    pub fn is_empty(&self) -> bool {
+        self.lock().lines.is_empty()
+    }
+
+    /// Waits until there is a line to read.
+    pub async fn waiting(&self) {
+        std::future::poll_fn(|cx| {
+            self.reader.register(cx.waker());
+            if self.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+
     /// The next line; `None` when the stream has ended.
     pub async fn next(&self) -> Option<Bytes> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
