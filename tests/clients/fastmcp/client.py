@@ -3,13 +3,13 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import httpx2
 from checks import Refused, Result, main
 from fastmcp import Client as FastClient
 from fastmcp.client.elicitation import ElicitResult
 from fastmcp.client.transports import SSETransport, StreamableHttpTransport
 from mcp import MCPError
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
-from report import leaf
 
 
 class Session:
@@ -49,8 +49,24 @@ class Client:
         return LATEST_HANDSHAKE_VERSION if door.kind == "sse" else LATEST_MODERN_VERSION
 
     @staticmethod
-    def unauthorized(error) -> bool:
-        return "401" in str(leaf(error))
+    def too_large(door) -> str | None:
+        if door.kind == "sse":
+            return "over `/sse` this client closes the connection at an event over 1 MiB; a result of 1 MB arrives"
+        return None
+
+    def __init__(self) -> None:
+        self.status = 0
+
+    def unauthorized(self, _error) -> bool:
+        return self.status == 401
+
+    def http(self, **settings) -> httpx2.AsyncClient:
+        """The client tells its caller that something was refused, not with which status; so that is watched here."""
+
+        async def watch(response):
+            self.status = response.status_code
+
+        return httpx2.AsyncClient(**settings, event_hooks={"response": [watch]})
 
     @asynccontextmanager
     async def connect(self, door, elicit=None):
@@ -59,7 +75,7 @@ class Client:
             return ElicitResult(action=action, content=content)
 
         kind = SSETransport if door.kind == "sse" else StreamableHttpTransport
-        transport = kind(door.url, headers=door.headers)
+        transport = kind(door.url, headers=door.headers, httpx_client_factory=self.http)
         async with FastClient(transport, elicitation_handler=answer if elicit else None) as client:
             yield Session(client)
 

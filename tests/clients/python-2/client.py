@@ -11,22 +11,6 @@ from mcp import MCPError, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
-from report import leaf
-
-
-@asynccontextmanager
-async def streamable(door):
-    async with httpx2.AsyncClient(headers=door.headers, timeout=httpx2.Timeout(30, read=300)) as http:
-        async with streamable_http_client(door.url, http_client=http) as streams:
-            yield streams
-
-
-def target(door):
-    if door.kind == "sse":
-        return sse_client(door.url, headers=door.headers)
-    if door.kind == "mcp":
-        return streamable(door)
-    return StdioServerParameters(command=door.command[0], args=door.command[1:])
 
 
 class Session:
@@ -68,9 +52,37 @@ class Client:
         return LATEST_HANDSHAKE_VERSION if door.kind == "sse" else LATEST_MODERN_VERSION
 
     @staticmethod
-    def unauthorized(error) -> bool:
-        error = leaf(error)
-        return "401" in str(error)
+    def too_large(door) -> str | None:
+        if door.kind == "sse":
+            return "over `/sse` this client closes the connection at an event over 1 MiB; a result of 1 MB arrives"
+        return None
+
+    def __init__(self) -> None:
+        self.status = 0
+
+    def unauthorized(self, _error) -> bool:
+        return self.status == 401
+
+    def http(self, headers=None, timeout=None, auth=None) -> httpx2.AsyncClient:
+        """The SDK tells its caller that something was refused, not with which status; so that is watched here."""
+
+        async def watch(response):
+            self.status = response.status_code
+
+        timeout = timeout or httpx2.Timeout(30, read=300)
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, event_hooks={"response": [watch]})
+
+    @asynccontextmanager
+    async def streamable(self, door):
+        async with self.http(headers=door.headers) as http, streamable_http_client(door.url, http_client=http) as streams:
+            yield streams
+
+    def target(self, door):
+        if door.kind == "sse":
+            return sse_client(door.url, headers=door.headers, httpx_client_factory=self.http)
+        if door.kind == "mcp":
+            return self.streamable(door)
+        return StdioServerParameters(command=door.command[0], args=door.command[1:])
 
     @asynccontextmanager
     async def connect(self, door, elicit=None):
@@ -78,7 +90,7 @@ class Client:
             action, content = elicit(params.message, params.requested_schema)
             return types.ElicitResult(action=action, content=content)
 
-        async with SdkClient(target(door), elicitation_callback=answer if elicit else None) as client:
+        async with SdkClient(self.target(door), elicitation_callback=answer if elicit else None) as client:
             yield Session(client)
 
 
