@@ -43,8 +43,8 @@ TOOLS = [
 # Listed as well where the governor is switched on.
 GOVERNOR = "sanctum__tools"
 
-UNICODE = "Grüße — 世界 🦀 e\u0301 עברית \"quoted\" \\back\\ <tag> &amp; tab\there, line\nbreak"
-LINE = "abcdefghijklmnopqrstuvwxyz0123456789·äöü·世界·🦀·\"\\;"
+UNICODE = 'Grüße — 世界 🦀 e\u0301 עברית "quoted" \\back\\ <tag> &amp; tab\there, line\nbreak'
+LINE = 'abcdefghijklmnopqrstuvwxyz0123456789·äöü·世界·🦀·"\\;'
 AGENT = "agent-00000000-1111-2222-3333-444444444444"
 GONE_WITHIN = 6.5
 INVALID_PARAMS = -32602

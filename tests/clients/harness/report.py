@@ -1,9 +1,9 @@
 """Owns what a suite prints: one line a check, then the sum; knows nothing of what is checked."""
 
 import asyncio
+import os
 import time
 import traceback
-import os
 
 
 class Skip(Exception):

@@ -53,9 +53,10 @@ def write_table(path: Path, suites, binary: Path) -> None:
     text = [
         "# Which clients work",
         "",
-        f"Written by `tests/clients/run --table docs/interop.md` with {server}: each row is a real client, at the version",
-        "that its lock file under `tests/clients/` pins, run against a real server with plugins that are plain programs.",
-        "`yes` means that every check of that kind passed, **no** that one failed.",
+        f"Written by `tests/clients/run --table docs/interop.md` with {server}: each row is a real client,",
+        "at the version that its lock file under `tests/clients/` pins, run against a real server with",
+        "plugins that are plain programs. `yes` means that every check of that kind passed, **no** that one",
+        "failed.",
         "",
         *rows,
         "",

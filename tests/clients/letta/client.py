@@ -63,7 +63,9 @@ class Suite:
         async with self.connected() as client:
             tools = await client.list_tools()
             expect_equal([tool.name for tool in tools if tool.name != GOVERNOR], TOOLS)
-            expect_equal([tool["name"] for tool in await client.list_tools(serialize=True)], [tool.name for tool in tools])
+            expect_equal(
+                [tool["name"] for tool in await client.list_tools(serialize=True)], [tool.name for tool in tools]
+            )
 
     async def accepts_every_tool(self):
         async with self.connected() as client:

@@ -78,9 +78,9 @@ class Client:
             action, content = elicit(params.message, params.requestedSchema)
             return types.ElicitResult(action=action, content=content)
 
-        async with transport(door) as streams:
-            async with ClientSession(*streams[:2], elicitation_callback=answer if elicit else None) as session:
-                yield Session(session, await session.initialize(), door)
+        callback = answer if elicit else None
+        async with transport(door) as streams, ClientSession(*streams[:2], elicitation_callback=callback) as session:
+            yield Session(session, await session.initialize(), door)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The official Python SDK, 2.x: probes with `server/discover`, falls back on `initialize` where the door has only that."""
+"""The official Python SDK, 2.x: probes with `server/discover`, and initialises where the door has only that."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -74,7 +74,10 @@ class Client:
 
     @asynccontextmanager
     async def streamable(self, door):
-        async with self.http(headers=door.headers) as http, streamable_http_client(door.url, http_client=http) as streams:
+        async with (
+            self.http(headers=door.headers) as http,
+            streamable_http_client(door.url, http_client=http) as streams,
+        ):
             yield streams
 
     def target(self, door):
