@@ -23,7 +23,7 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 def plugins_dir(parent: Path) -> Path:
     """A folder with links to the bundled plugins and to those that the checks need."""
     folder = parent / "plugins"
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for plugin in SERVED:
         if not (plugin / "cli.py").is_file():
             raise SystemExit(f"no plugin at {plugin}; run from a complete checkout")
