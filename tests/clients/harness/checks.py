@@ -46,6 +46,7 @@ GOVERNOR = "sanctum__tools"
 UNICODE = 'Grüße — 世界 🦀 e\u0301 עברית "quoted" \\back\\ <tag> &amp; tab\there, line\nbreak'
 LINE = 'abcdefghijklmnopqrstuvwxyz0123456789·äöü·世界·🦀·"\\;'
 AGENT = "agent-00000000-1111-2222-3333-444444444444"
+STARTS_WITHIN = 15.0
 GONE_WITHIN = 6.5
 INVALID_PARAMS = -32602
 
@@ -132,7 +133,9 @@ class Waiting:
         self.arguments = {"pid_file": str(self.pid_file)}
 
     async def started(self) -> None:
+        deadline = asyncio.get_running_loop().time() + STARTS_WITHIN
         while not self.pid_file.exists():
+            assert asyncio.get_running_loop().time() < deadline, f"not started within {STARTS_WITHIN} s"
             await asyncio.sleep(0.02)
         for pid in self._pids():
             assert alive(pid), f"process {pid} ended on its own"
@@ -295,7 +298,7 @@ async def leave(client, door):
     waiting = Waiting()
     async with client.connect(door) as session:
         call = asyncio.create_task(session.call("slow__wait", waiting.arguments))
-        await asyncio.wait_for(waiting.started(), 20)
+        await waiting.started()
         if door.kind == "mcp":
             call.cancel()
     call.cancel()

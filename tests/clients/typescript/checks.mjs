@@ -20,6 +20,7 @@ const LINE = 'abcdefghijklmnopqrstuvwxyz0123456789·äöü·世界·🦀·"\\;';
 const MEGABYTE = 1_000_000;
 const AGENT = 'agent-00000000-1111-2222-3333-444444444444';
 const ADD = { operation: 'add', a: 2, b: 3 };
+const STARTS_WITHIN_MS = 15_000;
 const GONE_WITHIN_MS = 6500;
 const CHECK_LIMIT_MS = 60_000;
 const INVALID_PARAMS = -32602;
@@ -69,7 +70,11 @@ class Waiting {
   arguments = { pid_file: this.pidFile };
 
   started = async () => {
-    while (!existsSync(this.pidFile)) await sleep(20);
+    const deadline = Date.now() + STARTS_WITHIN_MS;
+    while (!existsSync(this.pidFile)) {
+      assert.ok(Date.now() < deadline, `not started within ${STARTS_WITHIN_MS} ms`);
+      await sleep(20);
+    }
     assert.equal(this.#alive().length, 2, 'a process ended on its own');
   };
 
