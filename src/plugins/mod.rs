@@ -4,12 +4,19 @@
 
 pub mod argv;
 pub mod call;
+mod capture;
 pub mod catalog;
 pub mod contract;
+mod control;
 pub mod discover;
 pub mod embedded;
 pub mod introspect;
+mod job;
 pub mod output;
 pub mod process;
+mod reap;
+mod refusal;
+mod run;
 pub mod schema;
 pub mod supervise;
+mod tree;
