@@ -192,9 +192,6 @@ def as_count(parser, action, parameter):
 def as_value(parser, action, parameter):
     parameter.update(item_of(parser, action))
     parameter["arg_style"] = "value"
-    if parameter["type"] == "boolean" and raw_type(parser, action) is bool:
-        # bool("false") is true: only an empty text is false to it.
-        parameter.update(arg_style="flag", negative_flag=parameter["flag"] + "=", flag=parameter["flag"] + "=1")
 
 
 def as_list(parser, action, parameter):
@@ -298,10 +295,8 @@ def kind_of(convert):
     if convert is None or convert is str:
         return "string"
     if isinstance(convert, type):
-        if issubclass(convert, enum.Enum):
+        if issubclass(convert, (enum.Enum, bool)):
             return "string"
-        if issubclass(convert, bool):
-            return "boolean"
         if issubclass(convert, int):
             return "integer"
         if issubclass(convert, float) or convert.__name__ == "Decimal":
@@ -361,7 +356,8 @@ def help_of(parser, action):
         text = text % values
     except (KeyError, TypeError, ValueError):
         pass
-    return sentences(prose(text), metavar_of(action, bool(text)))
+    note = "Any text counts as true, 'false' too; only an empty one is false" if action.type is bool else ""
+    return sentences(prose(text), metavar_of(action, bool(text)), note)
 
 
 def metavar_of(action, has_help):
