@@ -3,7 +3,7 @@
 //! The library exists for the `smcp` program and its tests. Its modules are floors: each imports
 //! only from those below it, as `ARCHITECTURE.md` lists them and `tests/architecture.rs` checks.
 
+pub mod governor;
 pub mod letta;
 pub mod plugins;
 pub mod telemetry;
-pub mod governor;

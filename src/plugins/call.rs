@@ -150,7 +150,9 @@ pub enum CallError {
         printed: String,
     },
     /// More on stdout than is passed on.
-    #[error("{tool} printed more than {limit} bytes and was ended; let it print less, or write to a file and print its path")]
+    #[error(
+        "{tool} printed more than {limit} bytes and was ended; let it print less, or write to a file and print its path"
+    )]
     OutputTooLarge {
         /// The tool's name.
         tool: String,

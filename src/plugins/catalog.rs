@@ -110,7 +110,11 @@ impl Catalog {
     pub async fn complete(&self) {}
 
     /// Runs one call of one tool: schema, place in the queue, process, output.
-    pub async fn call(&self, tool: &Arc<Tool>, request: CallRequest) -> Result<ToolResult, CallError> {
+    pub async fn call(
+        &self,
+        tool: &Arc<Tool>,
+        request: CallRequest,
+    ) -> Result<ToolResult, CallError> {
         let _ = (tool, request);
         Err(CallError::Cancelled)
     }
@@ -119,6 +123,9 @@ impl Catalog {
 impl Snapshot {
     /// The tool that `name` means: the exact name, then `plugin.command`, then `plugin_command` where only one can be meant.
     pub fn resolve(&self, name: &str) -> Result<Arc<Tool>, CallError> {
-        self.by_name.get(name).cloned().ok_or_else(|| CallError::InvalidToolName(name.to_owned()))
+        self.by_name
+            .get(name)
+            .cloned()
+            .ok_or_else(|| CallError::InvalidToolName(name.to_owned()))
     }
 }

@@ -90,7 +90,12 @@ impl Launcher {
     ///
     /// Returns as soon as the answer is known; what is left of the tree is ended by a task that
     /// [`Launcher::idle`] waits for.
-    pub async fn run(&self, job: Job, taps: Taps, cancel: CancellationToken) -> Result<Finished, StartError> {
+    pub async fn run(
+        &self,
+        job: Job,
+        taps: Taps,
+        cancel: CancellationToken,
+    ) -> Result<Finished, StartError> {
         let _ = (job, taps, cancel);
         Err(StartError::TooLarge)
     }
