@@ -5,6 +5,7 @@
 
 pub mod attachments;
 pub mod profiles;
+pub mod request;
 pub mod shelf;
 pub mod tool;
 
@@ -20,9 +21,10 @@ pub use attachments::Client;
 use attachments::{Attached, Attachments};
 use profiles::Profiles;
 pub use profiles::{Error, Settings};
+pub use request::NAME;
+use request::Request;
 use shelf::{Offer, Shelf};
-pub use tool::NAME;
-use tool::{Answer, Request, View};
+use tool::{Answer, View};
 
 use crate::plugins::call::CallError;
 use crate::plugins::catalog::{Snapshot, Tool};
@@ -52,7 +54,7 @@ impl Governor {
         let profiles = Profiles::load(settings)?;
         Ok(Self {
             attachments: Attachments::new(Arc::clone(profiles.start())),
-            definition: tool::definition(&profiles),
+            definition: request::definition(&profiles),
             profiles,
         })
     }
