@@ -36,6 +36,7 @@ struct Queue {
     closed: bool,
     moved: Instant,
     lost_logs: u64,
+    return_after: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl Default for Outbox {
             closed: false,
             moved: Instant::now(),
             lost_logs: 0,
+            return_after: None,
         };
         Self {
             queue: Mutex::new(queue),
@@ -112,6 +114,17 @@ impl Outbox {
         }) {
             self.lock().lost_logs += 1;
         }
+    }
+
+    /// Asks the reader to go and to come back after `pause`. Readers that cannot come back stay.
+    pub fn send_away(&self, pause: Duration) {
+        self.lock().return_after = Some(pause);
+        self.reader.wake();
+    }
+
+    /// Whether the reader was asked to go, and for how long. Asked once.
+    pub fn sent_away(&self) -> Option<Duration> {
+        self.lock().return_after.take()
     }
 
     /// How many log lines found no room.
