@@ -1,1 +1,30 @@
 //! Programs that do not describe themselves: argparse, click and typer parsers watched, help texts read.
+//!
+//! Gives command lines to run and reads what they print; starts nothing itself.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+/// The embedded Python program, one namespace in five parts.
+const PROGRAM: &str = concat!(
+    include_str!("introspect/guard.py"),
+    include_str!("introspect/payload.py"),
+    include_str!("introspect/read_argparse.py"),
+    include_str!("introspect/read_click.py"),
+    include_str!("introspect/watch.py"),
+);
+
+/// A command line that prints one contract v1.1 payload for `cli`, a Python program whose argparse,
+/// click or typer parser is watched; the program's own work is not done.
+///
+/// The process exits with one of the statuses below; unless it is 0, the last line of its stderr is
+/// the reason. The program's own output goes to stderr.
+pub fn argv(interpreter: &Path, cli: &Path) -> Vec<OsString> {
+    vec![interpreter.into(), "-c".into(), PROGRAM.into(), cli.into()]
+}
+
+/// Exit status: the program would work, read stdin or hang before it asks its parser. It must not be run with `--help` either.
+pub const REFUSED: i32 = 3;
+
+/// Exit status: the program ends without asking a parser that is known here.
+pub const NOT_ASKED: i32 = 4;

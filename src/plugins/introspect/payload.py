@@ -1,0 +1,204 @@
+# What both readers share: names, plain values, texts, and the shape of the answer.
+
+MANY_CHOICES = 256
+LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+class Skip(Exception):
+    """One command that cannot be served, with its reason."""
+
+
+def plain(value, depth=0):
+    """The value as JSON carries it; None where it cannot, or where it must not leave the machine."""
+    import enum
+    import math
+
+    if depth > 8 or value is None:
+        return None
+    if isinstance(value, enum.Enum):
+        return plain(value.value, depth + 1)
+    if isinstance(value, (bool, int)):
+        return value if isinstance(value, bool) else int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str):
+        return None if from_environment(value) else clean(str(value))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [plain(item, depth + 1) for item in value]
+        if any(item is None for item in items):
+            return None
+        return sorted(items, key=repr) if isinstance(value, (set, frozenset)) else items
+    return None
+
+
+def from_environment(text):
+    """A default that the environment gave may be a secret, and is not the same on every start."""
+    return len(text) > 3 and text in environment_values
+
+
+def clean(text):
+    """Only what UTF-8 can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def prose(text):
+    """A help text as a description: no indentation of its source, no trailing space."""
+    import inspect
+
+    text = clean(str(text)).split("\f")[0].replace("\b\n", "").replace("\b", "")
+    return inspect.cleandoc(text).strip()
+
+
+def sentences(*parts):
+    """Parts of a description, joined by a space, each ending like a sentence where another follows."""
+    parts = [part.strip() for part in parts if part and part.strip()]
+    return " ".join(
+        part if index == len(parts) - 1 or part[-1] in ".!?:;" else part + "."
+        for index, part in enumerate(parts)
+    )
+
+
+def property_name(text):
+    """An option's name as a property: `--dry-run` is `dry_run`."""
+    name = "".join(letter if letter in LETTERS else "_" for letter in text.lstrip("-+/"))
+    return name.replace("-", "_").strip("_")
+
+
+def command_name(words):
+    """`db migrate` is `db-migrate`; a program without sub-commands is named by its plugin."""
+    text = "-".join(words) if words else plugin_name
+    return "".join(letter if letter in LETTERS else "-" for letter in text).strip("-")
+
+
+class Answer:
+    """The payload as it grows: commands in the program's order, no name twice."""
+
+    def __init__(self):
+        self.commands = []
+        self.names = set()
+        self.warnings = []
+
+    def add(self, words, description, parameters, groups):
+        name = command_name(words)
+        if name in self.names:
+            name = "_".join(command_name([word]) for word in words)
+        if not name or name in self.names:
+            self.warn(words, "its name is taken by another command")
+            return
+        self.names.add(name)
+        command = {"name": name, "invoke": list(words), "description": description}
+        command["parameters"], renamed = named(parameters)
+        groups = [one_of(group, required, renamed) for group, required in groups]
+        groups = [group for group in groups if group]
+        if groups:
+            command["one_of"] = groups
+        self.commands.append(command)
+
+    def warn(self, words, reason):
+        self.warnings.append("%s is left out: %s" % (" ".join(words) or plugin_name, reason))
+
+    def text(self, description):
+        import json
+
+        if not self.commands:
+            give_up(NOT_ASKED, "; ".join(self.warnings) or "its parser has no commands")
+        payload = {
+            "contract_version": "1.1",
+            "plugin": {"name": plugin_name, "description": description},
+            "commands": self.commands,
+            "warnings": self.warnings,
+        }
+        return json.dumps(payload, ensure_ascii=False, allow_nan=False)
+
+
+def named(parameters):
+    """The parameters with one name each, and what became of each source (an action, a param).
+
+    An inner option hides an outer one of the same destination, as on the command line.
+    """
+    taken, chosen, renamed = {}, [], {}
+    for parameter in sorted(parameters, key=lambda p: -p["level"]):
+        name, twin = parameter["name"], taken.get(parameter["name"])
+        outer = twin is not None and twin["level"] > parameter["level"]
+        if outer and twin["_dest"] == parameter["_dest"] and not parameter.get("required"):
+            continue
+        if twin is not None:
+            stem = ("global_" + name) if outer else (name + "_option")
+            name, count = stem, 2
+            while name in taken:
+                name, count = "%s_%d" % (stem, count), count + 1
+        parameter["name"] = name
+        taken[name] = parameter
+        chosen.append(parameter)
+        renamed.setdefault(parameter["_source"], []).append(parameter)
+    kept = set(map(id, chosen))
+    ordered = [parameter for parameter in parameters if id(parameter) in kept]
+    ordered.sort(key=lambda p: p["arg_style"] not in ("positional", "rest"))
+    public = [{k: v for k, v in p.items() if k[0] != "_" and v not in (None, "")} for p in ordered]
+    for parameter, source in zip(public, ordered):
+        if source.get("separator") == "":
+            parameter["separator"] = ""
+    by_name = {parameter["name"]: parameter for parameter in public}
+    return public, {source: [by_name[p["name"]] for p in own] for source, own in renamed.items()}
+
+
+def one_of(sources, required, renamed):
+    """A group whose members exclude each other; one member alone is simply required."""
+    members = [parameter for source in sources for parameter in renamed.get(source, [])]
+    if len(members) == 1 and required:
+        members[0]["required"] = True
+    if len(members) < 2:
+        return None
+    return {"names": [parameter["name"] for parameter in members], "required": bool(required)}
+
+
+def kind_of_callable(convert, name):
+    """The type behind a converter that is a function, where its name says it and a trial bears it out."""
+
+    def gives(text):
+        try:
+            return convert(text)
+        except Exception:
+            return None
+
+    words = name.lower().replace("2", "_").split("_")
+    joined = "_".join(words)
+    if "bool" in joined and gives("true") is True and gives("false") is False:
+        return "boolean"
+    if "or" in words:
+        return "string"
+    if set(words) & {"int", "integer", "uint"} and any(type(gives(t)) is int for t in ("1", "10", "100")):
+        return "integer"
+    if set(words) & {"float", "number"} and any(type(gives(t)) is float for t in ("1", "0.5", "10")):
+        return "number"
+    return "string"
+
+
+def positionals_in_order(positionals):
+    """Settles what words in a row can say: which of the positionals can be given at all.
+
+    The first that takes any number takes all: after it, only required ones get their words.
+    """
+    kept, greedy = [], False
+    for parameter in positionals:
+        if greedy and not parameter["required"]:
+            continue
+        if greedy and parameter.get("_unbounded"):
+            single(parameter)
+        greedy = greedy or bool(parameter.get("_unbounded"))
+        kept.append(parameter)
+    for index, parameter in enumerate(kept):
+        later = kept[index + 1:]
+        if any(p["required"] and p.get("_unbounded") for p in later) and not parameter.get("_unbounded"):
+            parameter["required"] = True
+    return kept
+
+
+def single(parameter):
+    """Turns an array into its one item, where only one can be told from what follows."""
+    items = parameter.pop("items", {"type": "string"})
+    for keyword in ("minItems", "maxItems", "dashes", "_unbounded", "default"):
+        parameter.pop(keyword, None)
+    parameter.update(items)
