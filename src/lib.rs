@@ -3,12 +3,20 @@
 //! The library exists for the `smcp` program and its tests. Its modules are floors: each imports
 //! only from those below it, as `ARCHITECTURE.md` lists them and `tests/architecture.rs` checks.
 
-#[cfg(not(unix))]
-compile_error!(
-    "smcp runs plugins by Unix processes, signals and sockets; on Windows, build and run it inside WSL 2"
-);
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+#[cfg(not(unix))]
+compile_error!("smcp runs plugins by Unix processes, signals and sockets; on Windows, build and run it inside WSL 2");
+
+pub mod app;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod governor;
+pub mod http;
 pub mod letta;
+pub mod mcp;
 pub mod plugins;
+pub mod shutdown;
+pub mod stdio;
 pub mod telemetry;

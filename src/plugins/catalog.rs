@@ -106,6 +106,9 @@ impl Catalog {
         watch::channel(0).1
     }
 
+    /// Asks every plugin again, in the background.
+    pub fn reload(&self) {}
+
     /// Waits until every plugin has answered or timed out.
     pub async fn complete(&self) {}
 

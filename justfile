@@ -1,0 +1,43 @@
+# `just` lists these. Each is one line that you can as well type yourself.
+
+_default:
+    @just --list --unsorted
+
+# What a change must pass before anything else: format, lints, floors
+check:
+    cargo fmt --check
+    cargo clippy --all-targets --locked -- -D warnings
+    cargo test --locked --test architecture
+
+# Every test that needs only Rust and Python 3
+test *args:
+    cargo test --locked {{ args }}
+
+# Serve ./plugins on 127.0.0.1:8000
+run *args:
+    cargo run --release --locked -- {{ args }}
+
+# The official conformance suite against the release binary (Node)
+conformance: release
+    SMCP_BIN="$PWD/target/release/smcp" tests/conformance/run
+
+# The official SDKs' clients against the release binary (Python, Node)
+clients: release
+    SMCP_BIN="$PWD/target/release/smcp" tests/clients/run
+
+# Micro-benchmarks of the hot path
+bench *args:
+    cargo bench --locked {{ args }}
+
+# Licences, bans and sources of the dependencies; then known advisories
+deny:
+    cargo deny check --hide-inclusion-graph bans licenses sources
+    cargo deny check advisories
+
+# The whole gate, as CI runs it
+ci:
+    .ci/run
+
+[private]
+release:
+    cargo build --release --locked

@@ -1,0 +1,158 @@
+//! Puts the floors together: catalogue, sessions, doors, shutdown. The only file that knows everything.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::http;
+use crate::mcp::changes::{Change, Changes};
+use crate::mcp::context::Services;
+use crate::mcp::methods::lifecycle;
+use crate::mcp::seal::Sealer;
+use crate::mcp::sessions::Sessions;
+use crate::plugins::call::Listed;
+use crate::plugins::catalog::Catalog;
+use crate::plugins::process::Launcher;
+use crate::shutdown::Shutdown;
+use crate::telemetry::Counters;
+
+/// How long running calls may go on once the server begins to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long process trees may take to end after that: a second more than the longest way to end one.
+const KILL_GRACE: Duration = Duration::from_secs(6);
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct App {
+    address: SocketAddr,
+    sessions: Arc<Sessions>,
+    launcher: Launcher,
+    shutdown: Shutdown,
+    /// Cancelled when nothing is left to be waited for: sessions, streams and connections end.
+    stopped: CancellationToken,
+}
+
+impl App {
+    /// Listens, begins to ask the plugins, and serves. Returns as soon as the port is open.
+    pub async fn start(
+        config: Config,
+        launcher: Launcher,
+        counters: Counters,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
+        let listener = http::accept::bind(config.address)?;
+        let address = listener.local_addr()?;
+        let stopped = CancellationToken::new();
+        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped)?;
+        let router = http::router(Arc::clone(&sessions), config.http);
+        let connections = tokio_util::task::TaskTracker::new();
+        tokio::spawn(http::accept::serve(
+            listener,
+            router,
+            config.max_connections,
+            connections,
+            stopped.clone(),
+        ));
+        Ok(Self {
+            address,
+            sessions,
+            launcher,
+            shutdown,
+            stopped,
+        })
+    }
+
+    /// The address that was bound, its port included.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the clients share.
+    pub fn services(&self) -> &Arc<Services> {
+        self.sessions.services()
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// Serves until the shutdown is asked for, then ends: running calls get a grace, everything
+    /// else is ended at once. Returns when no process is left.
+    pub async fn run(self) {
+        self.shutdown.draining().cancelled().await;
+        if let Err(unfinished) = self.shutdown.finish(GRACE).await {
+            tracing::warn!("ending the calls: {unfinished}");
+        }
+        self.stop().await;
+    }
+
+    /// Ends everything now and returns when no process is left.
+    pub async fn stop(self) {
+        self.shutdown.draining().cancel();
+        self.stopped.cancel();
+        self.sessions.each(|session| session.close());
+        if tokio::time::timeout(KILL_GRACE, self.launcher.idle())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "{} calls have processes that do not end; the supervisors go on ending them",
+                self.launcher.running()
+            );
+        }
+    }
+}
+
+/// The part that every door needs.
+pub fn sessions(
+    config: &Config,
+    launcher: &Launcher,
+    counters: Counters,
+    shutdown: &Shutdown,
+    stopped: &CancellationToken,
+) -> anyhow::Result<Arc<Sessions>> {
+    let catalog = Catalog::start(
+        config.catalog.clone(),
+        launcher.clone(),
+        stopped.child_token(),
+    );
+    let services = Arc::new(Services {
+        catalog,
+        changes: Changes::default(),
+        sealer: Sealer::new().context("no randomness for signing request states")?,
+        counters,
+        tasks: shutdown.tasks().clone(),
+        draining: shutdown.draining().clone(),
+    });
+    let sessions = Sessions::new(services, config.max_sessions, stopped.child_token());
+    let swept = Arc::clone(&sessions);
+    tokio::spawn(async move { swept.sweep().await });
+    let told = Arc::clone(&sessions);
+    tokio::spawn(async move { told.pass_changes_on().await });
+    tokio::spawn(tell_of_new_tools(
+        Arc::clone(sessions.services()),
+        stopped.clone(),
+    ));
+    Ok(sessions)
+}
+
+/// A new catalogue may have other tools, prompts and resources.
+async fn tell_of_new_tools(services: Arc<Services>, stopped: CancellationToken) {
+    let mut catalogues = services.catalog.changes();
+    loop {
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            changed = catalogues.changed() => if changed.is_err() { return },
+        }
+        for list in [Listed::Tools, Listed::Prompts, Listed::Resources] {
+            if lifecycle::declares(&services, list) {
+                services.changes.tell(Change::List(list));
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `smcp stdio`: one client over standard input and output.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::io::BufReader;
+use tokio_util::sync::CancellationToken;
+
+use super::setup::prepare;
+use crate::app;
+use crate::config::Config;
+use crate::mcp::origin::{Door, Origin};
+use crate::shutdown::Shutdown;
+use crate::stdio;
+use crate::telemetry::Counters;
+
+/// How long answers that are under way may take once the input has ended.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long process trees may take to end.
+const KILL_GRACE: Duration = Duration::from_secs(6);
+
+/// Serves until the input ends, the output is closed, or a signal asks for the end.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let (guard, launcher) = prepare(&config)?;
+    let shutdown = Shutdown::new();
+    let _signals = shutdown.listen()?;
+    let stopped = CancellationToken::new();
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
+    let sessions = app::sessions(
+        &config,
+        &launcher,
+        Counters::new(guard.losses()),
+        &shutdown,
+        &stopped,
+    )?;
+    let session = sessions.open(Door::Stdio, Origin::default())?;
+    let _held = session.hold();
+    let answered = async {
+        let _ = shutdown.finish(GRACE).await;
+    };
+    tokio::select! {
+        () = stdio::serve(session, BufReader::new(tokio::io::stdin()), tokio::io::stdout(), answered) => {}
+        () = shutdown.draining().cancelled() => {}
+    }
+    stopped.cancel();
+    sessions.each(|session| session.close());
+    let _ = tokio::time::timeout(KILL_GRACE, launcher.idle()).await;
+    drop(guard);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,176 @@
+//! Who is calling: by key, or as a direct loopback client. Judges nothing; see `gate`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, Version, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use constant_time_eq::constant_time_eq_32;
+
+use super::accept::Peer;
+use super::authority::Authority;
+use crate::mcp::origin::{KeyId, Origin};
+
+/// Names the agent on whose behalf a request is sent.
+pub const AGENT_HEADER: HeaderName = HeaderName::from_static("x-agent-id");
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
+/// An agent's id longer than this is cut off, in characters.
+const MAX_AGENT_ID: usize = 128;
+
+/// Which credentials count.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The accepted keys; none means that no request needs one.
+    pub keys: Vec<KeyId>,
+    /// Whether a direct loopback client may go without a key.
+    pub loopback_exempt: bool,
+    /// `MCP_AUTH_DISABLED`: credentials are not looked at.
+    pub disabled: bool,
+}
+
+/// What a request showed of its sender.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// Key and agent.
+    pub origin: Origin,
+    /// What to think of it.
+    pub standing: Standing,
+    /// The other end is on this machine.
+    pub loopback: bool,
+}
+
+/// How far a request may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It showed an accepted key.
+    Keyed,
+    /// It needs no key.
+    Exempt,
+    /// It needs a key and showed none.
+    Missing,
+    /// It showed something that is no accepted key.
+    Bad,
+}
+
+/// Resolves the sender and hands the knowledge on.
+pub async fn resolve(
+    State(settings): State<Arc<Settings>>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
+    let visitor = settings.visitor(&request);
+    request.extensions_mut().insert(visitor);
+    next.run(request).await
+}
+
+impl Settings {
+    fn visitor(&self, request: &Request<Body>) -> Visitor {
+        let headers = request.headers();
+        let peer = request
+            .extensions()
+            .get::<Peer>()
+            .map(|Peer(address)| address.ip().to_canonical());
+        let loopback = peer.is_some_and(|ip| ip.is_loopback());
+        let (standing, key) = self.judge(request, peer);
+        Visitor {
+            origin: Origin {
+                key,
+                agent: agent(headers),
+            },
+            standing,
+            loopback,
+        }
+    }
+
+    fn judge(&self, request: &Request<Body>, peer: Option<IpAddr>) -> (Standing, Option<KeyId>) {
+        if self.disabled || self.keys.is_empty() {
+            return (Standing::Exempt, None);
+        }
+        match presented(request.headers()) {
+            Presented::Key(key) => match self.accepted(&key) {
+                Some(key) => (Standing::Keyed, Some(key)),
+                None => (Standing::Bad, None),
+            },
+            Presented::Nonsense => (Standing::Bad, None),
+            Presented::Nothing if self.loopback_exempt && is_direct(request, peer) => {
+                (Standing::Exempt, None)
+            }
+            Presented::Nothing => (Standing::Missing, None),
+        }
+    }
+
+    /// Compares with every key, so that the time tells nothing.
+    fn accepted(&self, key: &[u8]) -> Option<KeyId> {
+        let shown = KeyId::of(key);
+        let mut found = None;
+        for accepted in &self.keys {
+            if constant_time_eq_32(accepted.digest(), shown.digest()) {
+                found = Some(*accepted);
+            }
+        }
+        found
+    }
+}
+
+enum Presented {
+    Nothing,
+    Nonsense,
+    Key(Vec<u8>),
+}
+
+/// The one credential that a request shows, in either of two headers or the same in both.
+fn presented(headers: &HeaderMap) -> Presented {
+    let mut bearer = headers.get_all(header::AUTHORIZATION).iter();
+    let mut named = headers.get_all(KEY_HEADER).iter();
+    let (first, repeated) = (bearer.next(), bearer.next().is_some());
+    let (second, repeated_too) = (named.next(), named.next().is_some());
+    if repeated || repeated_too {
+        return Presented::Nonsense;
+    }
+    let first = first.map(|value| bearer_token(value.as_bytes()));
+    let second = second.map(|value| credential(value.as_bytes()));
+    match (first, second) {
+        (None, None) => Presented::Nothing,
+        (Some(Some(key)), None) | (None, Some(Some(key))) => Presented::Key(key.to_vec()),
+        (Some(Some(one)), Some(Some(two))) if one == two => Presented::Key(one.to_vec()),
+        _ => Presented::Nonsense,
+    }
+}
+
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let space = value.iter().position(|byte| *byte == b' ')?;
+    value[..space]
+        .eq_ignore_ascii_case(b"bearer")
+        .then(|| credential(&value[space + 1..]))
+        .flatten()
+}
+
+fn credential(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    (!value.is_empty() && value.iter().all(u8::is_ascii_graphic)).then_some(value)
+}
+
+/// Whether a request comes from this machine itself and not through a proxy on it. A proxy gives
+/// itself away by a header, by the version it speaks, or by the name it was asked for.
+fn is_direct(request: &Request<Body>, peer: Option<IpAddr>) -> bool {
+    let headers = request.headers();
+    let forwarded = headers.keys().any(|name| {
+        let name = name.as_str();
+        name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip" | "via")
+    });
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| Authority::parse(host.as_bytes()));
+    peer.is_some_and(|ip| ip.is_loopback())
+        && !forwarded
+        && request.version() >= Version::HTTP_11
+        && host.is_some_and(|host| host.is_loopback())
+}
+
+fn agent(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(AGENT_HEADER)?.to_str().ok()?.trim();
+    (!value.is_empty()).then(|| value.chars().take(MAX_AGENT_ID).collect())
+}

@@ -1,0 +1,108 @@
+//! Request bodies, bounded in size and time. Knows no route.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+
+use super::reply;
+
+/// The largest body, in bytes.
+pub const MAX_BODY: usize = 4 << 20;
+/// A body must have arrived after this long.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// Larger than [`MAX_BODY`].
+    TooLarge,
+    /// Slower than the limit.
+    TooSlow,
+    /// It ended early or is badly encoded.
+    Broken,
+}
+
+impl BodyFault {
+    /// The answer to it.
+    pub fn response(self) -> Response<Body> {
+        match self {
+            Self::TooLarge => {
+                let why = format!(
+                    "the body is over {MAX_BODY} bytes; send less, or pass a path to a file"
+                );
+                reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", &why)
+            }
+            Self::TooSlow => {
+                let why = format!("the body did not arrive within {} s", BODY_LIMIT.as_secs());
+                reply::refusal(StatusCode::REQUEST_TIMEOUT, "body_too_slow", &why)
+            }
+            Self::Broken => reply::refusal(
+                StatusCode::BAD_REQUEST,
+                "bad_body",
+                "the body ended early or is badly encoded",
+            ),
+        }
+    }
+}
+
+/// Reads a whole body. One whose declared length is too large is refused before any of it is read.
+pub async fn read(request: Request<Body>) -> Result<Bytes, BodyFault> {
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(BodyFault::TooLarge);
+    }
+    let reading = Limited::new(request.into_body(), MAX_BODY).collect();
+    match tokio::time::timeout(BODY_LIMIT, reading).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(BodyFault::TooLarge)
+        }
+        Ok(Err(_)) => Err(BodyFault::Broken),
+        Err(_) => Err(BodyFault::TooSlow),
+    }
+}
+
+/// Whether a body is declared to be JSON, with or without parameters such as a charset.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let essence = types
+        .next()
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next());
+    types.next().is_none()
+        && essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// 415.
+pub fn not_json() -> Response<Body> {
+    let why = "send the message with the header Content-Type: application/json";
+    reply::refusal(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        why,
+    )
+}
+
+/// Whether a client that sends these headers takes an answer of `wanted` (`text/event-stream`).
+pub fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let mut ranges = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .peekable();
+    let whole_type = wanted.split('/').next().unwrap_or_default();
+    ranges.peek().is_none()
+        || ranges.any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            range.eq_ignore_ascii_case(wanted)
+                || range == "*/*"
+                || range.strip_suffix("/*") == Some(whole_type)
+        })
+}

@@ -1,0 +1,227 @@
+//! Judges every request before its route: its host, its origin, its key. Knows no route but the probes.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::auth::{Standing, Visitor};
+use super::authority::{Allowed, Authority, Host};
+use super::reply;
+
+/// All headers of a request together may be this large, in bytes.
+const MAX_HEADER_BYTES: usize = 64 << 10;
+/// A request target may be this long, in bytes.
+const MAX_TARGET: usize = 8 << 10;
+/// Browser clients may send these.
+const CORS_HEADERS: &str = "authorization, content-type, last-event-id, mcp-method, mcp-name, \
+    mcp-protocol-version, mcp-session-id, x-agent-id, x-api-key";
+/// Browser clients may read these.
+const CORS_EXPOSED: &str = "mcp-session-id, mcp-protocol-version, retry-after, www-authenticate";
+
+/// Which names and origins are answered.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// What the server was asked to bind: a name or an address.
+    pub bound_host: String,
+    /// Whether it listens on loopback only.
+    pub bound_to_loopback: bool,
+    /// `MCP_ALLOWED_HOSTS`.
+    pub allowed_hosts: Vec<Allowed>,
+    /// `MCP_ALLOWED_ORIGINS`, as browsers send them.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Lets a request through to its route, or refuses it.
+pub async fn judge(
+    State(settings): State<Arc<Settings>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    if is_probe(&request) {
+        return next.run(request).await;
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let preflight = request.method() == Method::OPTIONS
+        && request
+            .headers()
+            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match settings.refusal(&request, preflight) {
+        Some(Refused::Unseen(response)) => return response,
+        Some(Refused::Told(response)) => response,
+        None if preflight => preflight_answer(),
+        None => next.run(request).await,
+    };
+    if let Some(origin) = origin {
+        allow_origin(response.headers_mut(), origin);
+    }
+    response
+}
+
+/// Orchestrators ask by whatever name they know, and learn nothing but a status.
+fn is_probe(request: &Request<Body>) -> bool {
+    matches!(request.uri().path(), "/healthz" | "/readyz")
+}
+
+enum Refused {
+    /// A script of another origin must not be able to read it.
+    Unseen(Response),
+    /// The origin is allowed: its script may read what is wrong.
+    Told(Response),
+}
+
+impl Settings {
+    fn refusal(&self, request: &Request<Body>, preflight: bool) -> Option<Refused> {
+        let visitor = request
+            .extensions()
+            .get::<Visitor>()
+            .expect("auth stands before the gate and adds it");
+        let host = match well_formed(request) {
+            Ok(host) => host,
+            Err(response) => return Some(Refused::Unseen(response)),
+        };
+        if visitor.standing == Standing::Bad {
+            return Some(Refused::Told(reply::unauthorized()));
+        }
+        if visitor.standing != Standing::Keyed && !self.admits_host(host.as_ref()) {
+            let host = host.map_or_else(String::new, |host| host.to_string());
+            let why = format!(
+                "host '{host}' is not served; use the address itself, a key, or set MCP_ALLOWED_HOSTS"
+            );
+            return Some(Refused::Unseen(reply::refusal(
+                StatusCode::FORBIDDEN,
+                "host_not_allowed",
+                &why,
+            )));
+        }
+        if !self.admits_origin(request.headers(), host.as_ref()) {
+            let why = "this origin is not allowed; set MCP_ALLOWED_ORIGINS to allow it";
+            return Some(Refused::Unseen(reply::refusal(
+                StatusCode::FORBIDDEN,
+                "origin_not_allowed",
+                why,
+            )));
+        }
+        // A browser's preflight never carries a credential.
+        let needs_key = visitor.standing == Standing::Missing
+            && !preflight
+            && request.uri().path() != "/health";
+        needs_key.then(|| Refused::Told(reply::unauthorized()))
+    }
+
+    /// Rebinding attacks need a name, so an address is always admitted.
+    fn admits_host(&self, host: Option<&Authority>) -> bool {
+        let Some(host) = host else { return true };
+        host.is_loopback()
+            || matches!(host.host, Host::Address(_))
+            || Host::parse(&self.bound_host).is_some_and(|bound| bound == host.host)
+            || self
+                .allowed_hosts
+                .iter()
+                .any(|allowed| host.matches(allowed))
+    }
+
+    fn admits_origin(&self, headers: &HeaderMap, host: Option<&Authority>) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let Some(origin) = origins.next() else {
+            return true;
+        };
+        if origins.next().is_some() {
+            return false;
+        }
+        if self
+            .allowed_origins
+            .iter()
+            .any(|allowed| origin.as_bytes().eq_ignore_ascii_case(allowed.as_bytes()))
+        {
+            return true;
+        }
+        let Some(named) = Authority::of_origin(origin.as_bytes()) else {
+            return false;
+        };
+        let own = host.is_some_and(|host| {
+            host.host == named.host && host.port.is_none_or(|port| named.port == Some(port))
+        });
+        own || (self.bound_to_loopback && named.is_loopback())
+    }
+}
+
+/// The host that a request names, if its head is one that can be answered at all.
+fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Response> {
+    let bad = |why: &str| Err(reply::refusal(StatusCode::BAD_REQUEST, "bad_request", why));
+    let headers = request.headers();
+    let size: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if size > MAX_HEADER_BYTES {
+        let why = format!("the headers are {size} bytes; the limit is {MAX_HEADER_BYTES}");
+        return Err(reply::refusal(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers_too_large",
+            &why,
+        ));
+    }
+    if request.uri().path().len() + request.uri().query().map_or(0, str::len) > MAX_TARGET {
+        return Err(reply::refusal(
+            StatusCode::URI_TOO_LONG,
+            "uri_too_long",
+            "the request target is too long",
+        ));
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host,
+        (Some(_), Some(_)) => return bad("a request has one host header, not two"),
+        (None, _) if request.version() < Version::HTTP_11 => return Ok(None),
+        (None, _) => return bad("a request needs a host header"),
+    };
+    let Some(host) = Authority::parse(host.as_bytes()) else {
+        return bad("the host header is not a host");
+    };
+    let contradicted = request
+        .uri()
+        .authority()
+        .is_some_and(|target| Authority::parse(target.as_str().as_bytes()).as_ref() != Some(&host));
+    if contradicted {
+        bad("the host header contradicts the request target")
+    } else {
+        Ok(Some(host))
+    }
+}
+
+fn preflight_answer() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, POST, DELETE, OPTIONS"),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(CORS_HEADERS),
+    );
+    headers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static("600"),
+    );
+    // Asked by pages that call from the public network into a private one.
+    headers.insert(
+        HeaderName::from_static("access-control-allow-private-network"),
+        HeaderValue::from_static("true"),
+    );
+    response
+}
+
+fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(CORS_EXPOSED),
+    );
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+}

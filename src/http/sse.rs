@@ -1,0 +1,288 @@
+//! HTTP+SSE: `GET /sse`, `POST /messages/`, and direct mode. Knows no method.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::Frame;
+use tokio_util::sync::CancellationToken;
+
+use super::auth::Visitor;
+use super::body::{self, BodyFault};
+use super::events::{KeepAlive, event, event_stream};
+use super::doors::Doors;
+use super::reply;
+use crate::mcp::direct::{self, Reply};
+use crate::mcp::origin::Door;
+use crate::mcp::session::{Held, Session};
+use crate::mcp::sessions::Sessions;
+
+/// The prefix that a proxy on this machine took off the path.
+const PREFIX_HEADER: &str = "x-forwarded-prefix";
+
+/// `GET /sse`: opens a session and streams to it.
+pub async fn open(
+    State(doors): State<Arc<Doors>>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    match *request.method() {
+        Method::GET => {}
+        Method::POST => return wrong_door(),
+        _ => return reply::method_not_allowed("GET"),
+    }
+    if !body::accepts(request.headers(), "text/event-stream") {
+        return reply::refusal(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "this path answers text/event-stream",
+        );
+    }
+    if doors.sessions.services().draining.is_cancelled() {
+        return reply::unavailable("the server is shutting down; connect again in a moment");
+    }
+    let session = match doors.sessions.open(Door::Sse, visitor.origin.clone()) {
+        Ok(session) => session,
+        Err(full) => return reply::unavailable(&full.to_string()),
+    };
+    let endpoint = format!(
+        "{}/messages/?session_id={}",
+        doors.prefix(&visitor, request.headers()),
+        session.id()
+    );
+    let stream = EventStream::new(Arc::clone(&doors.sessions), session, &endpoint);
+    if doors.settings.manifest || wants_manifest(request.uri().query()) {
+        stream.session.announce_tools();
+    }
+    event_stream(Body::new(stream))
+}
+
+/// `POST /sse`: clients that try Streamable HTTP first fall back to HTTP+SSE on a 400.
+fn wrong_door() -> Response {
+    reply::text(
+        StatusCode::BAD_REQUEST,
+        "this is the HTTP+SSE endpoint: open it with GET and post to the path of its first event, or use /mcp for Streamable HTTP",
+    )
+}
+
+/// `POST /messages/`: a message for a session, or, without a session id, a message of its own.
+pub async fn message(
+    State(doors): State<Arc<Doors>>,
+    Extension(visitor): Extension<Visitor>,
+    request: Request,
+) -> Response {
+    if request.method() != Method::POST {
+        return reply::method_not_allowed("POST");
+    }
+    if !body::is_json(request.headers()) {
+        return body::not_json();
+    }
+    match session_id(request.uri().query()) {
+        None => answer_directly(&doors, visitor, request).await,
+        Some(id) => match well_formed(&id) {
+            None => reply::text(StatusCode::BAD_REQUEST, "Invalid session ID"),
+            Some(id) => match doors.sessions.find(&id, Door::Sse, &visitor.origin) {
+                Some(session) => hand_in(&doors, &session, &visitor, request).await,
+                None => reply::text(StatusCode::NOT_FOUND, "Could not find session"),
+            },
+        },
+    }
+}
+
+async fn hand_in(
+    doors: &Doors,
+    session: &Arc<Session>,
+    visitor: &Visitor,
+    request: Request,
+) -> Response {
+    let message = match body::read(request).await {
+        Ok(message) => message,
+        Err(fault) => {
+            if fault != BodyFault::Broken {
+                // The client's writer does not survive this answer; an open stream would let its
+                // caller wait for ever.
+                doors.sessions.close(session);
+            }
+            return fault.response();
+        }
+    };
+    match session.receive(&message, &visitor.origin).await {
+        Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
+        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+    }
+}
+
+async fn answer_directly(doors: &Doors, visitor: Visitor, request: Request) -> Response {
+    if !body::accepts(request.headers(), "application/json") {
+        return reply::refusal(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "this path answers application/json",
+        );
+    }
+    let message = match body::read(request).await {
+        Ok(message) => message,
+        Err(fault) => return fault.response(),
+    };
+    let cancel = CancellationToken::new();
+    // The connection closed: nobody waits for the answer any more.
+    let _cancelled_when_dropped = cancel.clone().drop_guard();
+    match direct::answer(doors.sessions.services(), visitor.origin, &message, cancel).await {
+        Ok(Reply::Response(response)) => reply::json(StatusCode::OK, response),
+        Ok(Reply::Nothing) => reply::text(StatusCode::ACCEPTED, "Accepted"),
+        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+    }
+}
+
+fn session_id(query: Option<&str>) -> Option<String> {
+    query?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("session_id="))
+        .map(str::to_owned)
+}
+
+fn wants_manifest(query: Option<&str>) -> bool {
+    query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|pair| matches!(pair, "manifest=1" | "manifest=true"))
+    })
+}
+
+/// 32 hex digits; with the hyphens of a UUID they are the same id.
+fn well_formed(id: &str) -> Option<String> {
+    let digits: String = id.chars().filter(|character| *character != '-').collect();
+    let hyphens = id.len() - digits.len();
+    (digits.len() == 32
+        && matches!(hyphens, 0 | 4)
+        && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    .then(|| digits.to_ascii_lowercase())
+}
+
+/// The body of `GET /sse`. Dropped when the client goes, and the session ends with it.
+#[derive(Debug)]
+struct EventStream {
+    sessions: Arc<Sessions>,
+    session: Arc<Session>,
+    endpoint: Option<Bytes>,
+    keep_alive: KeepAlive,
+    _held: Held,
+}
+
+impl EventStream {
+    fn new(sessions: Arc<Sessions>, session: Arc<Session>, endpoint: &str) -> Self {
+        let endpoint = Some(event("endpoint", endpoint.as_bytes()));
+        let held = session.hold();
+        Self {
+            sessions,
+            session,
+            endpoint,
+            keep_alive: KeepAlive::default(),
+            _held: held,
+        }
+    }
+}
+
+impl http_body::Body for EventStream {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(endpoint) = self.endpoint.take() {
+            return Poll::Ready(Some(Ok(Frame::data(endpoint))));
+        }
+        if let Poll::Ready(message) = self.session.outbox().poll_next(cx) {
+            self.keep_alive.reset();
+            return Poll::Ready(message.map(|message| Ok(Frame::data(event("message", &message)))));
+        }
+        self.keep_alive
+            .poll(cx)
+            .map(|comment| Some(Ok(Frame::data(comment))))
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.sessions.close(&self.session);
+    }
+}
+
+impl Doors {
+    /// What stands before this server's paths for the client: configured, or told by a proxy on
+    /// this machine.
+    fn prefix(&self, visitor: &Visitor, headers: &HeaderMap) -> String {
+        if !self.settings.root_path.is_empty() {
+            return self.settings.root_path.clone();
+        }
+        let told = headers
+            .get(PREFIX_HEADER)
+            .filter(|_| visitor.loopback)
+            .and_then(|prefix| prefix.to_str().ok());
+        told.and_then(clean_prefix).unwrap_or_default()
+    }
+}
+
+/// A path prefix without a final slash; `None` for anything that is no plain path.
+pub fn clean_prefix(prefix: &str) -> Option<String> {
+    let trimmed = prefix.trim().trim_end_matches('/');
+    let plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '/' | '-' | '_' | '.' | '~')
+    };
+    if trimmed.is_empty() {
+        return Some(String::new());
+    }
+    (trimmed.starts_with('/') && !trimmed.starts_with("//") && trimmed.chars().all(plain))
+        .then(|| trimmed.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_ids_are_32_hex_digits() {
+        let id = "0123456789abcdef0123456789ABCDEF";
+        assert_eq!(
+            well_formed(id).as_deref(),
+            Some("0123456789abcdef0123456789abcdef")
+        );
+        assert_eq!(
+            well_formed("01234567-89ab-cdef-0123-456789abcdef").as_deref(),
+            Some("0123456789abcdef0123456789abcdef")
+        );
+        for bad in [
+            "",
+            "x",
+            "0123456789abcdef0123456789abcde",
+            "0123456789abcdef0123456789abcdeg",
+            "0123456789abcdef0123456789abcdef0",
+        ] {
+            assert_eq!(well_formed(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_a_plain_path_or_nothing() {
+        assert_eq!(clean_prefix("/smcp/").as_deref(), Some("/smcp"));
+        assert_eq!(clean_prefix("/").as_deref(), Some(""));
+        for bad in [
+            "smcp",
+            "//evil.test",
+            "/a b",
+            "/a\r\nx",
+            "/a?b",
+            "https://evil.test",
+        ] {
+            assert_eq!(clean_prefix(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What has changed, for all who listen. Knows neither who changed it nor who listens.
+
+use tokio::sync::broadcast;
+
+use crate::plugins::call::Listed;
+
+/// Changes that a slow listener may lag behind; lists that are told changed twice were changed once.
+const WAITING_CHANGES: usize = 256;
+
+/// Something that clients may have asked to be told about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A list has to be asked for again.
+    List(Listed),
+    /// A resource has new contents.
+    Resource(String),
+}
+
+impl Change {
+    /// The notification's method.
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::List(Listed::Tools) => "notifications/tools/list_changed",
+            Self::List(Listed::Prompts) => "notifications/prompts/list_changed",
+            Self::List(Listed::Resources) => "notifications/resources/list_changed",
+            Self::Resource(_) => "notifications/resources/updated",
+        }
+    }
+
+    /// The notification's params.
+    pub fn params(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut params = serde_json::Map::new();
+        if let Self::Resource(uri) = self {
+            params.insert("uri".to_owned(), uri.clone().into());
+        }
+        params
+    }
+}
+
+/// Where changes are told.
+#[derive(Debug, Clone)]
+pub struct Changes(broadcast::Sender<Change>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(WAITING_CHANGES))
+    }
+}
+
+impl Changes {
+    /// Tells everyone who listens at this moment.
+    pub fn tell(&self, change: Change) {
+        // Without a listener there is nobody to tell.
+        let _ = self.0.send(change);
+    }
+
+    /// Listens from now on.
+    pub fn listen(&self) -> Listening {
+        Listening(self.0.subscribe())
+    }
+}
+
+/// One listener.
+#[derive(Debug)]
+pub struct Listening(broadcast::Receiver<Change>);
+
+impl Listening {
+    /// The next change; `None` when nobody can tell of one any more.
+    pub async fn next(&mut self) -> Option<Change> {
+        loop {
+            match self.0.recv().await {
+                Ok(change) => return Some(change),
+                // What was missed is repeated by asking for the list, which the next change causes.
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}

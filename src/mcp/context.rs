@@ -1,0 +1,76 @@
+//! What a method may know of its caller and of the server. Knows no method and no transport.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::changes::Changes;
+use super::messages::{ClientDetails, LogLevel};
+use super::origin::{Door, Origin};
+use super::outbox::Outbox;
+use super::questions::Questions;
+use super::revision::Revision;
+use super::rounds::Rounds;
+use super::seal::Sealer;
+use crate::plugins::call::Caller;
+use crate::plugins::catalog::Catalog;
+use crate::telemetry::Counters;
+
+/// What all clients share.
+#[derive(Debug)]
+pub struct Services {
+    /// The tools.
+    pub catalog: Catalog,
+    /// Who is told when lists and resources change.
+    pub changes: Changes,
+    /// Signs the request states that travel through clients.
+    pub sealer: Sealer,
+    /// What is counted.
+    pub counters: Counters,
+    /// Owns every task that the server starts.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server begins to stop: new work is refused.
+    pub draining: CancellationToken,
+}
+
+/// One request's surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// What all clients share.
+    pub services: Arc<Services>,
+    /// Through which door it came.
+    pub door: Door,
+    /// The rules that hold for it.
+    pub revision: Revision,
+    /// Its session's id; empty where there is none.
+    pub session: String,
+    /// Who sent it.
+    pub origin: Origin,
+    /// What the client said of itself.
+    pub client: Arc<ClientDetails>,
+    /// The least grave log message that the client wants; `None` where it wants none.
+    pub log_level: Option<LogLevel>,
+    /// Where notifications that belong to the request go; `None` where they reach nobody.
+    pub outbox: Option<Arc<Outbox>>,
+    /// Where the client can be asked; `None` where it cannot.
+    pub questions: Option<Arc<Questions>>,
+    /// What a request without a session brought for its questions; `None` where it has none.
+    pub rounds: Option<Arc<Rounds>>,
+    /// Cancelled when the request is.
+    pub cancel: CancellationToken,
+}
+
+impl Context {
+    /// On whose behalf a plugin runs for this request.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            call_id: uuid::Uuid::new_v4().simple().to_string(),
+            session_id: self.session.clone(),
+            agent_id: self.origin.agent.clone(),
+            client: self.client.for_plugin(self.revision),
+            capabilities: self.client.declared(),
+            environment: Vec::new(),
+        }
+    }
+}

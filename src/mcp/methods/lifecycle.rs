@@ -1,0 +1,78 @@
+//! `initialize` and `ping`.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::mcp::context::Services;
+use crate::mcp::jsonrpc::{self, RpcError};
+use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
+use crate::mcp::revision::Revision;
+use crate::plugins::call::Listed;
+
+/// How long a first answer waits for plugins that are still being asked. Long enough for programs
+/// that start as programs do, short enough that one that hangs is not noticed.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What `initialize` settles.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// The revision that both sides speak from now on.
+    pub revision: Revision,
+    /// What the client said of itself.
+    pub client: ClientDetails,
+}
+
+/// Reads the params of `initialize`.
+pub fn read_handshake(params: Option<&RawValue>) -> Result<Handshake, RpcError> {
+    let params: InitializeParams = messages::read("initialize", params)?;
+    let client = ClientDetails {
+        info: params.client_info,
+        capabilities: params.capabilities,
+    };
+    Ok(Handshake {
+        revision: Revision::negotiate(&params.protocol_version),
+        client,
+    })
+}
+
+/// The result of `initialize`.
+pub async fn initialize(services: &Services, revision: Revision) -> Box<RawValue> {
+    // The capabilities depend on what plugins declare, and cannot be corrected later.
+    let _ = tokio::time::timeout(PATIENCE, services.catalog.complete()).await;
+    jsonrpc::to_raw(&json!({
+        "protocolVersion": revision.name(),
+        "capabilities": capabilities(services),
+        "serverInfo": server_info(),
+    }))
+}
+
+/// Who this server is.
+pub fn server_info() -> Value {
+    json!({"name": SERVER_NAME, "version": env!("CARGO_PKG_VERSION")})
+}
+
+/// Names only what is there.
+pub fn capabilities(services: &Services) -> Map<String, Value> {
+    let _ = services;
+    let mut capabilities = Map::new();
+    capabilities.insert("tools".into(), json!({"listChanged": true}));
+    capabilities.insert("logging".into(), json!({}));
+    capabilities
+}
+
+/// Whether clients were told that this list can change.
+pub fn declares(services: &Services, list: Listed) -> bool {
+    let family = match list {
+        Listed::Tools => "tools",
+        Listed::Prompts => "prompts",
+        Listed::Resources => "resources",
+    };
+    capabilities(services).contains_key(family)
+}
+
+/// The result of `ping` and of every method that only says that it worked.
+pub fn empty() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).expect("two braces are JSON")
+}

@@ -1,0 +1,282 @@
+//! What waits to go to one client: bounded, so that a reader that stalls costs nobody else.
+//!
+//! Knows no transport: a stream or a pipe takes lines out, sessions put lines in.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
+
+/// How many lines may wait.
+const MAX_LINES: usize = 64;
+/// How many bytes may wait; one line is always admitted, whatever its size.
+const MAX_BYTES: usize = 32 << 20;
+
+/// A bounded queue of lines with one reader.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: Mutex<Queue>,
+    room: Notify,
+    reader: AtomicWaker,
+}
+
+/// The reader is gone: what would be sent reaches nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client's stream is closed")]
+pub struct Closed;
+
+#[derive(Debug)]
+struct Queue {
+    lines: VecDeque<Line>,
+    bytes: usize,
+    closed: bool,
+    moved: Instant,
+    lost_logs: u64,
+}
+
+#[derive(Debug)]
+struct Line {
+    text: Bytes,
+    /// A newer line with the same key takes the place of this one.
+    supersedes: Option<String>,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        let queue = Queue {
+            lines: VecDeque::new(),
+            bytes: 0,
+            closed: false,
+            moved: Instant::now(),
+            lost_logs: 0,
+        };
+        Self {
+            queue: Mutex::new(queue),
+            room: Notify::new(),
+            reader: AtomicWaker::new(),
+        }
+    }
+}
+
+impl Outbox {
+    /// Queues a line that must arrive, such as a response; waits for room.
+    pub async fn send(&self, text: Bytes) -> Result<(), Closed> {
+        let mut line = Line {
+            text,
+            supersedes: None,
+        };
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            // Registered before the look, so that room made in between is not missed.
+            room.as_mut().enable();
+            match self.try_push(line) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Closed) => return Err(Closed),
+                Err(Refused::Full(back)) => line = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Queues a line of which only the newest matters: one with the same key that still waits is
+    /// replaced. Dropped when there is no room.
+    pub fn offer_latest(&self, key: &str, text: Bytes) {
+        let mut queue = self.lock();
+        if let Some(waiting) = queue
+            .lines
+            .iter()
+            .position(|line| line.supersedes.as_deref() == Some(key))
+        {
+            queue.bytes = queue.bytes - queue.lines[waiting].text.len() + text.len();
+            queue.lines[waiting].text = text;
+            return;
+        }
+        drop(queue);
+        // A lost progress or change notice is repeated by the next one.
+        let _ = self.try_push(Line {
+            text,
+            supersedes: Some(key.to_owned()),
+        });
+    }
+
+    /// Queues a log line, or counts it as lost.
+    pub fn offer_log(&self, text: Bytes) {
+        if let Err(Refused::Full(_)) = self.try_push(Line {
+            text,
+            supersedes: None,
+        }) {
+            self.lock().lost_logs += 1;
+        }
+    }
+
+    /// How many log lines found no room.
+    pub fn lost_logs(&self) -> u64 {
+        self.lock().lost_logs
+    }
+
+    /// Ends the stream: what waits is dropped, who waits for room is told.
+    pub fn close(&self) {
+        let mut queue = self.lock();
+        queue.closed = true;
+        queue.lines.clear();
+        queue.bytes = 0;
+        drop(queue);
+        self.room.notify_waiters();
+        self.reader.wake();
+    }
+
+    /// Ends the stream once what waits has been read.
+    pub fn finish(&self) {
+        self.lock().closed = true;
+        self.room.notify_waiters();
+        self.reader.wake();
+    }
+
+    /// Whether the stream has ended.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// For how long lines have waited without one being taken.
+    pub fn stalled_for(&self) -> Duration {
+        let queue = self.lock();
+        if queue.lines.is_empty() {
+            Duration::ZERO
+        } else {
+            queue.moved.elapsed()
+        }
+    }
+
+    /// The next line; `None` when the stream has ended. One reader at a time.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.reader.register(cx.waker());
+        let mut queue = self.lock();
+        match queue.lines.pop_front() {
+            Some(line) => {
+                queue.bytes -= line.text.len();
+                queue.moved = Instant::now();
+                drop(queue);
+                self.room.notify_one();
+                Poll::Ready(Some(line.text))
+            }
+            None if queue.closed => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The next line; `None` when the stream has ended.
+    pub async fn next(&self) -> Option<Bytes> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn try_push(&self, line: Line) -> Result<(), Refused> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(Refused::Closed);
+        }
+        let full = queue.lines.len() >= MAX_LINES || queue.bytes + line.text.len() > MAX_BYTES;
+        if full && !queue.lines.is_empty() {
+            return Err(Refused::Full(line));
+        }
+        if queue.lines.is_empty() {
+            queue.moved = Instant::now();
+        }
+        queue.bytes += line.text.len();
+        queue.lines.push_back(line);
+        drop(queue);
+        self.reader.wake();
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue
+            .lock()
+            .expect("no code that holds this lock can panic")
+    }
+}
+
+enum Refused {
+    Closed,
+    Full(Line),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(of: &str) -> Bytes {
+        Bytes::copy_from_slice(of.as_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_full_outbox_makes_responses_wait_and_loses_only_logs() {
+        let outbox = std::sync::Arc::new(Outbox::default());
+        for number in 0..MAX_LINES {
+            outbox.send(text(&number.to_string())).await.unwrap();
+        }
+        outbox.offer_log(text("log"));
+        assert_eq!(outbox.lost_logs(), 1);
+        let waiting = tokio::spawn({
+            let outbox = outbox.clone();
+            async move { outbox.send(text("response")).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        assert_eq!(outbox.next().await.unwrap(), "0");
+        waiting.await.unwrap().unwrap();
+        let mut last = Bytes::new();
+        for _ in 0..MAX_LINES {
+            last = outbox.next().await.unwrap();
+        }
+        assert_eq!(last, "response");
+    }
+
+    #[tokio::test]
+    async fn of_the_same_key_only_the_newest_is_sent() {
+        let outbox = Outbox::default();
+        for number in 0..1000 {
+            outbox.offer_latest("token", text(&number.to_string()));
+        }
+        outbox.offer_latest("other", text("x"));
+        assert_eq!(outbox.next().await.unwrap(), "999");
+        assert_eq!(outbox.next().await.unwrap(), "x");
+    }
+
+    #[tokio::test]
+    async fn one_line_of_any_size_is_admitted() {
+        let outbox = Outbox::default();
+        outbox.send(vec![0; MAX_BYTES + 1].into()).await.unwrap();
+        outbox.offer_log(text("no room"));
+        assert_eq!(outbox.lost_logs(), 1);
+    }
+
+    #[tokio::test]
+    async fn closing_wakes_who_waits() {
+        let outbox = std::sync::Arc::new(Outbox::default());
+        for _ in 0..MAX_LINES {
+            outbox.send(text("x")).await.unwrap();
+        }
+        let waiting = tokio::spawn({
+            let outbox = outbox.clone();
+            async move { outbox.send(text("y")).await }
+        });
+        tokio::task::yield_now().await;
+        outbox.close();
+        assert_eq!(waiting.await.unwrap(), Err(Closed));
+        assert_eq!(outbox.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn finishing_lets_what_waits_be_read() {
+        let outbox = Outbox::default();
+        outbox.send(text("last")).await.unwrap();
+        outbox.finish();
+        assert_eq!(outbox.next().await.unwrap(), "last");
+        assert_eq!(outbox.next().await, None);
+    }
+}

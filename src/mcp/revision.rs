@@ -1,0 +1,96 @@
+//! The protocol revisions and what differs between them. Knows no message.
+
+use std::fmt;
+
+/// A revision of the Model Context Protocol, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Revision {
+    /// 2024-11-05: HTTP+SSE.
+    V2024_11_05,
+    /// 2025-03-26: Streamable HTTP, batches, annotations.
+    V2025_03_26,
+    /// 2025-06-18: structured content, elicitation; no batches.
+    V2025_06_18,
+    /// 2025-11-25: icons, resumable streams; the newest with a handshake.
+    V2025_11_25,
+    /// 2026-07-28: no sessions, everything a request needs travels in it.
+    V2026_07_28,
+}
+
+impl Revision {
+    /// All of them, oldest first.
+    pub const ALL: [Self; 5] = [
+        Self::V2024_11_05,
+        Self::V2025_03_26,
+        Self::V2025_06_18,
+        Self::V2025_11_25,
+        Self::V2026_07_28,
+    ];
+
+    /// The newest revision that has an `initialize` handshake.
+    pub const NEWEST_WITH_HANDSHAKE: Self = Self::V2025_11_25;
+
+    /// The revision of that name, if this server speaks it.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|revision| revision.name() == name)
+    }
+
+    /// What `initialize` answers to a client that asked for `requested`: the same where it has a
+    /// handshake, else the newest that has one.
+    pub fn negotiate(requested: &str) -> Self {
+        Self::parse(requested)
+            .filter(|revision| revision.has_handshake())
+            .unwrap_or(Self::NEWEST_WITH_HANDSHAKE)
+    }
+
+    /// The date that names it on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V2024_11_05 => "2024-11-05",
+            Self::V2025_03_26 => "2025-03-26",
+            Self::V2025_06_18 => "2025-06-18",
+            Self::V2025_11_25 => "2025-11-25",
+            Self::V2026_07_28 => "2026-07-28",
+        }
+    }
+
+    /// Whether clients begin with `initialize` and hold a session.
+    pub fn has_handshake(self) -> bool {
+        self <= Self::V2025_11_25
+    }
+
+    /// Whether an array of messages is a valid message. Only 2025-03-26 has them.
+    pub fn has_batches(self) -> bool {
+        self == Self::V2025_03_26
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_revision_with_a_handshake_is_echoed() {
+        for revision in Revision::ALL
+            .into_iter()
+            .filter(|revision| revision.has_handshake())
+        {
+            assert_eq!(Revision::negotiate(revision.name()), revision);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_offered_the_newest_with_a_handshake() {
+        for asked in ["2026-07-28", "1999-01-01", "", "latest"] {
+            assert_eq!(Revision::negotiate(asked), Revision::V2025_11_25, "{asked}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! All sessions: opened, found, closed, swept. Knows no transport.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::context::Services;
+use super::origin::{Door, Origin};
+use super::session::Session;
+use crate::telemetry::OpenSession;
+
+/// A reader that has taken nothing for this long is given up.
+const STALL_LIMIT: Duration = Duration::from_secs(30);
+/// A session without a stream and without a call ends after this long.
+const IDLE_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// How often sessions are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// The sessions of all doors.
+#[derive(Debug)]
+pub struct Sessions {
+    services: Arc<Services>,
+    most: usize,
+    ended: CancellationToken,
+    open: RwLock<HashMap<String, Open>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    session: Arc<Session>,
+    /// Counts the session as open.
+    _counted: OpenSession,
+}
+
+/// As many sessions are open as may be, and none of them can make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("all {0} sessions are in use; close one, or raise MCP_MAX_SESSIONS")]
+pub struct AllInUse(pub usize);
+
+impl Sessions {
+    /// No session yet, and never more than `most`. All end with `ended`.
+    pub fn new(services: Arc<Services>, most: usize, ended: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            services,
+            most,
+            ended,
+            open: RwLock::default(),
+        })
+    }
+
+    /// What the sessions share.
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Opens a session. At the cap the one that has been idle longest makes room, if any is.
+    pub fn open(&self, door: Door, origin: Origin) -> Result<Arc<Session>, AllInUse> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let session = Session::new(
+            id,
+            door,
+            origin,
+            Arc::clone(&self.services),
+            self.ended.child_token(),
+        );
+        let mut open = self.write();
+        if open.len() >= self.most {
+            let idle = open
+                .values()
+                .map(|open| &open.session)
+                .filter(|session| !session.idle_for().is_zero());
+            let idlest = idle
+                .max_by_key(|session| session.idle_for())
+                .cloned()
+                .ok_or(AllInUse(self.most))?;
+            open.remove(idlest.id());
+            idlest.close();
+        }
+        let counted = self.services.counters.session_opened(door.name());
+        open.insert(
+            session.id().to_owned(),
+            Open {
+                session: Arc::clone(&session),
+                _counted: counted,
+            },
+        );
+        Ok(session)
+    }
+
+    /// The live session of that id, if it came through `door` and `origin` has the key that opened it.
+    pub fn find(&self, id: &str, door: Door, origin: &Origin) -> Option<Arc<Session>> {
+        let session = Arc::clone(&self.read().get(id)?.session);
+        (session.door() == door && session.origin().key == origin.key).then_some(session)
+    }
+
+    /// Ends a session and forgets it.
+    pub fn close(&self, session: &Session) {
+        self.write().remove(session.id());
+        session.close();
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Runs `what` for each open session.
+    pub fn each(&self, mut what: impl FnMut(&Arc<Session>)) {
+        let all: Vec<_> = self
+            .read()
+            .values()
+            .map(|open| Arc::clone(&open.session))
+            .collect();
+        all.iter().for_each(&mut what);
+    }
+
+    /// Passes changes on to the sessions, until all sessions end.
+    pub async fn pass_changes_on(&self) {
+        let mut changes = self.services.changes.listen();
+        loop {
+            let change = tokio::select! {
+                () = self.ended.cancelled() => return,
+                change = changes.next() => change,
+            };
+            match change {
+                Some(change) => self.each(|session| session.changed(&change)),
+                None => return,
+            }
+        }
+    }
+
+    /// Gives up stalled readers and idle sessions, until all sessions end.
+    pub async fn sweep(&self) {
+        loop {
+            tokio::select! {
+                () = self.ended.cancelled() => return,
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+            }
+            self.each(|session| {
+                if session.outbox().stalled_for() >= STALL_LIMIT {
+                    tracing::warn!(
+                        session = session.id(),
+                        "the client has read nothing for {} s; its session ends",
+                        STALL_LIMIT.as_secs()
+                    );
+                    self.close(session);
+                } else if session.idle_for() >= IDLE_LIMIT {
+                    self.close(session);
+                }
+            });
+        }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Open>> {
+        self.open
+            .read()
+            .expect("no code that holds this lock can panic")
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Open>> {
+        self.open
+            .write()
+            .expect("no code that holds this lock can panic")
+    }
+}

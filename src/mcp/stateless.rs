@@ -1,0 +1,375 @@
+//! Requests of revision 2026-07-28: everything they need travels in them. Knows no HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::context::{Context, Services};
+use super::dispatch::{self, guarded};
+use super::jsonrpc::{self, Request, RpcError};
+use super::messages::{self, ClientDetails, LogLevel};
+use super::methods::{Failure, Outcome, Success, lifecycle};
+use super::origin::{Door, Origin};
+use super::outbox::Outbox;
+use super::record::Record;
+use super::revision::Revision;
+use super::rounds::Rounds;
+
+/// Headers and body say different things. Revision 2026-07-28, transports.
+pub const HEADER_MISMATCH: i64 = -32020;
+/// The command needs a capability that the client did not declare.
+pub const MISSING_CAPABILITY: i64 = -32021;
+/// The request names a revision that this server does not speak.
+pub const UNSUPPORTED_REVISION: i64 = -32022;
+
+const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+/// What a request says of its client.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// The revision that it names, known or not.
+    pub version: String,
+    client: Arc<ClientDetails>,
+    log_level: Option<LogLevel>,
+}
+
+/// The revision that a request's `_meta` names, before anything else of it is looked at.
+pub fn named_version(params: Option<&RawValue>) -> Option<String> {
+    match members(params)?.get(VERSION)? {
+        Value::String(version) => Some(version.clone()),
+        _ => None,
+    }
+}
+
+/// Reads a request's `_meta`.
+pub fn read_meta(params: Option<&RawValue>) -> Result<Meta, RpcError> {
+    let missing = |name: &str| RpcError::invalid_params(format!("params._meta must have {name}"));
+    let meta = members(params).ok_or_else(|| missing(VERSION))?;
+    let object = |name: &str| match meta.get(name) {
+        Some(Value::Object(members)) => Ok(Some(members.clone())),
+        Some(_) => Err(RpcError::invalid_params(format!(
+            "params._meta: {name} must be an object"
+        ))),
+        None => Ok(None),
+    };
+    let version = meta
+        .get(VERSION)
+        .and_then(Value::as_str)
+        .ok_or_else(|| missing(VERSION))?
+        .to_owned();
+    let capabilities = object(CAPABILITIES)?.ok_or_else(|| missing(CAPABILITIES))?;
+    let info = object(CLIENT_INFO)?.unwrap_or_default();
+    let log_level = match meta.get(LOG_LEVEL) {
+        None | Some(Value::Null) => None,
+        Some(level) => Some(level.as_str().and_then(LogLevel::parse).ok_or_else(|| {
+            RpcError::invalid_params(format!("params._meta: {LOG_LEVEL} must be one of debug, info, notice, warning, error, critical, alert, emergency"))
+        })?),
+    };
+    Ok(Meta {
+        version,
+        client: Arc::new(ClientDetails { info, capabilities }),
+        log_level,
+    })
+}
+
+fn members(params: Option<&RawValue>) -> Option<Map<String, Value>> {
+    #[derive(Deserialize)]
+    struct Params {
+        #[serde(rename = "_meta")]
+        meta: Map<String, Value>,
+    }
+    serde_json::from_str::<Params>(params?.get())
+        .ok()
+        .map(|params| params.meta)
+}
+
+/// The error for a revision that this server does not speak.
+pub fn unsupported(requested: &str) -> RpcError {
+    RpcError::new(
+        UNSUPPORTED_REVISION,
+        format!(
+            "this server does not speak revision '{}'",
+            jsonrpc::shown(requested)
+        ),
+    )
+    .with_data(json!({"supported": supported(), "requested": requested}))
+}
+
+fn supported() -> Vec<&'static str> {
+    Revision::ALL
+        .iter()
+        .rev()
+        .map(|revision| revision.name())
+        .collect()
+}
+
+/// A request that can be run.
+#[derive(Debug)]
+pub struct Stateless {
+    context: Context,
+    request: Request,
+}
+
+impl Stateless {
+    /// Notifications go to `outbox`, until the response. Cancelling the token ends the request.
+    pub fn new(
+        services: &Arc<Services>,
+        origin: Origin,
+        request: Request,
+        meta: Meta,
+        outbox: Arc<Outbox>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let context = Context {
+            services: Arc::clone(services),
+            door: Door::Streamable,
+            revision: Revision::V2026_07_28,
+            session: String::new(),
+            origin,
+            client: meta.client,
+            log_level: meta.log_level,
+            outbox: Some(outbox),
+            questions: None,
+            rounds: None,
+            cancel,
+        };
+        Self { context, request }
+    }
+
+    /// What was asked for.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Runs it. The error code, where it has one, tells the HTTP status.
+    pub async fn run(mut self) -> (Option<Bytes>, Option<i64>) {
+        let services = Arc::clone(&self.context.services);
+        let origin = self.context.origin.clone();
+        let record = Record::of(&services, Door::Streamable, None, &origin, &self.request);
+        let outcome = if services.draining.is_cancelled() {
+            Err(dispatch::refused_while_draining().into())
+        } else {
+            guarded(perform(&mut self.context, &self.request)).await
+        };
+        let code = match &outcome {
+            Err(Failure::Error(error)) => Some(error.code),
+            _ => None,
+        };
+        (record.end(outcome), code)
+    }
+}
+
+async fn perform(context: &mut Context, request: &Request) -> Outcome {
+    let params = request.params.as_deref();
+    let method = request.method.as_str();
+    if asks(method) {
+        let rounds = Rounds::read(&context.services.sealer, &context.origin, method, params)?;
+        context.rounds = Some(Arc::new(rounds));
+    }
+    let outcome = match method {
+        "server/discover" => Ok(discover(&context.services).await.into()),
+        // What only sessions have does not exist here.
+        "initialize"
+        | "ping"
+        | "logging/setLevel"
+        | "resources/subscribe"
+        | "resources/unsubscribe" => Err(RpcError::method_not_found(method).into()),
+        _ => dispatch::dispatch(context, method, params).await,
+    };
+    let required = context
+        .rounds
+        .as_ref()
+        .and_then(|rounds| rounds.input_required(&context.services.sealer));
+    match (required, outcome) {
+        // The run was ended by its own question.
+        (Some(required), _) => Ok(finished(Success::from(jsonrpc::to_raw(&required)), method)),
+        (None, Ok(success)) => Ok(finished(success, method)),
+        (None, failure) => failure,
+    }
+}
+
+/// The methods whose runs may ask the client.
+fn asks(method: &str) -> bool {
+    matches!(method, "tools/call" | "prompts/get" | "resources/read")
+}
+
+/// The methods whose results say how long they hold.
+fn is_cacheable(method: &str) -> bool {
+    matches!(
+        method,
+        "server/discover"
+            | "tools/list"
+            | "prompts/list"
+            | "resources/list"
+            | "resources/templates/list"
+            | "resources/read"
+    )
+}
+
+async fn discover(services: &Services) -> Box<RawValue> {
+    let _ = tokio::time::timeout(lifecycle::PATIENCE, services.catalog.complete()).await;
+    jsonrpc::to_raw(
+        &json!({"supportedVersions": supported(), "capabilities": lifecycle::capabilities(services)}),
+    )
+}
+
+/// Adds what every result of this revision has, to what a plugin wrote.
+fn finished(success: Success, method: &str) -> Success {
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(success.result.get()).unwrap_or_default();
+    let mut result = Map::new();
+    let mut own = Vec::new();
+    if !members.contains_key("resultType") {
+        result.insert("resultType".to_owned(), "complete".into());
+    }
+    let asks_for_input = members
+        .get("resultType")
+        .is_some_and(|kind| kind.get() == "\"input_required\"");
+    if is_cacheable(method) && !asks_for_input {
+        // Attachments and plugins may change at any moment, and listeners are told.
+        for (name, value) in [("ttlMs", json!(0)), ("cacheScope", json!("private"))] {
+            if !members.contains_key(name) {
+                result.insert(name.to_owned(), value);
+            }
+        }
+    }
+    let mut meta: Map<String, Value> = members
+        .get("_meta")
+        .and_then(|meta| serde_json::from_str(meta.get()).ok())
+        .unwrap_or_default();
+    meta.insert(SERVER_INFO.to_owned(), lifecycle::server_info());
+    result.insert("_meta".to_owned(), meta.into());
+    let added = serde_json::to_string(&result).expect("a map of values is JSON");
+    own.push(added.trim_end_matches('}').to_owned());
+    for (name, value) in members.iter().filter(|(name, _)| *name != "_meta") {
+        own.push(format!("{}:{}", json!(name), value.get()));
+    }
+    let text = format!("{}}}", own.join(","));
+    let result = RawValue::from_string(text).unwrap_or(success.result);
+    Success {
+        result,
+        code: success.code,
+    }
+}
+
+/// What a client that listens for changes wants to hear of.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Wanted {
+    tools_list_changed: bool,
+    prompts_list_changed: bool,
+    resources_list_changed: bool,
+    resource_subscriptions: Vec<String>,
+}
+
+impl Wanted {
+    /// Reads the params of `subscriptions/listen`.
+    pub fn read(params: Option<&RawValue>) -> Result<Self, RpcError> {
+        #[derive(Deserialize)]
+        struct Params {
+            notifications: Wanted,
+        }
+        messages::read::<Params>("subscriptions/listen", params).map(|params| params.notifications)
+    }
+
+    /// The part of it that `services` can honour.
+    #[must_use]
+    pub fn honoured(self, services: &Services) -> Self {
+        let capabilities = lifecycle::capabilities(services);
+        let has = |family: &str| capabilities.contains_key(family);
+        Self {
+            tools_list_changed: self.tools_list_changed && has("tools"),
+            prompts_list_changed: self.prompts_list_changed && has("prompts"),
+            resources_list_changed: self.resources_list_changed && has("resources"),
+            resource_subscriptions: if has("resources") {
+                self.resource_subscriptions
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    /// Whether a change is one of what was asked for.
+    pub fn includes(&self, change: &super::changes::Change) -> bool {
+        use super::changes::Change;
+        use crate::plugins::call::Listed;
+        match change {
+            Change::List(Listed::Tools) => self.tools_list_changed,
+            Change::List(Listed::Prompts) => self.prompts_list_changed,
+            Change::List(Listed::Resources) => self.resources_list_changed,
+            Change::Resource(uri) => self.resource_subscriptions.contains(uri),
+        }
+    }
+
+    /// As it is told to the client.
+    pub fn to_value(&self) -> Value {
+        let mut wanted = Map::new();
+        for (name, on) in [
+            ("toolsListChanged", self.tools_list_changed),
+            ("promptsListChanged", self.prompts_list_changed),
+            ("resourcesListChanged", self.resources_list_changed),
+        ] {
+            if on {
+                wanted.insert(name.to_owned(), true.into());
+            }
+        }
+        if !self.resource_subscriptions.is_empty() {
+            wanted.insert(
+                "resourceSubscriptions".to_owned(),
+                json!(self.resource_subscriptions),
+            );
+        }
+        wanted.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(result: &str, method: &str) -> Value {
+        let raw = RawValue::from_string(result.to_owned()).unwrap();
+        serde_json::from_str(finished(raw.into(), method).result.get()).unwrap()
+    }
+
+    #[test]
+    fn results_say_that_they_are_complete_and_who_gave_them() {
+        let result = finish(r#"{"content":[],"_meta":{"a":1}}"#, "tools/call");
+        assert_eq!(result["resultType"], "complete");
+        assert_eq!(result["_meta"]["a"], 1);
+        assert_eq!(result["_meta"][SERVER_INFO]["name"], messages::SERVER_NAME);
+        assert!(result.get("ttlMs").is_none());
+        assert_eq!(finish("{}", "server/discover")["ttlMs"], 0);
+    }
+
+    #[test]
+    fn what_a_plugin_says_of_caching_stands() {
+        let result = finish(
+            r#"{"contents":[],"ttlMs":5000,"cacheScope":"public"}"#,
+            "resources/read",
+        );
+        assert_eq!(
+            (result["ttlMs"].as_u64(), result["cacheScope"].as_str()),
+            (Some(5000), Some("public"))
+        );
+    }
+
+    #[test]
+    fn a_question_says_nothing_of_caching() {
+        let result = finish(
+            r#"{"resultType":"input_required","inputRequests":{}}"#,
+            "resources/read",
+        );
+        assert_eq!(result["resultType"], "input_required");
+        assert!(result.get("ttlMs").is_none());
+    }
+}

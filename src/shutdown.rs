@@ -1,0 +1,208 @@
+//! How the server ends: signals to cancellation tokens, and the tasks that are waited for. Knows nobody who works.
+//!
+//! The first SIGTERM or SIGINT asks everyone to finish ([`Shutdown::draining`]), the second to let go
+//! ([`Shutdown::forced`]). A SIGHUP is no shutdown for a daemon; for a server in a terminal it means
+//! that the terminal is gone, and counts like a SIGTERM.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// The end of the server, as everyone who must know of it sees it. Clones speak of the same end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    draining: CancellationToken,
+    forced: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Listens for signals until it is dropped.
+#[derive(Debug)]
+#[must_use = "signals are listened to until this is dropped"]
+pub struct Listener {
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Tasks were still running when the waiting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{running} task(s) still running {why}")]
+pub struct Unfinished {
+    /// How many.
+    pub running: usize,
+    /// Why nobody waits any longer.
+    pub why: &'static str,
+}
+
+impl Shutdown {
+    /// A shutdown that nobody has asked for.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled once the server should end: take no new work, finish what runs.
+    pub fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Cancelled once nobody waits any longer: end everything now.
+    pub fn forced(&self) -> &CancellationToken {
+        &self.forced
+    }
+
+    /// The tasks that [`finish`](Self::finish) waits for.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Asks for the end; asked again, forces it. `why` goes to the log: `SIGTERM`, `end of input` …
+    pub fn request(&self, why: &str) {
+        if !self.draining.is_cancelled() {
+            tracing::info!(why, "shutting down; once more forces it");
+            self.draining.cancel();
+        } else if !self.forced.is_cancelled() {
+            tracing::warn!(why, "shutting down at once");
+            self.forced.cancel();
+        }
+    }
+
+    /// Turns the process's signals into requests, until the returned listener is dropped.
+    ///
+    /// Must be called in a tokio runtime. Fails where the system refuses a signal handler.
+    pub fn listen(&self) -> io::Result<Listener> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        // With `nohup`, in a unit or in a container none of the two is a terminal.
+        let in_terminal = io::stdin().is_terminal() || io::stderr().is_terminal();
+        let shutdown = self.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => shutdown.request("SIGTERM"),
+                    _ = interrupt.recv() => shutdown.request("SIGINT"),
+                    _ = hangup.recv() => shutdown.hang_up(in_terminal),
+                }
+            }
+        });
+        Ok(Listener {
+            _task: AbortOnDropHandle::new(task),
+        })
+    }
+
+    fn hang_up(&self, in_terminal: bool) {
+        if in_terminal {
+            self.request("SIGHUP");
+        } else {
+            tracing::info!("SIGHUP is not a shutdown; going on");
+        }
+    }
+
+    /// Waits until every tracked task has ended, for `grace` at most and no longer than until the end is forced.
+    ///
+    /// When the grace is over the end is forced, so that tasks that watch [`forced`](Self::forced) let go. Called
+    /// once more then, it waits for `grace` again, and for nothing else.
+    pub async fn finish(&self, grace: Duration) -> Result<(), Unfinished> {
+        self.tasks.close();
+        let forced_already = self.forced.is_cancelled();
+        let why = tokio::select! {
+            biased;
+            () = self.tasks.wait() => return Ok(()),
+            () = self.forced.cancelled(), if !forced_already => "when the end was forced",
+            () = tokio::time::sleep(grace) => "when the grace was over",
+        };
+        self.forced.cancel();
+        Err(Unfinished {
+            running: self.tasks.len(),
+            why,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_first_request_drains_and_the_second_forces() {
+        let shutdown = Shutdown::new();
+        shutdown.request("test");
+        assert!(shutdown.draining().is_cancelled() && !shutdown.forced().is_cancelled());
+        shutdown.request("test");
+        assert!(shutdown.forced().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn signals_drain_then_force_and_a_hangup_kills_nothing() {
+        use rustix::process::{Signal, getpid, kill_process};
+
+        let shutdown = Shutdown::new();
+        let listener = shutdown.listen().unwrap();
+        kill_process(getpid(), Signal::HUP).unwrap();
+        kill_process(getpid(), Signal::TERM).unwrap();
+        tokio::time::timeout(LONG, shutdown.draining().cancelled())
+            .await
+            .unwrap();
+        kill_process(getpid(), Signal::INT).unwrap();
+        tokio::time::timeout(LONG, shutdown.forced().cancelled())
+            .await
+            .unwrap();
+        drop(listener);
+    }
+
+    #[test]
+    fn a_hangup_is_an_end_only_where_the_terminal_went() {
+        let shutdown = Shutdown::new();
+        shutdown.hang_up(false);
+        assert!(!shutdown.draining().is_cancelled());
+        shutdown.hang_up(true);
+        assert!(shutdown.draining().is_cancelled() && !shutdown.forced().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn tasks_that_end_in_time_are_waited_for() {
+        let shutdown = Shutdown::new();
+        let token = shutdown.draining().clone();
+        let task = shutdown
+            .tasks()
+            .spawn(async move { token.cancelled().await });
+        shutdown.request("test");
+        assert_eq!(shutdown.finish(LONG).await, Ok(()));
+        assert!(task.is_finished());
+        assert!(!shutdown.forced().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn when_the_grace_is_over_the_end_is_forced() {
+        let shutdown = Shutdown::new();
+        let forced = shutdown.forced().clone();
+        shutdown
+            .tasks()
+            .spawn(async move { forced.cancelled().await });
+        shutdown.request("test");
+        let unfinished = shutdown
+            .finish(Duration::from_millis(20))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            unfinished.to_string(),
+            "1 task(s) still running when the grace was over"
+        );
+        assert_eq!(shutdown.finish(LONG).await.map_err(|e| e.running), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_second_request_ends_the_waiting() {
+        let shutdown = Shutdown::new();
+        shutdown.tasks().spawn(std::future::pending::<()>());
+        shutdown.request("test");
+        let (unfinished, ()) =
+            tokio::join!(shutdown.finish(LONG), async { shutdown.request("test") });
+        let unfinished = unfinished.unwrap_err();
+        assert_eq!(unfinished.why, "when the end was forced");
+    }
+}

@@ -1,1 +1,0 @@
-//! Console, rotating file, audit line, counters.

@@ -1,0 +1,215 @@
+//! The documents against the tree they speak of: links, named tests, marks left to fill in.
+//!
+//! Knows Markdown only as far as its links and its tables.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let folder = page.parent().expect("a page was found in a folder");
+        for link in links(&read(&page)) {
+            let target = link.split('#').next().unwrap_or_default();
+            if !target.is_empty() && !target.contains(':') && !folder.join(target).exists() {
+                broken.push(format!("{}: {link}", name(&page)));
+            }
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "links that lead nowhere:\n{}",
+        broken.join("\n")
+    );
+}
+
+#[test]
+fn every_test_that_parity_names_exists() {
+    let page = read(&root().join("docs/parity.md"));
+    let missing: Vec<_> = named_tests(&page)
+        .into_iter()
+        .filter(|name| !exists(name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/parity.md names tests that do not exist:\n{}",
+        missing.join("\n")
+    );
+}
+
+#[test]
+fn every_row_of_parity_has_four_cells_and_a_verdict() {
+    let verdicts = ["same", "better:", "new", "left out:"];
+    for row in rows(&read(&root().join("docs/parity.md"))) {
+        let [_, _, here, _] = row.as_slice() else {
+            panic!("not four cells: {row:?}")
+        };
+        assert!(
+            verdicts.iter().any(|verdict| here.starts_with(verdict)),
+            "no verdict: {here}"
+        );
+    }
+}
+
+#[test]
+fn no_page_has_a_mark_that_was_left_to_fill_in() {
+    let marks = ["TODO", "FIXME", "TBD", "<!-- tour:"];
+    for page in pages() {
+        let text = read(&page);
+        let found: Vec<_> = marks.iter().filter(|mark| text.contains(**mark)).collect();
+        assert!(found.is_empty(), "{} still has {found:?}", name(&page));
+    }
+}
+
+#[test]
+fn the_readme_and_the_settings_name_the_same_variables() {
+    let mut settings = BTreeSet::new();
+    for path in entries(&root().join("src")) {
+        if ["cli.rs", "config.rs"]
+            .iter()
+            .any(|file| path.ends_with(file))
+        {
+            settings.extend(variables(&read(&path)));
+        }
+    }
+    let described = variables(&read(&root().join("README.md")));
+    assert!(described.len() > 20, "the README's tables were not found");
+    let undescribed: Vec<_> = settings.difference(&described).collect();
+    let unknown: Vec<_> = described.difference(&settings).collect();
+    assert!(
+        undescribed.is_empty() && unknown.is_empty(),
+        "not in the README: {undescribed:?}; not read by the server: {unknown:?}"
+    );
+}
+
+#[test]
+fn a_test_that_does_not_exist_is_noticed() {
+    let page = "| 3.1 | a | same | `tests/documents.rs::no_such_test`, `tests/documents.rs::links_rows_and_names_are_read` |";
+    let names = named_tests(page);
+    assert_eq!(names.len(), 2);
+    assert!(!exists(&names[0]) && exists(&names[1]), "{names:?}");
+}
+
+#[test]
+fn links_rows_and_names_are_read() {
+    assert_eq!(
+        links("see [a](b.md), [c](d/e.md#f) and [g](https://h.example)"),
+        ["b.md", "d/e.md#f", "https://h.example"]
+    );
+    assert_eq!(
+        rows("text\n| a | b | c | d |\n|---|---|---|---|\n| 3.1 | `x` | same | |\n"),
+        [["3.1", "`x`", "same", ""]]
+    );
+}
+
+/// The names of environment variables in a text.
+fn variables(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| {
+        !letter.is_ascii_uppercase() && !letter.is_ascii_digit() && letter != '_'
+    });
+    let ours = words.filter(|word| {
+        ["MCP_", "SMCP_", "LETTA_"]
+            .iter()
+            .any(|start| word.len() > start.len() && word.starts_with(start))
+    });
+    ours.map(str::to_owned).collect()
+}
+
+/// `FILE::NAME` where the file has a function of that name, or a path that is there.
+fn exists(test: &str) -> bool {
+    let Some((file, function)) = test.split_once("::") else {
+        return root().join(test).exists();
+    };
+    let source = std::fs::read_to_string(root().join(file)).unwrap_or_default();
+    let function = function.rsplit("::").next().unwrap_or(function);
+    source.contains(&format!("fn {function}("))
+}
+
+fn named_tests(page: &str) -> Vec<String> {
+    let cells = page
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .filter_map(|line| line.trim_end_matches('|').rsplit('|').next());
+    let codes = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    codes
+        .filter(|code| code.starts_with("tests/") || code.starts_with("src/"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The body rows of the page's tables, cell by cell.
+fn rows(page: &str) -> Vec<Vec<&str>> {
+    let lines: Vec<&str> = page.lines().collect();
+    let heads = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.starts_with("|---"))
+        .map(|(at, _)| at);
+    let bodies = heads.flat_map(|at| {
+        lines[at + 1..]
+            .iter()
+            .take_while(|line| line.starts_with('|'))
+    });
+    bodies
+        .map(|line| {
+            line.trim()
+                .trim_start_matches('|')
+                .trim_end_matches('|')
+                .split('|')
+                .map(str::trim)
+                .collect()
+        })
+        .collect()
+}
+
+fn links(page: &str) -> Vec<&str> {
+    page.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|link| !link.contains(char::is_whitespace))
+        .collect()
+}
+
+/// The pages at the top and all below `docs`.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = markdown_in(root());
+    let mut folders = vec![root().join("docs")];
+    while let Some(folder) = folders.pop() {
+        pages.extend(markdown_in(&folder));
+        folders.extend(entries(&folder).into_iter().filter(|path| path.is_dir()));
+    }
+    assert!(pages.len() > 10, "the pages were not found");
+    pages.sort();
+    pages
+}
+
+fn markdown_in(folder: &Path) -> Vec<PathBuf> {
+    entries(folder)
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    entries
+        .map(|entry| entry.expect("a folder that opened can be listed").path())
+        .collect()
+}
+
+fn name(page: &Path) -> String {
+    page.strip_prefix(root())
+        .unwrap_or(page)
+        .display()
+        .to_string()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,41 @@
+//! The logs of a whole process. One test, since a process turns on its logs once.
+
+use std::path::Path;
+
+use smcp::telemetry::{FileSettings, Rotation, Settings, init};
+
+#[test]
+fn a_panic_is_one_line_of_the_log_and_logs_are_turned_on_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("deep/down/mcp.log");
+    let settings = Settings {
+        file: Some(FileSettings {
+            path: path.clone(),
+            rotation: Rotation::None,
+        }),
+        ..Settings::default()
+    };
+    let guard = init(&settings).unwrap();
+
+    let panicking = std::thread::Builder::new().name("worker".to_owned());
+    let handle = panicking.spawn(|| panic!("no\n2026-01-01T00:00:00Z ERROR forged"));
+    assert!(handle.unwrap().join().is_err());
+    let again = init(&settings).unwrap_err().to_string();
+    assert!(again.starts_with("cannot turn on the logs"), "{again}");
+    drop(guard);
+
+    let log = read(&path);
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(
+        log.contains("ERROR smcp::panic: panicked: no\\n2026-01-01"),
+        "{log}"
+    );
+    assert!(
+        log.contains("location=tests/logs.rs:") && log.contains("thread=worker"),
+        "{log}"
+    );
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
