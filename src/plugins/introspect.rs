@@ -2,8 +2,13 @@
 //!
 //! Gives command lines to run and reads what they print; starts nothing itself.
 
+mod help;
+mod page;
+
 use std::ffi::OsString;
 use std::path::Path;
+
+pub use help::{add_page, pages_to_ask, parse_help};
 
 /// The embedded Python program, one namespace in five parts.
 const PROGRAM: &str = concat!(

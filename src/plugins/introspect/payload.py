@@ -34,8 +34,12 @@ def plain(value, depth=0):
 
 
 def from_environment(text):
-    """A default that the environment gave may be a secret, and is not the same on every start."""
-    return len(text) > 3 and text in environment_values
+    """A default that this machine gave, and not the program: it may be a secret, and it is not the same elsewhere.
+
+    That is the value of an environment variable, or a path below the home, the working, the plugin's or
+    the interpreter's directory.
+    """
+    return len(text) > 3 and (text in environment_values or text.startswith(local_places))
 
 
 def clean(text):
@@ -149,6 +153,8 @@ def one_of(sources, required, renamed):
     members = [parameter for source in sources for parameter in renamed.get(source, [])]
     if len(members) == 1 and required:
         members[0]["required"] = True
+        if members[0]["type"] == "array":
+            members[0].setdefault("minItems", 1)
     if len(members) < 2:
         return None
     return {"names": [parameter["name"] for parameter in members], "required": bool(required)}

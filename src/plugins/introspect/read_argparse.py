@@ -117,11 +117,13 @@ def is_left_out(action):
 
     if isinstance(action, (argparse._HelpAction, argparse._VersionAction)):
         return True
+    if list(action.option_strings) == ["-"]:
+        return True  # read standard input: there is none
     return action.help == argparse.SUPPRESS and not action.required
 
 
 def option_of(parser, action, flags):
-    flag = next((f for f in flags if len(f) > 2 and f[0] == f[1]), flags[0])
+    flag = telling_flag(flags, action.dest)
     short_only = len(flag) == 2
     stem = property_name(action.dest if short_only and len(action.dest) > 1 else flag)
     parameter = {"name": stem or property_name(action.dest), "flag": flag, "required": bool(action.required)}
@@ -137,6 +139,14 @@ def option_of(parser, action, flags):
     if action.nargs == "?" and style == "value" and not is_plain_value(action.const):
         found.append(bare_form(parameter, action))
     return found
+
+
+def telling_flag(flags, dest):
+    """Of several spellings the one that names the option best: as its destination, else the first that is a word."""
+    long = [flag for flag in flags if len(flag) > 2 and flag[0] == flag[1]]
+    named_so = [flag for flag in long if property_name(flag) == dest]
+    words = [flag for flag in long if len(flag) > 5]
+    return (named_so or words or long or flags)[0]
 
 
 def style_of(action):
@@ -346,7 +356,7 @@ def help_of(parser, action):
     if action.choices is not None and "%(choices)" in text:
         values["choices"] = ", ".join(str(choice) for choice in action.choices)
     if isinstance(action.default, str) and from_environment(action.default):
-        values["default"] = "taken from the environment"
+        values["default"] = "set by the environment"
     try:
         text = text % values
     except (KeyError, TypeError, ValueError):

@@ -60,7 +60,7 @@ def params_of(command, context):
         if param.param_type_name == "option":
             if set(param.opts) & helps:
                 continue
-            if not param.expose_value and set(param.opts) & NOT_WORK:
+            if set(param.opts) & NOT_WORK and (param.callback or not param.expose_value):
                 continue
         yield param
 
@@ -84,7 +84,7 @@ def add_command(answer, words, entries, description):
 
 
 def click_option(param, context, innermost):
-    flag = next((f for f in param.opts if f[:2] == f[:1] * 2 and len(f) > 2), None) or (param.opts or [None])[0]
+    flag = telling_flag(param.opts, param.name) if param.opts else None
     if flag is None:  # `/--no-color`: there is only a word for false
         return [negative_only(param)] if param.secondary_opts else []
     stem = param.name if len(flag) == 2 else flag

@@ -199,6 +199,9 @@ cli = os.path.abspath(sys.argv[1])
 plugin_directory = os.path.dirname(cli)
 plugin_name = os.path.basename(plugin_directory)
 environment_values = frozenset(os.environ.values())
+local_places = tuple(
+    place for place in (os.path.expanduser("~"), os.getcwd(), plugin_directory, sys.prefix) if len(place) > 1
+)
 answer_descriptor = os.dup(1)
 if sys.version_info < (3, 8):
     give_up(NOT_ASKED, "reading a program's parser needs Python 3.8 or newer; this is %s" % sys.version.split()[0])
