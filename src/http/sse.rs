@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Visitor;
 use super::body::{self, BodyFault};
-use super::events::{KeepAlive, event, event_stream};
 use super::doors::Doors;
+use super::events::{KeepAlive, event, event_stream};
 use super::reply;
 use crate::mcp::direct::{self, Reply};
 use crate::mcp::origin::Door;

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of JSON-RPC, sessions or HTTP. [`catalog::Catalog`] is its face.
 
+pub mod arguments;
 pub mod argv;
 pub mod call;
 mod capture;
@@ -20,3 +21,4 @@ mod run;
 pub mod schema;
 pub mod supervise;
 mod tree;
+pub mod uri_template;
