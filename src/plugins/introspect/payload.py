@@ -83,6 +83,7 @@ class Answer:
         self.commands = []
         self.names = set()
         self.warnings = []
+        self.lost_words = []
 
     def add(self, words, description, parameters, groups):
         name = command_name(words)
@@ -94,6 +95,8 @@ class Answer:
         self.names.add(name)
         command = {"name": name, "invoke": list(words), "description": description}
         command["parameters"], renamed = named(parameters)
+        if self.lost_words:
+            command["refuse_words"] = self.lost_words
         groups = [one_of(group, required, renamed) for group, required in groups]
         groups = [group for group in groups if group]
         if groups:

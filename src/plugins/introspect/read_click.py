@@ -204,6 +204,8 @@ def set_default(param, context, parameter):
         default = param.default
     default = plain(default)
     kind = parameter["type"]
+    if isinstance(default, list) and parameter.get("items") == {"type": "string"}:
+        default = [item if isinstance(item, str) else str(item) for item in default]
     fits = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}[kind]
     if isinstance(default, fits) and isinstance(default, bool) == (kind == "boolean") and default != []:
         if "enum" not in parameter or default in parameter["enum"]:

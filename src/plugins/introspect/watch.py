@@ -7,6 +7,7 @@ WATCHED = ("argparse", "click.core", "asyncclick.core", "typer._click.core", "ty
 PATIENCE = 8.0  # seconds; the server's own limit for a question is 10
 
 half_asked = []
+answering = False
 asked_module = "click.core"
 
 
@@ -21,6 +22,8 @@ def is_ours(args):
 
 
 def answer_with(read, *parts):
+    global answering
+    answering = True  # from here on, parsers are only looked at
     try:
         text = read(*parts)
     except Refused as refused:
@@ -40,7 +43,7 @@ def watch_argparse(module):
 
 def asked(original, partial):
     def parse(self, args=None, namespace=None):
-        if is_ours(args):
+        if not answering and is_ours(args):
             if partial and not self.add_help:
                 # The first of two parsers: it looks for its own options (a configuration file's name)
                 # and leaves the rest, and --help, to the next.
@@ -55,9 +58,11 @@ def asked(original, partial):
 def shown(original):
     """A program that shows its help by itself, for want of arguments, has its parser ready too."""
 
-    def show(self, *args, **kwargs):
-        answer_with(read_argparse, self)
-        return original(self, *args, **kwargs)
+    def show(self, file=None):
+        # An error in words of the program's own prints the usage to a file it names.
+        if not answering and (file is None or original.__name__ == "print_help"):
+            answer_with(read_argparse, self)
+        return original(self, file)
 
     return show
 
@@ -79,7 +84,7 @@ def asked_click(original, method, module):
     def run(self, *args, **kwargs):
         global asked_module
         given = args[position] if len(args) > position else kwargs.get("args")
-        if is_ours(given):
+        if not answering and is_ours(given):
             asked_module = module.replace("typer.core", "typer._click.core")
             answer_with(read_click, self)
         return original(self, *args, **kwargs)

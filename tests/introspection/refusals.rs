@@ -1,0 +1,81 @@
+//! What a program may not do while it is asked, and what is said of one that tries.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use smcp::plugins::introspect::{NOT_ASKED, REFUSED};
+
+use crate::asking::{ask, fixture, payload, python3};
+
+#[test]
+fn a_program_whose_import_has_side_effects_is_refused_and_has_none() {
+    for (name, deed) in [
+        (
+            "opens_a_file",
+            "for writing before it asks its parser (cli.py, line 1)",
+        ),
+        (
+            "starts_a_process",
+            "starts a process (subprocess.Popen touch) before it asks its parser (cli.py, line 2)",
+        ),
+        ("uses_the_network", "uses the network (socket."),
+        (
+            "reads_stdin",
+            "reads standard input before it asks its parser (cli.py, line 2)",
+        ),
+    ] {
+        let answer = ask(&python3(), &fixture(name));
+        assert_eq!(
+            (answer.status, &answer.payload),
+            (REFUSED, &None),
+            "{name}: {}",
+            answer.reason
+        );
+        assert!(answer.reason.contains(deed), "{name}: {}", answer.reason);
+        let written = format!("{}.written", fixture(name).display());
+        assert!(!Path::new(&written).exists(), "{name} did its work");
+    }
+}
+
+#[test]
+fn a_program_that_hangs_is_ended_in_time_and_says_where() {
+    let began = Instant::now();
+    let answer = ask(&python3(), &fixture("hangs"));
+    assert_eq!(answer.status, REFUSED);
+    assert_eq!(
+        answer.reason,
+        "has not asked its parser after 8 s (cli.py, line 3)"
+    );
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_program_that_can_do_without_what_is_refused_is_read() {
+    let found = payload(&python3(), &fixture("forgives_refusal"));
+    assert_eq!(found["commands"][0]["parameters"][0]["name"], "name");
+    assert!(!fixture("forgives_refusal").with_file_name("cache").exists());
+}
+
+#[test]
+fn a_program_that_cannot_be_loaded_is_reported_with_its_own_error() {
+    let answer = ask(&python3(), &fixture("crashes"));
+    assert_eq!(
+        (answer.status, answer.reason.as_str()),
+        (
+            1,
+            "ModuleNotFoundError: No module named 'a_module_that_nobody_has' (cli.py, line 1)"
+        )
+    );
+}
+
+#[test]
+fn a_program_without_a_parser_is_told_apart_from_one_that_works() {
+    let answer = ask(&python3(), &fixture("no_parser"));
+    assert_eq!(
+        (answer.status, answer.reason.as_str()),
+        (
+            NOT_ASKED,
+            "ended without asking an argparse, click or typer parser"
+        )
+    );
+}
