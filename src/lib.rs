@@ -6,7 +6,9 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 #[cfg(not(unix))]
-compile_error!("smcp runs plugins by Unix processes, signals and sockets; on Windows, build and run it inside WSL 2");
+compile_error!(
+    "smcp runs plugins by Unix processes, signals and sockets; on Windows, build and run it inside WSL 2"
+);
 
 pub mod app;
 pub mod cli;

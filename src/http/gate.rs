@@ -81,7 +81,7 @@ impl Settings {
             .expect("auth stands before the gate and adds it");
         let host = match well_formed(request) {
             Ok(host) => host,
-            Err(response) => return Some(Refused::Unseen(response)),
+            Err(response) => return Some(Refused::Unseen(*response)),
         };
         if visitor.standing == Standing::Bad {
             return Some(Refused::Told(reply::unauthorized()));
@@ -150,8 +150,14 @@ impl Settings {
 }
 
 /// The host that a request names, if its head is one that can be answered at all.
-fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Response> {
-    let bad = |why: &str| Err(reply::refusal(StatusCode::BAD_REQUEST, "bad_request", why));
+fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Box<Response>> {
+    let bad = |why: &str| {
+        Err(Box::new(reply::refusal(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            why,
+        )))
+    };
     let headers = request.headers();
     let size: usize = headers
         .iter()
@@ -159,18 +165,18 @@ fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Response> {
         .sum();
     if size > MAX_HEADER_BYTES {
         let why = format!("the headers are {size} bytes; the limit is {MAX_HEADER_BYTES}");
-        return Err(reply::refusal(
+        return Err(Box::new(reply::refusal(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "headers_too_large",
             &why,
-        ));
+        )));
     }
     if request.uri().path().len() + request.uri().query().map_or(0, str::len) > MAX_TARGET {
-        return Err(reply::refusal(
+        return Err(Box::new(reply::refusal(
             StatusCode::URI_TOO_LONG,
             "uri_too_long",
             "the request target is too long",
-        ));
+        )));
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {

@@ -1,6 +1,7 @@
 //! The HTTP door: connections, who is calling, whether they may, and the routes.
 
 pub mod accept;
+pub mod answer;
 pub mod auth;
 pub mod authority;
 pub mod body;

@@ -11,14 +11,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::Doors;
+use super::answer::{self, Answer};
 use super::auth::Visitor;
+use super::body::Accepted;
+use super::doors::Doors;
+use super::events;
 use super::streams::Stream;
-use super::events::{self, SILENCE};
 use super::{body, mirrors, reply, sessionless};
 use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
 use crate::mcp::origin::Door;
-use crate::mcp::outbox::{Closed, Outbox};
+use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;
 use crate::mcp::session::{Admitted, Batch, Session};
 use crate::mcp::stateless;
@@ -26,31 +28,24 @@ use crate::mcp::stateless;
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// All of `/mcp`.
-pub async fn serve(State(doors): State<Arc<Doors>>, Extension(visitor): Extension<Visitor>, request: HttpRequest) -> Response {
+pub async fn serve(
+    State(doors): State<Arc<Doors>>,
+    Extension(visitor): Extension<Visitor>,
+    request: HttpRequest,
+) -> Response {
     if doors.sessions.services().draining.is_cancelled() && request.method() != Method::DELETE {
         return reply::unavailable("the server is shutting down; connect again in a moment");
     }
     match *request.method() {
         Method::POST => post(&doors, &visitor, request).await,
-        Method::GET if request.headers().contains_key(SESSION_HEADER) => listen(&doors, &visitor, &request),
-        Method::DELETE if request.headers().contains_key(SESSION_HEADER) => end(&doors, &visitor, &request),
+        Method::GET if request.headers().contains_key(SESSION_HEADER) => {
+            listen(&doors, &visitor, &request)
+        }
+        Method::DELETE if request.headers().contains_key(SESSION_HEADER) => {
+            end(&doors, &visitor, &request)
+        }
         // Without a session there is nothing to listen to and nothing to end.
         _ => reply::method_not_allowed("POST"),
-    }
-}
-
-/// What a client takes as an answer to a POST.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
-    /// `application/json`.
-    pub json: bool,
-    /// `text/event-stream`.
-    pub events: bool,
-}
-
-impl Accepted {
-    fn of(headers: &HeaderMap) -> Self {
-        Self { json: body::accepts(headers, "application/json"), events: body::accepts(headers, "text/event-stream") }
     }
 }
 
@@ -68,15 +63,19 @@ async fn post(doors: &Arc<Doors>, visitor: &Visitor, request: HttpRequest) -> Re
         Ok(bytes) => bytes,
         Err(fault) => return fault.response(),
     };
-    doors.sessions.services().counters.received(bytes.len() as u64);
+    doors
+        .sessions
+        .services()
+        .counters
+        .received(bytes.len() as u64);
     let messages = jsonrpc::parse(&bytes);
     if is_sessionless(&headers, &messages) {
-        return sessionless::answer(doors, visitor, &headers, accepted, messages).await;
+        return sessionless::take_in(doors, visitor, &headers, accepted, messages).await;
     }
     match session_for(doors, visitor, &headers, &messages) {
         Ok(session) => {
             let opened = !headers.contains_key(SESSION_HEADER);
-            let mut response = answer(doors, &session, visitor, accepted, messages).await;
+            let mut response = take_in(doors, &session, visitor, accepted, messages).await;
             if opened && session.revision().is_none() {
                 // The handshake failed: nobody knows the session.
                 doors.sessions.close(&session);
@@ -94,9 +93,10 @@ async fn post(doors: &Arc<Doors>, visitor: &Visitor, request: HttpRequest) -> Re
 fn is_sessionless(headers: &HeaderMap, messages: &Messages) -> bool {
     let in_header = mirrors::version(headers).map(str::to_owned);
     let (initializes, in_body) = match messages {
-        Messages::Single(Ok(Message::Request(request))) => {
-            (request.method == "initialize", stateless::named_version(request.params.as_deref()))
-        }
+        Messages::Single(Ok(Message::Request(request))) => (
+            request.method == "initialize",
+            stateless::named_version(request.params.as_deref()),
+        ),
         _ => (false, None),
     };
     let legacy = |version: &String| Revision::parse(version).is_some_and(Revision::has_handshake);
@@ -105,7 +105,9 @@ fn is_sessionless(headers: &HeaderMap, messages: &Messages) -> bool {
     }
     match in_header {
         Some(version) if legacy(&version) => false,
-        Some(_) => initializes || !headers.contains_key(SESSION_HEADER) || in_header_is_newest(headers),
+        Some(_) => {
+            initializes || !headers.contains_key(SESSION_HEADER) || in_header_is_newest(headers)
+        }
         None => false,
     }
 }
@@ -114,42 +116,84 @@ fn in_header_is_newest(headers: &HeaderMap) -> bool {
     mirrors::version(headers) == Some(Revision::V2026_07_28.name())
 }
 
-fn session_for(doors: &Doors, visitor: &Visitor, headers: &HeaderMap, messages: &Messages) -> Result<Arc<Session>, Box<Response>> {
+fn session_for(
+    doors: &Doors,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+    messages: &Messages,
+) -> Result<Arc<Session>, Box<Response>> {
     if headers.contains_key(SESSION_HEADER) {
         return known_session(doors, visitor, headers);
     }
     let initializes = matches!(messages, Messages::Single(Ok(Message::Request(Request { method, .. }))) if method == "initialize");
     match messages {
         // What cannot be read is told so, whether or not there is a session.
-        Messages::Single(Err(fault)) => Err(Box::new(refuse(fault))),
+        Messages::Single(Err(fault)) => Err(Box::new(reply::fault(fault))),
         _ if !initializes => {
             let why = "send initialize first, then its Mcp-Session-Id with every request";
-            Err(Box::new(refuse(&Fault { id: None, error: RpcError::new(jsonrpc::INVALID_REQUEST, why) })))
+            Err(Box::new(reply::fault(&Fault {
+                id: None,
+                error: RpcError::new(jsonrpc::INVALID_REQUEST, why),
+            })))
         }
-        _ => doors.sessions.open(Door::Streamable, visitor.origin.clone()).map_err(|full| Box::new(reply::unavailable(&full.to_string()))),
+        _ => doors
+            .sessions
+            .open(Door::Streamable, visitor.origin.clone())
+            .map_err(|full| Box::new(reply::unavailable(&full.to_string()))),
     }
 }
 
 /// The session that a request names; 404 tells its client to begin anew.
-fn known_session(doors: &Doors, visitor: &Visitor, headers: &HeaderMap) -> Result<Arc<Session>, Box<Response>> {
+fn known_session(
+    doors: &Doors,
+    visitor: &Visitor,
+    headers: &HeaderMap,
+) -> Result<Arc<Session>, Box<Response>> {
     if let Some(version) = mirrors::version(headers)
         && !Revision::parse(version).is_some_and(Revision::has_handshake)
     {
-        let error = RpcError::new(jsonrpc::INVALID_REQUEST, stateless::unsupported(version).message);
-        return Err(Box::new(refuse(&Fault { id: None, error })));
+        let error = RpcError::new(
+            jsonrpc::INVALID_REQUEST,
+            stateless::unsupported(version).message,
+        );
+        return Err(Box::new(reply::fault(&Fault { id: None, error })));
     }
-    let id = headers.get(SESSION_HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    doors.sessions.find(id, Door::Streamable, &visitor.origin).ok_or_else(|| {
-        let error = RpcError::new(jsonrpc::INVALID_REQUEST, "Could not find session; send initialize to open a new one");
-        Box::new(reply::json(StatusCode::NOT_FOUND, jsonrpc::encode_error(None, &error)))
-    })
+    let id = headers
+        .get(SESSION_HEADER)
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default();
+    doors
+        .sessions
+        .find(id, Door::Streamable, &visitor.origin)
+        .ok_or_else(|| {
+            let error = RpcError::new(
+                jsonrpc::INVALID_REQUEST,
+                "Could not find session; send initialize to open a new one",
+            );
+            Box::new(reply::json(
+                StatusCode::NOT_FOUND,
+                jsonrpc::encode_error(None, &error),
+            ))
+        })
 }
 
-async fn answer(doors: &Arc<Doors>, session: &Arc<Session>, visitor: &Visitor, accepted: Accepted, messages: Messages) -> Response {
+async fn take_in(
+    doors: &Arc<Doors>,
+    session: &Arc<Session>,
+    visitor: &Visitor,
+    accepted: Accepted,
+    messages: Messages,
+) -> Response {
     // An answer that has to be JSON has no room for anything before it: that goes to the GET stream.
-    let outbox = if accepted.events { Arc::default() } else { Arc::clone(session.outbox()) };
+    let outbox = if accepted.events {
+        Arc::default()
+    } else {
+        Arc::clone(session.outbox())
+    };
     let work = match messages {
-        Messages::Single(Ok(Message::Request(request))) => session.admit(request, &visitor.origin, &outbox).map(Work::One),
+        Messages::Single(Ok(Message::Request(request))) => session
+            .admit(request, &visitor.origin, &outbox)
+            .map(Work::One),
         Messages::Single(Ok(Message::Notification(notification))) => {
             session.notified(&notification);
             return reply::empty(StatusCode::ACCEPTED);
@@ -159,12 +203,14 @@ async fn answer(doors: &Arc<Doors>, session: &Arc<Session>, visitor: &Visitor, a
             return reply::empty(StatusCode::ACCEPTED);
         }
         Messages::Single(Err(fault)) => Err(fault),
-        Messages::Batch(messages) => session.admit_batch(messages, &visitor.origin, &outbox).map(Work::Several),
+        Messages::Batch(messages) => session
+            .admit_batch(messages, &visitor.origin, &outbox)
+            .map(Work::Several),
     };
     match work {
         Ok(Work::Several(batch)) if batch.is_silent() => reply::empty(StatusCode::ACCEPTED),
         Ok(work) => run(doors, session, accepted, work, outbox).await,
-        Err(fault) => refuse(&fault),
+        Err(fault) => reply::fault(&fault),
     }
 }
 
@@ -182,88 +228,44 @@ impl Work {
     }
 }
 
-/// Runs the work in a task of its own: under these revisions a connection that is lost is no
-/// cancellation, and the answer waits for a client that comes back.
-async fn run(doors: &Arc<Doors>, session: &Arc<Session>, accepted: Accepted, work: Work, outbox: Arc<Outbox>) -> Response {
-    let (sender, mut answered) = tokio::sync::oneshot::channel();
-    doors.sessions.services().tasks.spawn(async move {
-        let _ = sender.send(work.run().await);
-    });
-    if !accepted.events {
-        return only(answered.await.ok().flatten());
-    }
-    let first = tokio::select! {
-        biased;
-        response = &mut answered => First::Response(response.ok().flatten()),
-        line = outbox.next() => First::Event(line),
-        () = tokio::time::sleep(SILENCE) => First::Nothing,
-    };
-    if let (First::Response(response), true) = (&first, accepted.json) {
-        return only(response.clone());
-    }
-    let resumable = session.revision() == Some(Revision::V2025_11_25);
-    let onward = Arc::new(Outbox::default());
-    let stream = doors.streams.of(session).open(Arc::clone(&onward), resumable);
-    doors.sessions.services().tasks.spawn(forward(first, outbox, answered, onward));
-    events::event_stream(Body::new(stream.read(Some(session.hold()))))
-}
-
-enum First {
-    Response(Option<Bytes>),
-    Event(Option<Bytes>),
-    Nothing,
-}
-
-/// Moves what a request says, and its response last, into the stream that tells it.
-async fn forward(
-    first: First,
+/// Runs the work. Under these revisions a connection that is lost is no cancellation: the answer
+/// waits for a client that comes back.
+async fn run(
+    doors: &Arc<Doors>,
+    session: &Arc<Session>,
+    accepted: Accepted,
+    work: Work,
     outbox: Arc<Outbox>,
-    mut answered: tokio::sync::oneshot::Receiver<Option<Bytes>>,
-    onward: Arc<Outbox>,
-) {
-    let mut response = None;
-    match first {
-        First::Response(known) => response = Some(known),
-        First::Event(Some(line)) => forget(onward.send(line).await),
-        First::Event(None) | First::Nothing => {}
-    }
-    while response.is_none() {
-        tokio::select! {
-            biased;
-            line = outbox.next() => match line {
-                Some(line) => forget(onward.send(line).await),
-                None => response = Some(None),
-            },
-            known = &mut answered => response = Some(known.ok().flatten()),
+) -> Response {
+    let work = async {
+        Answer {
+            response: work.run().await,
+            code: None,
+        }
+    };
+    match answer::first(&doors.sessions.services().tasks, accepted, &outbox, work).await {
+        Some(Answer {
+            response: Some(response),
+            ..
+        }) => reply::json(StatusCode::OK, response),
+        // A cancelled request has no answer.
+        Some(_) => reply::empty(StatusCode::ACCEPTED),
+        None => {
+            let resumable = session.revision() == Some(Revision::V2025_11_25);
+            let stream = doors.streams.of(session).open(outbox, resumable);
+            events::event_stream(Body::new(stream.read(Some(session.hold()))))
         }
     }
-    outbox.finish();
-    while let Some(line) = outbox.next().await {
-        forget(onward.send(line).await);
-    }
-    if let Some(response) = response.flatten() {
-        forget(onward.send(response).await);
-    }
-    onward.finish();
-}
-
-/// A stream that was closed has no reader left to miss the line.
-fn forget(_: Result<(), Closed>) {}
-
-/// An answer that is one response. A cancelled request has none.
-fn only(response: Option<Bytes>) -> Response {
-    response.map_or_else(|| reply::empty(StatusCode::ACCEPTED), |response| reply::json(StatusCode::OK, response))
-}
-
-/// What was no valid message is told with a status too.
-pub fn refuse(fault: &Fault) -> Response {
-    reply::json(StatusCode::BAD_REQUEST, fault.to_bytes())
 }
 
 /// `GET /mcp`: the session's own stream, or another one again after `Last-Event-ID`.
 fn listen(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
     if !body::accepts(request.headers(), "text/event-stream") {
-        return reply::refusal(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "send the header Accept: text/event-stream");
+        return reply::refusal(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "send the header Accept: text/event-stream",
+        );
     }
     let session = match known_session(doors, visitor, request.headers()) {
         Ok(session) => session,
@@ -272,11 +274,19 @@ fn listen(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
     let streams = doors.streams.of(&session);
     let resumable = session.revision() == Some(Revision::V2025_11_25);
     let standing: Arc<Stream> = streams.standing(session.outbox(), resumable);
-    let resumed = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| streams.resume(id));
+    let resumed = request
+        .headers()
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .and_then(|id| streams.resume(id));
     let reading = match resumed {
         Some((stream, position)) => stream.read_from(position, Some(session.hold())),
         None if standing.is_read() => {
-            return reply::refusal(StatusCode::CONFLICT, "stream_open", "this session's stream is open already; a session has one");
+            return reply::refusal(
+                StatusCode::CONFLICT,
+                "stream_open",
+                "this session's stream is open already; a session has one",
+            );
         }
         None => standing.read(Some(session.hold())),
     };

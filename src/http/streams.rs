@@ -75,7 +75,9 @@ impl Streams {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<SessionStreams>>> {
-        self.0.lock().expect("no code that holds this lock can panic")
+        self.0
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 }
 
@@ -83,13 +85,20 @@ impl SessionStreams {
     /// The stream that GET reads, made with the first.
     pub fn standing(&self, outbox: &Arc<Outbox>, resumable: bool) -> Arc<Stream> {
         let mut streams = self.lock();
-        Arc::clone(streams.entry(STANDING).or_insert_with(|| Arc::new(Stream::new(STANDING, Arc::clone(outbox), resumable))))
+        Arc::clone(
+            streams
+                .entry(STANDING)
+                .or_insert_with(|| Arc::new(Stream::new(STANDING, Arc::clone(outbox), resumable))),
+        )
     }
 
     /// A stream for one POST's answer.
     pub fn open(&self, outbox: Arc<Outbox>, resumable: bool) -> Arc<Stream> {
         let number = {
-            let mut last = self.last.lock().expect("no code that holds this lock can panic");
+            let mut last = self
+                .last
+                .lock()
+                .expect("no code that holds this lock can panic");
             *last += 1;
             *last
         };
@@ -109,13 +118,24 @@ impl SessionStreams {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Stream>>> {
-        self.streams.lock().expect("no code that holds this lock can panic")
+        self.streams
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 }
 
 fn forget_old(streams: &mut HashMap<u64, Arc<Stream>>) {
-    streams.retain(|_, stream| stream.sent().ended.is_none_or(|ended| ended.elapsed() < KEPT_FOR));
-    let mut ended: Vec<u64> = streams.values().filter(|stream| stream.sent().ended.is_some()).map(|stream| stream.number).collect();
+    streams.retain(|_, stream| {
+        stream
+            .sent()
+            .ended
+            .is_none_or(|ended| ended.elapsed() < KEPT_FOR)
+    });
+    let mut ended: Vec<u64> = streams
+        .values()
+        .filter(|stream| stream.sent().ended.is_some())
+        .map(|stream| stream.number)
+        .collect();
     ended.sort_unstable();
     for number in ended.iter().take(ended.len().saturating_sub(MAX_ENDED)) {
         streams.remove(number);
@@ -124,7 +144,12 @@ fn forget_old(streams: &mut HashMap<u64, Arc<Stream>>) {
 
 impl Stream {
     fn new(number: u64, outbox: Arc<Outbox>, resumable: bool) -> Self {
-        Self { number, outbox, resumable, sent: Mutex::default() }
+        Self {
+            number,
+            outbox,
+            resumable,
+            sent: Mutex::default(),
+        }
     }
 
     /// Whether somebody reads it now.
@@ -147,7 +172,15 @@ impl Stream {
         sent.reading = true;
         let reader = sent.reader;
         drop(sent);
-        Reading { stream: Arc::clone(self), reader, position, greeting: None, keep_alive: KeepAlive::default(), _held: held }
+        Reading {
+            stream: Arc::clone(self),
+            reader,
+            position,
+            greeting: None,
+            sent_away: false,
+            keep_alive: KeepAlive::default(),
+            _held: held,
+        }
     }
 
     /// An empty event, so that a client has an id to come back with before anything has happened.
@@ -157,8 +190,16 @@ impl Stream {
 
     fn holds_from(&self, position: u64) -> bool {
         let sent = self.sent();
-        let oldest = sent.events.front().map_or(sent.count + 1, |(number, _)| *number);
+        let oldest = sent
+            .events
+            .front()
+            .map_or(sent.count + 1, |(number, _)| *number);
         position <= sent.count && position + 1 >= oldest
+    }
+
+    /// Whether its reader is to go for a while. A client that cannot come back is not sent away.
+    fn sent_away(&self) -> Option<Duration> {
+        if self.resumable { self.outbox.sent_away() } else { None }
     }
 
     fn record(&self, sent: &mut Sent, line: &Bytes) -> Bytes {
@@ -187,7 +228,9 @@ impl Stream {
     }
 
     fn sent(&self) -> MutexGuard<'_, Sent> {
-        self.sent.lock().expect("no code that holds this lock can panic")
+        self.sent
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 }
 
@@ -198,6 +241,8 @@ pub struct Reading {
     reader: u64,
     position: u64,
     greeting: Option<Bytes>,
+    /// The client was told to come back, and reads no more here.
+    sent_away: bool,
     keep_alive: KeepAlive,
     _held: Option<Held>,
 }
@@ -209,12 +254,20 @@ impl Reading {
         }
         let stream = Arc::clone(&self.stream);
         let mut sent = stream.sent();
-        if sent.reader != self.reader {
+        if sent.reader != self.reader || self.sent_away {
             return Poll::Ready(None);
         }
-        if let Some((number, event)) = sent.events.iter().find(|(number, _)| *number > self.position) {
+        if let Some((number, event)) = sent
+            .events
+            .iter()
+            .find(|(number, _)| *number > self.position)
+        {
             self.position = *number;
             return Poll::Ready(Some(event.clone()));
+        }
+        if let Some(pause) = stream.sent_away() {
+            self.sent_away = true;
+            return Poll::Ready(Some(format!("retry: {}\n\n", pause.as_millis()).into()));
         }
         match stream.outbox.poll_next(cx) {
             Poll::Ready(Some(line)) => {
@@ -235,12 +288,17 @@ impl http_body::Body for Reading {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(event) = self.poll_event(cx) {
             self.keep_alive.reset();
             return Poll::Ready(event.map(|event| Ok(Frame::data(event))));
         }
-        self.keep_alive.poll(cx).map(|comment| Some(Ok(Frame::data(comment))))
+        self.keep_alive
+            .poll(cx)
+            .map(|comment| Some(Ok(Frame::data(comment))))
     }
 }
 
@@ -259,8 +317,13 @@ mod tests {
     use http_body_util::BodyExt;
 
     async fn next(reading: &mut Reading) -> String {
-        let frame = reading.frame().await.expect("the stream goes on").expect("events do not fail");
-        String::from_utf8(frame.into_data().expect("events are data").to_vec()).expect("events are text")
+        let frame = reading
+            .frame()
+            .await
+            .expect("the stream goes on")
+            .expect("events do not fail");
+        String::from_utf8(frame.into_data().expect("events are data").to_vec())
+            .expect("events are text")
     }
 
     #[tokio::test]
@@ -271,7 +334,10 @@ mod tests {
         let mut first = stream.read(None);
         assert!(next(&mut first).await.starts_with("id: 1-0\nretry:"));
         for line in ["one", "two"] {
-            outbox.send(Bytes::from_static(line.as_bytes())).await.unwrap();
+            outbox
+                .send(Bytes::from_static(line.as_bytes()))
+                .await
+                .unwrap();
             assert!(next(&mut first).await.contains(line));
         }
         drop(first);
@@ -279,9 +345,26 @@ mod tests {
         outbox.finish();
         let (stream, position) = streams.resume("1-1").expect("the stream is kept");
         let mut second = stream.read_from(position, None);
-        assert_eq!(next(&mut second).await, "event: message\nid: 1-2\ndata: two\n\n");
+        assert_eq!(
+            next(&mut second).await,
+            "event: message\nid: 1-2\ndata: two\n\n"
+        );
         assert!(next(&mut second).await.contains("three"));
         assert!(second.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_sent_away_finds_the_rest_when_it_comes_back() {
+        let streams = SessionStreams::default();
+        let outbox = Arc::new(Outbox::default());
+        let mut first = streams.open(Arc::clone(&outbox), true).read(None);
+        next(&mut first).await;
+        outbox.send_away(Duration::from_millis(500));
+        assert_eq!(next(&mut first).await, "retry: 500\n\n");
+        assert!(first.frame().await.is_none());
+        outbox.send(Bytes::from_static(b"answer")).await.unwrap();
+        let (stream, position) = streams.resume("1-0").expect("the stream goes on");
+        assert!(next(&mut stream.read_from(position, None)).await.contains("answer"));
     }
 
     #[tokio::test]

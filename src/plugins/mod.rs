@@ -19,4 +19,5 @@ mod refusal;
 mod run;
 pub mod schema;
 pub mod supervise;
+mod supervisors;
 mod tree;
