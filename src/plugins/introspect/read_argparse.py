@@ -133,8 +133,8 @@ def is_left_out(action):
 
     if isinstance(action, (argparse._HelpAction, argparse._VersionAction)):
         return True
-    if list(action.option_strings) == ["-"]:
-        return True  # read standard input: there is none
+    if "--help" in action.option_strings or list(action.option_strings) == ["-"]:
+        return True  # the second means standard input, which is empty
     return action.help == argparse.SUPPRESS and not action.required
 
 
