@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of JSON-RPC, sessions or HTTP. [`catalog::Catalog`] is its face.
 
+pub mod arguments;
 pub mod argv;
 pub mod call;
 mod capture;
@@ -21,3 +22,4 @@ pub mod schema;
 pub mod supervise;
 mod supervisors;
 mod tree;
+pub mod uri_template;
