@@ -1,14 +1,14 @@
 //! Generated argparse programs: what a call sends, written to a command line, is what the program's parser reads.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use smcp::plugins::call::CallError;
 
 use crate::asking::python3;
-use crate::serving::Served;
+use crate::serving::Commands;
 
 /// One option or argument of a generated program.
 #[derive(Debug, Clone)]
@@ -55,28 +55,51 @@ struct Call {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn what_a_call_sends_is_what_the_parser_reads((program, calls) in program_and_calls()) {
         let directory = tempfile::tempdir().expect("there is room for a small file");
-        write_plugin(directory.path(), &program);
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let served = runtime.block_on(Served::start(directory.path(), python3()));
-        prop_assert!(served.snapshot.skipped.is_empty(), "{:?}", served.snapshot.skipped);
+        let cli = write_plugin(directory.path(), &program);
+        let commands = Commands::introspected(&python3(), &cli);
         for call in calls {
-            let tool = if program.branches.is_empty() { "p__p".to_owned() } else { format!("p__branch{}", call.branch) };
+            let command = if program.branches.is_empty() { "p".to_owned() } else { format!("branch{}", call.branch) };
             let arguments: Map<String, Value> =
                 call.given.iter().filter_map(|(action, value)| Some((action.name.clone(), value.clone()?))).collect();
-            match runtime.block_on(served.call(&tool, &Value::Object(arguments.clone()))) {
-                Ok(text) => prop_assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(call.expected())),
-                Err(CallError::InvalidArguments { faults, .. }) => {
+            match commands.line(&command, &Value::Object(arguments.clone())) {
+                Ok(words) => {
+                    let parsed = parsed_by(&python3(), &cli, &words);
+                    prop_assert_eq!(parsed, Ok(call.expected()), "{:?} was written as {:?}", arguments, words);
+                }
+                Err(faults) => {
                     prop_assert!(call.may_be_refused(), "refused without need: {:?}: {:?}", arguments, faults);
                 }
-                Err(fault) => prop_assert!(false, "{:?}: {:?}", arguments, fault),
             }
         }
     }
+}
+
+/// Each case starts a handful of Pythons; PROPTEST_CASES asks for more than the gate has time for.
+fn config() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or(24),
+        max_shrink_iters: 60,
+        ..ProptestConfig::default()
+    }
+}
+
+/// What the program's parser makes of the words; its complaint where it makes nothing of them.
+fn parsed_by(python: &Path, cli: &Path, words: &[String]) -> Result<Value, String> {
+    let finished = Command::new(python)
+        .arg(cli)
+        .args(words)
+        .output()
+        .expect("the interpreter was found before");
+    serde_json::from_slice(&finished.stdout)
+        .map_err(|_| String::from_utf8_lossy(&finished.stderr).into_owned())
 }
 
 impl Call {
@@ -168,7 +191,7 @@ impl Action {
     }
 }
 
-fn write_plugin(directory: &Path, program: &Program) {
+fn write_plugin(directory: &Path, program: &Program) -> PathBuf {
     let mut text = "import argparse, json\nparser = argparse.ArgumentParser()\n".to_owned();
     for action in &program.own {
         text.push_str(&action.line("parser"));
@@ -183,8 +206,10 @@ fn write_plugin(directory: &Path, program: &Program) {
         }
     }
     text.push_str("print(json.dumps(vars(parser.parse_args())))\n");
+    let cli = directory.join("p/cli.py");
     std::fs::create_dir(directory.join("p")).expect("the directory is new");
-    std::fs::write(directory.join("p/cli.py"), text).expect("the directory is ours");
+    std::fs::write(&cli, text).expect("the directory is ours");
+    cli
 }
 
 fn program_and_calls() -> impl Strategy<Value = (Program, Vec<Call>)> {
@@ -304,11 +329,13 @@ fn calls(program: &Program) -> BoxedStrategy<Call> {
 fn argument(action: Action, branched: bool) -> BoxedStrategy<(Action, Option<Value>)> {
     // Nothing but a sub-command's name could end such a list, and it would be taken for an item: one value is all.
     let outer = branched && action.option && action.name.starts_with("own");
-    let value = value(if outer && matches!(action.kind, Kind::Some | Kind::Any) {
-        Kind::Text
-    } else {
-        action.kind
-    });
+    let kind = match action.kind {
+        Kind::Some | Kind::Any if outer => Kind::Text,
+        // Required and empty would not be given at all.
+        Kind::Append if action.required => Kind::Some,
+        kind => kind,
+    };
+    let value = value(kind);
     let given = if action.required {
         value.prop_map(Some).boxed()
     } else {
