@@ -2,13 +2,11 @@
 //!
 //! Knows no command line: [`super::argv`] writes what stands here.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::contract::{Command, Kind, Parameter, Style, folded, says_false, shown};
+use super::raw;
 use super::schema::Schema;
 
 /// One argument that was given.
@@ -53,7 +51,9 @@ pub fn check(
 ) -> Result<Arguments, Vec<String>> {
     let members = match arguments.map(RawValue::get) {
         None | Some("null") => Vec::new(),
-        Some(text) if text.starts_with('{') => parse(text).map_err(|fault| vec![fault])?,
+        Some(text) if text.starts_with('{') => {
+            parse(text).map_err(|fault| vec![format!("arguments {fault}")])?
+        }
         Some(text) => {
             return Err(vec![format!(
                 "arguments must be an object, not {}",
@@ -82,29 +82,7 @@ pub fn check(
 type Member = (String, Box<RawValue>);
 
 fn parse(text: &str) -> Result<Vec<Member>, String> {
-    struct Members(Vec<Member>);
-    struct InOrder;
-    impl<'de> Visitor<'de> for InOrder {
-        type Value = Members;
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-            let mut members = Vec::new();
-            while let Some(member) = map.next_entry()? {
-                members.push(member);
-            }
-            Ok(Members(members))
-        }
-    }
-    impl<'de> Deserialize<'de> for Members {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(InOrder)
-        }
-    }
-    let members: Members =
-        serde_json::from_str(text).map_err(|fault| format!("arguments are no JSON: {fault}"))?;
-    Ok(members.0)
+    raw::members(text).map_err(|fault| format!("is no valid object: {fault}"))
 }
 
 /// The members in the order of the schema, each with what it is declared as. Of two that differ only in

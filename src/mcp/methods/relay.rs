@@ -78,6 +78,8 @@ impl<'a> Relay<'a> {
                 services.catalog.reload();
                 services.changes.tell(Change::List(list));
             }
+            // Only a stream that can be taken up again has a use for it.
+            Event::Reconnect(_) => {}
             Event::Updated(uri) => services.changes.tell(Change::Resource(uri)),
             Event::Ask { questions, answers } => self.ask(&questions, answers).await,
         }
