@@ -27,12 +27,13 @@ pub fn fixture(name: &str) -> PathBuf {
         .join("cli.py")
 }
 
-/// Asks `cli` with `python`; stdin, the environment and the working directory are fixed.
+/// Asks `cli` with `python`. Of the variables that are set, the fixtures read the first alone.
 pub fn ask(python: &Path, cli: &Path) -> Answer {
     let argv = introspect::argv(python, cli);
     let finished = Command::new(&argv[0])
         .args(&argv[1..])
         .env("INTROSPECTION_TEST_SECRET", "a-secret-of-the-environment")
+        .env("INTROSPECTION_TEST_OTHER", "kitchen.txt")
         .stdin(Stdio::null())
         .output()
         .expect("the interpreter was found before");
@@ -90,8 +91,8 @@ pub fn shown(payload: &Value) -> String {
                 .as_object()
                 .expect("parameters are objects")
                 .clone();
-            let name = rest.remove("name").expect("parameters have names");
-            let required = rest.remove("required") == Some(Value::Bool(true));
+            let name = rest.shift_remove("name").expect("parameters have names");
+            let required = rest.shift_remove("required") == Some(Value::Bool(true));
             let mark = if required { "!" } else { "" };
             writeln!(
                 page,

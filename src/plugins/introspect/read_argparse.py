@@ -384,7 +384,7 @@ def metavar_of(action, has_help):
 
 
 def default_of(parser, action, parameter):
-    default = plain(action.default)
+    default = plain_default(action.default, parameter)
     if action.default == "==SUPPRESS==" or default is None:
         return None
     kind = parameter["type"]

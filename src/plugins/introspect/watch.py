@@ -7,6 +7,7 @@ WATCHED = ("argparse", "click.core", "asyncclick.core", "typer._click.core", "ty
 PATIENCE = 8.0  # seconds; the server's own limit for a question is 10
 
 half_asked = []
+values_read = set()
 answering = False
 asked_module = "click.core"
 
@@ -140,6 +141,20 @@ class ChangesAfterwards:
         self.change(module)
 
 
+def note_what_is_read():
+    """Keeps the values of the environment variables that the program looks at."""
+    kind = type(os.environ)
+    original = kind.__getitem__
+
+    def getitem(self, key):
+        value = original(self, key)
+        if isinstance(value, str):
+            values_read.add(value)
+        return value
+
+    kind.__getitem__ = getitem
+
+
 def be_impatient():
     """Says where a program hangs, before the server ends it without knowing."""
     import _thread
@@ -203,7 +218,6 @@ def traceback_place(error):
 cli = os.path.abspath(sys.argv[1])
 plugin_directory = os.path.dirname(cli)
 plugin_name = os.path.basename(plugin_directory)
-environment_values = frozenset(os.environ.values())
 local_places = tuple(
     place for place in (os.path.expanduser("~"), os.getcwd(), plugin_directory, sys.prefix) if len(place) > 1
 )
@@ -212,6 +226,7 @@ if sys.version_info < (3, 8):
     give_up(NOT_ASKED, "reading a program's parser needs Python 3.8 or newer; this is %s" % sys.version.split()[0])
 os.dup2(2, 1)  # what the program prints must not be mixed with the answer
 be_impatient()
+note_what_is_read()
 guard()
 sys.meta_path.insert(0, Watcher())
 for name in [name for name in WATCHED if name in sys.modules]:
