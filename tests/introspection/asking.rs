@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use smcp::plugins::introspect;
@@ -29,7 +30,12 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// Asks `cli` with `python`. Of the variables that are set, the fixtures read the first alone.
 pub fn ask(python: &Path, cli: &Path) -> Answer {
-    let argv = introspect::argv(python, cli);
+    ask_within(Duration::from_secs(100), python, cli)
+}
+
+/// Asks with a limit.
+pub fn ask_within(limit: Duration, python: &Path, cli: &Path) -> Answer {
+    let argv = introspect::argv(python, cli, limit);
     let finished = Command::new(&argv[0])
         .args(&argv[1..])
         .env("INTROSPECTION_TEST_SECRET", "a-secret-of-the-environment")

@@ -59,7 +59,7 @@ impl Served {
             environment: std::env::vars_os().collect(),
             time_limit: Some(Duration::from_secs(60)),
             max_calls: 4,
-            describe_limit: Duration::from_secs(30),
+            describe_limit: Duration::from_secs(100),
         };
         let catalog = Catalog::start(settings, launcher, CancellationToken::new());
         catalog.complete().await;
