@@ -48,6 +48,19 @@ fn a_hundred_servers_asked_to_end_at_random_moments_end_well_and_leave_nothing()
     });
 }
 
+/// What the other tests do not find must not be there, so they must be able to find it.
+#[test]
+fn the_processes_of_a_running_call_are_seen() {
+    let server = Server::start(&Setup::new().plugins(fixtures("kills")));
+    server.ready();
+    let mut session = Session::ready(server.address());
+    session.begin("brood__brood", json!({}));
+    // The shell and its sleep, the shell in its own session and its two, and the supervisor.
+    support::until("all six processes are seen", s(10), || {
+        (server.others().len() >= 6).then_some(())
+    });
+}
+
 fn play(what: &str, round: impl Fn(&mut Chance) + Sync) {
     let seed = seed();
     println!("{what}: SMCP_TEST_SEED={seed}");
