@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::argv::{self, Unwritable};
 use super::call::{CallError, CallRequest, ClientCapabilities, ToolResult};
-use super::contract::{self, Command, Family, ToolName};
+pub use super::contract::Family;
+use super::contract::{self, Command, ToolName};
 use super::discover::{self, Answered, Asker, Found};
 use super::interpreter::Interpreters;
 use super::output::{self, Limits};
