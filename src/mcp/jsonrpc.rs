@@ -143,7 +143,7 @@ impl Fault {
         }
     }
 
-    /// The error response, with a null id where none could be read.
+    /// The error response, without an id where none could be read.
     pub fn to_bytes(&self) -> Bytes {
         encode_error(self.id.as_ref(), &self.error)
     }
@@ -389,7 +389,10 @@ impl Serialize for ErrorResponse<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut response = serializer.serialize_struct("Response", 3)?;
         response.serialize_field("jsonrpc", "2.0")?;
-        response.serialize_field("id", &self.id)?;
+        // Where no id could be read there is none to give: the protocol's schemas know no null.
+        if let Some(id) = self.id {
+            response.serialize_field("id", id)?;
+        }
         response.serialize_field("error", self.error)?;
         response.end()
     }

@@ -21,3 +21,6 @@ pub mod schema;
 pub mod supervise;
 mod supervisors;
 mod tree;
+pub mod events;
+pub mod interpreter;
+pub mod queue;

@@ -322,7 +322,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         let over = self.child.try_wait().is_ok_and(|over| over.is_some());
         if std::thread::panicking() {
-            eprintln!("the server's log:\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(20)..];
+            eprintln!("the server's last lines:\n{}", last.join("\n"));
             let _ = self.child.kill();
             let _ = self.child.wait();
             self.kill_the_rest();

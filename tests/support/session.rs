@@ -23,6 +23,7 @@ pub struct Session {
     /// The method of each request, by the id as it was sent.
     asked: BTreeMap<String, String>,
     arrived: VecDeque<Value>,
+    batched: VecDeque<Value>,
     comments: usize,
 }
 
@@ -75,6 +76,7 @@ impl Session {
             next_id: 0,
             asked: BTreeMap::new(),
             arrived: VecDeque::new(),
+            batched: VecDeque::new(),
             comments: 0,
         };
         match session.event(PATIENCE) {
@@ -132,12 +134,16 @@ impl Session {
         answer
     }
 
+    /// Lets the judge know what a response with this id will answer.
+    pub fn expects(&mut self, id: &Value, method: &str) {
+        self.asked.insert(id.to_string(), method.to_owned());
+    }
+
     /// Posts a message that must be accepted.
     #[track_caller]
     pub fn send(&mut self, message: &Value) {
         if let (Some(id), Some(method)) = (message.get("id"), message.get("method")) {
-            let method = method.as_str().unwrap_or_default().to_owned();
-            self.asked.insert(id.to_string(), method);
+            self.expects(id, method.as_str().unwrap_or_default());
         }
         let answer = self.post(message.to_string().as_bytes());
         assert_eq!(answer.status, 202, "{message}: {}", answer.text());
@@ -217,16 +223,22 @@ impl Session {
         }
     }
 
-    /// The next message of the stream, judged.
+    /// The next message of the stream, judged. A batch counts as the messages in it.
     #[track_caller]
-    pub fn next(&mut self, limit: Duration) -> Result<Value, Silence> {
+    fn next(&mut self, limit: Duration) -> Result<Value, Silence> {
         let deadline = Instant::now() + limit;
         loop {
+            if let Some(message) = self.batched.pop_front() {
+                return Ok(self.judged(&message.to_string()));
+            }
             match self.event(deadline.saturating_duration_since(Instant::now()))? {
                 Event::Comment(_) => self.comments += 1,
                 Event::Named(name, data) => {
                     assert_eq!(name, "message", "an event of a type nobody knows: {data}");
-                    return Ok(self.judged(&data));
+                    match serde_json::from_str(&data) {
+                        Ok(Value::Array(messages)) => self.batched.extend(messages),
+                        _ => return Ok(self.judged(&data)),
+                    }
                 }
             }
         }

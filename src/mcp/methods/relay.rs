@@ -79,6 +79,11 @@ impl<'a> Relay<'a> {
                 services.changes.tell(Change::List(list));
             }
             Event::Updated(uri) => services.changes.tell(Change::Resource(uri)),
+            Event::Reconnect(pause) => {
+                if let Some(outbox) = &self.context.outbox {
+                    outbox.send_away(pause);
+                }
+            }
             Event::Ask { questions, answers } => self.ask(&questions, answers).await,
         }
     }
