@@ -195,7 +195,12 @@ impl Settings {
             return false;
         };
         let own = host.is_some_and(|host| {
-            host.host == named.host && host.port.is_none_or(|port| named.port == Some(port))
+            // A host without a port is at the port of its scheme, which is not told here.
+            let same_port = match host.port {
+                Some(port) => named.port == Some(port),
+                None => matches!(named.port, Some(80 | 443)),
+            };
+            host.host == named.host && same_port
         });
         own || (self.bound_to_loopback && named.is_loopback())
     }

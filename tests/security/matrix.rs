@@ -5,14 +5,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::support::http::{Answer, Connection, PATIENCE};
-use crate::support::rows;
-use crate::support::server::{Server, Setup};
+use crate::support::http::{Answer, Connection, PATIENCE, exchange, get};
+use crate::support::server::{Server, Setup, run};
+use crate::support::{rows, until};
 
 const KEYS: [(&str, &str); 3] = [
     ("THIRD", "third-canary-8f14e45f"),
@@ -155,7 +154,7 @@ fn a_key_may_be_all_that_a_head_has_room_for() {
         let request = format!(
             "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n"
         );
-        let answer = crate::support::http::exchange(server.address(), request.as_bytes());
+        let answer = exchange(server.address(), request.as_bytes());
         assert_eq!(answer.status, expected, "{}", answer.text());
     }
 }
@@ -171,7 +170,7 @@ fn asking_for_a_key_that_nobody_set_ends_the_start() {
         for argument in arguments {
             setup = setup.argument(*argument);
         }
-        let output = crate::support::server::run(&setup);
+        let output = run(&setup);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains("MCP_API_KEY"), "{arguments:?}: {said}");
@@ -190,22 +189,20 @@ fn a_refusal_is_counted_and_put_on_record_without_its_query() {
         let request = format!(
             "GET /sse?token=canary-in-a-query HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
         );
-        crate::support::http::exchange(at, request.as_bytes()).status
+        exchange(at, request.as_bytes()).status
     };
     assert_eq!(ask("Host: localhost\r\n"), 401);
     assert_eq!(ask("Host: evil.test\r\n"), 403);
     assert_eq!(ask("Host: localhost\r\nOrigin: http://evil.test\r\n"), 403);
     let line = format!("X-API-Key: {}\r\n", KEYS[0].1);
-    let metrics =
-        crate::support::http::exchange(at, &crate::support::http::get(at, "/metrics", &line))
-            .text();
+    let metrics = exchange(at, &get(at, "/metrics", &line)).text();
     for reason in ["unauthorized", "host_not_allowed", "origin_not_allowed"] {
         let counted = format!("smcp_refused_total{{reason=\"{reason}\"}} 1");
         assert!(
             metrics.lines().any(|line| line == counted),
             "no {counted} in\n{metrics}"
         );
-        crate::support::until("the refusal is logged", PATIENCE, || {
+        until("the refusal is logged", PATIENCE, || {
             let log = server.log();
             let line = log
                 .lines()
@@ -261,7 +258,7 @@ impl Matrix {
         let prefixes = caller
             .server
             .split_once("MCP_ROOT_PATH=")
-            .map(|(_, path)| path);
+            .map(|(_, path)| path.trim_matches('`'));
         let mut faults = String::new();
         for credential in &self.credentials {
             let mut kept = None;
@@ -510,20 +507,15 @@ fn start(settings: &str) -> Server {
         };
     }
     let server = Server::start(&setup);
-    let deadline = Instant::now() + PATIENCE;
-    let place = Place {
-        address: loopback(&server),
-        foreign: None,
-    };
-    while crate::support::http::exchange(
-        place.address,
-        b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    )
-    .status
-        != 200
-    {
-        assert!(Instant::now() < deadline, "not ready: {}", server.log());
-    }
+    // Every server waits for its plugins, of which there are none, before the first cell is looked at.
+    let address = loopback(&server);
+    until("/readyz turns 200", PATIENCE, || {
+        let answer = exchange(
+            address,
+            b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        );
+        (answer.status == 200).then_some(())
+    });
     server
 }
 
