@@ -24,6 +24,13 @@ pub const INVALID_PARAMS: i64 = -32602;
 /// A fault of the server itself.
 pub const INTERNAL_ERROR: i64 = -32603;
 
+/// Headers and body say different things. Revision 2026-07-28, transports.
+pub const HEADER_MISMATCH: i64 = -32020;
+/// The command needs a capability that the client did not declare.
+pub const MISSING_CAPABILITY: i64 = -32021;
+/// The request names a revision that this server does not speak.
+pub const UNSUPPORTED_REVISION: i64 = -32022;
+
 /// A request's id: a string or an integer, echoed byte for byte.
 #[derive(Debug, Clone)]
 pub struct RequestId(Box<RawValue>);

@@ -10,20 +10,35 @@ pub fn values<'t>(template: &'t str, uri: &str) -> Option<Vec<(&'t str, String)>
 }
 
 fn matches<'t>(template: &'t str, uri: &str, values: &mut Vec<(&'t str, String)>) -> bool {
-    let Some(open) = template.find('{') else { return template == uri };
-    let Some(rest) = uri.strip_prefix(&template[..open]) else { return false };
-    let Some(close) = template[open..].find('}').map(|close| open + close) else { return false };
+    let Some(open) = template.find('{') else {
+        return template == uri;
+    };
+    let Some(rest) = uri.strip_prefix(&template[..open]) else {
+        return false;
+    };
+    let Some(close) = template[open..].find('}').map(|close| open + close) else {
+        return false;
+    };
     let variable = &template[open + 1..close];
     let (name, reserved) = match variable.strip_prefix('+') {
         Some(name) => (name, true),
         None => (variable, false),
     };
     let after = &template[close + 1..];
-    let longest = if reserved { rest.len() } else { rest.find('/').unwrap_or(rest.len()) };
+    let longest = if reserved {
+        rest.len()
+    } else {
+        rest.find('/').unwrap_or(rest.len())
+    };
     // The longest value first; a template's next literal may need part of it.
-    for end in (1..=longest).rev().filter(|end| rest.is_char_boundary(*end)) {
+    for end in (1..=longest)
+        .rev()
+        .filter(|end| rest.is_char_boundary(*end))
+    {
         let known = values.len();
-        let Some(value) = decoded(&rest[..end]) else { continue };
+        let Some(value) = decoded(&rest[..end]) else {
+            continue;
+        };
         values.push((name, value));
         if matches(after, &rest[end..], values) {
             return true;
@@ -61,19 +76,48 @@ mod tests {
     #[test]
     fn a_uri_gives_values_to_the_variables_of_its_template() {
         for (template, uri, expected) in [
-            ("test://template/{id}/data", "test://template/123/data", Some(vec![("id", "123")])),
-            ("test://template/{id}/data", "test://template/a%20b/data", Some(vec![("id", "a b")])),
-            ("test://{a}/{b}", "test://1/2", Some(vec![("a", "1"), ("b", "2")])),
-            ("file:///{+path}", "file:///a/b/c", Some(vec![("path", "a/b/c")])),
-            ("x://{a}-{b}", "x://1-2-3", Some(vec![("a", "1-2"), ("b", "3")])),
+            (
+                "test://template/{id}/data",
+                "test://template/123/data",
+                Some(vec![("id", "123")]),
+            ),
+            (
+                "test://template/{id}/data",
+                "test://template/a%20b/data",
+                Some(vec![("id", "a b")]),
+            ),
+            (
+                "test://{a}/{b}",
+                "test://1/2",
+                Some(vec![("a", "1"), ("b", "2")]),
+            ),
+            (
+                "file:///{+path}",
+                "file:///a/b/c",
+                Some(vec![("path", "a/b/c")]),
+            ),
+            (
+                "x://{a}-{b}",
+                "x://1-2-3",
+                Some(vec![("a", "1-2"), ("b", "3")]),
+            ),
             ("x://fixed", "x://fixed", Some(vec![])),
             ("test://template/{id}/data", "test://template//data", None),
-            ("test://template/{id}/data", "test://template/1/2/data", None),
+            (
+                "test://template/{id}/data",
+                "test://template/1/2/data",
+                None,
+            ),
             ("test://template/{id}", "test://template/1/", None),
             ("x://{open", "x://open", None),
             ("x://{a}", "x://%ff", None),
         ] {
-            let expected = expected.map(|values| values.into_iter().map(|(name, value)| (name, value.to_owned())).collect());
+            let expected = expected.map(|values| {
+                values
+                    .into_iter()
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .collect()
+            });
             assert_eq!(values(template, uri), expected, "{template} {uri}");
         }
     }
