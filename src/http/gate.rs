@@ -156,8 +156,11 @@ impl Gate {
             target: audit::TARGET,
             outcome = reason,
             peer = peer.map(|Peer(address)| address.ip().to_canonical().to_string()),
-            method = request.method().as_str(),
-            path = &*crate::mcp::jsonrpc::shown(request.uri().path()),
+            request = &*crate::mcp::jsonrpc::shown(&format!(
+                "{} {}",
+                request.method(),
+                request.uri().path()
+            )),
             "refused",
         );
     }

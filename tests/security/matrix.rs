@@ -208,7 +208,7 @@ fn a_refusal_is_counted_and_put_on_record_without_its_query() {
                 .lines()
                 .find(|line| line.contains(&format!("outcome={reason}")))?;
             assert!(
-                line.contains("peer=127.0.0.1") && line.contains("path=/sse"),
+                line.contains("peer=127.0.0.1") && line.contains("\"GET /sse\""),
                 "{line}"
             );
             Some(())
