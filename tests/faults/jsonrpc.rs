@@ -306,6 +306,7 @@ fn ids_come_back_to_the_letter() {
     let server = Server::start(&Setup::new());
     let at = server.address();
     let kilobyte = format!("\"{}\"", "k".repeat(1000));
+    let digits = "7".repeat(400);
     let ids = [
         "0",
         "-1",
@@ -320,6 +321,7 @@ fn ids_come_back_to_the_letter() {
         r#""\ud83d\ude00""#,
         "\"ünï 😀\"",
         &kilobyte,
+        &digits,
     ];
     rows::each(
         &ids,

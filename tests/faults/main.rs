@@ -6,6 +6,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod discovery;
 mod http;
 mod jsonrpc;
+mod process;
+mod sessions;
+mod tools;
 mod witness;

@@ -52,6 +52,17 @@ pub fn executing(program: &Path) -> Vec<Pid> {
         .collect()
 }
 
+/// The parent of a process, its parent, and so on.
+pub fn ancestors(pid: Pid) -> impl Iterator<Item = Pid> {
+    std::iter::successors(Some(pid), |pid| parent(*pid)).skip(1)
+}
+
+fn parent(pid: Pid) -> Option<Pid> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    Pid::from_raw(line.trim().parse().ok()?)
+}
+
 /// Whether the process is there and not merely waiting to be reaped.
 pub fn lives(pid: Pid) -> bool {
     let directory = Path::new("/proc").join(pid.to_string());

@@ -26,7 +26,7 @@ pub fn message(text: &str, answered: Option<&str>, revision: &str) -> Value {
 
 /// What is wrong with a message from the server, if anything.
 pub fn judge(message: &Value, answered: Option<&str>, revision: &str) -> Result<(), String> {
-    let message = &with_plain_id(message.clone());
+    let message = &without_empty_params(with_plain_id(message.clone()));
     let shape = if message.get("error").is_some() {
         round_trip::<model::JsonRpcError>(message)?;
         "JSONRPCErrorResponse"
@@ -140,6 +140,21 @@ fn with_plain_id(mut message: Value) -> Value {
     let large = |id: &Value| id.is_number() && id.as_i64().is_none();
     if message.get("id").is_some_and(large) {
         message["id"] = json!(0);
+    }
+    message
+}
+
+/// In the SDK the changes of lists have no params at all, and in the specification they may be left out: empty
+/// ones say the same as none.
+fn without_empty_params(mut message: Value) -> Value {
+    let of_a_list = message["method"]
+        .as_str()
+        .is_some_and(|method| method.ends_with("/list_changed"));
+    if of_a_list && message["params"] == json!({}) {
+        message
+            .as_object_mut()
+            .expect("it has members")
+            .remove("params");
     }
     message
 }
