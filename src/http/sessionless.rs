@@ -15,12 +15,14 @@ use super::doors::Doors;
 use super::events::{self, OutboxStream};
 
 use super::{mirrors, reply};
-use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
+use crate::governor::Client;
+use crate::mcp::jsonrpc::{
+    self, Body as Messages, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, Message, Request, RpcError,
+    UNSUPPORTED_REVISION,
+};
 use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;
-use crate::mcp::stateless::{
-    self, HEADER_MISMATCH, MISSING_CAPABILITY, Meta, Stateless, UNSUPPORTED_REVISION, Wanted,
-};
+use crate::mcp::stateless::{self, Meta, Stateless, Wanted};
 
 /// Names the subscription in everything that is told because of it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -48,7 +50,7 @@ pub async fn take_in(
             StatusCode::BAD_REQUEST,
             jsonrpc::encode_error(Some(&request.id), &error),
         ),
-        Ok(_) if request.method == "subscriptions/listen" => listen(doors, &request),
+        Ok(_) if request.method == "subscriptions/listen" => listen(doors, visitor, &request),
         Ok(meta) => match check_params(doors, headers, &request) {
             Err(error) => reply::json(
                 StatusCode::BAD_REQUEST,
@@ -173,7 +175,7 @@ fn whole(answer: Answer) -> Response {
 }
 
 /// `subscriptions/listen`: a stream of the changes that were asked for, until the client goes.
-fn listen(doors: &Doors, request: &Request) -> Response {
+fn listen(doors: &Doors, visitor: &Visitor, request: &Request) -> Response {
     let services = Arc::clone(doors.sessions.services());
     let wanted = match Wanted::read(request.params.as_deref()) {
         Ok(wanted) => wanted.honoured(&services),
@@ -194,6 +196,7 @@ fn listen(doors: &Doors, request: &Request) -> Response {
         "acknowledged",
         jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &acknowledged),
     );
+    let listener = Client::by_authorization(visitor.origin.key.map(|key| *key.digest()));
     let gone = CancellationToken::new();
     let guard = gone.clone().drop_guard();
     let last = jsonrpc::encode_result(
@@ -209,7 +212,7 @@ fn listen(doors: &Doors, request: &Request) -> Response {
                 change = changes.next() => change,
             };
             let Some(change) = change else { break };
-            if wanted.includes(&change) {
+            if wanted.includes(&change, &listener) {
                 let mut params: Map<String, Value> = change.params();
                 params.insert("_meta".to_owned(), meta.clone());
                 let key = format!("{change:?}");

@@ -199,7 +199,11 @@ impl Stream {
 
     /// Whether its reader is to go for a while. A client that cannot come back is not sent away.
     fn sent_away(&self) -> Option<Duration> {
-        if self.resumable { self.outbox.sent_away() } else { None }
+        if self.resumable {
+            self.outbox.sent_away()
+        } else {
+            None
+        }
     }
 
     fn record(&self, sent: &mut Sent, line: &Bytes) -> Bytes {
@@ -364,7 +368,11 @@ mod tests {
         assert!(first.frame().await.is_none());
         outbox.send(Bytes::from_static(b"answer")).await.unwrap();
         let (stream, position) = streams.resume("1-0").expect("the stream goes on");
-        assert!(next(&mut stream.read_from(position, None)).await.contains("answer"));
+        assert!(
+            next(&mut stream.read_from(position, None))
+                .await
+                .contains("answer")
+        );
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{self, Request, RpcError};
+use super::jsonrpc::{self, Request, RpcError, UNSUPPORTED_REVISION};
 use super::messages::{self, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, Success, lifecycle};
 use super::origin::{Door, Origin};
@@ -19,13 +19,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use super::revision::Revision;
 use super::rounds::Rounds;
-
-/// Headers and body say different things. Revision 2026-07-28, transports.
-pub const HEADER_MISMATCH: i64 = -32020;
-/// The command needs a capability that the client did not declare.
-pub const MISSING_CAPABILITY: i64 = -32021;
-/// The request names a revision that this server does not speak.
-pub const UNSUPPORTED_REVISION: i64 = -32022;
+use crate::governor::Client;
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -292,12 +286,13 @@ impl Wanted {
         }
     }
 
-    /// Whether a change is one of what was asked for.
-    pub fn includes(&self, change: &super::changes::Change) -> bool {
+    /// Whether a change is one of what `listener` asked for.
+    pub fn includes(&self, change: &super::changes::Change, listener: &Client) -> bool {
         use super::changes::Change;
         use crate::plugins::call::Listed;
         match change {
             Change::List(Listed::Tools) => self.tools_list_changed,
+            Change::ToolsOf(client) => self.tools_list_changed && client == listener,
             Change::List(Listed::Prompts) => self.prompts_list_changed,
             Change::List(Listed::Resources) => self.resources_list_changed,
             Change::Resource(uri) => self.resource_subscriptions.contains(uri),

@@ -36,14 +36,22 @@ pub fn write(command: &Command, arguments: &Checked) -> Result<CommandLine, Unwr
         line.stdin = Some(arguments.to_object().into_bytes());
         return Ok(line);
     }
-    let mut levels: Vec<Level> = (0..=command.invoke.len()).map(|_| Level::default()).collect();
+    let mut levels: Vec<Level> = (0..=command.invoke.len())
+        .map(|_| Level::default())
+        .collect();
     for (name, value) in arguments.iter() {
-        let declared = command.parameters.iter().find(|parameter| parameter.name == name);
+        let declared = command
+            .parameters
+            .iter()
+            .find(|parameter| parameter.name == name);
         if let Some(variable) = declared.and_then(|parameter| parameter.env.clone()) {
             line.environment.push((variable, text_of(declared, value)));
             continue;
         }
-        let level = declared.and_then(|parameter| parameter.level).unwrap_or(command.invoke.len()).min(command.invoke.len());
+        let level = declared
+            .and_then(|parameter| parameter.level)
+            .unwrap_or(command.invoke.len())
+            .min(command.invoke.len());
         levels[level].write(name, declared, value)?;
     }
     for (number, level) in levels.into_iter().enumerate() {
@@ -72,8 +80,15 @@ struct Level {
 }
 
 impl Level {
-    fn write(&mut self, name: &str, declared: Option<&Parameter>, value: &RawValue) -> Result<(), Unwritable> {
-        let option = declared.and_then(|parameter| parameter.flag.clone()).unwrap_or_else(|| format!("--{}", name.replace('_', "-")));
+    fn write(
+        &mut self,
+        name: &str,
+        declared: Option<&Parameter>,
+        value: &RawValue,
+    ) -> Result<(), Unwritable> {
+        let option = declared
+            .and_then(|parameter| parameter.flag.clone())
+            .unwrap_or_else(|| format!("--{}", name.replace('_', "-")));
         let style = declared.map_or(Style::Usual, |parameter| parameter.style);
         let kind = declared.map_or("", |parameter| parameter.kind.as_str());
         let items = items_of(declared, value);
@@ -82,12 +97,19 @@ impl Level {
             (Style::Positional, None) => self.positionals.push(text_of(declared, value)),
             (Style::Flag, _) => self.flag(option, declared, value),
             (Style::Count, _) => {
-                let times = text_of(declared, value).parse::<usize>().unwrap_or(0).min(64);
+                let times = text_of(declared, value)
+                    .parse::<usize>()
+                    .unwrap_or(0)
+                    .min(64);
                 self.options.extend(std::iter::repeat_n(option, times));
             }
             (Style::List, Some(items)) => self.list(&option, items)?,
-            (_, Some(items)) => items.into_iter().for_each(|item| self.option(&option, item)),
-            (_, None) if kind == "boolean" || matches!(value.get(), "true" | "false") => self.option(&option, text_of(declared, value)),
+            (_, Some(items)) => items
+                .into_iter()
+                .for_each(|item| self.option(&option, item)),
+            (_, None) if kind == "boolean" || matches!(value.get(), "true" | "false") => {
+                self.option(&option, text_of(declared, value))
+            }
             (_, None) => self.option(&option, text_of(declared, value)),
         }
         Ok(())
@@ -96,13 +118,16 @@ impl Level {
     fn flag(&mut self, option: String, declared: Option<&Parameter>, value: &RawValue) {
         let on = text_of(declared, value).eq_ignore_ascii_case("true");
         let negative = declared.and_then(|parameter| parameter.negative_flag.clone());
-        self.options.extend(if on { Some(option) } else { negative });
+        self.options
+            .extend(if on { Some(option) } else { negative });
     }
 
     fn list(&mut self, option: &str, items: Vec<String>) -> Result<(), Unwritable> {
         if let Some(item) = items.iter().find(|item| item.starts_with('-')) {
             let shown: String = item.chars().take(80).collect();
-            return Err(Unwritable::Value(format!("'{shown}' begins with -, which a list after {option} cannot carry")));
+            return Err(Unwritable::Value(format!(
+                "'{shown}' begins with -, which a list after {option} cannot carry"
+            )));
         }
         if !items.is_empty() {
             self.options.push(option.to_owned());
@@ -126,7 +151,9 @@ impl Level {
 
     fn append_to(self, words: &mut Vec<String>) {
         words.extend(self.options);
-        if !self.positionals.is_empty() && (self.greedy || self.positionals.iter().any(|word| word.starts_with('-'))) {
+        if !self.positionals.is_empty()
+            && (self.greedy || self.positionals.iter().any(|word| word.starts_with('-')))
+        {
             words.push("--".to_owned());
         }
         words.extend(self.positionals);
@@ -139,7 +166,11 @@ fn items_of(declared: Option<&Parameter>, value: &RawValue) -> Option<Vec<String
         return None;
     }
     let wants_json = declared.is_some_and(|parameter| {
-        parameter.schema.get("items").and_then(|items| items.get("type")).is_some_and(|kind| kind == "object")
+        parameter
+            .schema
+            .get("items")
+            .and_then(|items| items.get("type"))
+            .is_some_and(|kind| kind == "object")
     });
     let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
     let nested = items.iter().any(|item| item.get().starts_with(['{', '[']));
@@ -156,7 +187,8 @@ fn text_of(declared: Option<&Parameter>, value: &RawValue) -> String {
 
 /// 5.0 is an integer in JSON Schema, and no program reads it as one.
 fn integer(text: &str) -> String {
-    text.parse::<f64>().map_or_else(|_| text.to_owned(), |number| format!("{number:.0}"))
+    text.parse::<f64>()
+        .map_or_else(|_| text.to_owned(), |number| format!("{number:.0}"))
 }
 
 /// A string without its quotes; anything else in the text that it came with.

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::argv::{self, Unwritable};
 use super::call::{CallError, CallRequest, ClientCapabilities, ToolResult};
-use super::contract::{self, Command, Family, ToolName};
+pub use super::contract::Family;
+use super::contract::{self, Command, ToolName};
 use super::discover::{self, Answered, Asker, Found};
 use super::interpreter::Interpreters;
 use super::output::{self, Limits};
@@ -162,7 +163,11 @@ impl Catalog {
     pub fn start(settings: Settings, launcher: Launcher, stop: CancellationToken) -> Self {
         let asker = Asker {
             launcher: launcher.clone(),
-            interpreters: Interpreters::new(launcher.clone(), settings.python.clone(), settings.environment.clone()),
+            interpreters: Interpreters::new(
+                launcher.clone(),
+                settings.python.clone(),
+                settings.environment.clone(),
+            ),
             environment: settings.environment.clone(),
             limit: settings.describe_limit,
         };
@@ -207,41 +212,97 @@ impl Catalog {
     }
 
     /// Runs one call of one tool: schema, place in the queue, process, output.
-    pub async fn call(&self, tool: &Arc<Tool>, request: CallRequest) -> Result<ToolResult, CallError> {
+    pub async fn call(
+        &self,
+        tool: &Arc<Tool>,
+        request: CallRequest,
+    ) -> Result<ToolResult, CallError> {
         let missing = missing_capabilities(&tool.requires, request.caller.capabilities);
         if !missing.is_empty() {
-            return Err(CallError::MissingCapability { tool: tool.name.clone(), missing: missing.join(", ") });
+            return Err(CallError::MissingCapability {
+                tool: tool.name.clone(),
+                missing: missing.join(", "),
+            });
         }
         let runnable = &tool.runnable;
         let (finished, limits) = self.run(&tool.name, runnable, request).await?;
-        output::result(&tool.name, &runnable.command, runnable.output_schema.as_ref(), &limits, &finished)
+        output::result(
+            &tool.name,
+            &runnable.command,
+            runnable.output_schema.as_ref(),
+            &limits,
+            &finished,
+        )
     }
 
     /// Runs the command that serves a prompt, resource, template or completion, and gives its stdout.
-    pub async fn serve(&self, served: &Arc<Served>, request: CallRequest) -> Result<String, CallError> {
+    pub async fn serve(
+        &self,
+        served: &Arc<Served>,
+        request: CallRequest,
+    ) -> Result<String, CallError> {
         let name = format!("{}:{}", served.plugin, served.runnable.command.name);
-        let text_only = Command { output: contract::Output::Text, ..served.runnable.command.clone() };
+        let text_only = Command {
+            output: contract::Output::Text,
+            ..served.runnable.command.clone()
+        };
         let (finished, limits) = self.run(&name, &served.runnable, request).await?;
         let result = output::result(&name, &text_only, None, &limits, &finished)?;
         let blocks: Vec<Value> = serde_json::from_str(result.content.get()).unwrap_or_default();
-        Ok(blocks.first().and_then(|block| block["text"].as_str()).unwrap_or_default().to_owned())
+        Ok(blocks
+            .first()
+            .and_then(|block| block["text"].as_str())
+            .unwrap_or_default()
+            .to_owned())
     }
 
-    async fn run(&self, name: &str, runnable: &Runnable, request: CallRequest) -> Result<(Finished, Limits), CallError> {
-        let invalid = |faults| CallError::InvalidArguments { tool: name.to_owned(), faults };
-        let arguments = runnable.schema.check(&runnable.command, request.arguments.as_deref()).map_err(invalid)?;
-        let line = argv::write(&runnable.command, &arguments).map_err(|unwritable| match unwritable {
-            Unwritable::Value(fault) => invalid(vec![fault]),
-            Unwritable::TooLarge(why) => CallError::ArgumentsTooLarge(why),
-        })?;
-        let _place = self.0.queue.enter(&request.caller.session_id, runnable.own_places.as_ref(), &request.cancel).await?;
-        let time = [self.0.settings.time_limit, runnable.command.timeout].into_iter().flatten().min();
+    async fn run(
+        &self,
+        name: &str,
+        runnable: &Runnable,
+        request: CallRequest,
+    ) -> Result<(Finished, Limits), CallError> {
+        let invalid = |faults| CallError::InvalidArguments {
+            tool: name.to_owned(),
+            faults,
+        };
+        let arguments = runnable
+            .schema
+            .check(&runnable.command, request.arguments.as_deref())
+            .map_err(invalid)?;
+        let line =
+            argv::write(&runnable.command, &arguments).map_err(|unwritable| match unwritable {
+                Unwritable::Value(fault) => invalid(vec![fault]),
+                Unwritable::TooLarge(why) => CallError::ArgumentsTooLarge(why),
+            })?;
+        let _place = self
+            .0
+            .queue
+            .enter(
+                &request.caller.session_id,
+                runnable.own_places.as_ref(),
+                &request.cancel,
+            )
+            .await?;
+        let time = [self.0.settings.time_limit, runnable.command.timeout]
+            .into_iter()
+            .flatten()
+            .min();
         let (ours, theirs) = match &request.events {
-            Some(_) => events::channel().map(|(ours, theirs)| (Some(ours), Some(theirs))).map_err(|error| CallError::SpawnFailed(format!("cannot make an events channel: {error}")))?,
+            Some(_) => events::channel()
+                .map(|(ours, theirs)| (Some(ours), Some(theirs)))
+                .map_err(|error| {
+                    CallError::SpawnFailed(format!("cannot make an events channel: {error}"))
+                })?,
             None => (None, None),
         };
         let job = Job {
-            argv: runnable.program.iter().cloned().chain(line.words.into_iter().map(OsString::from)).collect(),
+            argv: runnable
+                .program
+                .iter()
+                .cloned()
+                .chain(line.words.into_iter().map(OsString::from))
+                .collect(),
             environment: self.environment(name, runnable, &request, line.environment),
             directory: None,
             stdin: line.stdin,
@@ -250,13 +311,21 @@ impl Catalog {
             stderr_tail: STDERR_TAIL,
         };
         let (lines, mut stderr) = tokio::sync::mpsc::channel(256);
-        let taps = Taps { events: theirs, stderr_lines: Some(lines) };
+        let taps = Taps {
+            events: theirs,
+            stderr_lines: Some(lines),
+        };
         let told = request.events.clone();
         let telling = async {
             while let Some(line) = stderr.recv().await {
                 tracing::debug!(tool = name, "stderr: {line}");
                 if let (Some(events), Ok(data)) = (&told, to_raw_value(&line)) {
-                    let _ = events.send(super::call::Event::Log { level: "debug".to_owned(), data }).await;
+                    let _ = events
+                        .send(super::call::Event::Log {
+                            level: "debug".to_owned(),
+                            data,
+                        })
+                        .await;
                 }
             }
         };
@@ -275,16 +344,28 @@ impl Catalog {
             finished
         };
         let (finished, (), ()) = tokio::join!(running, passing, telling);
-        let limits = Limits { time, stdout: MAX_OUTPUT };
-        finished.map(|finished| (finished, limits)).map_err(|error| match error {
-            StartError::TooLarge => CallError::ArgumentsTooLarge(error.to_string()),
-            other => CallError::SpawnFailed(other.to_string()),
-        })
+        let limits = Limits {
+            time,
+            stdout: MAX_OUTPUT,
+        };
+        finished
+            .map(|finished| (finished, limits))
+            .map_err(|error| match error {
+                StartError::TooLarge => CallError::ArgumentsTooLarge(error.to_string()),
+                other => CallError::SpawnFailed(other.to_string()),
+            })
     }
 
-    fn environment(&self, name: &str, runnable: &Runnable, request: &CallRequest, own: Vec<(String, String)>) -> Vec<(OsString, OsString)> {
+    fn environment(
+        &self,
+        name: &str,
+        runnable: &Runnable,
+        request: &CallRequest,
+        own: Vec<(String, String)>,
+    ) -> Vec<(OsString, OsString)> {
         let caller = &request.caller;
-        let mut environment: BTreeMap<OsString, OsString> = self.0.settings.environment.iter().cloned().collect();
+        let mut environment: BTreeMap<OsString, OsString> =
+            self.0.settings.environment.iter().cloned().collect();
         let mut set = |name: &str, value: &str| environment.insert(name.into(), value.into());
         for (name, value) in caller.environment.iter().chain(&own) {
             set(name, value);
@@ -292,7 +373,10 @@ impl Catalog {
         set("SMCP_CALL_ID", &caller.call_id);
         set("SMCP_TOOL", name);
         set("SMCP_SESSION_ID", &caller.session_id);
-        set("SMCP_AGENT_ID", caller.agent_id.as_deref().unwrap_or_default());
+        set(
+            "SMCP_AGENT_ID",
+            caller.agent_id.as_deref().unwrap_or_default(),
+        );
         set("SMCP_CLIENT", &caller.client);
         if request.events.is_some() {
             set("SMCP_EVENTS", "3");
@@ -315,7 +399,10 @@ impl Catalog {
     /// catalogue when it is whole.
     async fn load(&self) {
         let first = !self.snapshot().complete;
-        let (found, refused) = match self.directory().and_then(|directory| discover::find(&directory)) {
+        let (found, refused) = match self
+            .directory()
+            .and_then(|directory| discover::find(&directory))
+        {
             Ok(found) => found,
             Err(reason) => {
                 tracing::error!("no plugin is served: {reason}");
@@ -329,8 +416,10 @@ impl Catalog {
             let (catalog, places) = (self.clone(), Arc::clone(&places));
             asked.spawn(async move { catalog.ask(plugin, &places).await });
         }
-        let mut answers: BTreeMap<String, Result<Answered, String>> =
-            refused.into_iter().map(|(name, reason)| (name, Err(reason))).collect();
+        let mut answers: BTreeMap<String, Result<Answered, String>> = refused
+            .into_iter()
+            .map(|(name, reason)| (name, Err(reason)))
+            .collect();
         let mut published = tokio::time::Instant::now();
         while let Some(answer) = asked.join_next().await {
             if let Ok((name, answer)) = answer {
@@ -367,13 +456,22 @@ impl Catalog {
         }
         let mut demo = self.demo();
         if demo.is_none() {
-            *demo = Some(embedded::unpack().map_err(|error| format!("cannot unpack the demo plugins: {error}"))?);
+            *demo = Some(
+                embedded::unpack()
+                    .map_err(|error| format!("cannot unpack the demo plugins: {error}"))?,
+            );
         }
-        Ok(demo.as_ref().map(|demo| demo.path().to_owned()).unwrap_or_default())
+        Ok(demo
+            .as_ref()
+            .map(|demo| demo.path().to_owned())
+            .unwrap_or_default())
     }
 
     fn demo(&self) -> MutexGuard<'_, Option<tempfile::TempDir>> {
-        self.0.demo.lock().expect("no code that holds this lock can panic")
+        self.0
+            .demo
+            .lock()
+            .expect("no code that holds this lock can panic")
     }
 
     fn publish(&self, answers: &BTreeMap<String, Result<Answered, String>>, complete: bool) {
@@ -394,7 +492,11 @@ fn missing_capabilities(required: &[String], declared: ClientCapabilities) -> Ve
         "sampling" => declared.sampling,
         _ => declared.roots,
     };
-    required.iter().map(String::as_str).filter(|name| !has(name)).collect()
+    required
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !has(name))
+        .collect()
 }
 
 impl Snapshot {
@@ -408,7 +510,10 @@ impl Snapshot {
         {
             return Ok(Arc::clone(tool));
         }
-        let mut meant = self.tools.iter().filter(|tool| tool.name.replacen("__", "_", 1) == name);
+        let mut meant = self
+            .tools
+            .iter()
+            .filter(|tool| tool.name.replacen("__", "_", 1) == name);
         if let (Some(tool), None) = (meant.next(), meant.next()) {
             return Ok(Arc::clone(tool));
         }
@@ -417,19 +522,35 @@ impl Snapshot {
 
     fn unknown(&self, name: &str) -> CallError {
         let shown: String = contract::clean(name).chars().take(128).collect();
-        let Some((plugin, command)) = name.split_once("__").or_else(|| name.split_once('.')).filter(|(plugin, command)| !plugin.is_empty() && !command.is_empty()) else {
+        let Some((plugin, command)) = name
+            .split_once("__")
+            .or_else(|| name.split_once('.'))
+            .filter(|(plugin, command)| !plugin.is_empty() && !command.is_empty())
+        else {
             return CallError::InvalidToolName(shown);
         };
         let plugin: String = contract::clean(plugin).chars().take(64).collect();
         if !self.plugins.iter().any(|known| known.name == plugin) {
             return CallError::PluginNotFound(plugin);
         }
-        let available: Vec<&str> = self.tools.iter().filter(|tool| tool.plugin == plugin).map(|tool| tool.runnable.command.name.as_str()).collect();
-        CallError::CommandNotFound { plugin, command: contract::clean(command).chars().take(64).collect(), available: available.join(", ") }
+        let available: Vec<&str> = self
+            .tools
+            .iter()
+            .filter(|tool| tool.plugin == plugin)
+            .map(|tool| tool.runnable.command.name.as_str())
+            .collect();
+        CallError::CommandNotFound {
+            plugin,
+            command: contract::clean(command).chars().take(64).collect(),
+            available: available.join(", "),
+        }
     }
 
     fn build(answers: &BTreeMap<String, Result<Answered, String>>, complete: bool) -> Self {
-        let mut snapshot = Self { complete, ..Self::default() };
+        let mut snapshot = Self {
+            complete,
+            ..Self::default()
+        };
         let shared = shared_names(answers);
         for (name, answer) in answers {
             match answer {
@@ -441,13 +562,21 @@ impl Snapshot {
     }
 
     fn skip(&mut self, name: &str, reason: &str) {
-        self.skipped.push(Skipped { name: name.to_owned(), reason: contract::clean(reason) });
+        self.skipped.push(Skipped {
+            name: name.to_owned(),
+            reason: contract::clean(reason),
+        });
     }
 
     fn add(&mut self, answered: &Answered, shared: &HashSet<String>) {
         let plugin = &answered.found.name;
         let before = self.tools.len();
-        for command in answered.description.commands.iter().filter(|command| command.tool != ToolName::None) {
+        for command in answered
+            .description
+            .commands
+            .iter()
+            .filter(|command| command.tool != ToolName::None)
+        {
             let name = tool_name(plugin, command);
             let tool = match refused_name(&name, shared) {
                 Some(reason) => Err(reason),
@@ -491,7 +620,9 @@ fn shared_names(answers: &BTreeMap<String, Result<Answered, String>>) -> HashSet
     let mut seen = HashSet::new();
     let mut shared = HashSet::new();
     for (plugin, answer) in answers {
-        let commands = answer.iter().flat_map(|answered| &answered.description.commands);
+        let commands = answer
+            .iter()
+            .flat_map(|answered| &answered.description.commands);
         for command in commands.filter(|command| command.tool != ToolName::None) {
             let name = tool_name(plugin, command);
             if !seen.insert(name.clone()) {
@@ -503,11 +634,17 @@ fn shared_names(answers: &BTreeMap<String, Result<Answered, String>>) -> HashSet
 }
 
 fn refused_name(name: &str, shared: &HashSet<String>) -> Option<String> {
-    let valid = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    let valid = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     if !valid {
         Some("a tool name must match ^[a-zA-Z0-9_.-]+$; rename the directory, the command or its tool member".to_owned())
     } else if name.len() > MAX_NAME {
-        Some(format!("the tool name has {} characters; clients take {MAX_NAME}: give the command a shorter tool member", name.len()))
+        Some(format!(
+            "the tool name has {} characters; clients take {MAX_NAME}: give the command a shorter tool member",
+            name.len()
+        ))
     } else if BUILT_IN.contains(&name) {
         Some("the server's own tool has this name; rename the command".to_owned())
     } else if shared.contains(name) {
@@ -556,15 +693,26 @@ fn described(command: &Command, plugin: &str) -> String {
         format!("{}: {plugin}", command.name)
     };
     for group in &command.one_of {
-        let rule = if group.required { "Exactly one" } else { "At most one" };
-        text.push_str(&format!("\n{rule} of {} may be given.", group.names.join(", ")));
+        let rule = if group.required {
+            "Exactly one"
+        } else {
+            "At most one"
+        };
+        text.push_str(&format!(
+            "\n{rule} of {} may be given.",
+            group.names.join(", ")
+        ));
     }
     text
 }
 
 impl Served {
     fn of(answered: &Answered, served: &contract::Served) -> Result<Self, String> {
-        let declared = answered.description.commands.iter().find(|command| command.name == served.command);
+        let declared = answered
+            .description
+            .commands
+            .iter()
+            .find(|command| command.name == served.command);
         let runnable = match declared {
             Some(command) => Runnable::of(answered, command)?,
             None => Runnable::undeclared(answered, &served.command),
@@ -581,20 +729,36 @@ impl Served {
 
     /// Whether the command that serves it takes an argument of this name.
     pub fn takes(&self, name: &str) -> bool {
-        self.runnable.schema.is_open() || self.runnable.command.parameters.iter().any(|parameter| contract::same_name(&parameter.name, name))
+        self.runnable.schema.is_open()
+            || self
+                .runnable
+                .command
+                .parameters
+                .iter()
+                .any(|parameter| contract::same_name(&parameter.name, name))
     }
 }
 
 impl Runnable {
     fn of(answered: &Answered, command: &Command) -> Result<Self, String> {
         let open = answered.open && command.parameters.is_empty();
-        let output_schema = command.output_schema.as_ref().map(schema::compile).transpose();
+        let output_schema = command
+            .output_schema
+            .as_ref()
+            .map(schema::compile)
+            .transpose();
         Ok(Self {
-            schema: if open { Schema::open() } else { Schema::of(command)? },
+            schema: if open {
+                Schema::open()
+            } else {
+                Schema::of(command)?
+            },
             output_schema: output_schema.map_err(|fault| format!("output_schema: {fault}"))?,
             program: answered.program.clone(),
             directory: answered.found.directory.clone(),
-            own_places: command.max_concurrency.map(|most| Arc::new(Semaphore::new(most))),
+            own_places: command
+                .max_concurrency
+                .map(|most| Arc::new(Semaphore::new(most))),
             command: command.clone(),
         })
     }

@@ -12,7 +12,17 @@ const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "array", "ob
 const PASSED_OVER: [&str; 2] = ["connect", "disconnect"];
 /// Members of a parameter that are no JSON Schema keyword.
 const OWN_MEMBERS: [&str; 11] = [
-    "name", "required", "action", "arg_style", "takes_value", "flag", "negative_flag", "level", "env", "metavar", "aliases",
+    "name",
+    "required",
+    "action",
+    "arg_style",
+    "takes_value",
+    "flag",
+    "negative_flag",
+    "level",
+    "env",
+    "metavar",
+    "aliases",
 ];
 
 /// A whole description.
@@ -198,7 +208,9 @@ pub fn read(text: &str) -> Result<Description, String> {
     let (value, skipped) = find_json(text)?;
     let mut description = validate(&value)?;
     if skipped > 0 {
-        description.warnings.push(format!("--describe prints {skipped} line(s) before its JSON; print logs to stderr"));
+        description.warnings.push(format!(
+            "--describe prints {skipped} line(s) before its JSON; print logs to stderr"
+        ));
     }
     Ok(description)
 }
@@ -231,7 +243,11 @@ fn find_json(text: &str) -> Result<(Value, usize), String> {
 pub fn validate(value: &Value) -> Result<Description, String> {
     let mut reader = Reader { faults: Vec::new() };
     let description = reader.description(value);
-    if reader.faults.is_empty() { Ok(description) } else { Err(reader.faults.join("; ")) }
+    if reader.faults.is_empty() {
+        Ok(description)
+    } else {
+        Err(reader.faults.join("; "))
+    }
 }
 
 /// Text from elsewhere without control characters and escape sequences; line breaks and tabs stay.
@@ -241,7 +257,10 @@ pub fn clean(text: &str) -> String {
     while let Some(character) = characters.next() {
         if character == '\u{1b}' {
             if characters.next_if_eq(&'[').is_some() {
-                while characters.next_if(|next| !('@'..='~').contains(next)).is_some() {}
+                while characters
+                    .next_if(|next| !('@'..='~').contains(next))
+                    .is_some()
+                {}
                 characters.next();
             }
         } else if !character.is_control() || matches!(character, '\n' | '\t') {
@@ -262,15 +281,25 @@ impl Reader {
 
     fn description(&mut self, value: &Value) -> Description {
         let Some(payload) = value.as_object() else {
-            self.fault(format!("the description must be an object, not {}", kind_of(value)));
+            self.fault(format!(
+                "the description must be an object, not {}",
+                kind_of(value)
+            ));
             return Description::default();
         };
         self.version(payload);
         let plugin = payload.get("plugin").cloned().unwrap_or_default();
-        let summary = self.text(&plugin, "plugin", "description").unwrap_or_default();
+        let summary = self
+            .text(&plugin, "plugin", "description")
+            .unwrap_or_default();
         let commands = self.commands(payload);
         let served = self.served(payload);
-        Description { summary, commands, served, warnings: Vec::new() }
+        Description {
+            summary,
+            commands,
+            served,
+            warnings: Vec::new(),
+        }
     }
 
     fn version(&mut self, payload: &Map<String, Value>) {
@@ -280,7 +309,10 @@ impl Reader {
             Some(other) => other.to_string(),
         };
         if version.split('.').next() != Some("1") {
-            self.fault(format!("contract_version '{}' is not supported; use 1.0 or 1.1", clean(&version)));
+            self.fault(format!(
+                "contract_version '{}' is not supported; use 1.0 or 1.1",
+                clean(&version)
+            ));
         }
     }
 
@@ -291,7 +323,8 @@ impl Reader {
             return Vec::new();
         };
         let all = commands.iter().enumerate();
-        all.filter_map(|(number, command)| self.command(command, &format!("commands[{number}]"))).collect()
+        all.filter_map(|(number, command)| self.command(command, &format!("commands[{number}]")))
+            .collect()
     }
 
     fn command(&mut self, value: &Value, at: &str) -> Option<Command> {
@@ -306,8 +339,16 @@ impl Reader {
         if PASSED_OVER.contains(&name.as_str()) {
             return None;
         }
-        if name.is_empty() || name.starts_with('-') || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-            self.fault(format!("{at}.name '{}' must match ^[a-zA-Z0-9_-]+$ and not begin with -", clean(&name)));
+        if name.is_empty()
+            || name.starts_with('-')
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        {
+            self.fault(format!(
+                "{at}.name '{}' must match ^[a-zA-Z0-9_-]+$ and not begin with -",
+                clean(&name)
+            ));
         }
         let parameters = self.parameters(members, at);
         Some(Command {
@@ -315,13 +356,33 @@ impl Reader {
             description: self.text(value, at, "description").unwrap_or_default(),
             input_schema: self.object(members, at, "input_schema"),
             output_schema: self.object(members, at, "output_schema"),
-            output: self.choice(value, at, "output", &[("text", Output::Text), ("json", Output::Json), ("content", Output::Content)], Output::Text),
-            input: self.choice(value, at, "input", &[("argv", Input::Argv), ("stdin", Input::Stdin)], Input::Argv),
+            output: self.choice(
+                value,
+                at,
+                "output",
+                &[
+                    ("text", Output::Text),
+                    ("json", Output::Json),
+                    ("content", Output::Content),
+                ],
+                Output::Text,
+            ),
+            input: self.choice(
+                value,
+                at,
+                "input",
+                &[("argv", Input::Argv), ("stdin", Input::Stdin)],
+                Input::Argv,
+            ),
             passed_on: self.passed_on(members, at),
             timeout: self.timeout(members, at),
-            max_concurrency: self.count(members, at, "max_concurrency").map(|count| count.max(1)),
+            max_concurrency: self
+                .count(members, at, "max_concurrency")
+                .map(|count| count.max(1)),
             requires: self.requires(members, at),
-            invoke: self.words(members, at, "invoke").unwrap_or_else(|| vec![name.clone()]),
+            invoke: self
+                .words(members, at, "invoke")
+                .unwrap_or_else(|| vec![name.clone()]),
             one_of: self.one_of(members, at, &parameters),
             parameters,
             name,
@@ -340,7 +401,10 @@ impl Reader {
             None | Some(Value::Null) => return Vec::new(),
             Some(Value::Array(parameters)) => parameters,
             Some(other) => {
-                self.fault(format!("{at}.parameters must be an array, not {}", kind_of(other)));
+                self.fault(format!(
+                    "{at}.parameters must be an array, not {}",
+                    kind_of(other)
+                ));
                 return Vec::new();
             }
         };
@@ -348,9 +412,15 @@ impl Reader {
         for (number, parameter) in parameters.iter().enumerate() {
             let at = format!("{at}.parameters[{number}]");
             if let Some(parameter) = self.parameter(parameter, &at) {
-                if let Some(twin) = read.iter().find(|known| same_name(&known.name, &parameter.name)) {
+                if let Some(twin) = read
+                    .iter()
+                    .find(|known| same_name(&known.name, &parameter.name))
+                {
                     let twin = twin.name.clone();
-                    self.fault(format!("{at}.name '{}' is declared twice (as '{twin}')", parameter.name));
+                    self.fault(format!(
+                        "{at}.name '{}' is declared twice (as '{twin}')",
+                        parameter.name
+                    ));
                 }
                 read.push(parameter);
             }
@@ -367,12 +437,25 @@ impl Reader {
             self.missing(members, at, "name");
             None
         })?;
-        if name.is_empty() || name.starts_with('-') || name.contains(['=', '\0', '\n']) || name.contains(char::is_whitespace) {
-            self.fault(format!("{at}.name '{}' must be a name without spaces and =, and not begin with -", clean(&name)));
+        if name.is_empty()
+            || name.starts_with('-')
+            || name.contains(['=', '\0', '\n'])
+            || name.contains(char::is_whitespace)
+        {
+            self.fault(format!(
+                "{at}.name '{}' must be a name without spaces and =, and not begin with -",
+                clean(&name)
+            ));
         }
-        let kind = self.text(value, at, "type").unwrap_or_else(|| "string".to_owned());
+        let kind = self
+            .text(value, at, "type")
+            .unwrap_or_else(|| "string".to_owned());
         if !TYPES.contains(&kind.as_str()) {
-            self.fault(format!("{at}.type '{}' is not one of {}", clean(&kind), TYPES.join(", ")));
+            self.fault(format!(
+                "{at}.type '{}' is not one of {}",
+                clean(&kind),
+                TYPES.join(", ")
+            ));
         }
         Some(Parameter {
             required: self.flag(members, at, "required").unwrap_or(false),
@@ -397,24 +480,42 @@ impl Reader {
             ("count", Style::Count),
         ];
         let style = self.choice(value, at, "arg_style", &styles, Style::Usual);
-        let action = value.get("action").and_then(Value::as_str).unwrap_or_default();
+        let action = value
+            .get("action")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let takes_none = value.get("takes_value").and_then(Value::as_bool) == Some(false);
-        if style == Style::Usual && (takes_none || matches!(action, "store_true" | "store_false")) { Style::Flag } else { style }
+        if style == Style::Usual && (takes_none || matches!(action, "store_true" | "store_false")) {
+            Style::Flag
+        } else {
+            style
+        }
     }
 
     fn option(&mut self, value: &Value, at: &str, member: &str) -> Option<String> {
         let option = self.text(value, at, member)?;
-        if option.len() < 2 || option.contains(char::is_whitespace) || option.contains(['=', '\0']) {
-            self.fault(format!("{at}.{member} '{}' is no option such as --name", clean(&option)));
+        if option.len() < 2 || option.contains(char::is_whitespace) || option.contains(['=', '\0'])
+        {
+            self.fault(format!(
+                "{at}.{member} '{}' is no option such as --name",
+                clean(&option)
+            ));
         }
         Some(option)
     }
 
     fn variable(&mut self, value: &Value, at: &str) -> Option<String> {
         let name = self.text(value, at, "env")?;
-        let valid = !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let valid = !name.is_empty()
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !valid || is_reserved_variable(&name) {
-            self.fault(format!("{at}.env '{}' is no variable that a parameter may set", clean(&name)));
+            self.fault(format!(
+                "{at}.env '{}' is no variable that a parameter may set",
+                clean(&name)
+            ));
         }
         Some(name)
     }
@@ -425,7 +526,10 @@ impl Reader {
             Some(Value::Bool(false)) => ToolName::None,
             Some(Value::String(name)) => ToolName::Exact(name.clone()),
             Some(other) => {
-                self.fault(format!("{at}.tool must be a name or false, not {}", kind_of(other)));
+                self.fault(format!(
+                    "{at}.tool must be a name or false, not {}",
+                    kind_of(other)
+                ));
                 ToolName::Composed
             }
         }
@@ -433,13 +537,21 @@ impl Reader {
 
     fn passed_on(&mut self, members: &Map<String, Value>, at: &str) -> Map<String, Value> {
         let mut passed_on = Map::new();
-        for (member, wanted) in [("title", "a string"), ("annotations", "an object"), ("icons", "an array"), ("_meta", "an object")] {
+        for (member, wanted) in [
+            ("title", "a string"),
+            ("annotations", "an object"),
+            ("icons", "an array"),
+            ("_meta", "an object"),
+        ] {
             match members.get(member) {
                 None | Some(Value::Null) => {}
                 Some(value) if kind_of(value) == wanted => {
                     passed_on.insert(member.to_owned(), cleaned(value));
                 }
-                Some(value) => self.fault(format!("{at}.{member} must be {wanted}, not {}", kind_of(value))),
+                Some(value) => self.fault(format!(
+                    "{at}.{member} must be {wanted}, not {}",
+                    kind_of(value)
+                )),
             }
         }
         passed_on
@@ -449,15 +561,29 @@ impl Reader {
         let known = ["elicitation", "sampling", "roots"];
         let names = self.words(members, at, "requires").unwrap_or_default();
         for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
-            self.fault(format!("{at}.requires '{}' is not one of {}", clean(name), known.join(", ")));
+            self.fault(format!(
+                "{at}.requires '{}' is not one of {}",
+                clean(name),
+                known.join(", ")
+            ));
         }
         names
     }
 
-    fn one_of(&mut self, members: &Map<String, Value>, at: &str, parameters: &[Parameter]) -> Vec<OneOf> {
-        let Some(groups) = members.get("one_of").filter(|groups| !groups.is_null()) else { return Vec::new() };
+    fn one_of(
+        &mut self,
+        members: &Map<String, Value>,
+        at: &str,
+        parameters: &[Parameter],
+    ) -> Vec<OneOf> {
+        let Some(groups) = members.get("one_of").filter(|groups| !groups.is_null()) else {
+            return Vec::new();
+        };
         let Some(groups) = groups.as_array() else {
-            self.fault(format!("{at}.one_of must be an array, not {}", kind_of(groups)));
+            self.fault(format!(
+                "{at}.one_of must be an array, not {}",
+                kind_of(groups)
+            ));
             return Vec::new();
         };
         let mut read = Vec::new();
@@ -468,20 +594,35 @@ impl Reader {
                 continue;
             };
             let names = self.words(group, &at, "names").unwrap_or_default();
-            for name in names.iter().filter(|name| !parameters.iter().any(|parameter| parameter.name == **name)) {
-                self.fault(format!("{at}.names '{}' is no parameter of the command", clean(name)));
+            for name in names
+                .iter()
+                .filter(|name| !parameters.iter().any(|parameter| parameter.name == **name))
+            {
+                self.fault(format!(
+                    "{at}.names '{}' is no parameter of the command",
+                    clean(name)
+                ));
             }
-            read.push(OneOf { names, required: self.flag(group, &at, "required").unwrap_or(false) });
+            read.push(OneOf {
+                names,
+                required: self.flag(group, &at, "required").unwrap_or(false),
+            });
         }
         read
     }
 
     fn timeout(&mut self, members: &Map<String, Value>, at: &str) -> Option<Duration> {
         let value = members.get("timeout").filter(|value| !value.is_null())?;
-        match value.as_f64().filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        match value
+            .as_f64()
+            .filter(|seconds| *seconds > 0.0)
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        {
             Some(timeout) => Some(timeout),
             None => {
-                self.fault(format!("{at}.timeout {value} must be a number of seconds above 0"));
+                self.fault(format!(
+                    "{at}.timeout {value} must be a number of seconds above 0"
+                ));
                 None
             }
         }
@@ -505,23 +646,39 @@ impl Reader {
                 }
             };
             for (number, entry) in entries.iter().enumerate() {
-                served.extend(self.served_entry(entry, &format!("{member}[{number}]"), family, key));
+                served.extend(self.served_entry(
+                    entry,
+                    &format!("{member}[{number}]"),
+                    family,
+                    key,
+                ));
             }
         }
         served
     }
 
-    fn served_entry(&mut self, entry: &Value, at: &str, family: Family, key: &str) -> Option<Served> {
+    fn served_entry(
+        &mut self,
+        entry: &Value,
+        at: &str,
+        family: Family,
+        key: &str,
+    ) -> Option<Served> {
         let Some(members) = entry.as_object() else {
             self.fault(format!("{at} must be an object, not {}", kind_of(entry)));
             return None;
         };
         let command = self.text(entry, at, "command");
-        if command.as_ref().is_none_or(|command| command.is_empty() || command.starts_with('-')) {
+        if command
+            .as_ref()
+            .is_none_or(|command| command.is_empty() || command.starts_with('-'))
+        {
             self.fault(format!("{at}.command must name the command that serves it"));
         }
         let key_value = match (family, members.get(key)) {
-            (Family::Completion, Some(reference)) => ["name", "uri"].iter().find_map(|member| reference.get(member)?.as_str()),
+            (Family::Completion, Some(reference)) => ["name", "uri"]
+                .iter()
+                .find_map(|member| reference.get(member)?.as_str()),
             (_, Some(value)) => value.as_str(),
             (_, None) => None,
         };
@@ -529,7 +686,9 @@ impl Reader {
             self.fault(format!("{at}.{key} is missing or no text"));
             return None;
         };
-        if matches!(family, Family::Resource | Family::Template) && !members.get("name").is_some_and(Value::is_string) {
+        if matches!(family, Family::Resource | Family::Template)
+            && !members.get("name").is_some_and(Value::is_string)
+        {
             self.fault(format!("{at}.name is missing"));
         }
         let mut definition = members.clone();
@@ -537,8 +696,13 @@ impl Reader {
         Some(Served {
             family,
             key: key_value.to_owned(),
-            argument: self.text(entry, at, "argument").filter(|_| family == Family::Completion),
-            definition: definition.iter().map(|(name, value)| (name.clone(), cleaned(value))).collect(),
+            argument: self
+                .text(entry, at, "argument")
+                .filter(|_| family == Family::Completion),
+            definition: definition
+                .iter()
+                .map(|(name, value)| (name.clone(), cleaned(value)))
+                .collect(),
             command: command.unwrap_or_default(),
         })
     }
@@ -548,7 +712,10 @@ impl Reader {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(clean(text)),
             Some(other) => {
-                self.fault(format!("{at}.{member} must be a string, not {}", kind_of(other)));
+                self.fault(format!(
+                    "{at}.{member} must be a string, not {}",
+                    kind_of(other)
+                ));
                 None
             }
         }
@@ -559,7 +726,10 @@ impl Reader {
             None | Some(Value::Null) => None,
             Some(Value::Bool(flag)) => Some(*flag),
             Some(other) => {
-                self.fault(format!("{at}.{member} must be true or false, not {}", kind_of(other)));
+                self.fault(format!(
+                    "{at}.{member} must be true or false, not {}",
+                    kind_of(other)
+                ));
                 None
             }
         }
@@ -576,10 +746,19 @@ impl Reader {
         }
     }
 
-    fn words(&mut self, members: &Map<String, Value>, at: &str, member: &str) -> Option<Vec<String>> {
+    fn words(
+        &mut self,
+        members: &Map<String, Value>,
+        at: &str,
+        member: &str,
+    ) -> Option<Vec<String>> {
         let value = members.get(member).filter(|value| !value.is_null())?;
-        let words: Option<Vec<String>> =
-            value.as_array().and_then(|words| words.iter().map(|word| word.as_str().map(str::to_owned)).collect());
+        let words: Option<Vec<String>> = value.as_array().and_then(|words| {
+            words
+                .iter()
+                .map(|word| word.as_str().map(str::to_owned))
+                .collect()
+        });
         if words.is_none() {
             self.fault(format!("{at}.{member} must be an array of strings"));
         }
@@ -589,18 +768,33 @@ impl Reader {
     fn object(&mut self, members: &Map<String, Value>, at: &str, member: &str) -> Option<Value> {
         let value = members.get(member).filter(|value| !value.is_null())?;
         if !value.is_object() {
-            self.fault(format!("{at}.{member} must be an object, not {}", kind_of(value)));
+            self.fault(format!(
+                "{at}.{member} must be an object, not {}",
+                kind_of(value)
+            ));
         }
         Some(value.clone())
     }
 
-    fn choice<T: Copy>(&mut self, value: &Value, at: &str, member: &str, choices: &[(&str, T)], default: T) -> T {
-        let Some(given) = self.text(value, at, member) else { return default };
+    fn choice<T: Copy>(
+        &mut self,
+        value: &Value,
+        at: &str,
+        member: &str,
+        choices: &[(&str, T)],
+        default: T,
+    ) -> T {
+        let Some(given) = self.text(value, at, member) else {
+            return default;
+        };
         if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == given) {
             return *choice;
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        self.fault(format!("{at}.{member} '{given}' is not one of {}", names.join(", ")));
+        self.fault(format!(
+            "{at}.{member} '{given}' is not one of {}",
+            names.join(", ")
+        ));
         default
     }
 }
@@ -608,13 +802,17 @@ impl Reader {
 /// Whether two spellings are one name: `-` and `_` are not told apart.
 pub fn same_name(one: &str, other: &str) -> bool {
     one.len() == other.len()
-        && one.bytes().zip(other.bytes()).all(|(a, b)| a == b || (matches!(a, b'-' | b'_') && matches!(b, b'-' | b'_')))
+        && one
+            .bytes()
+            .zip(other.bytes())
+            .all(|(a, b)| a == b || (matches!(a, b'-' | b'_') && matches!(b, b'-' | b'_')))
 }
 
 /// Variables that a call must not set: they would change how the program is run or what it is told of the call.
 fn is_reserved_variable(name: &str) -> bool {
     let prefixes = ["LD_", "DYLD_", "PYTHON", "SMCP_", "MCP_API_KEY", "LISTEN_"];
-    matches!(name, "PATH" | "BASH_ENV" | "ENV" | "IFS" | "NOTIFY_SOCKET") || prefixes.iter().any(|prefix| name.starts_with(prefix))
+    matches!(name, "PATH" | "BASH_ENV" | "ENV" | "IFS" | "NOTIFY_SOCKET")
+        || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn keywords(members: &Map<String, Value>, kind: &str) -> Map<String, Value> {
@@ -633,7 +831,11 @@ fn cleaned(value: &Value) -> Value {
     match value {
         Value::String(text) => clean(text).into(),
         Value::Array(items) => items.iter().map(cleaned).collect(),
-        Value::Object(members) => members.iter().map(|(name, value)| (clean(name), cleaned(value))).collect::<Map<_, _>>().into(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (clean(name), cleaned(value)))
+            .collect::<Map<_, _>>()
+            .into(),
         other => other.clone(),
     }
 }

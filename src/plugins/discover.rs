@@ -70,7 +70,10 @@ pub fn find(directory: &Path) -> Result<(Vec<Found>, Vec<(String, String)>), Str
     let cannot = |error: std::io::Error| format!("{}: {error}", directory.display());
     let metadata = fs::metadata(directory).map_err(cannot)?;
     if anybody_may_write(&metadata) {
-        return Err(format!("{} may be written to by anybody; chmod o-w it", directory.display()));
+        return Err(format!(
+            "{} may be written to by anybody; chmod o-w it",
+            directory.display()
+        ));
     }
     let mut found = Vec::new();
     let mut refused = Vec::new();
@@ -106,14 +109,33 @@ fn look(name: &str, path: &Path) -> Result<Option<Found>, String> {
     } else {
         return Ok(None);
     };
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')) || name.starts_with('-') {
-        return Err("the directory's name must match ^[a-zA-Z0-9_.-]+$ and not begin with -; rename it".to_owned());
+    if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+        || name.starts_with('-')
+    {
+        return Err(
+            "the directory's name must match ^[a-zA-Z0-9_.-]+$ and not begin with -; rename it"
+                .to_owned(),
+        );
     }
-    let file = program.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let metadata = fs::metadata(program.path()).map_err(|error| format!("{file} cannot be read: {error}"))?;
+    let file = program
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let metadata =
+        fs::metadata(program.path()).map_err(|error| format!("{file} cannot be read: {error}"))?;
     let kind = metadata.file_type();
     if !metadata.is_file() {
-        let what = if kind.is_dir() { "a directory" } else if kind.is_fifo() { "a FIFO" } else { "no regular file" };
+        let what = if kind.is_dir() {
+            "a directory"
+        } else if kind.is_fifo() {
+            "a FIFO"
+        } else {
+            "no regular file"
+        };
         return Err(format!("{file} is {what}"));
     }
     if anybody_may_write(&metadata) {
@@ -123,13 +145,19 @@ fn look(name: &str, path: &Path) -> Result<Option<Found>, String> {
         return Err("its directory may be written to by anybody; chmod o-w it".to_owned());
     }
     match &program {
-        Program::Python(path) => fs::File::open(path).map(drop).map_err(|error| format!("{file} cannot be read: {error}"))?,
+        Program::Python(path) => fs::File::open(path)
+            .map(drop)
+            .map_err(|error| format!("{file} cannot be read: {error}"))?,
         Program::Executable(_) if metadata.permissions().mode() & 0o111 == 0 => {
             return Err(format!("{file} is not executable; chmod +x it"));
         }
         Program::Executable(_) => {}
     }
-    Ok(Some(Found { name: name.to_owned(), directory, program }))
+    Ok(Some(Found {
+        name: name.to_owned(),
+        directory,
+        program,
+    }))
 }
 
 fn anybody_may_write(metadata: &fs::Metadata) -> bool {
@@ -154,30 +182,56 @@ impl Asker {
     /// Asks a plugin what it is: `--describe`, then its parser, then its help text.
     pub async fn ask(&self, found: Found, stop: &CancellationToken) -> Result<Answered, String> {
         let (program, interpreter) = self.program(&found).await?;
-        let described = self.run(&found, [&program[..], &["--describe".into()]].concat(), stop).await?;
+        let described = self
+            .run(
+                &found,
+                [&program[..], &["--describe".into()]].concat(),
+                stop,
+            )
+            .await?;
         let text = String::from_utf8_lossy(&described.stdout).into_owned();
-        let answered = |source, open, description| Answered { program: program.clone(), interpreter: interpreter.clone(), source, open, description, found: found.clone() };
+        let answered = |source, open, description| Answered {
+            program: program.clone(),
+            interpreter: interpreter.clone(),
+            source,
+            open,
+            description,
+            found: found.clone(),
+        };
         if described.ending == Ending::Exited(0) && contract::has_json(&text) {
-            return contract::read(&text).map(|description| answered("describe", false, description));
+            return contract::read(&text)
+                .map(|description| answered("describe", false, description));
         }
         let why = match described.ending {
             Ending::Exited(0) => "--describe printed no JSON object".to_owned(),
             _ => refusal(&described, self.limit),
         };
         if let Program::Python(path) = &found.program {
-            let asked = self.run(&found, introspect::argv(&interpreter, path), stop).await?;
+            let asked = self
+                .run(&found, introspect::argv(&interpreter, path), stop)
+                .await?;
             match asked.ending {
                 Ending::Exited(0) => {
                     let payload = String::from_utf8_lossy(&asked.stdout);
-                    return contract::read(&payload).map(|description| answered("introspection", false, description));
+                    return contract::read(&payload)
+                        .map(|description| answered("introspection", false, description));
                 }
                 // A program that works before it asks its parser would work for --help as well.
                 Ending::Exited(introspect::NOT_ASKED) => {}
-                _ => return Err(format!("{why}; its parser could not be read: {}", refusal(&asked, self.limit))),
+                _ => {
+                    return Err(format!(
+                        "{why}; its parser could not be read: {}",
+                        refusal(&asked, self.limit)
+                    ));
+                }
             }
         }
-        let help = self.run(&found, [&program[..], &["--help".into()]].concat(), stop).await?;
-        let payload: Value = introspect::parse_help(&found.name, &String::from_utf8_lossy(&help.stdout)).map_err(|unread| format!("{why}; {unread}"))?;
+        let help = self
+            .run(&found, [&program[..], &["--help".into()]].concat(), stop)
+            .await?;
+        let payload: Value =
+            introspect::parse_help(&found.name, &String::from_utf8_lossy(&help.stdout))
+                .map_err(|unread| format!("{why}; {unread}"))?;
         contract::validate(&payload).map(|description| answered("help", true, description))
     }
 
@@ -191,7 +245,12 @@ impl Asker {
         }
     }
 
-    async fn run(&self, found: &Found, argv: Vec<OsString>, stop: &CancellationToken) -> Result<Finished, String> {
+    async fn run(
+        &self,
+        found: &Found,
+        argv: Vec<OsString>,
+        stop: &CancellationToken,
+    ) -> Result<Finished, String> {
         let mut environment = self.environment.clone();
         environment.extend(standing(&found.directory));
         let job = Job {
@@ -203,9 +262,15 @@ impl Asker {
             stdout_limit: MAX_DESCRIPTION,
             stderr_tail: STDERR_TAIL,
         };
-        let finished = self.launcher.run(job, Taps::default(), stop.clone()).await.map_err(|error| error.to_string())?;
+        let finished = self
+            .launcher
+            .run(job, Taps::default(), stop.clone())
+            .await
+            .map_err(|error| error.to_string())?;
         match finished.ending {
-            Ending::TimedOut | Ending::OutputTooLarge | Ending::Cancelled => Err(refusal(&finished, self.limit)),
+            Ending::TimedOut | Ending::OutputTooLarge | Ending::Cancelled => {
+                Err(refusal(&finished, self.limit))
+            }
             _ => Ok(finished),
         }
     }
@@ -225,9 +290,13 @@ fn refusal(finished: &Finished, limit: Duration) -> String {
     let last = contract::clean(stderr.trim().lines().last().unwrap_or_default());
     match finished.ending {
         Ending::TimedOut => format!("it did not answer within {} s", limit.as_secs()),
-        Ending::OutputTooLarge => format!("it printed more than {MAX_DESCRIPTION} bytes about itself"),
+        Ending::OutputTooLarge => {
+            format!("it printed more than {MAX_DESCRIPTION} bytes about itself")
+        }
         Ending::Cancelled => "the server stopped before it answered".to_owned(),
-        Ending::Exited(status) if last.is_empty() => format!("--describe exits with status {status}"),
+        Ending::Exited(status) if last.is_empty() => {
+            format!("--describe exits with status {status}")
+        }
         Ending::Exited(status) => format!("--describe exits with status {status}: {last}"),
         Ending::Signalled(signal) => format!("it was ended by signal {signal}"),
         Ending::SupervisorLost => "its supervisor was killed".to_owned(),

@@ -17,7 +17,11 @@ pub fn unpack() -> std::io::Result<TempDir> {
         .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir()?;
     for plugin in DEMO.dirs() {
-        for file in plugin.files().filter(|file| file.path().extension().is_some_and(|extension| extension == "py")) {
+        for file in plugin.files().filter(|file| {
+            file.path()
+                .extension()
+                .is_some_and(|extension| extension == "py")
+        }) {
             write(directory.path(), file)?;
         }
     }

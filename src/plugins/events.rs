@@ -29,7 +29,11 @@ pub async fn pass_on(channel: UnixStream, events: mpsc::Sender<Event>, tool: &st
     let mut reading = BufReader::new(reading);
     let mut line = Vec::new();
     while let Some(whole) = next_line(&mut reading, &mut line).await {
-        let event = if whole { parse(&line) } else { Err(format!("a line is over {MAX_LINE} bytes")) };
+        let event = if whole {
+            parse(&line)
+        } else {
+            Err(format!("a line is over {MAX_LINE} bytes"))
+        };
         match event {
             Ok(Said::Event(event)) => {
                 if events.send(event).await.is_err() {
@@ -38,7 +42,11 @@ pub async fn pass_on(channel: UnixStream, events: mpsc::Sender<Event>, tool: &st
             }
             Ok(Said::Ask(questions)) => {
                 let (answers, answered) = oneshot::channel();
-                if events.send(Event::Ask { questions, answers }).await.is_err() {
+                if events
+                    .send(Event::Ask { questions, answers })
+                    .await
+                    .is_err()
+                {
                     return;
                 }
                 // Without an answer the run is about to be ended.
@@ -54,9 +62,16 @@ pub async fn pass_on(channel: UnixStream, events: mpsc::Sender<Event>, tool: &st
 }
 
 /// Reads one line; false when it was too long and is lost. `None` at the end.
-async fn next_line(reading: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<u8>) -> Option<bool> {
+async fn next_line(
+    reading: &mut (impl AsyncBufReadExt + Unpin),
+    line: &mut Vec<u8>,
+) -> Option<bool> {
     line.clear();
-    let read = (&mut *reading).take(MAX_LINE as u64 + 1).read_until(b'\n', line).await.ok()?;
+    let read = (&mut *reading)
+        .take(MAX_LINE as u64 + 1)
+        .read_until(b'\n', line)
+        .await
+        .ok()?;
     if read == 0 {
         return None;
     }
@@ -66,7 +81,11 @@ async fn next_line(reading: &mut (impl AsyncBufReadExt + Unpin), line: &mut Vec<
     let mut rest = Vec::new();
     loop {
         rest.clear();
-        let more = (&mut *reading).take(MAX_LINE as u64).read_until(b'\n', &mut rest).await.ok()?;
+        let more = (&mut *reading)
+            .take(MAX_LINE as u64)
+            .read_until(b'\n', &mut rest)
+            .await
+            .ok()?;
         if more == 0 || rest.ends_with(b"\n") {
             return Some(false);
         }
@@ -96,16 +115,27 @@ fn parse(line: &[u8]) -> Result<Said, String> {
     if line.trim_ascii().is_empty() {
         return Ok(Said::Nothing);
     }
-    let line: Line = serde_json::from_slice(line).map_err(|error| format!("it is no JSON event: {error}"))?;
-    let is_number = |value: &RawValue| value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let line: Line =
+        serde_json::from_slice(line).map_err(|error| format!("it is no JSON event: {error}"))?;
+    let is_number = |value: &RawValue| {
+        value
+            .get()
+            .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+    };
     if let Some(progress) = line.progress {
         if !is_number(&progress) || !line.total.as_deref().is_none_or(is_number) {
             return Err("progress and total must be numbers".to_owned());
         }
-        return Ok(Said::Event(Event::Progress { progress, total: line.total, message: line.message }));
+        return Ok(Said::Event(Event::Progress {
+            progress,
+            total: line.total,
+            message: line.message,
+        }));
     }
     if let Some(level) = line.log {
-        let data = line.data.unwrap_or_else(|| to_raw_value("").expect("a string is JSON"));
+        let data = line
+            .data
+            .unwrap_or_else(|| to_raw_value("").expect("a string is JSON"));
         return Ok(Said::Event(Event::Log { level, data }));
     }
     if let Some(list) = line.changed {
@@ -119,7 +149,9 @@ fn parse(line: &[u8]) -> Result<Said, String> {
     }
     match (line.updated, line.reconnect, line.ask) {
         (Some(uri), _, _) => Ok(Said::Event(Event::Updated(uri))),
-        (_, Some(pause), _) => Ok(Said::Event(Event::Reconnect(Duration::from_millis(pause.min(60_000))))),
+        (_, Some(pause), _) => Ok(Said::Event(Event::Reconnect(Duration::from_millis(
+            pause.min(60_000),
+        )))),
         (_, _, Some(questions)) => Ok(Said::Ask(questions)),
         _ => Err("it has none of progress, log, changed, updated, reconnect and ask".to_owned()),
     }

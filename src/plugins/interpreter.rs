@@ -27,8 +27,17 @@ pub struct Interpreters {
 
 impl Interpreters {
     /// `configured` wins for every plugin.
-    pub fn new(launcher: Launcher, configured: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
-        Self { launcher, configured, environment, known: Mutex::default() }
+    pub fn new(
+        launcher: Launcher,
+        configured: Option<PathBuf>,
+        environment: Vec<(OsString, OsString)>,
+    ) -> Self {
+        Self {
+            launcher,
+            configured,
+            environment,
+            known: Mutex::default(),
+        }
     }
 
     /// The interpreter of the plugin in `directory`.
@@ -46,7 +55,9 @@ impl Interpreters {
         let beside = directory.parent().unwrap_or(directory);
         let around = beside.parent().unwrap_or(beside);
         let active = self.variable("VIRTUAL_ENV").map(PathBuf::from);
-        let environments = [directory, beside, around].into_iter().flat_map(|place| [place.join(".venv"), place.join("venv")]);
+        let environments = [directory, beside, around]
+            .into_iter()
+            .flat_map(|place| [place.join(".venv"), place.join("venv")]);
         environments
             .chain(active)
             .map(|environment| environment.join("bin/python"))
@@ -55,7 +66,10 @@ impl Interpreters {
     }
 
     fn variable(&self, name: &str) -> Option<&OsString> {
-        self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        self.environment
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
     }
 
     async fn resolve(&self, named: &Path) -> Result<PathBuf, String> {
@@ -78,8 +92,13 @@ impl Interpreters {
         if finished.ending == Ending::Exited(0) && path.is_absolute() {
             Ok(path)
         } else {
-            let said = String::from_utf8_lossy(&finished.stderr_tail).trim().to_owned();
-            Err(format!("the interpreter {} does not run ({said}); {advice}", named.display()))
+            let said = String::from_utf8_lossy(&finished.stderr_tail)
+                .trim()
+                .to_owned();
+            Err(format!(
+                "the interpreter {} does not run ({said}); {advice}",
+                named.display()
+            ))
         }
     }
 }

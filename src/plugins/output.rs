@@ -19,18 +19,31 @@ pub fn result(
     let stdout = stdout.trim();
     match finished.ending {
         Ending::Exited(0) => success(tool, command, output_schema, stdout),
-        Ending::Exited(status) => Err(CallError::Plugin(failure(stdout, finished, || format!("exited with status {status}")))),
+        Ending::Exited(status) => Err(CallError::Plugin(failure(stdout, finished, || {
+            format!("exited with status {status}")
+        }))),
         Ending::Signalled(signal) => {
             let how = format!("was ended by signal {signal} ({})", signal_name(signal));
-            Err(CallError::Plugin(match failure(stdout, finished, String::new) {
-                said if said.is_empty() => format!("{tool} {how}"),
-                said => format!("{tool} {how}: {said}"),
-            }))
+            Err(CallError::Plugin(
+                match failure(stdout, finished, String::new) {
+                    said if said.is_empty() => format!("{tool} {how}"),
+                    said => format!("{tool} {how}: {said}"),
+                },
+            ))
         }
-        Ending::TimedOut => Err(CallError::TimedOut { tool: tool.to_owned(), after: limits.time.unwrap_or_default(), printed: stdout.to_owned() }),
+        Ending::TimedOut => Err(CallError::TimedOut {
+            tool: tool.to_owned(),
+            after: limits.time.unwrap_or_default(),
+            printed: stdout.to_owned(),
+        }),
         Ending::Cancelled => Err(CallError::Cancelled),
-        Ending::OutputTooLarge => Err(CallError::OutputTooLarge { tool: tool.to_owned(), limit: limits.stdout }),
-        Ending::SupervisorLost => Err(CallError::Internal(format!("the supervisor of {tool} was killed; its processes have been ended"))),
+        Ending::OutputTooLarge => Err(CallError::OutputTooLarge {
+            tool: tool.to_owned(),
+            limit: limits.stdout,
+        }),
+        Ending::SupervisorLost => Err(CallError::Internal(format!(
+            "the supervisor of {tool} was killed; its processes have been ended"
+        ))),
     }
 }
 
@@ -43,7 +56,12 @@ pub struct Limits {
     pub stdout: usize,
 }
 
-fn success(tool: &str, command: &Command, schema: Option<&jsonschema::Validator>, stdout: &str) -> Result<ToolResult, CallError> {
+fn success(
+    tool: &str,
+    command: &Command,
+    schema: Option<&jsonschema::Validator>,
+    stdout: &str,
+) -> Result<ToolResult, CallError> {
     match command.output {
         Output::Content => content(tool, stdout, schema),
         Output::Json => structured(tool, stdout, schema),
@@ -53,22 +71,51 @@ fn success(tool: &str, command: &Command, schema: Option<&jsonschema::Validator>
 }
 
 fn text(stdout: &str, structured_content: Option<Box<RawValue>>) -> ToolResult {
-    ToolResult { content: raw(&json!([{"type": "text", "text": stdout}])), structured_content, is_error: false, other: Vec::new() }
+    ToolResult {
+        content: raw(&json!([{"type": "text", "text": stdout}])),
+        structured_content,
+        is_error: false,
+        other: Vec::new(),
+    }
 }
 
-fn structured(tool: &str, stdout: &str, schema: Option<&jsonschema::Validator>) -> Result<ToolResult, CallError> {
-    let value: Value = serde_json::from_str(stdout)
-        .map_err(|error| CallError::Plugin(format!("{tool} printed no JSON, which it declares: {error}")))?;
+fn structured(
+    tool: &str,
+    stdout: &str,
+    schema: Option<&jsonschema::Validator>,
+) -> Result<ToolResult, CallError> {
+    let value: Value = serde_json::from_str(stdout).map_err(|error| {
+        CallError::Plugin(format!(
+            "{tool} printed no JSON, which it declares: {error}"
+        ))
+    })?;
     fits(tool, &value, schema)?;
-    let structured = RawValue::from_string(stdout.to_owned()).map_err(|error| CallError::Internal(error.to_string()))?;
-    Ok(text(stdout, (schema.is_some() || value.is_object()).then_some(structured)))
+    let structured = RawValue::from_string(stdout.to_owned())
+        .map_err(|error| CallError::Internal(error.to_string()))?;
+    Ok(text(
+        stdout,
+        (schema.is_some() || value.is_object()).then_some(structured),
+    ))
 }
 
-fn content(tool: &str, stdout: &str, schema: Option<&jsonschema::Validator>) -> Result<ToolResult, CallError> {
-    let wrong = |why: String| CallError::Plugin(format!("{tool} printed no tool result, which it declares: {why}"));
+fn content(
+    tool: &str,
+    stdout: &str,
+    schema: Option<&jsonschema::Validator>,
+) -> Result<ToolResult, CallError> {
+    let wrong = |why: String| {
+        CallError::Plugin(format!(
+            "{tool} printed no tool result, which it declares: {why}"
+        ))
+    };
     let members: std::collections::BTreeMap<String, Box<RawValue>> =
         serde_json::from_str(stdout).map_err(|error| wrong(error.to_string()))?;
-    let mut result = ToolResult { content: raw(&json!([])), structured_content: None, is_error: false, other: Vec::new() };
+    let mut result = ToolResult {
+        content: raw(&json!([])),
+        structured_content: None,
+        is_error: false,
+        other: Vec::new(),
+    };
     for (name, value) in members {
         match name.as_str() {
             "content" if value.get().starts_with('[') => result.content = value,
@@ -79,17 +126,24 @@ fn content(tool: &str, stdout: &str, schema: Option<&jsonschema::Validator>) -> 
         }
     }
     if let (Some(structured), false) = (&result.structured_content, result.is_error) {
-        let value = serde_json::from_str(structured.get()).map_err(|error| wrong(error.to_string()))?;
+        let value =
+            serde_json::from_str(structured.get()).map_err(|error| wrong(error.to_string()))?;
         fits(tool, &value, schema)?;
     }
     Ok(result)
 }
 
-fn fits(tool: &str, value: &Value, schema: Option<&jsonschema::Validator>) -> Result<(), CallError> {
+fn fits(
+    tool: &str,
+    value: &Value,
+    schema: Option<&jsonschema::Validator>,
+) -> Result<(), CallError> {
     match schema.and_then(|schema| schema.iter_errors(value).next()) {
-        Some(error) => {
-            Err(CallError::Plugin(format!("{tool} printed what its output_schema does not allow: {} at {}", error, error.instance_path())))
-        }
+        Some(error) => Err(CallError::Plugin(format!(
+            "{tool} printed what its output_schema does not allow: {} at {}",
+            error,
+            error.instance_path()
+        ))),
         None => Ok(()),
     }
 }
@@ -99,13 +153,19 @@ fn failure(stdout: &str, finished: &Finished, otherwise: impl Fn() -> String) ->
     if let Ok(Value::Object(members)) = serde_json::from_str(stdout)
         && let Some(error) = members.get("error").filter(|error| !error.is_null())
     {
-        return error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+        return error
+            .as_str()
+            .map_or_else(|| error.to_string(), str::to_owned);
     }
     if !stdout.is_empty() {
         return stdout.to_owned();
     }
     let stderr = String::from_utf8_lossy(&finished.stderr_tail);
-    if stderr.trim().is_empty() { otherwise() } else { stderr.trim().to_owned() }
+    if stderr.trim().is_empty() {
+        otherwise()
+    } else {
+        stderr.trim().to_owned()
+    }
 }
 
 fn signal_name(signal: i32) -> &'static str {

@@ -34,11 +34,21 @@ pub struct Place {
 impl Queue {
     /// `most` calls at once.
     pub fn new(most: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(most)), most, waiting: AtomicUsize::new(0), sessions: Mutex::default() }
+        Self {
+            all: Arc::new(Semaphore::new(most)),
+            most,
+            waiting: AtomicUsize::new(0),
+            sessions: Mutex::default(),
+        }
     }
 
     /// Waits for a place; `own` are the places of the command itself, where it has a limit.
-    pub async fn enter(&self, session: &str, own: Option<&Arc<Semaphore>>, cancel: &CancellationToken) -> Result<Place, CallError> {
+    pub async fn enter(
+        &self,
+        session: &str,
+        own: Option<&Arc<Semaphore>>,
+        cancel: &CancellationToken,
+    ) -> Result<Place, CallError> {
         let _waiting = Waiting::begin(&self.waiting)?;
         let session = self.share_of(session);
         let places = async {
@@ -46,7 +56,11 @@ impl Queue {
             let own = take(own).await;
             let session = take(session.as_ref()).await;
             let all = take(Some(&self.all)).await;
-            Place { _own: own, _session: session, _all: all.expect("the queue's places are asked for") }
+            Place {
+                _own: own,
+                _session: session,
+                _all: all.expect("the queue's places are asked for"),
+            }
         };
         tokio::select! {
             biased;
@@ -60,7 +74,10 @@ impl Queue {
         if session.is_empty() || self.most < 2 {
             return None;
         }
-        let mut sessions = self.sessions.lock().expect("no code that holds this lock can panic");
+        let mut sessions = self
+            .sessions
+            .lock()
+            .expect("no code that holds this lock can panic");
         if let Some(share) = sessions.get(session).and_then(Weak::upgrade) {
             return Some(share);
         }
@@ -73,7 +90,12 @@ impl Queue {
 
 async fn take(places: Option<&Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
     let places = places?;
-    Some(Arc::clone(places).acquire_owned().await.expect("the semaphores of the queue are never closed"))
+    Some(
+        Arc::clone(places)
+            .acquire_owned()
+            .await
+            .expect("the semaphores of the queue are never closed"),
+    )
 }
 
 struct Waiting<'a>(&'a AtomicUsize);
@@ -82,7 +104,9 @@ impl<'a> Waiting<'a> {
     fn begin(waiting: &'a AtomicUsize) -> Result<Self, CallError> {
         if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(CallError::Overloaded(format!("{MAX_WAITING} calls wait already; try again in a moment, or raise MCP_MAX_CALLS")));
+            return Err(CallError::Overloaded(format!(
+                "{MAX_WAITING} calls wait already; try again in a moment, or raise MCP_MAX_CALLS"
+            )));
         }
         Ok(Self(waiting))
     }

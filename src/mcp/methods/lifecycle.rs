@@ -10,6 +10,7 @@ use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
 use crate::mcp::revision::Revision;
 use crate::plugins::call::Listed;
+use crate::plugins::catalog::Family;
 
 /// How long a first answer waits for plugins that are still being asked. Long enough for programs
 /// that start as programs do, short enough that one that hangs is not noticed.
@@ -55,10 +56,21 @@ pub fn server_info() -> Value {
 
 /// Names only what is there.
 pub fn capabilities(services: &Services) -> Map<String, Value> {
-    let _ = services;
+    let snapshot = services.catalog.snapshot();
+    let has = |family: Family| snapshot.served.iter().any(|served| served.family == family);
     let mut capabilities = Map::new();
-    capabilities.insert("tools".into(), json!({"listChanged": true}));
-    capabilities.insert("logging".into(), json!({}));
+    let mut declare = |name: &str, what: Value| capabilities.insert(name.to_owned(), what);
+    declare("tools", json!({"listChanged": true}));
+    declare("logging", json!({}));
+    if has(Family::Prompt) {
+        declare("prompts", json!({"listChanged": true}));
+    }
+    if has(Family::Resource) || has(Family::Template) {
+        declare("resources", json!({"listChanged": true, "subscribe": true}));
+    }
+    if has(Family::Completion) {
+        declare("completions", json!({}));
+    }
     capabilities
 }
 
