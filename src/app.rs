@@ -8,7 +8,9 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::governor::Governor;
 use crate::http;
+use crate::letta::Letta;
 use crate::mcp::changes::{Change, Changes};
 use crate::mcp::context::Services;
 use crate::mcp::methods::lifecycle;
@@ -123,6 +125,8 @@ pub fn sessions(
     );
     let services = Arc::new(Services {
         catalog,
+        governor: Governor::new(&config.governor)?,
+        letta: Letta::from_settings(config.letta.clone()),
         changes: Changes::default(),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
@@ -130,6 +134,8 @@ pub fn sessions(
         draining: shutdown.draining().clone(),
     });
     let sessions = Sessions::new(services, config.max_sessions, stopped.child_token());
+    let fetching = Arc::clone(sessions.services());
+    tokio::spawn(async move { fetching.letta.load_at_start().await });
     let swept = Arc::clone(&sessions);
     tokio::spawn(async move { swept.sweep().await });
     let told = Arc::clone(&sessions);

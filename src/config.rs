@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::Flags;
+use crate::governor;
 use crate::http::auth;
 use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, gate};
+use crate::letta;
 use crate::mcp::origin::KeyId;
 use crate::plugins::catalog;
 use crate::telemetry;
@@ -36,6 +38,10 @@ pub struct Config {
     pub telemetry: telemetry::Settings,
     /// Plugins.
     pub catalog: catalog::Settings,
+    /// Which tools clients see.
+    pub governor: governor::Settings,
+    /// Where the agents' secrets come from; `None` where there is no Letta.
+    pub letta: Option<letta::Settings>,
     /// HTTP.
     pub http: http::Settings,
     /// Connections that may be open at once.
@@ -114,6 +120,12 @@ impl Reader {
             address,
             telemetry: self.telemetry(),
             catalog: self.catalog(flags, environment),
+            governor: governor::Settings {
+                profiles: self.text("SMCP_PROFILES").map(PathBuf::from),
+                attach_profile: self.text("SMCP_ATTACH_PROFILE"),
+                admin_prefix: self.text("SMCP_ADMIN_PREFIX"),
+            },
+            letta: self.letta(),
             http: http::Settings {
                 root_path,
                 manifest,
@@ -295,6 +307,24 @@ impl Reader {
             .find(|directory| directory.is_dir())
     }
 
+    fn letta(&mut self) -> Option<letta::Settings> {
+        let dotenv = self
+            .text("HOME")
+            .and_then(|home| std::fs::read_to_string(Path::new(&home).join(".letta/.env")).ok());
+        let variable = |name: &str| {
+            self.values
+                .get(OsStr::new(name))
+                .and_then(|value| value.to_str().map(str::to_owned))
+        };
+        match letta::Settings::read(variable, dotenv.as_deref()) {
+            Ok(settings) => settings,
+            Err(fault) => {
+                self.faults.push(fault);
+                None
+            }
+        }
+    }
+
     fn telemetry(&mut self) -> telemetry::Settings {
         let level = self
             .parsed("MCP_LOG_LEVEL", telemetry::parse_level)
@@ -321,7 +351,9 @@ impl Reader {
         let console = telemetry::Console {
             // https://no-color.org
             colour: self.text("NO_COLOR").is_none(),
-            journal: self.text("JOURNAL_STREAM").is_some(),
+            journal: self
+                .text("JOURNAL_STREAM")
+                .is_some_and(|stream| telemetry::stderr_is_journal(&stream)),
         };
         telemetry::Settings {
             level,

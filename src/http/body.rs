@@ -106,3 +106,22 @@ pub fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
                 || range.strip_suffix("/*") == Some(whole_type)
         })
 }
+
+/// What a client takes as an answer to a POST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// `application/json`.
+    pub json: bool,
+    /// `text/event-stream`.
+    pub events: bool,
+}
+
+impl Accepted {
+    /// What the `Accept` header admits.
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self {
+            json: accepts(headers, "application/json"),
+            events: accepts(headers, "text/event-stream"),
+        }
+    }
+}

@@ -8,9 +8,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::accept::Peer;
 use super::auth::{Standing, Visitor};
 use super::authority::{Allowed, Authority, Host};
 use super::reply;
+use crate::telemetry::{Counters, audit};
 
 /// All headers of a request together may be this large, in bytes.
 const MAX_HEADER_BYTES: usize = 64 << 10;
@@ -35,13 +37,21 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
 }
 
+/// The settings, and what else a judgement needs.
+#[derive(Debug)]
+pub struct Gate {
+    /// Which names and origins are answered.
+    pub settings: Settings,
+    /// What stands before the paths for clients, without a final slash.
+    pub root_path: String,
+    /// Where refusals are counted.
+    pub counters: Counters,
+}
+
 /// Lets a request through to its route, or refuses it.
-pub async fn judge(
-    State(settings): State<Arc<Settings>>,
-    request: Request<Body>,
-    next: Next,
-) -> Response {
-    if is_probe(&request) {
+pub async fn judge(State(gate): State<Arc<Gate>>, request: Request<Body>, next: Next) -> Response {
+    // Orchestrators ask by whatever name they know, and learn nothing but a status.
+    if matches!(gate.route(&request), "/healthz" | "/readyz") {
         return next.run(request).await;
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -49,9 +59,14 @@ pub async fn judge(
         && request
             .headers()
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match settings.refusal(&request, preflight) {
-        Some(Refused::Unseen(response)) => return response,
-        Some(Refused::Told(response)) => response,
+    let mut response = match gate.refusal(&request, preflight) {
+        Some(refused) => {
+            gate.tell(&request, refused.reason);
+            if !refused.readable {
+                return refused.response;
+            }
+            refused.response
+        }
         None if preflight => preflight_answer(),
         None => next.run(request).await,
     };
@@ -61,19 +76,40 @@ pub async fn judge(
     response
 }
 
-/// Orchestrators ask by whatever name they know, and learn nothing but a status.
-fn is_probe(request: &Request<Body>) -> bool {
-    matches!(request.uri().path(), "/healthz" | "/readyz")
+struct Refused {
+    reason: &'static str,
+    response: Response,
+    /// The page that asked may read what is wrong.
+    readable: bool,
 }
 
-enum Refused {
-    /// A script of another origin must not be able to read it.
-    Unseen(Response),
-    /// The origin is allowed: its script may read what is wrong.
-    Told(Response),
+impl Refused {
+    fn forbidden(reason: &'static str, why: &str) -> Self {
+        Self {
+            reason,
+            response: reply::refusal(StatusCode::FORBIDDEN, reason, why),
+            readable: false,
+        }
+    }
+
+    fn unauthorized(readable: bool) -> Self {
+        Self {
+            reason: "unauthorized",
+            response: reply::unauthorized(),
+            readable,
+        }
+    }
 }
 
-impl Settings {
+impl Gate {
+    /// The path as the router knows it: a proxy may have left the prefix on.
+    fn route<'a>(&self, request: &'a Request<Body>) -> &'a str {
+        let path = request.uri().path();
+        path.strip_prefix(self.root_path.as_str())
+            .filter(|rest| rest.starts_with('/'))
+            .unwrap_or(path)
+    }
+
     fn refusal(&self, request: &Request<Body>, preflight: bool) -> Option<Refused> {
         let visitor = request
             .extensions()
@@ -81,37 +117,56 @@ impl Settings {
             .expect("auth stands before the gate and adds it");
         let host = match well_formed(request) {
             Ok(host) => host,
-            Err(response) => return Some(Refused::Unseen(response)),
+            Err(response) => {
+                return Some(Refused {
+                    reason: "bad_request",
+                    response: *response,
+                    readable: false,
+                });
+            }
         };
+        let known_origin = self
+            .settings
+            .admits_origin(request.headers(), host.as_ref());
         if visitor.standing == Standing::Bad {
-            return Some(Refused::Told(reply::unauthorized()));
+            return Some(Refused::unauthorized(known_origin));
         }
-        if visitor.standing != Standing::Keyed && !self.admits_host(host.as_ref()) {
+        if visitor.standing != Standing::Keyed && !self.settings.admits_host(host.as_ref()) {
             let host = host.map_or_else(String::new, |host| host.to_string());
             let why = format!(
                 "host '{host}' is not served; use the address itself, a key, or set MCP_ALLOWED_HOSTS"
             );
-            return Some(Refused::Unseen(reply::refusal(
-                StatusCode::FORBIDDEN,
-                "host_not_allowed",
-                &why,
-            )));
+            return Some(Refused::forbidden("host_not_allowed", &why));
         }
-        if !self.admits_origin(request.headers(), host.as_ref()) {
+        if !known_origin {
             let why = "this origin is not allowed; set MCP_ALLOWED_ORIGINS to allow it";
-            return Some(Refused::Unseen(reply::refusal(
-                StatusCode::FORBIDDEN,
-                "origin_not_allowed",
-                why,
-            )));
+            return Some(Refused::forbidden("origin_not_allowed", why));
         }
         // A browser's preflight never carries a credential.
-        let needs_key = visitor.standing == Standing::Missing
-            && !preflight
-            && request.uri().path() != "/health";
-        needs_key.then(|| Refused::Told(reply::unauthorized()))
+        let needs_key =
+            visitor.standing == Standing::Missing && !preflight && self.route(request) != "/health";
+        needs_key.then(|| Refused::unauthorized(true))
     }
 
+    /// Counts a refusal and puts it on record. The query stays out: people put secrets there.
+    fn tell(&self, request: &Request<Body>, reason: &'static str) {
+        self.counters.refused(reason);
+        let peer = request.extensions().get::<Peer>();
+        tracing::info!(
+            target: audit::TARGET,
+            outcome = reason,
+            peer = peer.map(|Peer(address)| address.ip().to_canonical().to_string()),
+            request = &*crate::mcp::jsonrpc::shown(&format!(
+                "{} {}",
+                request.method(),
+                request.uri().path()
+            )),
+            "refused",
+        );
+    }
+}
+
+impl Settings {
     /// Rebinding attacks need a name, so an address is always admitted.
     fn admits_host(&self, host: Option<&Authority>) -> bool {
         let Some(host) = host else { return true };
@@ -143,15 +198,26 @@ impl Settings {
             return false;
         };
         let own = host.is_some_and(|host| {
-            host.host == named.host && host.port.is_none_or(|port| named.port == Some(port))
+            // A host without a port is at the port of its scheme, which is not told here.
+            let same_port = match host.port {
+                Some(port) => named.port == Some(port),
+                None => matches!(named.port, Some(80 | 443)),
+            };
+            host.host == named.host && same_port
         });
         own || (self.bound_to_loopback && named.is_loopback())
     }
 }
 
 /// The host that a request names, if its head is one that can be answered at all.
-fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Response> {
-    let bad = |why: &str| Err(reply::refusal(StatusCode::BAD_REQUEST, "bad_request", why));
+fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Box<Response>> {
+    let bad = |why: &str| {
+        Err(Box::new(reply::refusal(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            why,
+        )))
+    };
     let headers = request.headers();
     let size: usize = headers
         .iter()
@@ -159,18 +225,18 @@ fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Response> {
         .sum();
     if size > MAX_HEADER_BYTES {
         let why = format!("the headers are {size} bytes; the limit is {MAX_HEADER_BYTES}");
-        return Err(reply::refusal(
+        return Err(Box::new(reply::refusal(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "headers_too_large",
             &why,
-        ));
+        )));
     }
     if request.uri().path().len() + request.uri().query().map_or(0, str::len) > MAX_TARGET {
-        return Err(reply::refusal(
+        return Err(Box::new(reply::refusal(
             StatusCode::URI_TOO_LONG,
             "uri_too_long",
             "the request target is too long",
-        ));
+        )));
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {

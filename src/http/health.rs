@@ -1,4 +1,5 @@
-//! `/health`, `/healthz`, `/readyz`. Gives away counts, never names.
+//! `/health`, `/healthz`, `/readyz`, `/metrics`. Who may ask is judged before; all but `/metrics` give away
+//! counts, never names.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use super::doors::Doors;
 use super::reply;
+use crate::telemetry::METRICS_CONTENT_TYPE;
 
 /// `GET /health`: how the server is, for people and scripts.
 pub async fn health(State(doors): State<Arc<Doors>>) -> Response {
@@ -41,4 +43,10 @@ pub async fn ready(State(doors): State<Arc<Doors>>) -> Response {
     } else {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "loading plugins\n")
     }
+}
+
+/// `GET /metrics`: the counters for Prometheus. It names tools, so it needs the key like any other route.
+pub async fn metrics(State(doors): State<Arc<Doors>>) -> Response {
+    let text = doors.sessions.services().counters.render_prometheus();
+    reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)
 }

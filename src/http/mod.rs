@@ -1,6 +1,7 @@
 //! The HTTP door: connections, who is calling, whether they may, and the routes.
 
 pub mod accept;
+pub mod answer;
 pub mod auth;
 pub mod authority;
 pub mod body;
@@ -34,10 +35,12 @@ pub use doors::{Doors, Settings};
 
 /// The routes, behind `auth` and `gate`.
 pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
-    let (auth, gate) = (
-        Arc::new(settings.auth.clone()),
-        Arc::new(settings.gate.clone()),
-    );
+    let auth = Arc::new(settings.auth.clone());
+    let gate = Arc::new(gate::Gate {
+        settings: settings.gate.clone(),
+        root_path: settings.root_path.clone(),
+        counters: sessions.services().counters.clone(),
+    });
     let root_path = settings.root_path.clone();
     let doors = Arc::new(Doors {
         sessions,
@@ -57,6 +60,7 @@ pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
         .route("/health", read_only(axum::routing::get(health::health)))
         .route("/healthz", read_only(axum::routing::get(health::alive)))
         .route("/readyz", read_only(axum::routing::get(health::ready)))
+        .route("/metrics", read_only(axum::routing::get(health::metrics)))
         .with_state(doors);
     // A proxy may pass the prefix on or take it off; both reach the same routes.
     let routes = if root_path.is_empty() {

@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use serde_json::json;
 
+use crate::mcp::jsonrpc::Fault;
+
 /// An answer of one of the web's types.
 pub fn typed(
     status: StatusCode,
@@ -42,6 +44,11 @@ pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Body> 
         status,
         json!({"error": code, "message": message}).to_string(),
     )
+}
+
+/// 400 for what was no valid message, with the JSON-RPC error as its body.
+pub fn fault(fault: &Fault) -> Response<Body> {
+    json(StatusCode::BAD_REQUEST, fault.to_bytes())
 }
 
 /// 401: no word of what was wrong with the credential.

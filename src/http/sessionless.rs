@@ -1,35 +1,34 @@
 //! `/mcp` under revision 2026-07-28: one request, one answer, nothing kept. Knows no session.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body::Frame;
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-use super::Doors;
+use super::answer::{self, Answer};
 use super::auth::Visitor;
-use super::events::{self, KeepAlive, SILENCE};
-use super::streamable::{Accepted, refuse};
+use super::body::Accepted;
+use super::doors::Doors;
+use super::events::{self, OutboxStream};
+
 use super::{mirrors, reply};
-use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
+use crate::governor::Client;
+use crate::mcp::jsonrpc::{
+    self, Body as Messages, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, Message, Request, RpcError,
+    UNSUPPORTED_REVISION,
+};
 use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;
-use crate::mcp::stateless::{
-    self, HEADER_MISMATCH, MISSING_CAPABILITY, Meta, Stateless, UNSUPPORTED_REVISION, Wanted,
-};
+use crate::mcp::stateless::{self, Meta, Stateless, Wanted};
 
 /// Names the subscription in everything that is told because of it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// Answers one POST.
-pub async fn answer(
+pub async fn take_in(
     doors: &Arc<Doors>,
     visitor: &Visitor,
     headers: &HeaderMap,
@@ -41,9 +40,9 @@ pub async fn answer(
         Messages::Single(Ok(Message::Notification(_))) => {
             return reply::empty(StatusCode::ACCEPTED);
         }
-        Messages::Single(Ok(Message::Response(_))) => return refuse(&nobody_asked()),
-        Messages::Single(Err(fault)) => return refuse(&fault),
-        Messages::Batch(_) => return refuse(&no_batches()),
+        Messages::Single(Ok(Message::Response(_))) => return reply::fault(&nobody_asked()),
+        Messages::Single(Err(fault)) => return reply::fault(&fault),
+        Messages::Batch(_) => return reply::fault(&no_batches()),
     };
     let checked = check(headers, &request);
     match checked {
@@ -51,7 +50,7 @@ pub async fn answer(
             StatusCode::BAD_REQUEST,
             jsonrpc::encode_error(Some(&request.id), &error),
         ),
-        Ok(_) if request.method == "subscriptions/listen" => listen(doors, &request),
+        Ok(_) if request.method == "subscriptions/listen" => listen(doors, visitor, &request),
         Ok(meta) => match check_params(doors, headers, &request) {
             Err(error) => reply::json(
                 StatusCode::BAD_REQUEST,
@@ -150,109 +149,33 @@ async fn run(
         Arc::clone(&outbox),
         cancel,
     );
-    let (sender, mut answered) = oneshot::channel();
-    services.tasks.spawn(async move {
-        let _ = sender.send(stateless.run().await);
-    });
-    let first = tokio::select! {
-        biased;
-        answer = &mut answered => return whole(answer.unwrap_or_default(), accepted),
-        line = outbox.next(), if accepted.events => line,
-        () = tokio::time::sleep(SILENCE), if accepted.events => None,
+    let work = async {
+        let (response, code) = stateless.run().await;
+        Answer { response, code }
     };
-    let stream = AnswerStream {
-        first,
-        outbox,
-        answered: Some(answered),
-        keep_alive: KeepAlive::default(),
-        _gone: gone,
-    };
-    events::event_stream(Body::new(stream))
+    match answer::first(&services.tasks, accepted, &outbox, work).await {
+        Some(answer) => whole(answer),
+        None => events::event_stream(Body::new(OutboxStream::new(None, outbox, gone))),
+    }
 }
 
 /// An answer that came before anything else was said.
-fn whole((response, code): (Option<Bytes>, Option<i64>), accepted: Accepted) -> Response {
-    let status = match code {
+fn whole(answer: Answer) -> Response {
+    let status = match answer.code {
         Some(jsonrpc::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
         Some(HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_REVISION) => {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::OK,
     };
-    match response {
-        None => reply::empty(StatusCode::ACCEPTED),
-        Some(response) if accepted.json => reply::json(status, response),
-        Some(response) => {
-            let mut events = events::event_stream(Body::from(events::event("message", &response)));
-            *events.status_mut() = status;
-            events
-        }
-    }
-}
-
-/// Notifications and then the one response.
-struct AnswerStream {
-    first: Option<Bytes>,
-    outbox: Arc<Outbox>,
-    answered: Option<oneshot::Receiver<(Option<Bytes>, Option<i64>)>>,
-    keep_alive: KeepAlive,
-    _gone: DropGuard,
-}
-
-impl AnswerStream {
-    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
-        }
-        // Everything that was said before the response goes before it.
-        if let Poll::Ready(Some(line)) = self.outbox.poll_next(cx) {
-            return Poll::Ready(Some(line));
-        }
-        let Some(answered) = &mut self.answered else {
-            return Poll::Ready(None);
-        };
-        match Pin::new(answered).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(answer) => {
-                if let Poll::Ready(Some(line)) = self.outbox.poll_next(cx) {
-                    // It was said in between; the response waits for the next look.
-                    self.answered = Some(ready(answer.unwrap_or_default()));
-                    return Poll::Ready(Some(line));
-                }
-                self.answered = None;
-                Poll::Ready(answer.unwrap_or_default().0)
-            }
-        }
-    }
-}
-
-fn ready<T>(value: T) -> oneshot::Receiver<T> {
-    let (sender, receiver) = oneshot::channel();
-    // The receiver is in hand, so the value finds it.
-    let _ = sender.send(value);
-    receiver
-}
-
-impl http_body::Body for AnswerStream {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Poll::Ready(line) = self.poll_line(cx) {
-            self.keep_alive.reset();
-            return Poll::Ready(line.map(|line| Ok(Frame::data(events::event("message", &line)))));
-        }
-        self.keep_alive
-            .poll(cx)
-            .map(|comment| Some(Ok(Frame::data(comment))))
-    }
+    answer.response.map_or_else(
+        || reply::empty(StatusCode::ACCEPTED),
+        |response| reply::json(status, response),
+    )
 }
 
 /// `subscriptions/listen`: a stream of the changes that were asked for, until the client goes.
-fn listen(doors: &Doors, request: &Request) -> Response {
+fn listen(doors: &Doors, visitor: &Visitor, request: &Request) -> Response {
     let services = Arc::clone(doors.sessions.services());
     let wanted = match Wanted::read(request.params.as_deref()) {
         Ok(wanted) => wanted.honoured(&services),
@@ -273,14 +196,14 @@ fn listen(doors: &Doors, request: &Request) -> Response {
         "acknowledged",
         jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &acknowledged),
     );
-    let (sender, answered) = oneshot::channel();
+    let listener = Client::by_authorization(visitor.origin.key.map(|key| *key.digest()));
     let gone = CancellationToken::new();
     let guard = gone.clone().drop_guard();
-    let told = Arc::clone(&outbox);
     let last = jsonrpc::encode_result(
         &request.id,
         &jsonrpc::to_raw(&json!({"resultType": "complete", "_meta": meta})),
     );
+    let told = Arc::clone(&outbox);
     tokio::spawn(async move {
         loop {
             let change = tokio::select! {
@@ -289,21 +212,15 @@ fn listen(doors: &Doors, request: &Request) -> Response {
                 change = changes.next() => change,
             };
             let Some(change) = change else { break };
-            if wanted.includes(&change) {
+            if wanted.includes(&change, &listener) {
                 let mut params: Map<String, Value> = change.params();
                 params.insert("_meta".to_owned(), meta.clone());
                 let key = format!("{change:?}");
                 told.offer_latest(&key, jsonrpc::encode_notification(change.method(), &params));
             }
         }
-        let _ = sender.send((Some(last), None));
+        let _ = told.send(last).await;
+        told.finish();
     });
-    let stream = AnswerStream {
-        first: None,
-        outbox,
-        answered: Some(answered),
-        keep_alive: KeepAlive::default(),
-        _gone: guard,
-    };
-    events::event_stream(Body::new(stream))
+    events::event_stream(Body::new(OutboxStream::new(None, outbox, guard)))
 }

@@ -1,22 +1,18 @@
 //! HTTP+SSE: `GET /sse`, `POST /messages/`, and direct mode. Knows no method.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body::Frame;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Visitor;
 use super::body::{self, BodyFault};
 use super::doors::Doors;
-use super::events::{KeepAlive, event, event_stream};
+use super::events::{OutboxStream, event, event_stream};
 use super::reply;
 use crate::mcp::direct::{self, Reply};
 use crate::mcp::origin::Door;
@@ -56,11 +52,17 @@ pub async fn open(
         doors.prefix(&visitor, request.headers()),
         session.id()
     );
-    let stream = EventStream::new(Arc::clone(&doors.sessions), session, &endpoint);
     if doors.settings.manifest || wants_manifest(request.uri().query()) {
-        stream.session.announce_tools();
+        session.announce_tools();
     }
-    event_stream(Body::new(stream))
+    let first = Some(event("endpoint", endpoint.as_bytes()));
+    let outbox = Arc::clone(session.outbox());
+    let opened = Opened {
+        sessions: Arc::clone(&doors.sessions),
+        _held: session.hold(),
+        session,
+    };
+    event_stream(Body::new(OutboxStream::new(first, outbox, opened)))
 }
 
 /// `POST /sse`: clients that try Streamable HTTP first fall back to HTTP+SSE on a 400.
@@ -165,52 +167,15 @@ fn well_formed(id: &str) -> Option<String> {
     .then(|| digits.to_ascii_lowercase())
 }
 
-/// The body of `GET /sse`. Dropped when the client goes, and the session ends with it.
+/// A session that ends with the stream that opened it.
 #[derive(Debug)]
-struct EventStream {
+struct Opened {
     sessions: Arc<Sessions>,
     session: Arc<Session>,
-    endpoint: Option<Bytes>,
-    keep_alive: KeepAlive,
     _held: Held,
 }
 
-impl EventStream {
-    fn new(sessions: Arc<Sessions>, session: Arc<Session>, endpoint: &str) -> Self {
-        let endpoint = Some(event("endpoint", endpoint.as_bytes()));
-        let held = session.hold();
-        Self {
-            sessions,
-            session,
-            endpoint,
-            keep_alive: KeepAlive::default(),
-            _held: held,
-        }
-    }
-}
-
-impl http_body::Body for EventStream {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(endpoint) = self.endpoint.take() {
-            return Poll::Ready(Some(Ok(Frame::data(endpoint))));
-        }
-        if let Poll::Ready(message) = self.session.outbox().poll_next(cx) {
-            self.keep_alive.reset();
-            return Poll::Ready(message.map(|message| Ok(Frame::data(event("message", &message)))));
-        }
-        self.keep_alive
-            .poll(cx)
-            .map(|comment| Some(Ok(Frame::data(comment))))
-    }
-}
-
-impl Drop for EventStream {
+impl Drop for Opened {
     fn drop(&mut self) {
         self.sessions.close(&self.session);
     }

@@ -11,14 +11,16 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
 
-use super::Doors;
+use super::answer::{self, Answer};
 use super::auth::Visitor;
-use super::events::{self, SILENCE};
+use super::body::Accepted;
+use super::doors::Doors;
+use super::events;
 use super::streams::Stream;
 use super::{body, mirrors, reply, sessionless};
 use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
 use crate::mcp::origin::Door;
-use crate::mcp::outbox::{Closed, Outbox};
+use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;
 use crate::mcp::session::{Admitted, Batch, Session};
 use crate::mcp::stateless;
@@ -47,24 +49,6 @@ pub async fn serve(
     }
 }
 
-/// What a client takes as an answer to a POST.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
-    /// `application/json`.
-    pub json: bool,
-    /// `text/event-stream`.
-    pub events: bool,
-}
-
-impl Accepted {
-    fn of(headers: &HeaderMap) -> Self {
-        Self {
-            json: body::accepts(headers, "application/json"),
-            events: body::accepts(headers, "text/event-stream"),
-        }
-    }
-}
-
 async fn post(doors: &Arc<Doors>, visitor: &Visitor, request: HttpRequest) -> Response {
     let headers = request.headers().clone();
     if !body::is_json(&headers) {
@@ -86,12 +70,12 @@ async fn post(doors: &Arc<Doors>, visitor: &Visitor, request: HttpRequest) -> Re
         .received(bytes.len() as u64);
     let messages = jsonrpc::parse(&bytes);
     if is_sessionless(&headers, &messages) {
-        return sessionless::answer(doors, visitor, &headers, accepted, messages).await;
+        return sessionless::take_in(doors, visitor, &headers, accepted, messages).await;
     }
     match session_for(doors, visitor, &headers, &messages) {
         Ok(session) => {
             let opened = !headers.contains_key(SESSION_HEADER);
-            let mut response = answer(doors, &session, visitor, accepted, messages).await;
+            let mut response = take_in(doors, &session, visitor, accepted, messages).await;
             if opened && session.revision().is_none() {
                 // The handshake failed: nobody knows the session.
                 doors.sessions.close(&session);
@@ -144,10 +128,10 @@ fn session_for(
     let initializes = matches!(messages, Messages::Single(Ok(Message::Request(Request { method, .. }))) if method == "initialize");
     match messages {
         // What cannot be read is told so, whether or not there is a session.
-        Messages::Single(Err(fault)) => Err(Box::new(refuse(fault))),
+        Messages::Single(Err(fault)) => Err(Box::new(reply::fault(fault))),
         _ if !initializes => {
             let why = "send initialize first, then its Mcp-Session-Id with every request";
-            Err(Box::new(refuse(&Fault {
+            Err(Box::new(reply::fault(&Fault {
                 id: None,
                 error: RpcError::new(jsonrpc::INVALID_REQUEST, why),
             })))
@@ -172,7 +156,7 @@ fn known_session(
             jsonrpc::INVALID_REQUEST,
             stateless::unsupported(version).message,
         );
-        return Err(Box::new(refuse(&Fault { id: None, error })));
+        return Err(Box::new(reply::fault(&Fault { id: None, error })));
     }
     let id = headers
         .get(SESSION_HEADER)
@@ -193,7 +177,7 @@ fn known_session(
         })
 }
 
-async fn answer(
+async fn take_in(
     doors: &Arc<Doors>,
     session: &Arc<Session>,
     visitor: &Visitor,
@@ -226,7 +210,7 @@ async fn answer(
     match work {
         Ok(Work::Several(batch)) if batch.is_silent() => reply::empty(StatusCode::ACCEPTED),
         Ok(work) => run(doors, session, accepted, work, outbox).await,
-        Err(fault) => refuse(&fault),
+        Err(fault) => reply::fault(&fault),
     }
 }
 
@@ -244,8 +228,8 @@ impl Work {
     }
 }
 
-/// Runs the work in a task of its own: under these revisions a connection that is lost is no
-/// cancellation, and the answer waits for a client that comes back.
+/// Runs the work. Under these revisions a connection that is lost is no cancellation: the answer
+/// waits for a client that comes back.
 async fn run(
     doors: &Arc<Doors>,
     session: &Arc<Session>,
@@ -253,89 +237,25 @@ async fn run(
     work: Work,
     outbox: Arc<Outbox>,
 ) -> Response {
-    let (sender, mut answered) = tokio::sync::oneshot::channel();
-    doors.sessions.services().tasks.spawn(async move {
-        let _ = sender.send(work.run().await);
-    });
-    if !accepted.events {
-        return only(answered.await.ok().flatten());
-    }
-    let first = tokio::select! {
-        biased;
-        response = &mut answered => First::Response(response.ok().flatten()),
-        line = outbox.next() => First::Event(line),
-        () = tokio::time::sleep(SILENCE) => First::Nothing,
+    let work = async {
+        Answer {
+            response: work.run().await,
+            code: None,
+        }
     };
-    if let (First::Response(response), true) = (&first, accepted.json) {
-        return only(response.clone());
-    }
-    let resumable = session.revision() == Some(Revision::V2025_11_25);
-    let onward = Arc::new(Outbox::default());
-    let stream = doors
-        .streams
-        .of(session)
-        .open(Arc::clone(&onward), resumable);
-    doors
-        .sessions
-        .services()
-        .tasks
-        .spawn(forward(first, outbox, answered, onward));
-    events::event_stream(Body::new(stream.read(Some(session.hold()))))
-}
-
-enum First {
-    Response(Option<Bytes>),
-    Event(Option<Bytes>),
-    Nothing,
-}
-
-/// Moves what a request says, and its response last, into the stream that tells it.
-async fn forward(
-    first: First,
-    outbox: Arc<Outbox>,
-    mut answered: tokio::sync::oneshot::Receiver<Option<Bytes>>,
-    onward: Arc<Outbox>,
-) {
-    let mut response = None;
-    match first {
-        First::Response(known) => response = Some(known),
-        First::Event(Some(line)) => forget(onward.send(line).await),
-        First::Event(None) | First::Nothing => {}
-    }
-    while response.is_none() {
-        tokio::select! {
-            biased;
-            line = outbox.next() => match line {
-                Some(line) => forget(onward.send(line).await),
-                None => response = Some(None),
-            },
-            known = &mut answered => response = Some(known.ok().flatten()),
+    match answer::first(&doors.sessions.services().tasks, accepted, &outbox, work).await {
+        Some(Answer {
+            response: Some(response),
+            ..
+        }) => reply::json(StatusCode::OK, response),
+        // A cancelled request has no answer.
+        Some(_) => reply::empty(StatusCode::ACCEPTED),
+        None => {
+            let resumable = session.revision() == Some(Revision::V2025_11_25);
+            let stream = doors.streams.of(session).open(outbox, resumable);
+            events::event_stream(Body::new(stream.read(Some(session.hold()))))
         }
     }
-    outbox.finish();
-    while let Some(line) = outbox.next().await {
-        forget(onward.send(line).await);
-    }
-    if let Some(response) = response.flatten() {
-        forget(onward.send(response).await);
-    }
-    onward.finish();
-}
-
-/// A stream that was closed has no reader left to miss the line.
-fn forget(_: Result<(), Closed>) {}
-
-/// An answer that is one response. A cancelled request has none.
-fn only(response: Option<Bytes>) -> Response {
-    response.map_or_else(
-        || reply::empty(StatusCode::ACCEPTED),
-        |response| reply::json(StatusCode::OK, response),
-    )
-}
-
-/// What was no valid message is told with a status too.
-pub fn refuse(fault: &Fault) -> Response {
-    reply::json(StatusCode::BAD_REQUEST, fault.to_bytes())
 }
 
 /// `GET /mcp`: the session's own stream, or another one again after `Last-Event-ID`.

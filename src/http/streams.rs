@@ -177,6 +177,7 @@ impl Stream {
             reader,
             position,
             greeting: None,
+            sent_away: false,
             keep_alive: KeepAlive::default(),
             _held: held,
         }
@@ -194,6 +195,15 @@ impl Stream {
             .front()
             .map_or(sent.count + 1, |(number, _)| *number);
         position <= sent.count && position + 1 >= oldest
+    }
+
+    /// Whether its reader is to go for a while. A client that cannot come back is not sent away.
+    fn sent_away(&self) -> Option<Duration> {
+        if self.resumable {
+            self.outbox.sent_away()
+        } else {
+            None
+        }
     }
 
     fn record(&self, sent: &mut Sent, line: &Bytes) -> Bytes {
@@ -235,6 +245,8 @@ pub struct Reading {
     reader: u64,
     position: u64,
     greeting: Option<Bytes>,
+    /// The client was told to come back, and reads no more here.
+    sent_away: bool,
     keep_alive: KeepAlive,
     _held: Option<Held>,
 }
@@ -246,7 +258,7 @@ impl Reading {
         }
         let stream = Arc::clone(&self.stream);
         let mut sent = stream.sent();
-        if sent.reader != self.reader {
+        if sent.reader != self.reader || self.sent_away {
             return Poll::Ready(None);
         }
         if let Some((number, event)) = sent
@@ -256,6 +268,10 @@ impl Reading {
         {
             self.position = *number;
             return Poll::Ready(Some(event.clone()));
+        }
+        if let Some(pause) = stream.sent_away() {
+            self.sent_away = true;
+            return Poll::Ready(Some(format!("retry: {}\n\n", pause.as_millis()).into()));
         }
         match stream.outbox.poll_next(cx) {
             Poll::Ready(Some(line)) => {
@@ -339,6 +355,24 @@ mod tests {
         );
         assert!(next(&mut second).await.contains("three"));
         assert!(second.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_sent_away_finds_the_rest_when_it_comes_back() {
+        let streams = SessionStreams::default();
+        let outbox = Arc::new(Outbox::default());
+        let mut first = streams.open(Arc::clone(&outbox), true).read(None);
+        next(&mut first).await;
+        outbox.send_away(Duration::from_millis(500));
+        assert_eq!(next(&mut first).await, "retry: 500\n\n");
+        assert!(first.frame().await.is_none());
+        outbox.send(Bytes::from_static(b"answer")).await.unwrap();
+        let (stream, position) = streams.resume("1-0").expect("the stream goes on");
+        assert!(
+            next(&mut stream.read_from(position, None))
+                .await
+                .contains("answer")
+        );
     }
 
     #[tokio::test]

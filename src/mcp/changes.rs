@@ -2,6 +2,7 @@
 
 use tokio::sync::broadcast;
 
+use crate::governor::Client;
 use crate::plugins::call::Listed;
 
 /// Changes that a slow listener may lag behind; lists that are told changed twice were changed once.
@@ -12,6 +13,8 @@ const WAITING_CHANGES: usize = 256;
 pub enum Change {
     /// A list has to be asked for again.
     List(Listed),
+    /// The tools of one client are others now.
+    ToolsOf(Client),
     /// A resource has new contents.
     Resource(String),
 }
@@ -20,7 +23,7 @@ impl Change {
     /// The notification's method.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::List(Listed::Tools) => "notifications/tools/list_changed",
+            Self::List(Listed::Tools) | Self::ToolsOf(_) => "notifications/tools/list_changed",
             Self::List(Listed::Prompts) => "notifications/prompts/list_changed",
             Self::List(Listed::Resources) => "notifications/resources/list_changed",
             Self::Resource(_) => "notifications/resources/updated",

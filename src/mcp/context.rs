@@ -13,6 +13,8 @@ use super::questions::Questions;
 use super::revision::Revision;
 use super::rounds::Rounds;
 use super::seal::Sealer;
+use crate::governor::{Client, Governor};
+use crate::letta::Letta;
 use crate::plugins::call::Caller;
 use crate::plugins::catalog::Catalog;
 use crate::telemetry::Counters;
@@ -26,6 +28,10 @@ pub struct Services {
     pub changes: Changes,
     /// Signs the request states that travel through clients.
     pub sealer: Sealer,
+    /// Which tools each client sees.
+    pub governor: Governor,
+    /// The agents' secrets.
+    pub letta: Letta,
     /// What is counted.
     pub counters: Counters,
     /// Owns every task that the server starts.
@@ -63,14 +69,28 @@ pub struct Context {
 
 impl Context {
     /// On whose behalf a plugin runs for this request.
-    pub fn caller(&self) -> Caller {
+    pub async fn caller(&self) -> Caller {
         Caller {
             call_id: uuid::Uuid::new_v4().simple().to_string(),
             session_id: self.session.clone(),
             agent_id: self.origin.agent.clone(),
             client: self.client.for_plugin(self.revision),
             capabilities: self.client.declared(),
-            environment: Vec::new(),
+            environment: self
+                .services
+                .letta
+                .environment_for(self.origin.agent.as_deref())
+                .await,
+        }
+    }
+
+    /// Whose attachments hold for this request.
+    pub fn governed(&self) -> Client {
+        let key = self.origin.key.map(|key| *key.digest());
+        if self.revision.has_handshake() {
+            Client::of(self.origin.agent.as_deref(), key, Some(&self.session))
+        } else {
+            Client::by_authorization(key)
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::context::Context;
 use super::jsonrpc::{INTERNAL_ERROR, RpcError};
-use super::methods::{Outcome, lifecycle, tools};
+use super::methods::{Outcome, completion, lifecycle, prompts, resources, tools};
 
 /// Runs a method that leaves the session as it is.
 pub async fn dispatch(context: &Context, method: &str, params: Option<&RawValue>) -> Outcome {
@@ -15,24 +15,42 @@ pub async fn dispatch(context: &Context, method: &str, params: Option<&RawValue>
         "ping" => Ok(lifecycle::empty().into()),
         "tools/list" => tools::list(context, params).await,
         "tools/call" => tools::call(context, params).await,
+        "prompts/list" => prompts::list(context, params),
+        "prompts/get" => prompts::get(context, params).await,
+        "resources/list" => resources::list(context, params),
+        "resources/templates/list" => resources::list_templates(context, params),
+        "resources/read" => resources::read(context, params).await,
+        "completion/complete" => completion::complete(context, params).await,
         _ => Err(RpcError::method_not_found(method).into()),
     }
 }
 
 /// Whether a method may take long: then others of the same client must not wait behind it.
 pub fn runs_a_program(method: &str) -> bool {
-    matches!(method, "tools/call")
+    matches!(
+        method,
+        "tools/call" | "prompts/get" | "resources/read" | "completion/complete"
+    )
 }
 
 /// The method's name for metrics: clients could invent others without end.
 pub fn label(method: &str) -> &'static str {
-    const KNOWN: [&str; 6] = [
+    const KNOWN: [&str; 15] = [
+        "completion/complete",
         "initialize",
-        "ping",
-        "tools/list",
-        "tools/call",
         "logging/setLevel",
+        "ping",
+        "prompts/get",
+        "prompts/list",
+        "resources/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/templates/list",
+        "resources/unsubscribe",
         "server/discover",
+        "subscriptions/listen",
+        "tools/call",
+        "tools/list",
     ];
     KNOWN
         .into_iter()

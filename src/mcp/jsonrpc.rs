@@ -24,6 +24,13 @@ pub const INVALID_PARAMS: i64 = -32602;
 /// A fault of the server itself.
 pub const INTERNAL_ERROR: i64 = -32603;
 
+/// Headers and body say different things. Revision 2026-07-28, transports.
+pub const HEADER_MISMATCH: i64 = -32020;
+/// The command needs a capability that the client did not declare.
+pub const MISSING_CAPABILITY: i64 = -32021;
+/// The request names a revision that this server does not speak.
+pub const UNSUPPORTED_REVISION: i64 = -32022;
+
 /// A request's id: a string or an integer, echoed byte for byte.
 #[derive(Debug, Clone)]
 pub struct RequestId(Box<RawValue>);
@@ -143,7 +150,7 @@ impl Fault {
         }
     }
 
-    /// The error response, with a null id where none could be read.
+    /// The error response, without an id where none could be read.
     pub fn to_bytes(&self) -> Bytes {
         encode_error(self.id.as_ref(), &self.error)
     }
@@ -389,7 +396,10 @@ impl Serialize for ErrorResponse<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut response = serializer.serialize_struct("Response", 3)?;
         response.serialize_field("jsonrpc", "2.0")?;
-        response.serialize_field("id", &self.id)?;
+        // Where no id could be read there is none to give: the protocol's schemas know no null.
+        if let Some(id) = self.id {
+            response.serialize_field("id", id)?;
+        }
         response.serialize_field("error", self.error)?;
         response.end()
     }

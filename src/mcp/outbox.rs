@@ -36,6 +36,7 @@ struct Queue {
     closed: bool,
     moved: Instant,
     lost_logs: u64,
+    return_after: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl Default for Outbox {
             closed: false,
             moved: Instant::now(),
             lost_logs: 0,
+            return_after: None,
         };
         Self {
             queue: Mutex::new(queue),
@@ -114,6 +116,17 @@ impl Outbox {
         }
     }
 
+    /// Asks the reader to go and to come back after `pause`. Readers that cannot come back stay.
+    pub fn send_away(&self, pause: Duration) {
+        self.lock().return_after = Some(pause);
+        self.reader.wake();
+    }
+
+    /// Whether the reader was asked to go, and for how long. Asked once.
+    pub fn sent_away(&self) -> Option<Duration> {
+        self.lock().return_after.take()
+    }
+
     /// How many log lines found no room.
     pub fn lost_logs(&self) -> u64 {
         self.lock().lost_logs
@@ -167,6 +180,24 @@ impl Outbox {
             None if queue.closed => Poll::Ready(None),
             None => Poll::Pending,
         }
+    }
+
+    /// Whether nothing waits to be read.
+    pub fn is_empty(&self) -> bool {
+        self.lock().lines.is_empty()
+    }
+
+    /// Waits until there is a line to read.
+    pub async fn waiting(&self) {
+        std::future::poll_fn(|cx| {
+            self.reader.register(cx.waker());
+            if self.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
     }
 
     /// The next line; `None` when the stream has ended.

@@ -20,12 +20,13 @@ use super::jsonrpc::{
     self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
 };
 use super::messages::{self, CancelledParams, ClientDetails, LogLevel};
-use super::methods::{Failure, Outcome, lifecycle, logging, tools};
+use super::methods::{Failure, Outcome, lifecycle, logging, resources, tools};
 use super::origin::{Door, Origin};
 use super::outbox::Outbox;
 use super::questions::Questions;
 use super::record::Record;
 use super::revision::Revision;
+use crate::governor::Client;
 
 /// One client's session.
 #[derive(Debug)]
@@ -111,6 +112,7 @@ impl Session {
         self.ended.cancel();
         self.outbox.close();
         self.questions.abandon();
+        self.services.governor.forget_session(&self.id);
     }
 
     /// The revision that was agreed on; `None` before the handshake.
@@ -277,11 +279,18 @@ impl Session {
         // other is unknown, and unknown notifications are passed over.
     }
 
+    /// Whose attachments hold for it.
+    fn client(&self) -> Client {
+        let key = self.origin.key.map(|key| *key.digest());
+        Client::of(self.origin.agent.as_deref(), key, Some(&self.id))
+    }
+
     /// Tells the client of a change, if it has shaken hands and, for a resource, subscribed to it.
     pub fn changed(&self, change: &Change) {
         let state = self.state();
         let wanted = match change {
             Change::List(_) => true,
+            Change::ToolsOf(client) => *client == self.client(),
             Change::Resource(uri) => state.subscriptions.contains(uri),
         };
         if state.handshake.is_some() && wanted {
@@ -330,6 +339,16 @@ impl Session {
             "initialize" => self.initialize(params).await,
             "logging/setLevel" if self.revision().is_some() => {
                 self.state().log_level = logging::read_level(params)?;
+                Ok(lifecycle::empty().into())
+            }
+            "resources/subscribe" if self.revision().is_some() => {
+                let uri = resources::read_subscription(context, params)?;
+                self.state().subscriptions.insert(uri);
+                Ok(lifecycle::empty().into())
+            }
+            "resources/unsubscribe" if self.revision().is_some() => {
+                let uri = resources::read_subscription(context, params)?;
+                self.state().subscriptions.remove(&uri);
                 Ok(lifecycle::empty().into())
             }
             // Clients of both eras probe with it, and read this code as "shake hands".

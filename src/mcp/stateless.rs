@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{self, Request, RpcError};
+use super::jsonrpc::{self, Request, RpcError, UNSUPPORTED_REVISION};
 use super::messages::{self, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, Success, lifecycle};
 use super::origin::{Door, Origin};
@@ -19,13 +19,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use super::revision::Revision;
 use super::rounds::Rounds;
-
-/// Headers and body say different things. Revision 2026-07-28, transports.
-pub const HEADER_MISMATCH: i64 = -32020;
-/// The command needs a capability that the client did not declare.
-pub const MISSING_CAPABILITY: i64 = -32021;
-/// The request names a revision that this server does not speak.
-pub const UNSUPPORTED_REVISION: i64 = -32022;
+use crate::governor::Client;
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -224,39 +218,33 @@ async fn discover(services: &Services) -> Box<RawValue> {
 
 /// Adds what every result of this revision has, to what a plugin wrote.
 fn finished(success: Success, method: &str) -> Success {
-    let members: BTreeMap<String, &RawValue> =
-        serde_json::from_str(success.result.get()).unwrap_or_default();
-    let mut result = Map::new();
-    let mut own = Vec::new();
-    if !members.contains_key("resultType") {
-        result.insert("resultType".to_owned(), "complete".into());
-    }
+    let Ok(mut members) =
+        serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(success.result.get())
+    else {
+        return success;
+    };
     let asks_for_input = members
         .get("resultType")
         .is_some_and(|kind| kind.get() == "\"input_required\"");
+    let mut default = |name: &str, value: Value| {
+        members
+            .entry(name.to_owned())
+            .or_insert_with(|| jsonrpc::to_raw(&value));
+    };
+    default("resultType", "complete".into());
     if is_cacheable(method) && !asks_for_input {
         // Attachments and plugins may change at any moment, and listeners are told.
-        for (name, value) in [("ttlMs", json!(0)), ("cacheScope", json!("private"))] {
-            if !members.contains_key(name) {
-                result.insert(name.to_owned(), value);
-            }
-        }
+        default("ttlMs", 0.into());
+        default("cacheScope", "private".into());
     }
-    let mut meta: Map<String, Value> = members
+    let written = members
         .get("_meta")
-        .and_then(|meta| serde_json::from_str(meta.get()).ok())
-        .unwrap_or_default();
+        .and_then(|meta| serde_json::from_str(meta.get()).ok());
+    let mut meta: Map<String, Value> = written.unwrap_or_default();
     meta.insert(SERVER_INFO.to_owned(), lifecycle::server_info());
-    result.insert("_meta".to_owned(), meta.into());
-    let added = serde_json::to_string(&result).expect("a map of values is JSON");
-    own.push(added.trim_end_matches('}').to_owned());
-    for (name, value) in members.iter().filter(|(name, _)| *name != "_meta") {
-        own.push(format!("{}:{}", json!(name), value.get()));
-    }
-    let text = format!("{}}}", own.join(","));
-    let result = RawValue::from_string(text).unwrap_or(success.result);
+    members.insert("_meta".to_owned(), jsonrpc::to_raw(&meta));
     Success {
-        result,
+        result: jsonrpc::to_raw(&members),
         code: success.code,
     }
 }
@@ -298,12 +286,13 @@ impl Wanted {
         }
     }
 
-    /// Whether a change is one of what was asked for.
-    pub fn includes(&self, change: &super::changes::Change) -> bool {
+    /// Whether a change is one of what `listener` asked for.
+    pub fn includes(&self, change: &super::changes::Change, listener: &Client) -> bool {
         use super::changes::Change;
         use crate::plugins::call::Listed;
         match change {
             Change::List(Listed::Tools) => self.tools_list_changed,
+            Change::ToolsOf(client) => self.tools_list_changed && client == listener,
             Change::List(Listed::Prompts) => self.prompts_list_changed,
             Change::List(Listed::Resources) => self.resources_list_changed,
             Change::Resource(uri) => self.resource_subscriptions.contains(uri),

@@ -189,6 +189,7 @@ impl<'a> Writer<'a> {
             ));
         }
         for word in words {
+            self.refuse_lost(&known.name, &word);
             self.push(&known.name, word);
         }
     }
@@ -227,6 +228,7 @@ impl<'a> Writer<'a> {
     /// An option and its one value.
     fn value(&mut self, known: &Parameter, option: &str, value: String) {
         self.is_open = false;
+        self.refuse_lost(&known.name, &value);
         match separator(known, option, &value) {
             Some(separator) => self.push(&known.name, format!("{option}{separator}{value}")),
             None => {
@@ -256,6 +258,7 @@ impl<'a> Writer<'a> {
         }
         self.push(&known.name, option.to_owned());
         for text in texts {
+            self.refuse_lost(&known.name, &text);
             self.push(&known.name, text);
         }
         self.is_open = true;
@@ -272,6 +275,15 @@ impl<'a> Writer<'a> {
                 "'{}' must be from 0 to {MOST_REPEATS}: it is said by repeating {option}",
                 known.name
             )),
+        }
+    }
+
+    fn refuse_lost(&mut self, name: &str, text: &str) {
+        if self.command.refuse_words.iter().any(|word| word == text) {
+            self.faults.push(format!(
+                "'{name}' cannot be {}: the program's parser would lose it",
+                shown(text, 60)
+            ));
         }
     }
 

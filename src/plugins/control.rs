@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -30,6 +31,9 @@ const LONGEST_BODY: usize = 64 << 20;
 const HAS_DIRECTORY: u8 = 1;
 const HAS_STDIN: u8 = 2;
 const HAS_EVENTS: u8 = 4;
+
+/// stdout, stderr, stdin, events.
+const MOST_DESCRIPTORS: usize = 4;
 
 /// Body length, number of arguments, flags.
 const HEADER: usize = 4 + 4 + 1;
@@ -88,7 +92,8 @@ pub(super) enum Unsendable {
     TooLarge,
 }
 
-/// The order as bytes. The descriptors that it announces travel beside the first of them.
+/// The order as bytes. Its descriptors travel beside the first of them: stdout, stderr, and as
+/// announced stdin and events.
 pub(super) fn encode_order(
     argv: &[OsString],
     environment: &[(OsString, OsString)],
@@ -139,19 +144,13 @@ pub(super) fn send_order(
     order: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
-        let fits = ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
-        debug_assert!(fits, "the space is for two descriptors");
-    }
-    let sent = sendmsg(
-        socket,
-        &[IoSlice::new(order)],
-        &mut ancillary,
-        SendFlags::DONTWAIT,
-    )?;
-    Ok(sent)
+    let fits = ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    debug_assert!(fits, "there is space for every kind of descriptor");
+    let bytes = [IoSlice::new(order)];
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(sendmsg(socket, &bytes, &mut ancillary, flags)?)
 }
 
 /// An order as the supervisor received it.
@@ -160,6 +159,10 @@ pub(super) struct Order {
     body: Vec<u8>,
     arguments: usize,
     has_directory: bool,
+    /// Where the program prints.
+    pub(super) stdout: OwnedFd,
+    /// Where it complains.
+    pub(super) stderr: OwnedFd,
     /// What the program reads as stdin.
     pub(super) stdin: Option<OwnedFd>,
     /// What becomes the program's descriptor 3.
@@ -181,17 +184,13 @@ impl Order {
         socket.read_exact(&mut body)?;
 
         let mut descriptors = descriptors.into_iter();
-        let mut announced = |flag| match flags & flag {
-            0 => Ok(None),
-            // The system drops descriptors for which the process has no room.
-            _ => descriptors
-                .next()
-                .map(Some)
-                .ok_or_else(|| io::Error::from(rustix::io::Errno::MFILE)),
-        };
+        // The system drops descriptors for which the process has no room.
+        let mut next = || descriptors.next().ok_or(Errno::MFILE);
         Ok(Self {
-            stdin: announced(HAS_STDIN)?,
-            events: announced(HAS_EVENTS)?,
+            stdout: next()?,
+            stderr: next()?,
+            stdin: (flags & HAS_STDIN != 0).then(&mut next).transpose()?,
+            events: (flags & HAS_EVENTS != 0).then(&mut next).transpose()?,
             body,
             arguments: u32::from_le_bytes([e, f, g, h]) as usize,
             has_directory: flags & HAS_DIRECTORY != 0,
@@ -229,7 +228,7 @@ fn receive_with_descriptors(
     socket: impl AsFd,
     bytes: &mut [u8],
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     #[cfg(target_os = "linux")]
     let flags = RecvFlags::CMSG_CLOEXEC;
@@ -247,7 +246,7 @@ fn receive_with_descriptors(
         rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
     }
     if message.flags.contains(ReturnFlags::CTRUNC) {
-        return Err(rustix::io::Errno::MFILE.into());
+        return Err(Errno::MFILE.into());
     }
     Ok((message.bytes, descriptors))
 }
@@ -261,9 +260,11 @@ mod tests {
 
     use super::*;
 
-    fn travelled(order: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<Order> {
+    fn travelled(order: &[u8], more: &[BorrowedFd<'_>]) -> io::Result<Order> {
         let (mut server, supervisor) = UnixStream::pair().expect("a socket pair");
-        let sent = send_order(&server, order, descriptors).expect("the first bytes fit");
+        let null = File::open("/dev/null").expect("there is a null device");
+        let descriptors = [&[null.as_fd(), null.as_fd()], more].concat();
+        let sent = send_order(&server, order, &descriptors).expect("the first bytes fit");
         let rest = order[sent..].to_vec();
         let writer = std::thread::spawn(move || server.write_all(&rest));
         let order = Order::receive(&supervisor);
@@ -314,6 +315,13 @@ mod tests {
         let events = order.events.expect("it was sent");
         let flags = rustix::io::fcntl_getfd(events).expect("it is open");
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn a_descriptor_that_is_missing_is_a_lack_of_descriptors() {
+        let bytes = encode_order(&["p".into()], &[], None, true, false).expect("no NUL in it");
+        let lacking = travelled(&bytes, &[]).expect_err("stdin was announced");
+        assert_eq!(lacking.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
     }
 
     #[test]

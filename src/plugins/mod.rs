@@ -29,6 +29,7 @@ pub mod runner;
 pub mod schema;
 pub mod snapshot;
 pub mod supervise;
+mod supervisors;
 pub mod tool;
 mod tree;
 pub mod uri_template;

@@ -4,16 +4,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream as StdUnixStream;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use rustix::process::Pid;
-use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +15,8 @@ use super::capture::{Stderr, Stdout};
 use super::control::{self, Unsendable};
 pub use super::job::{Ending, Finished, Job, StartError, Taps};
 use super::reap::Children;
-use super::run::{Answer, Commands, NotRun, Progress, Reports, Run, Stdin, Wires};
+use super::run::{Answer, NotRun, Progress, Run, Stdin, Wires};
+use super::supervisors::Supervisors;
 
 /// Starts runs and reaps what they leave. One for the process; cheap to clone.
 ///
@@ -30,8 +25,7 @@ use super::run::{Answer, Commands, NotRun, Progress, Reports, Run, Stdin, Wires}
 /// and ended. Nothing else in the process may therefore keep children for longer than a moment.
 #[derive(Debug, Clone)]
 pub struct Launcher {
-    supervisor: Arc<Path>,
-    children: Children,
+    supervisors: Supervisors,
     runs: TaskTracker,
 }
 
@@ -57,8 +51,7 @@ impl Launcher {
         // A closed tracker still tracks; it only lets `idle` return when there is nothing left.
         runs.close();
         Ok(Self {
-            supervisor: program.into().into(),
-            children: Children::new()?,
+            supervisors: Supervisors::new(program.into().into(), Children::new()?),
             runs,
         })
     }
@@ -134,28 +127,43 @@ impl Launcher {
             taps.events.is_some(),
         )
         .map_err(|refused| unsendable(job, refused))?;
-        let program = Arc::clone(&self.supervisor);
-        let has_stdin = stdin.is_some();
-        let (supervisor, ends) = self
-            .children
-            .start(move || spawn(&program, order, has_stdin, taps.events))
-            .await
-            .map_err(StartError::System)?;
-        match ends.attach(job, stdin.unwrap_or_default(), taps.stderr_lines) {
-            Ok(wires) => Ok(Run {
-                children: self.children.clone(),
-                supervisor,
-                wires,
-                progress: Progress::default(),
-            }),
-            Err(fault) => {
-                supervisor.kill();
-                supervisor.gone().await;
-                self.children.end_orphans().await;
-                Err(StartError::System(fault))
-            }
-        }
+        let bounds = (job.stdout_limit, job.stderr_tail);
+        let (wires, programs_ends) = connect(stdin, taps, bounds).map_err(StartError::System)?;
+        let descriptors: Vec<BorrowedFd<'_>> = programs_ends.iter().map(AsFd::as_fd).collect();
+        let given = self.supervisors.give(order, &descriptors).await;
+        Ok(Run {
+            supervisors: self.supervisors.clone(),
+            supervisor: given.map_err(StartError::System)?,
+            wires,
+            progress: Progress::default(),
+        })
     }
+}
+
+/// The server's ends of a program's pipes, and the program's in the order in which they travel.
+fn connect(
+    stdin: Option<Vec<u8>>,
+    taps: Taps,
+    (stdout_limit, stderr_tail): (usize, usize),
+) -> io::Result<(Wires, Vec<OwnedFd>)> {
+    let (stdout, stdout_writer) = io::pipe()?;
+    let (stderr, stderr_writer) = io::pipe()?;
+    let mut travelling = vec![stdout_writer.into(), stderr_writer.into()];
+    let mut feed = None;
+    if stdin.is_some() {
+        let (reader, writer) = io::pipe()?;
+        travelling.push(reader.into());
+        feed = Some(pipe::Sender::from_owned_fd(writer.into())?);
+    }
+    travelling.extend(taps.events);
+    let stdout = pipe::Receiver::from_owned_fd(stdout.into())?;
+    let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
+    let wires = Wires {
+        stdin: Stdin::new(feed, stdin.unwrap_or_default()),
+        stdout: Stdout::new(stdout, stdout_limit),
+        stderr: Stderr::new(stderr, stderr_tail, taps.stderr_lines),
+    };
+    Ok((wires, travelling))
 }
 
 fn unsendable(job: &Job, refused: Unsendable) -> StartError {
@@ -168,95 +176,5 @@ fn unsendable(job: &Job, refused: Unsendable) -> StartError {
                 format!("a NUL byte cannot be passed to a program: {text:?}"),
             ),
         },
-    }
-}
-
-/// The server's ends of what it shares with a supervisor and its program.
-#[derive(Debug)]
-struct Ends {
-    socket: StdUnixStream,
-    stdin: Option<OwnedFd>,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-    order: Vec<u8>,
-    /// How many bytes of the order are on their way.
-    sent: usize,
-}
-
-impl Ends {
-    /// Hands them to the runtime.
-    fn attach(
-        self,
-        job: &Job,
-        stdin: Vec<u8>,
-        stderr_lines: Option<mpsc::Sender<String>>,
-    ) -> io::Result<Wires> {
-        let (reports, commands) = UnixStream::from_std(self.socket)?.into_split();
-        let stdout = pipe::Receiver::from_owned_fd(self.stdout)?;
-        let stderr = pipe::Receiver::from_owned_fd(self.stderr)?;
-        let feed = self.stdin.map(pipe::Sender::from_owned_fd).transpose()?;
-        Ok(Wires {
-            reports: Reports::new(reports),
-            commands: Commands::new(commands, self.order, self.sent),
-            stdin: Stdin::new(feed, stdin),
-            stdout: Stdout::new(stdout, job.stdout_limit),
-            stderr: Stderr::new(stderr, job.stderr_tail, stderr_lines),
-        })
-    }
-}
-
-/// Starts a supervisor whose order, or what of it fits, waits in its socket already. Blocks until it executes.
-fn spawn(
-    supervisor: &Path,
-    order: Vec<u8>,
-    has_stdin: bool,
-    events: Option<OwnedFd>,
-) -> io::Result<(Pid, Ends)> {
-    let (socket, supervisors_end) = StdUnixStream::pair()?;
-    let (stdout, stdout_writer) = io::pipe()?;
-    let (stderr, stderr_writer) = io::pipe()?;
-    let (stdin_reader, stdin) = if has_stdin {
-        let (reader, writer) = io::pipe()?;
-        (Some(OwnedFd::from(reader)), Some(OwnedFd::from(writer)))
-    } else {
-        (None, None)
-    };
-    socket.set_nonblocking(true)?;
-    let travelling: Vec<BorrowedFd<'_>> = stdin_reader
-        .iter()
-        .chain(&events)
-        .map(AsFd::as_fd)
-        .collect();
-    let sent = control::send_order(&socket, &order, &travelling)?;
-    // Nothing here may need code between fork and exec: only then is the whole process not copied.
-    let child = Command::new(supervisor)
-        .arg0("smcp")
-        .arg(control::MARKER)
-        .env_clear()
-        .process_group(0)
-        .stdin(Stdio::from(OwnedFd::from(supervisors_end)))
-        .stdout(stdout_writer)
-        .stderr(stderr_writer)
-        .spawn()
-        .map_err(|fault| naming(supervisor, fault))?;
-    let ends = Ends {
-        socket,
-        stdin,
-        stdout: stdout.into(),
-        stderr: stderr.into(),
-        order,
-        sent,
-    };
-    Ok((Pid::from_child(&child), ends))
-}
-
-/// A lack of something speaks for itself; any other fault is the supervisor's path.
-fn naming(supervisor: &Path, fault: io::Error) -> io::Error {
-    match fault.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => io::Error::new(
-            fault.kind(),
-            format!("the supervisor {}: {fault}", supervisor.display()),
-        ),
-        _ => fault,
     }
 }

@@ -181,10 +181,9 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Only a runtime that shuts down drops it early; then nobody is left to wait.
-        if !self.table.is_gone(self.pid) {
-            self.kill();
-        }
+        // Dropped early only by a runtime that shuts down. A supervisor then ends by the end of
+        // its socket; killing it here would set its tree free.
+        self.table.is_gone(self.pid);
     }
 }
 

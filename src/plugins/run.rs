@@ -6,9 +6,8 @@ use std::future::pending;
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -16,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::capture::{OverLimit, Stderr, Stdout};
 use super::control::{self, Report};
 use super::job::{Ending, Finished};
-use super::reap::{Children, Owned};
 use super::supervise::{LEFTOVER_GRACE, TERMINATE_GRACE};
+use super::supervisors::{Supervisor, Supervisors};
 
 /// How long the pipes may stay open after the program, held by what it left behind.
 const PIPES_GRACE: Duration = Duration::from_secs(2);
@@ -37,20 +36,18 @@ pub(super) enum NotRun {
     Lost,
 }
 
-/// A run whose supervisor is started.
+/// A run whose supervisor has its order.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub(super) children: Children,
-    pub(super) supervisor: Owned,
+    pub(super) supervisors: Supervisors,
+    pub(super) supervisor: Supervisor,
     pub(super) wires: Wires,
     pub(super) progress: Progress,
 }
 
-/// The server's ends of all that it shares with a supervisor and its program.
+/// The server's ends of the program's pipes.
 #[derive(Debug)]
 pub(super) struct Wires {
-    pub(super) reports: Reports,
-    pub(super) commands: Commands,
     pub(super) stdin: Stdin,
     pub(super) stdout: Stdout,
     pub(super) stderr: Stderr,
@@ -67,6 +64,7 @@ pub(super) struct Progress {
     verdict: Option<Ending>,
     /// No process of the tree is left.
     tree_is_gone: bool,
+    supervisor_is_lost: bool,
     /// The answer does not wait longer than this for the pipes and the tree.
     answer_by: Option<Instant>,
     /// The supervisor does not live longer than this.
@@ -93,8 +91,11 @@ impl Run {
             }
             let may_be_ended = self.progress.may_be_ended();
             tokio::select! {
-                report = self.wires.reports.next() => self.hear(report).await,
-                () = self.wires.commands.send() => {}
+                // After the last report the socket ends, which would look like a death.
+                report = self.supervisor.reports.next(), if !self.progress.tree_is_gone => {
+                    self.hear(report).await;
+                }
+                () = self.supervisor.commands.send() => {}
                 () = self.wires.stdin.feed() => {}
                 // Also of a program that has exited: what it printed is read after that.
                 read = self.wires.stdout.read() => if read == Err(OverLimit) && self.progress.verdict.is_none() {
@@ -125,12 +126,16 @@ impl Run {
         self.wires.stdin.close();
         while !self.progress.tree_is_gone {
             tokio::select! {
-                report = self.wires.reports.next() => self.hear(report).await,
-                () = self.wires.commands.send() => {}
+                report = self.supervisor.reports.next() => self.hear(report).await,
+                () = self.supervisor.commands.send() => {}
                 () = at(self.progress.give_up_at) => self.bury().await,
             }
         }
-        self.supervisor.gone().await;
+        if self.progress.supervisor_is_as_new() {
+            self.supervisors.take_back(self.supervisor).await;
+        } else {
+            self.supervisor.retire().await;
+        }
     }
 
     fn known(&self) -> Option<Ending> {
@@ -168,17 +173,17 @@ impl Run {
     }
 
     fn end(&mut self, verdict: Ending, command: u8) {
-        self.wires.commands.push(command);
+        self.supervisor.commands.push(command);
         self.progress
             .is_being_ended(verdict, command == control::TERMINATE);
     }
 
     /// The supervisor is dead or does not answer: its orphans have come to this process.
     async fn bury(&mut self) {
-        self.supervisor.kill();
-        self.supervisor.gone().await;
-        self.children.end_orphans().await;
-        if !self.progress.started {
+        self.progress.supervisor_is_lost = true;
+        self.supervisor.kill().await;
+        self.supervisors.end_orphans().await;
+        if !self.progress.started && self.progress.verdict.is_none() {
             self.progress.refused = Some(NotRun::Lost);
         }
         self.progress.ended.get_or_insert(Ending::SupervisorLost);
@@ -189,6 +194,12 @@ impl Run {
 impl Progress {
     fn may_be_ended(&self) -> bool {
         self.ended.is_none() && self.verdict.is_none()
+    }
+
+    /// Whether it has done all of its work, and no command can still be on its way to it.
+    fn supervisor_is_as_new(&self) -> bool {
+        let by_itself = matches!(self.ended, Some(Ending::Exited(_) | Ending::Signalled(_)));
+        self.tree_is_gone && by_itself && self.verdict.is_none() && !self.supervisor_is_lost
     }
 
     fn program_ended(&mut self, ending: Ending) {
@@ -216,74 +227,6 @@ impl Progress {
         self.give_up_at = None;
         let soon = Instant::now() + PIPES_GRACE;
         self.answer_by = Some(self.answer_by.map_or(soon, |by| by.min(soon)));
-    }
-}
-
-/// What the supervisor says.
-#[derive(Debug)]
-pub(super) struct Reports {
-    socket: OwnedReadHalf,
-    received: Vec<u8>,
-}
-
-impl Reports {
-    pub(super) fn new(socket: OwnedReadHalf) -> Self {
-        let received = Vec::with_capacity(4 * Report::SIZE);
-        Self { socket, received }
-    }
-
-    /// The next report; `None` when there will be none. Safe to drop while it waits.
-    async fn next(&mut self) -> Option<Report> {
-        loop {
-            if let Some((report, _)) = self.received.split_first_chunk() {
-                let report = Report::decode(*report);
-                self.received.drain(..Report::SIZE);
-                return report;
-            }
-            if !matches!(self.socket.read_buf(&mut self.received).await, Ok(1..)) {
-                return None;
-            }
-        }
-    }
-}
-
-/// What the supervisor is told. Dropping it tells it to kill the tree.
-#[derive(Debug)]
-pub(super) struct Commands {
-    socket: OwnedWriteHalf,
-    unsent: Vec<u8>,
-    sent: usize,
-}
-
-impl Commands {
-    /// `sent` bytes of `order` are on their way already.
-    pub(super) fn new(socket: OwnedWriteHalf, order: Vec<u8>, sent: usize) -> Self {
-        Self {
-            socket,
-            unsent: order,
-            sent,
-        }
-    }
-
-    fn push(&mut self, command: u8) {
-        self.unsent.push(command);
-    }
-
-    /// Sends once. Never ready when all is sent; safe to drop while it waits.
-    async fn send(&mut self) {
-        let rest = &self.unsent[self.sent..];
-        if rest.is_empty() {
-            return pending().await;
-        }
-        match self.socket.write(rest).await {
-            Ok(more @ 1..) => self.sent += more,
-            // The end of the reports will tell what there is to tell.
-            _ => self.sent = self.unsent.len(),
-        }
-        if self.sent == self.unsent.len() {
-            self.unsent = Vec::new();
-            self.sent = 0;
-        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! The tiny supervisor of one call: this binary, re-executed.
+//! The tiny supervisor of a call: this binary, re-executed.
 //!
 //! Knows no plugin, no runtime and no protocol but the few bytes of its control socket. It starts
-//! one program, tells how that ended, and stays until no process of its tree is left. Whatever
-//! happens to the server, the end of the socket is the end of the tree.
+//! one program, tells how that ended, stays until no process of its tree is left, and only then
+//! takes the next order. Whatever happens to the server, the end of the socket is the end of the tree.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::control::{self, Order, Report};
@@ -57,34 +57,46 @@ pub fn run() -> ExitCode {
 fn supervise() -> io::Result<()> {
     // Taken first, while it is the lowest free descriptor, so that nothing else gets the number.
     let third: OwnedFd = File::open("/dev/null")?.into();
+    let mut descriptors = Descriptors {
+        third,
+        null: File::open("/dev/null")?.into(),
+    };
     let children = catch_signals()?;
     become_reaper()?;
-    let socket = Socket;
-    let order = match Order::receive(socket) {
-        Ok(order) => order,
-        Err(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-        Err(fault) => return fail(&fault),
-    };
-    let program = match start(order, third) {
-        Ok(program) => program,
-        Err(fault) => return fail(&fault),
-    };
-    // From here the pipes belong to the tree alone: their end means that the tree has closed them.
-    let null = File::options().write(true).open("/dev/null")?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
-    drop(null);
-
-    Watch {
-        program,
-        exited: false,
-        server: Some(socket),
-        children,
-        reports: Report::Started.encode().to_vec(),
-        tree: Tree::new(program),
-        kill_at: None,
+    loop {
+        let order = match Order::receive(Socket) {
+            Ok(order) => order,
+            Err(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            // Where the next order would begin is not known.
+            Err(fault) => return fail(&fault),
+        };
+        match start(order, &mut descriptors) {
+            Ok(program) => Watch::over(program, &children).until_nothing_is_left()?,
+            Err(fault) => fail(&fault)?,
+        }
     }
-    .until_nothing_is_left()
+}
+
+/// The descriptors that stay open, so that their numbers stay taken.
+struct Descriptors {
+    /// Number 3: a program's events channel while that program is started, else [`Self::null`].
+    third: OwnedFd,
+    null: OwnedFd,
+}
+
+impl Descriptors {
+    /// The copy has no close-on-exec flag; every other descriptor here has.
+    fn lend_third(&mut self, events: &OwnedFd) -> io::Result<()> {
+        if self.third.as_raw_fd() != EVENTS {
+            return Err(Errno::BADF.into());
+        }
+        Ok(rustix::io::dup2(events, &mut self.third)?)
+    }
+
+    fn take_third_back(&mut self) -> io::Result<()> {
+        rustix::io::dup2(&self.null, &mut self.third)?;
+        Ok(rustix::io::fcntl_setfd(&self.third, FdFlags::CLOEXEC)?)
+    }
 }
 
 /// The control socket, which is descriptor 0 for the whole life of the process.
@@ -134,20 +146,21 @@ fn catch_signals() -> io::Result<UnixStream> {
     Ok(children)
 }
 
+/// Takes on every orphan of the tree, and keeps what it knows from the programs it starts: it
+/// has the rights of all of them, and has seen the environment of earlier ones.
 fn become_reaper() -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    {
+        use rustix::process::{DumpableBehavior, set_child_subreaper, set_dumpable_behavior};
+        set_child_subreaper(Some(rustix::process::getpid()))?;
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    }
     Ok(())
 }
 
-fn start(order: Order, mut third: OwnedFd) -> io::Result<Pid> {
-    if let Some(events) = &order.events {
-        if third.as_raw_fd() != EVENTS {
-            return Err(Errno::BADF.into());
-        }
-        // The copy has no close-on-exec flag; every other descriptor here has.
-        rustix::io::dup2(events, &mut third)?;
-    }
+/// Starts the program. What it was given is closed here then: the end of its pipes means that
+/// its tree has closed them.
+fn start(order: Order, descriptors: &mut Descriptors) -> io::Result<Pid> {
     let mut argv = order.argv();
     let program = argv.next().ok_or(Errno::INVAL)?;
     let mut command = Command::new(program);
@@ -159,23 +172,30 @@ fn start(order: Order, mut third: OwnedFd) -> io::Result<Pid> {
     if let Some(directory) = order.directory() {
         command.current_dir(directory);
     }
-    let stdin = match &order.stdin {
-        Some(pipe) => pipe.try_clone()?.into(),
-        None => Stdio::null(),
-    };
-    let child = command.stdin(stdin).spawn()?;
-    Ok(Pid::from_child(&child))
+    if let Some(events) = &order.events {
+        descriptors.lend_third(events)?;
+    }
+    let stdin = order.stdin.map_or_else(Stdio::null, Stdio::from);
+    let child = command
+        .stdin(stdin)
+        .stdout(order.stdout)
+        .stderr(order.stderr)
+        .spawn();
+    if order.events.is_some() {
+        descriptors.take_third_back()?;
+    }
+    Ok(Pid::from_child(&child?))
 }
 
 /// The supervisor while its program, or something left of it, runs.
 #[derive(Debug)]
-struct Watch {
+struct Watch<'a> {
     program: Pid,
     exited: bool,
     /// `None` once the server has closed its end.
     server: Option<Socket>,
     /// Readable when a child has died.
-    children: UnixStream,
+    children: &'a UnixStream,
     /// What has not been written to the server yet.
     reports: Vec<u8>,
     tree: Tree,
@@ -183,7 +203,19 @@ struct Watch {
     kill_at: Option<Instant>,
 }
 
-impl Watch {
+impl<'a> Watch<'a> {
+    fn over(program: Pid, children: &'a UnixStream) -> Self {
+        Self {
+            program,
+            exited: false,
+            server: Some(Socket),
+            children,
+            reports: Report::Started.encode().to_vec(),
+            tree: Tree::new(program),
+            kill_at: None,
+        }
+    }
+
     fn until_nothing_is_left(mut self) -> io::Result<()> {
         loop {
             self.reap();
@@ -240,7 +272,7 @@ impl Watch {
             let pause = if left.is_zero() { BETWEEN_ROUNDS } else { left };
             Timespec::try_from(pause).expect("a grace of seconds fits")
         });
-        let mut sources = vec![PollFd::new(&self.children, PollFlags::IN)];
+        let mut sources = vec![PollFd::new(self.children, PollFlags::IN)];
         if let Some(server) = &self.server {
             sources.push(PollFd::new(server, PollFlags::IN));
         }
@@ -248,7 +280,7 @@ impl Watch {
             Ok(_) | Err(Errno::INTR) => {}
             Err(fault) => return Err(fault.into()),
         }
-        let _ = (&self.children).read(&mut [0; 64]);
+        let _ = (&mut &*self.children).read(&mut [0; 64]);
         Ok(())
     }
 

@@ -55,10 +55,20 @@ pub fn server_info() -> Value {
 
 /// Names only what is there.
 pub fn capabilities(services: &Services) -> Map<String, Value> {
-    let _ = services;
+    let snapshot = services.catalog.snapshot();
     let mut capabilities = Map::new();
-    capabilities.insert("tools".into(), json!({"listChanged": true}));
-    capabilities.insert("logging".into(), json!({}));
+    let mut declare = |name: &str, what: Value| capabilities.insert(name.to_owned(), what);
+    declare("tools", json!({"listChanged": true}));
+    declare("logging", json!({}));
+    if !snapshot.prompts.is_empty() {
+        declare("prompts", json!({"listChanged": true}));
+    }
+    if !snapshot.resources.is_empty() || !snapshot.templates.is_empty() {
+        declare("resources", json!({"listChanged": true, "subscribe": true}));
+    }
+    if !snapshot.completions.is_empty() {
+        declare("completions", json!({}));
+    }
     capabilities
 }
 

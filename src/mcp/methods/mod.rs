@@ -1,9 +1,13 @@
 //! The methods, one file a family.
 
+pub mod completion;
 pub mod lifecycle;
 pub mod logging;
 pub mod outcome;
+pub mod prompts;
 pub mod relay;
+pub mod resources;
+pub mod serving;
 pub mod tools;
 
 pub use outcome::{Failure, Outcome, Success};

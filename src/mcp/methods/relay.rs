@@ -79,8 +79,12 @@ impl<'a> Relay<'a> {
                 services.changes.tell(Change::List(list));
             }
             // Only a stream that can be taken up again has a use for it.
-            Event::Reconnect(_) => {}
             Event::Updated(uri) => services.changes.tell(Change::Resource(uri)),
+            Event::Reconnect(pause) => {
+                if let Some(outbox) = &self.context.outbox {
+                    outbox.send_away(pause);
+                }
+            }
             Event::Ask { questions, answers } => self.ask(&questions, answers).await,
         }
     }

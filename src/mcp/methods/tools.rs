@@ -7,8 +7,11 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::lifecycle::PATIENCE;
-use super::outcome::{Failure, Outcome};
+use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
+use super::serving;
+use crate::governor;
+use crate::mcp::changes::Change;
 use crate::mcp::context::{Context, Services};
 use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, CallParams};
@@ -19,6 +22,8 @@ use crate::telemetry::OK;
 
 /// The built-in tool that says how the server is.
 const HEALTH: &str = "health";
+/// How many tools are built in: `health` and the governor's.
+const BUILT_IN: usize = 2;
 
 /// `tools/list`: everything on one page.
 pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
@@ -29,14 +34,12 @@ pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
 
 /// The result of `tools/list` as it stands at this moment.
 pub fn listing(context: &Context) -> Box<RawValue> {
-    let snapshot = context.services.catalog.snapshot();
+    let services = &context.services;
+    let snapshot = services.catalog.snapshot();
+    let visible = services.governor.visible(&context.governed(), &snapshot);
     let health = health_definition();
-    let mut tools: Vec<&RawValue> = snapshot
-        .tools
-        .iter()
-        .map(|tool| &*tool.definition)
-        .collect();
-    tools.push(&health);
+    let mut tools: Vec<&RawValue> = visible.iter().map(|tool| &*tool.definition).collect();
+    tools.extend([&*health, services.governor.definition()]);
     jsonrpc::to_raw(&Listing { tools: &tools })
 }
 
@@ -77,6 +80,9 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
     if params.name == HEALTH {
         return Ok(messages::text_result(&health(&context.services).to_string(), false).into());
     }
+    if params.name == governor::NAME {
+        return Ok(govern(context, params.arguments));
+    }
     let tool = match resolve(&context.services, &params.name).await {
         Ok(tool) => tool,
         Err(unknown) if context.door == Door::Streamable => {
@@ -91,7 +97,27 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
             return Ok((&unknown).into());
         }
     };
-    run(context, &tool, &params).await
+    match context
+        .services
+        .governor
+        .admit(&context.governed(), &tool.name)
+    {
+        Ok(()) => run(context, &tool, &params).await,
+        Err(detached) => Ok((&detached).into()),
+    }
+}
+
+/// The governor's tool: its answer, and word of what it changed to the client's other sessions.
+fn govern(context: &Context, arguments: Option<&RawValue>) -> Success {
+    let services = &context.services;
+    let client = context.governed();
+    let reply = services
+        .governor
+        .run_tool(&client, &services.catalog.snapshot(), arguments);
+    if reply.changed {
+        services.changes.tell(Change::ToolsOf(client));
+    }
+    messages::text_result(&reply.json, reply.is_error).into()
 }
 
 async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Outcome {
@@ -102,7 +128,7 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
         .during(async |events| {
             let request = CallRequest {
                 arguments: params.arguments.map(RawValue::to_owned),
-                caller: context.caller(),
+                caller: context.caller().await,
                 cancel: relay.run(),
                 events: Some(events),
             };
@@ -115,6 +141,9 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
     match result {
         Ok(result) => Ok(messages::tool_result(&result).into()),
         Err(CallError::Cancelled) => Err(Failure::Cancelled),
+        Err(error @ CallError::MissingCapability { .. }) if !context.revision.has_handshake() => {
+            Err(serving::missing_capability(&error).into())
+        }
         Err(error) => Ok((&error).into()),
     }
 }
@@ -132,7 +161,7 @@ async fn resolve(services: &Services, name: &str) -> Result<Arc<Tool>, CallError
 
 /// How many tools there are, the built-in ones included.
 pub fn count(services: &Services) -> usize {
-    services.catalog.snapshot().tools.len() + 1
+    services.catalog.snapshot().tools.len() + BUILT_IN
 }
 
 fn health_definition() -> Box<RawValue> {

@@ -92,6 +92,8 @@ pub struct Command {
     pub reuse: bool,
     /// Whether `--` stands before positional values in any case, not only where one begins with `-`.
     pub ends_options: bool,
+    /// Words that the program's parser loses, so that no value may be one of them.
+    pub refuse_words: Vec<String>,
 }
 
 /// What becomes of one entry of `commands`.
@@ -171,6 +173,7 @@ impl Command {
             warm: members.flag("warm").unwrap_or(true),
             reuse: members.flag("reuse").unwrap_or(false),
             ends_options: false,
+            refuse_words: members.texts("refuse_words"),
             name,
             parameters,
             input_schema,

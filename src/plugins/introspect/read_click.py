@@ -202,8 +202,10 @@ def set_default(param, context, parameter):
         default = param.get_default(context, call=False)
     except Exception:
         default = param.default
-    default = plain(default)
+    default = plain_default(default, parameter)
     kind = parameter["type"]
+    if isinstance(default, list) and parameter.get("items") == {"type": "string"}:
+        default = [item if isinstance(item, str) else str(item) for item in default]
     fits = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}[kind]
     if isinstance(default, fits) and isinstance(default, bool) == (kind == "boolean") and default != []:
         if "enum" not in parameter or default in parameter["enum"]:
@@ -273,14 +275,14 @@ def typer_item(param, described):
     annotation = described.annotation
     inner = getattr(annotation, "__args__", ()) or ()
     if getattr(described, "is_tuple", False):
-        return tuple_of([{"type": kind_of(part)} for part in inner])
+        return tuple_of([{"type": "boolean" if part is bool else kind_of(part)} for part in inner])
     if getattr(described, "choices", None) is not None:
         return {"type": "string", "enum": [clean(str(getattr(c, "value", c))) for c in described.choices]}
     if getattr(described, "is_list", False):
         annotation = inner[0] if inner else str
     if getattr(described.parameter_info, "parser", None) or getattr(described.parameter_info, "click_type", None):
         return {"type": "string"}
-    item = {"type": kind_of(annotation) if isinstance(annotation, type) else "string"}
+    item = {"type": "boolean" if annotation is bool else kind_of(annotation)}
     if item["type"] in ("integer", "number") and not getattr(described.parameter_info, "clamp", False):
         item.update(bounds_of(param))
     return item

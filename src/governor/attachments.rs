@@ -1,0 +1,247 @@
+//! Who has what attached. Knows names of tools and profiles, no catalogue and no session.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::profiles::Profile;
+
+/// How long an agent's attachments outlive its last request: agents connect anew for each call.
+const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
+/// Agents whose attachments are kept; beyond it the one unheard of for longest is forgotten.
+const MAX_AGENTS: usize = 10_000;
+/// The longest agent id that counts as one; real ones have 42 characters.
+const MAX_AGENT_ID: usize = 256;
+
+/// Whose attachments hold for a request.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Client {
+    /// The agent that `X-Agent-Id` names, over however many connections.
+    Agent(String),
+    /// Everybody who holds this key (its SHA-256).
+    Key([u8; 32]),
+    /// One session.
+    Session(String),
+    /// Whoever asks without any of these: direct mode without a key.
+    Process,
+    /// Nobody in particular: the start profile holds and cannot be changed.
+    Nobody,
+}
+
+impl Client {
+    /// Under revisions with sessions, and in direct mode: the agent, else the key, else the session, else the process.
+    pub fn of(agent: Option<&str>, key: Option<[u8; 32]>, session: Option<&str>) -> Self {
+        let agent = agent.filter(|id| !id.is_empty() && id.len() <= MAX_AGENT_ID);
+        let session = session.filter(|id| !id.is_empty());
+        match (agent, key, session) {
+            (Some(id), _, _) => Self::Agent(id.to_owned()),
+            (None, Some(key), _) => Self::Key(key),
+            (None, None, Some(id)) => Self::Session(id.to_owned()),
+            (None, None, None) => Self::Process,
+        }
+    }
+
+    /// Under 2026-07-28, whose lists may vary by authorization and by nothing else: the key, else nobody.
+    pub fn by_authorization(key: Option<[u8; 32]>) -> Self {
+        key.map_or(Self::Nobody, Self::Key)
+    }
+}
+
+impl fmt::Debug for Client {
+    /// As logs name it: of a key only as much as tells keys apart, too little to search for one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(id) => write!(f, "agent {id:?}"),
+            Self::Key([a, b, c, d, ..]) => write!(f, "key {a:02x}{b:02x}{c:02x}{d:02x}"),
+            Self::Session(id) => write!(f, "session {id:?}"),
+            Self::Process => f.write_str("process"),
+            Self::Nobody => f.write_str("nobody"),
+        }
+    }
+}
+
+/// What one client has attached: a profile, and the exceptions that were made from it.
+///
+/// It is a rule and no list, so a tool that appears later is judged like those that were there.
+#[derive(Debug, Clone)]
+pub struct Attached {
+    profile: Arc<Profile>,
+    added: BTreeSet<String>,
+    removed: BTreeSet<String>,
+}
+
+impl Attached {
+    /// What the profile gives, without exceptions.
+    pub fn by(profile: Arc<Profile>) -> Self {
+        Self {
+            profile,
+            added: BTreeSet::new(),
+            removed: BTreeSet::new(),
+        }
+    }
+
+    /// The profile that was attached last.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Whether a tool of this name is attached.
+    pub fn holds(&self, tool: &str) -> bool {
+        !self.removed.contains(tool) && (self.added.contains(tool) || self.profile.admits(tool))
+    }
+
+    /// Whether whatever there is, is attached.
+    pub fn holds_all(&self) -> bool {
+        self.profile.admits_all() && self.removed.is_empty()
+    }
+
+    /// Attaches one more tool.
+    pub fn add(&mut self, tool: &str) {
+        self.removed.remove(tool);
+        if !self.profile.admits(tool) {
+            self.added.insert(tool.to_owned());
+        }
+    }
+
+    /// Detaches a tool, also one that the profile gives.
+    pub fn remove(&mut self, tool: &str) {
+        self.added.remove(tool);
+        if self.profile.admits(tool) {
+            self.removed.insert(tool.to_owned());
+        }
+    }
+
+    /// Tools that were attached by name and not by the profile.
+    pub fn added(&self) -> impl Iterator<Item = &str> {
+        self.added.iter().map(String::as_str)
+    }
+
+    /// How many exceptions from the profile there are.
+    pub fn exceptions(&self) -> usize {
+        self.added.len() + self.removed.len()
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.profile, &other.profile)
+            && self.added == other.added
+            && self.removed == other.removed
+    }
+}
+
+/// The attachments of all clients. Only those that differ from the start take memory.
+#[derive(Debug)]
+pub struct Attachments {
+    start: Arc<Attached>,
+    changed: Mutex<Changed>,
+}
+
+#[derive(Debug, Default)]
+struct Changed {
+    agents: HashMap<String, Remembered>,
+    others: HashMap<Client, Arc<Attached>>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    attached: Arc<Attached>,
+    used: Instant,
+}
+
+impl Attachments {
+    /// Every client starts with `profile`.
+    pub fn new(profile: Arc<Profile>) -> Self {
+        Self {
+            start: Arc::new(Attached::by(profile)),
+            changed: Mutex::default(),
+        }
+    }
+
+    /// What `who` has attached at this moment.
+    pub fn of(&self, who: &Client, now: Instant) -> Arc<Attached> {
+        let mut changed = self.lock();
+        let found = match who {
+            Client::Agent(id) => changed.agent(id, now),
+            Client::Nobody => None,
+            other => changed.others.get(other).cloned(),
+        };
+        found.unwrap_or_else(|| Arc::clone(&self.start))
+    }
+
+    /// Changes what `who` has attached; what `change` refuses leaves everything as it was.
+    pub fn change<T, E>(
+        &self,
+        who: &Client,
+        now: Instant,
+        change: impl FnOnce(&mut Attached) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut changed = self.lock();
+        let found = match who {
+            Client::Agent(id) => changed.agent(id, now),
+            other => changed.others.get(other).cloned(),
+        };
+        let mut attached = (*found.unwrap_or_else(|| Arc::clone(&self.start))).clone();
+        let outcome = change(&mut attached)?;
+        if *who != Client::Nobody {
+            changed.keep(who, attached, &self.start, now);
+        }
+        Ok(outcome)
+    }
+
+    /// Forgets a session that has ended. Agents and keys outlive their sessions.
+    pub fn forget_session(&self, id: &str) {
+        self.lock().others.remove(&Client::Session(id.to_owned()));
+    }
+
+    // A panic elsewhere leaves whole entries behind: each change is one insert or one remove.
+    fn lock(&self) -> MutexGuard<'_, Changed> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Changed {
+    fn agent(&mut self, id: &str, now: Instant) -> Option<Arc<Attached>> {
+        let known = self.agents.get_mut(id)?;
+        if now.saturating_duration_since(known.used) >= RETENTION {
+            self.agents.remove(id);
+            return None;
+        }
+        known.used = now;
+        Some(Arc::clone(&known.attached))
+    }
+
+    fn keep(&mut self, who: &Client, attached: Attached, start: &Attached, now: Instant) {
+        // Whoever is back at the start costs nothing any more.
+        let attached = (!attached.is(start)).then(|| Arc::new(attached));
+        match (who, attached) {
+            (Client::Agent(id), Some(attached)) => {
+                if !self.agents.contains_key(id) {
+                    self.make_room(now);
+                }
+                let remembered = Remembered {
+                    attached,
+                    used: now,
+                };
+                self.agents.insert(id.clone(), remembered);
+            }
+            (Client::Agent(id), None) => drop(self.agents.remove(id)),
+            (other, Some(attached)) => drop(self.others.insert(other.clone(), attached)),
+            (other, None) => drop(self.others.remove(other)),
+        }
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        if self.agents.len() < MAX_AGENTS {
+            return;
+        }
+        self.agents
+            .retain(|_, known| now.saturating_duration_since(known.used) < RETENTION);
+        if self.agents.len() < MAX_AGENTS {
+            return;
+        }
+        let oldest = self.agents.iter().min_by_key(|(_, known)| known.used);
+        if let Some(id) = oldest.map(|(id, _)| id.clone()) {
+            self.agents.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `sanctum__tools` as a client sees it: its definition, and the arguments of a call. Answers nothing.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::profiles::Profiles;
+
+/// The governor's own tool. It is always attached.
+pub const NAME: &str = "sanctum__tools";
+/// Exceptions from its profile that one client may make; more of them are a profile.
+pub const MAX_EXCEPTIONS: usize = 1_000;
+/// Characters of a name or an intent that are looked at.
+const MAX_TEXT: usize = 256;
+
+/// The actions and what each does, as `help` gives them.
+pub const ACTIONS: [(&str, &str); 6] = [
+    ("help", "how this works; with intent, the hints that fit it"),
+    (
+        "list-available",
+        "every tool there is; with intent, those that fit it, described",
+    ),
+    ("list-attached", "the tools you can call now"),
+    ("attach", "make a tool, or several tools, callable"),
+    ("detach", "take a tool, or several tools, off your list"),
+    (
+        "attach-profile",
+        "start over with the tools of one profile; without a name, the one you started with",
+    ),
+];
+
+/// The `tools/list` entry.
+pub fn definition(profiles: &Profiles) -> Box<RawValue> {
+    let actions = ACTIONS.map(|(name, _)| name);
+    let profiles: Vec<_> = profiles.names().collect();
+    let definition = json!({
+        "name": NAME,
+        "title": "Attached tools",
+        "description": "Choose which tools you can call: list what there is, attach and detach tools, \
+                        or switch to a profile. A tool that is missing from your list may only be detached: \
+                        ask with action list-available and your intent.",
+        "inputSchema": {
+            "type": "object",
+            "properties": {
+                "action": {"type": "string", "enum": actions, "description": "What to do; help explains it."},
+                "tool": {"type": "string", "description": "For attach and detach: one tool's name."},
+                "tools": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "For attach and detach: several tools' names.",
+                },
+                "profile": {"type": "string", "enum": profiles, "description": "For attach-profile: its name."},
+                "intent": {
+                    "type": "string",
+                    "description": "For help and list-available: what you want to do, in a few words.",
+                },
+            },
+            "required": ["action"],
+            "additionalProperties": false,
+        },
+        "annotations": {
+            "readOnlyHint": false,
+            "destructiveHint": false,
+            "idempotentHint": true,
+            "openWorldHint": false,
+        },
+    });
+    serde_json::value::to_raw_value(&definition).expect("a Value whose keys are strings serialises")
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub enum Request {
+    /// How this works.
+    Help {
+        /// Only hints that fit it.
+        intent: Option<String>,
+    },
+    /// What there is.
+    ListAvailable {
+        /// Only tools that fit it.
+        intent: Option<String>,
+    },
+    /// What can be called.
+    ListAttached,
+    /// Make these callable.
+    Attach(Vec<String>),
+    /// Take these off.
+    Detach(Vec<String>),
+    /// Start over from a profile; `None` is the one clients start with.
+    AttachProfile(Option<String>),
+}
+
+impl Request {
+    /// Reads the tool's arguments. The error says what is wrong and what is expected.
+    pub fn parse(arguments: Option<&RawValue>) -> Result<Self, String> {
+        let misfit = |why: String| format!("the arguments of {NAME} do not fit its schema: {why}");
+        let given = arguments.map_or("{}", RawValue::get);
+        // serde would take an array for the members in their order.
+        if !given.starts_with('{') {
+            return Err(misfit("they must be an object".to_owned()));
+        }
+        let given: Arguments =
+            serde_json::from_str(given).map_err(|error| misfit(error.to_string()))?;
+        let action = cut(given.action.as_deref().unwrap_or_default());
+        match action.trim().to_lowercase().replace('_', "-").as_str() {
+            "help" => Ok(Self::Help {
+                intent: given.intent(),
+            }),
+            "list-available" => Ok(Self::ListAvailable {
+                intent: given.intent(),
+            }),
+            "list-attached" => Ok(Self::ListAttached),
+            "attach" => given.names("attach").map(Self::Attach),
+            "detach" => given.names("detach").map(Self::Detach),
+            "attach-profile" => {
+                let name = said(given.profile).map(|name| cut(&name).to_owned());
+                Ok(Self::AttachProfile(name))
+            }
+            "" => Err(format!("action is missing; say one of {}", actions())),
+            _ => Err(format!(
+                "unknown action: {action}; say one of {}",
+                actions()
+            )),
+        }
+    }
+}
+
+fn actions() -> String {
+    ACTIONS.map(|(name, _)| name).join(", ")
+}
+
+#[derive(Deserialize)]
+struct Arguments {
+    #[serde(default)]
+    action: Option<String>,
+    #[serde(default)]
+    tool: Option<Names>,
+    #[serde(default)]
+    tools: Option<Names>,
+    #[serde(default)]
+    profile: Option<String>,
+    #[serde(default)]
+    intent: Option<String>,
+}
+
+/// Models mix up `tool` and `tools`, and some wrap a one-element array; what is meant is clear each time.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "tool and tools take a name or an array of names"
+)]
+enum Names {
+    One(String),
+    Many(Vec<String>),
+    Wrapped { item: Box<Names> },
+}
+
+impl Names {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Many(names) => names,
+            Self::Wrapped { item } => item.into_vec(),
+        }
+    }
+}
+
+impl Arguments {
+    fn intent(self) -> Option<String> {
+        said(self.intent).map(|intent| cut(&intent).to_owned())
+    }
+
+    fn names(self, action: &str) -> Result<Vec<String>, String> {
+        let both = [self.tool, self.tools].into_iter().flatten();
+        let given: Vec<String> = both.flat_map(Names::into_vec).collect();
+        if given.len() > MAX_EXCEPTIONS {
+            return Err(format!(
+                "{action} takes at most {MAX_EXCEPTIONS} names, but got {}; a profile can hold more",
+                given.len()
+            ));
+        }
+        if let Some(long) = given.iter().find(|name| cut(name) != *name) {
+            return Err(format!(
+                "'{}…' is no tool's name: none is that long",
+                cut(long)
+            ));
+        }
+        let mut seen = HashSet::new();
+        let names = given.iter().map(|name| name.trim().to_owned());
+        let names: Vec<String> = names
+            .filter(|name| !name.is_empty() && seen.insert(name.clone()))
+            .collect();
+        if names.is_empty() {
+            return Err(format!(
+                "{action} needs tool or tools, such as {{\"action\":\"{action}\",\"tool\":\"plugin__command\"}}"
+            ));
+        }
+        Ok(names)
+    }
+}
+
+/// The part of a text that is looked at: comparing takes time that grows with what the client sends.
+fn cut(text: &str) -> &str {
+    let end = text.char_indices().nth(MAX_TEXT).map(|(end, _)| end);
+    &text[..end.unwrap_or(text.len())]
+}
+
+fn said(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+}

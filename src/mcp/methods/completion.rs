@@ -1,0 +1,97 @@
+//! `completion/complete`.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::outcome::Outcome;
+use super::serving;
+use crate::mcp::context::Context;
+use crate::mcp::jsonrpc::{self, RpcError};
+use crate::mcp::messages;
+use crate::plugins::catalog::{Printed, Reference, Snapshot};
+
+/// The most values of one answer, as the specification has it.
+const MAX_VALUES: usize = 100;
+
+#[derive(Deserialize)]
+struct CompleteParams {
+    #[serde(rename = "ref")]
+    reference: WireReference,
+    argument: Argument,
+    #[serde(default)]
+    context: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum WireReference {
+    #[serde(rename = "ref/prompt")]
+    Prompt { name: String },
+    #[serde(rename = "ref/resource")]
+    Resource { uri: String },
+}
+
+#[derive(Deserialize)]
+struct Argument {
+    name: String,
+    value: String,
+}
+
+/// Completes one argument of a prompt or one variable of a template.
+pub async fn complete(context: &Context, params: Option<&RawValue>) -> Outcome {
+    serving::require(context, "completions", "completion/complete")?;
+    let params: CompleteParams = messages::read("completion/complete", params)?;
+    let snapshot = context.services.catalog.snapshot();
+    let reference = known(&snapshot, params.reference)?;
+    let Some(completion) = snapshot.completion(&reference, &params.argument.name) else {
+        return Ok(jsonrpc::to_raw(&json!({"completion": {"values": []}})).into());
+    };
+    let mut arguments = Map::new();
+    arguments.insert("argument".to_owned(), params.argument.name.into());
+    arguments.insert("value".to_owned(), params.argument.value.into());
+    arguments.extend(params.context.map(|known| ("context".to_owned(), known)));
+    Ok(
+        match serving::run(context, &completion, jsonrpc::to_raw(&arguments), None).await? {
+            Printed::Result(result) => result,
+            Printed::Text(text) => from_lines(&text),
+        }
+        .into(),
+    )
+}
+
+/// What is to be completed must exist, whether or not somebody completes it.
+fn known(snapshot: &Snapshot, reference: WireReference) -> Result<Reference, RpcError> {
+    let (reference, exists) = match reference {
+        WireReference::Prompt { name } => {
+            let exists = snapshot.prompt(&name).is_some();
+            (Reference::Prompt(name), exists)
+        }
+        WireReference::Resource { uri } => {
+            let exists = snapshot
+                .templates
+                .iter()
+                .chain(&snapshot.resources)
+                .any(|known| known.key == uri);
+            (Reference::Template(uri), exists)
+        }
+    };
+    match (&reference, exists) {
+        (_, true) => Ok(reference),
+        (Reference::Prompt(key) | Reference::Template(key), false) => Err(
+            RpcError::invalid_params(format!("nothing is called '{}'", jsonrpc::shown(key))),
+        ),
+    }
+}
+
+fn from_lines(text: &str) -> Box<RawValue> {
+    let values: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let shown = &values[..values.len().min(MAX_VALUES)];
+    jsonrpc::to_raw(&json!({"completion": {
+        "values": shown, "total": values.len(), "hasMore": values.len() > shown.len(),
+    }}))
+}

@@ -1,0 +1,65 @@
+"""Owns docs/interop.md: what each client did in one run, as a table; knows nothing of how it did it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+CLIENTS = Path(__file__).resolve().parents[1]
+COLUMNS = ["list", "call", "failing call", "progress", "cancel", "elicitation", "10 MB result", "unicode", "16 at once"]
+DOORS = {"sse": "`/sse`", "mcp": "`/mcp`", "stdio": "stdio"}
+NAMES = {
+    "python-1": ("Python SDK 1.x", "mcp"),
+    "python-2": ("Python SDK 2.x", "mcp"),
+    "typescript": ("TypeScript SDK", "@modelcontextprotocol/sdk"),
+    "letta-shaped": ("Letta's sequence of requests, over a bare socket", None),
+    "letta": ("Letta's own two SSE clients", "letta"),
+    "fastmcp": ("FastMCP's client", "fastmcp-slim"),
+    "inspector": ("MCP Inspector, `--cli`", "@modelcontextprotocol/inspector"),
+}
+
+
+def version(client: str, package: str | None) -> str:
+    """The version that the lock file pins."""
+    if package is None:
+        return ""
+    requirements = CLIENTS / client / "requirements.txt"
+    if requirements.exists():
+        return re.search(rf"^{re.escape(package)}==(\S+)$", requirements.read_text(), re.MULTILINE).group(1)
+    lock = json.loads((CLIENTS / client / "package-lock.json").read_text())
+    return lock["packages"][f"node_modules/{package}"]["version"]
+
+
+def write_table(path: Path, suites, binary: Path) -> None:
+    notes: list[str] = []
+
+    def cell(suite, topic: str) -> str:
+        lines = [(verdict, claim) for verdict, found, claim in suite.lines if found == topic]
+        if any(verdict == "FAIL" for verdict, _ in lines):
+            return "**no**"
+        if any(verdict == "pass" for verdict, _ in lines):
+            return "yes"
+        why = lines[0][1].split(" -- ", 1)[-1] if lines else "not part of this client's checks"
+        if why not in notes:
+            notes.append(why)
+        return f"– <sup>{notes.index(why) + 1}</sup>"
+
+    server = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    rows = ["| Client | Version | Door | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 3) + "|"]
+    for suite in suites:
+        name, package = NAMES[suite.client]
+        cells = [name, version(suite.client, package), DOORS[suite.door], *(cell(suite, topic) for topic in COLUMNS)]
+        rows.append("| " + " | ".join(cells) + " |")
+    text = [
+        "# Which clients work",
+        "",
+        f"Written by `tests/clients/run --table docs/interop.md` with {server}: each row is a real client,",
+        "at the version that its lock file under `tests/clients/` pins, run against a real server with",
+        "plugins that are plain programs. `yes` means that every check of that kind passed, **no** that one",
+        "failed.",
+        "",
+        *rows,
+        "",
+        *(f"{number}. {note[0].upper()}{note[1:]}." for number, note in enumerate(notes, 1)),
+    ]
+    path.write_text("\n".join(text).rstrip() + "\n", encoding="utf-8")

@@ -1,0 +1,645 @@
+//! Rows 25 to 36: what may go wrong between a call and its answer.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::sessions::{found_soon, gone_within};
+use crate::support::http::PATIENCE;
+use crate::support::plugins::{Folder, fixtures, write_program};
+use crate::support::server::{Server, Setup, is_root};
+use crate::support::session::{Session, code_of, text_of};
+use crate::support::{processes, rows, s};
+use crate::witness::Witness;
+
+fn served() -> Server {
+    let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
+    server.ready();
+    server
+}
+
+fn arguments(name: &str, value: Value) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), value)]))
+}
+
+#[test]
+fn arguments_that_do_not_fit_start_nothing() {
+    let started = Folder::new();
+    let started = started.path().join("started");
+    let setup = Setup::new()
+        .plugins(fixtures("plugins"))
+        .variable("STARTED", &started);
+    let server = Server::start(&setup);
+    server.ready();
+    let long = "n".repeat(65);
+    let mut cases: Vec<(&str, &str, Value)> = Vec::new();
+    for name in [
+        "undeclared",
+        "-help",
+        "--help",
+        "=x",
+        "a=b",
+        "new\nline",
+        "",
+        " ",
+        "ünï",
+        "a\0b",
+        "text ",
+    ] {
+        cases.push((name, "args__show", arguments(name, json!("a"))));
+    }
+    for name in [
+        "-help",
+        "=x",
+        "a=b",
+        "new\nline",
+        "",
+        "ünï",
+        "a.b",
+        "a b",
+        &long,
+    ] {
+        cases.push((name, "bare__repeat", arguments(name, json!("a"))));
+    }
+    for (what, name, value) in [
+        ("a text for a number", "number", json!("many")),
+        ("a list for a number", "number", json!([1])),
+        ("a fraction for an integer", "integer", json!(1.5)),
+        ("a word for a boolean", "answer", json!("perhaps")),
+        ("a number for a text", "text", json!(5)),
+        ("an object for a text", "text", json!({"a": 1})),
+        ("a number for a list", "items", json!(5)),
+        ("a number for an object", "thing", json!(5)),
+    ] {
+        cases.push((what, "args__show", arguments(name, value)));
+    }
+    cases.push(("a missing one", "lingers__sleep", json!({})));
+    cases.push((
+        "null for a required one",
+        "lingers__sleep",
+        json!({"mark": null}),
+    ));
+    rows::each(
+        &cases,
+        4,
+        |(what, tool, _)| format!("row 25: {} for {tool}", what.escape_debug()),
+        |(_, tool, arguments)| {
+            let witness = Witness::of(&server, "");
+            let mut session = Session::ready(server.address());
+            let result = session.call(tool, arguments.clone());
+            assert_eq!(code_of(&result), "invalid_arguments", "{result}");
+            witness.is_served();
+        },
+    );
+    assert!(
+        !Path::new(&started).exists(),
+        "row 25: a program was started: {:?}",
+        std::fs::read_to_string(&started)
+    );
+    // The same programs leave their line when they are started.
+    let mut session = Session::ready(server.address());
+    session.call("args__show", json!({"text": "a"}));
+    assert!(started.exists(), "row 25: this test would see nothing");
+}
+
+#[test]
+fn all_faults_of_the_arguments_are_named_at_once() {
+    let server = served();
+    let mut session = Session::ready(server.address());
+    let result = session.call(
+        "args__show",
+        json!({"undeclared": 1, "number": "many", "integer": 1.5}),
+    );
+    assert_eq!(code_of(&result), "invalid_arguments");
+    for name in ["undeclared", "number", "integer"] {
+        assert!(
+            text_of(&result).contains(name),
+            "{name} is not named: {result}"
+        );
+    }
+}
+
+#[test]
+fn a_value_reaches_the_program_as_that_value() {
+    let server = served();
+    let cases = [
+        ("text", json!("--help"), json!("--help")),
+        ("text", json!("-x"), json!("-x")),
+        ("text", json!("-"), json!("-")),
+        ("text", json!("--text=a"), json!("--text=a")),
+        ("text", json!("-1e-07"), json!("-1e-07")),
+        ("text", json!(""), json!("")),
+        ("text", json!(" a  b "), json!(" a  b ")),
+        ("text", json!("two\nlines"), json!("two\nlines")),
+        (
+            "text",
+            json!("$(id) `id` ; | & > \\ \" '"),
+            json!("$(id) `id` ; | & > \\ \" '"),
+        ),
+        ("text", json!("ünï 😀 \u{202e}"), json!("ünï 😀 \u{202e}")),
+        ("number", json!(-1e-7), json!("-1e-7")),
+        ("number", json!(-5), json!("-5")),
+        ("number", json!("-1e-07"), json!("-1e-07")),
+        ("integer", json!(5.0), json!("5")),
+        ("integer", json!(-3), json!("-3")),
+        ("answer", json!(true), json!("true")),
+        ("answer", json!(false), json!("false")),
+        (
+            "items",
+            json!(["-a", "--help", "b"]),
+            json!(["-a", "--help", "b"]),
+        ),
+        ("items", json!({"item": "one"}), json!(["one"])),
+        (
+            "items",
+            json!("-text for a list"),
+            json!(["-text for a list"]),
+        ),
+        (
+            "thing",
+            json!({"a": [1, {"b": null}]}),
+            json!(r#"{"a":[1,{"b":null}]}"#),
+        ),
+        ("thing", json!("-not json"), json!("-not json")),
+    ];
+    rows::each(
+        &cases,
+        4,
+        |(name, value, _)| format!("row 26: {name} = {value}"),
+        |(name, value, expected)| {
+            let mut session = Session::ready(server.address());
+            let result = session.call("args__show", arguments(name, value.clone()));
+            let shown: Value =
+                serde_json::from_str(text_of(&result)).expect("the program prints JSON");
+            let mut shown = shown[name].clone();
+            // Numbers keep the text they came with, for which JSON has more than one.
+            if *value == json!(-1e-7) {
+                assert_eq!(
+                    shown.as_str().and_then(|text| text.parse().ok()),
+                    value.as_f64()
+                );
+                shown = expected.clone();
+            }
+            assert_eq!(shown, *expected, "{result}");
+        },
+    );
+    // Older versions of argparse lose this one by themselves, so a program shows its bare command line.
+    let mut session = Session::ready(server.address());
+    let result = session.call("bare__repeat", json!({"text": "--"}));
+    assert_eq!(text_of(&result), r#"["repeat", "--text=--"]"#, "row 26");
+    Witness::of(&server, "").is_served();
+}
+
+#[test]
+fn arguments_that_the_system_cannot_carry_are_refused() {
+    let server = served();
+    let text = |length: usize| "t".repeat(length);
+    let many: Map<String, Value> = (0..39)
+        .map(|number| (format!("part-{number}"), json!(text(100_000))))
+        .collect();
+    let cases = [
+        (
+            "a NUL",
+            "args__show",
+            json!({"text": "a\0b"}),
+            Some("invalid_arguments"),
+        ),
+        (
+            "a NUL in a list",
+            "args__show",
+            json!({"items": ["a", "\0"]}),
+            Some("invalid_arguments"),
+        ),
+        (
+            "131,071 bytes",
+            "args__show",
+            json!({"text": text(131_071)}),
+            None,
+        ),
+        (
+            "131,072 bytes",
+            "args__show",
+            json!({"text": text(131_072)}),
+            Some("arguments_too_large"),
+        ),
+        (
+            "a word of 131,072 bytes with its option",
+            "args__show",
+            json!({"text": format!("-{}", text(131_070))}),
+            Some("arguments_too_large"),
+        ),
+        (
+            "2 MB in one argument",
+            "args__show",
+            json!({"text": text(2_000_000)}),
+            Some("arguments_too_large"),
+        ),
+        (
+            "4 MB in all, above the usual limit of 2 MiB",
+            "args__many",
+            Value::Object(many),
+            Some("arguments_too_large"),
+        ),
+    ];
+    rows::each(
+        &cases,
+        4,
+        |(what, ..)| format!("row 27: {what}"),
+        |(_, tool, arguments, code)| {
+            let witness = Witness::of(&server, "");
+            let mut session = Session::ready(server.address());
+            let result = session.call(tool, arguments.clone());
+            match code {
+                Some(code) => assert_eq!(code_of(&result), *code),
+                None => assert_eq!(text_of(&result), r#"{"text": 131071}"#),
+            }
+            witness.is_served();
+        },
+    );
+}
+
+#[test]
+fn a_flood_is_cut_and_memory_stays() {
+    let setup = Setup::new()
+        .plugins(fixtures("plugins"))
+        .variable("MCP_LOG_LEVEL", "WARNING");
+    let server = Server::start(&setup);
+    server.ready();
+    let witness = Witness::of(&server, "");
+    let mut session = Session::ready(server.address());
+    // What a first call takes once is not the flood's.
+    session.call("floods__stdout", json!({"bytes": 1_000_000}));
+    let before = processes::resident(server.pid());
+    let mut highest = 0;
+    for (stream, bytes) in [("stdout", 1_u64 << 30), ("stderr", 1 << 30)] {
+        let id = session.begin(&format!("floods__{stream}"), json!({"bytes": bytes}));
+        let result = watched(&mut session, &id, || {
+            highest = highest.max(processes::resident(server.pid()));
+        });
+        if stream == "stdout" {
+            assert_eq!(code_of(&result), "output_too_large", "row 28");
+        } else {
+            assert_eq!(code_of(&result), "plugin_error", "row 28");
+            let text = text_of(&result);
+            assert!(
+                text.ends_with("the last words"),
+                "row 28: {}",
+                &text[text.len() - 80..]
+            );
+            assert!(
+                text.len() <= (64 << 10) + 1024,
+                "row 28: {} bytes of stderr",
+                text.len()
+            );
+        }
+    }
+    let grown = highest.saturating_sub(before);
+    assert!(grown <= 32 << 20, "row 28: {} MiB more", grown >> 20);
+    witness.is_served();
+}
+
+/// Waits for a result and looks at something meanwhile.
+fn watched(session: &mut Session, id: &Value, mut look: impl FnMut()) -> Value {
+    let deadline = Instant::now() + s(80);
+    loop {
+        look();
+        match session.take(Duration::from_millis(20), |message| {
+            message.get("id") == Some(id)
+        }) {
+            Ok(message) => return message["result"].clone(),
+            Err(silence) => assert!(Instant::now() < deadline, "{silence:?} instead of a result"),
+        }
+    }
+}
+
+/// How a result must look.
+enum Ends {
+    Well(&'static str),
+    Badly(&'static str, &'static [&'static str]),
+}
+
+#[test]
+fn every_end_of_a_program_is_told() {
+    let server = served();
+    let cases = [
+        (
+            29,
+            "not-utf8",
+            Ends::Well("caf\u{fffd} \u{fffd}\u{fffd} end"),
+        ),
+        (29, "nul", Ends::Well("a\0b")),
+        (
+            29,
+            "fails-with-object",
+            Ends::Badly("plugin_error", &["no such thing", "\"number\"", "7"]),
+        ),
+        (31, "silent", Ends::Well("")),
+        (31, "half", Ends::Well("{\"result\": [1, 2,")),
+        (31, "dies", Ends::Badly("plugin_error", &["last words"])),
+        (
+            31,
+            "fails-with-text",
+            Ends::Badly("plugin_error", &["it did not work"]),
+        ),
+        (
+            31,
+            "fails-on-stderr",
+            Ends::Badly("plugin_error", &["the reason is on stderr"]),
+        ),
+        (31, "fails-silently", Ends::Badly("plugin_error", &["7"])),
+    ];
+    rows::each(
+        &cases,
+        4,
+        |(row, command, _)| format!("row {row}: {command}"),
+        |(_, command, ends)| {
+            let witness = Witness::of(&server, "");
+            let mut session = Session::ready(server.address());
+            let result = session.call(&format!("ends__{command}"), json!({}));
+            match ends {
+                Ends::Well(text) => {
+                    assert_eq!(result["isError"], false, "{result}");
+                    assert_eq!(text_of(&result), *text);
+                }
+                Ends::Badly(code, parts) => {
+                    assert_eq!(code_of(&result), *code);
+                    for part in *parts {
+                        assert!(text_of(&result).contains(part), "no {part:?} in {result}");
+                    }
+                }
+            }
+            witness.is_served();
+        },
+    );
+}
+
+#[test]
+fn a_death_by_signal_without_words_names_the_signal() {
+    let folder = Folder::new();
+    let description = r#"{"commands":[{"name":"die","description":"dies","parameters":[]}]}"#;
+    folder.add_executable(
+        "quiet",
+        &format!(
+            "#!/bin/sh\n[ \"$1\" = --describe ] && echo '{description}' && exit\nkill -SEGV $$\n"
+        ),
+    );
+    let server = Server::start(&Setup::new().plugins(folder.path()));
+    server.ready();
+    let witness = Witness::of(&server, "");
+    let mut session = Session::ready(server.address());
+    let result = session.call("quiet__die", json!({}));
+    assert_eq!(code_of(&result), "plugin_error", "row 31");
+    let text = text_of(&result);
+    assert!(
+        text.contains("SIGSEGV") || text.contains("11"),
+        "row 31: {text}"
+    );
+    witness.is_served();
+}
+
+pub fn what_hangs_or_stays_behind_is_ended() {
+    let server = served();
+    // The time limit of the command is one second; a deaf program gets five more before SIGKILL.
+    let cases: [(u8, &str, &str, Duration, Duration); 4] = [
+        (30, "leaves-holder", "", s(4), s(6)),
+        (31, "short-limit", "timeout", s(4), s(6)),
+        (31, "deaf-short-limit", "timeout", s(9), s(2)),
+        (32, "leaves-daemon", "", s(4), s(6)),
+    ];
+    rows::each(
+        &cases,
+        cases.len(),
+        |(row, command, ..)| format!("row {row}: {command}"),
+        |(row, command, code, answered, gone)| {
+            let witness = Witness::of(&server, "");
+            let mark = format!("row-{row}-{command}");
+            let mut session = Session::ready(server.address());
+            let began = Instant::now();
+            let result = session.call(&format!("lingers__{command}"), json!({"mark": mark}));
+            let took = began.elapsed();
+            assert!(took < *answered, "answered after {took:?}");
+            if code.is_empty() {
+                assert_eq!(result["isError"], false, "{result}");
+            } else {
+                assert_eq!(code_of(&result), *code);
+            }
+            let said = format!("here {mark}");
+            assert!(
+                text_of(&result).contains(&said),
+                "what was printed is lost: {result}"
+            );
+            gone_within(&mark, *gone);
+            witness.is_served();
+        },
+    );
+}
+
+#[test]
+fn a_time_limit_of_the_server_ends_a_call() {
+    let setup = Setup::new()
+        .plugins(fixtures("plugins"))
+        .argument("--plugin-timeout")
+        .argument("0.5");
+    let server = Server::start(&setup);
+    server.ready();
+    let witness = Witness::of(&server, "");
+    let mut session = Session::ready(server.address());
+    let result = session.call("lingers__sleep", json!({"mark": "row-31-server"}));
+    assert_eq!(code_of(&result), "timeout", "row 31");
+    gone_within("row-31-server", s(2));
+    witness.is_served();
+}
+
+#[test]
+fn a_plugin_that_was_changed_after_the_start_gives_a_clean_error() {
+    let folder = Folder::new();
+    let template = fixtures("plugins/ends");
+    for name in ["replaced", "removed", "emptied", "closed", "gone"] {
+        folder.copy(&template, name);
+    }
+    folder.add_executable(
+        "refused",
+        "#!/bin/sh\necho '{\"commands\":[{\"name\":\"silent\",\"description\":\"a\",\"parameters\":[]}]}'\n",
+    );
+    // No file is closed to root, so the server is somebody else then.
+    let mut setup = Setup::new().plugins(folder.path());
+    if is_root() {
+        setup = setup.user(65_534);
+    }
+    let server = Server::start(&setup);
+    server.ready();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::remove_file(at("removed/cli.py")).expect("ours");
+    std::fs::remove_dir_all(at("gone")).expect("ours");
+    std::fs::write(at("emptied/cli.py"), "").expect("ours");
+    std::fs::set_permissions(
+        at("closed/cli.py"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o000),
+    )
+    .expect("ours");
+    write_program(
+        &at("replaced/cli.py"),
+        "import sys\nsys.exit('not what it was')\n",
+    );
+    write_program(&at("refused/cli"), "#!/no/such/interpreter\n");
+    let cases = [
+        ("replaced", Some("plugin_error")),
+        ("removed", None),
+        ("gone", None),
+        ("closed", None),
+        ("refused", Some("spawn_failed")),
+    ];
+    rows::each(
+        &cases,
+        cases.len(),
+        |(name, _)| format!("row 34: {name}"),
+        |(name, code)| {
+            let witness = Witness::of(&server, "");
+            let mut session = Session::ready(server.address());
+            let result = session.call(&format!("{name}__silent"), json!({}));
+            let found = code_of(&result);
+            match code {
+                Some(code) => assert_eq!(found, *code, "{result}"),
+                None => assert!(
+                    ["plugin_error", "spawn_failed", "plugin_not_found"].contains(&found),
+                    "{result}"
+                ),
+            }
+            assert!(!text_of(&result).is_empty(), "an error without a word");
+            witness.is_served();
+        },
+    );
+    let mut session = Session::ready(server.address());
+    let result = session.call("emptied__silent", json!({}));
+    assert_eq!(
+        text_of(&result),
+        "",
+        "row 34: an empty program prints nothing"
+    );
+}
+
+#[test]
+fn calls_go_on_when_the_working_directory_is_removed() {
+    let work = Folder::new();
+    let setup = Setup::new()
+        .plugins(fixtures("plugins"))
+        .directory(work.path());
+    let server = Server::start(&setup);
+    server.ready();
+    let witness = Witness::of(&server, "");
+    std::fs::remove_dir(work.path()).expect("it is empty");
+    let mut session = Session::ready(server.address());
+    let result = session.call("args__show", json!({"text": "a"}));
+    if result["isError"] == true {
+        code_of(&result);
+        assert!(!text_of(&result).is_empty(), "row 34: {result}");
+    }
+    witness.is_served();
+}
+
+#[test]
+fn more_calls_than_places_are_refused_and_the_places_come_back() {
+    let setup = Setup::new()
+        .plugins(fixtures("plugins"))
+        .variable("MCP_MAX_CALLS", "1");
+    let server = Server::start(&setup);
+    server.ready();
+    let witness = Witness::of(&server, "");
+    let mut crowd = Session::ready(server.address());
+    let held = crowd.begin("lingers__sleep", json!({"mark": "row-35"}));
+    found_soon("row-35");
+    let refused = (0..2000).find_map(|_| {
+        crowd.begin("args__show", json!({"text": "a"}));
+        crowd
+            .take(Duration::from_millis(1), |message| {
+                message["result"]["isError"] == true
+            })
+            .ok()
+    });
+    let refused = refused.expect("row 35: 2,000 calls and none refused");
+    assert_eq!(code_of(&refused["result"]), "overloaded", "row 35");
+    crowd.tell("notifications/cancelled", json!({"requestId": held}));
+    let last = crowd.take(s(60), |message| message["result"]["isError"] == false);
+    assert!(last.is_ok(), "row 35: what waited is not run: {last:?}");
+    drop(crowd);
+    witness.is_served();
+}
+
+#[test]
+fn a_cancelled_call_is_gone_and_not_answered() {
+    let server = served();
+    let commands = ["sleep", "deaf", "daemon"];
+    rows::each(
+        &commands,
+        commands.len(),
+        |command| format!("row 36: {command} is cancelled"),
+        |command| {
+            let witness = Witness::of(&server, "");
+            let mark = format!("row-36-{command}");
+            let mut session = Session::ready(server.address());
+            let id = session.begin(&format!("lingers__{command}"), json!({"mark": mark}));
+            found_soon(&mark);
+            let cancel = json!({"requestId": id, "reason": "nobody wants it"});
+            session.tell("notifications/cancelled", cancel.clone());
+            session.tell("notifications/cancelled", cancel.clone());
+            gone_within(&mark, s(6));
+            session.tell("notifications/cancelled", cancel);
+            let heard = session.heard_until_now();
+            assert!(heard.is_empty(), "{heard:?}");
+            witness.is_served();
+        },
+    );
+}
+
+#[test]
+fn cancelling_what_is_over_or_was_never_there_does_nothing() {
+    let server = served();
+    let witness = Witness::of(&server, "");
+    let mut session = Session::ready(server.address());
+    let mut other = Session::ready(server.address());
+    let running = other.begin(
+        "lingers__sleep",
+        json!({"mark": "row-36-other", "seconds": 1.5}),
+    );
+    let over = session.request("ping", json!({}));
+    session.response(&over, PATIENCE);
+    for params in [
+        json!({"requestId": over}),
+        json!({"requestId": "never"}),
+        json!({"requestId": running}),
+        json!({"requestId": null}),
+        json!({"requestId": {}}),
+        json!({}),
+    ] {
+        session.tell("notifications/cancelled", params);
+    }
+    let heard = session.heard_until_now();
+    assert!(heard.is_empty(), "row 36: {heard:?}");
+    let result = other.result(&running, PATIENCE);
+    assert_eq!(
+        result["isError"], false,
+        "row 36: a call of another session: {result}"
+    );
+    witness.is_served();
+}
+
+#[test]
+fn an_unknown_tool_is_a_result_with_a_code() {
+    let server = served();
+    let mut session = Session::ready(server.address());
+    for (name, code) in [
+        ("nonsense", "invalid_tool_name"),
+        ("", "invalid_tool_name"),
+        ("nobody__nothing", "plugin_not_found"),
+        ("args__nothing", "command_not_found"),
+        ("args.nothing", "command_not_found"),
+    ] {
+        let result = session.call(name, json!({}));
+        assert_eq!(code_of(&result), code, "{name:?}: {result}");
+    }
+    for name in ["args.show", "args_show"] {
+        let result = session.call(name, json!({"text": "a"}));
+        assert_eq!(text_of(&result), r#"{"text": "a"}"#, "{name}");
+    }
+}

@@ -1,0 +1,8 @@
+//! Who may call, whose a session is, and what of a secret can be seen: against the real binary.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod matrix;
+mod secrets;
+mod sessions;

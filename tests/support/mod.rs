@@ -1,0 +1,38 @@
+//! A running server, and clients for it that take nothing for granted. Knows nothing of the server's code.
+//!
+//! The clients are blocking and hand-made on purpose: what they send is what stands in the test, byte
+//! for byte, and every message they receive is held against the official SDK's types and the official
+//! schema before a test sees it.
+
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+pub mod http;
+pub mod plugins;
+pub mod processes;
+pub mod rows;
+pub mod server;
+pub mod session;
+pub mod wire;
+
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const PACE: Duration = Duration::from_millis(10);
+
+/// Looks until there is something to see, and says what it was that did not come within `limit`.
+#[track_caller]
+pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        std::thread::sleep(PACE);
+    }
+}
+
+/// Seconds, shorter to read in a table.
+pub const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

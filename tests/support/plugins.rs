@@ -1,0 +1,63 @@
+//! Folders of plugins for a server: fixtures, and programs written on the spot.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The fixtures of the tests of faults.
+pub fn fixtures(group: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/faults")
+        .join(group)
+}
+
+/// A folder of plugins of one test's own, gone with it.
+#[derive(Debug)]
+pub struct Folder {
+    directory: tempfile::TempDir,
+}
+
+impl Folder {
+    /// An empty folder that every user may read.
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("plugins-")
+            .permissions(std::fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .expect("a directory for temporary files");
+        Self { directory }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A plugin with this program as its `cli.py`.
+    pub fn add(&self, name: &str, program: &str) -> PathBuf {
+        let directory = self.path().join(name);
+        std::fs::create_dir(&directory).expect("a new name");
+        write_program(&directory.join("cli.py"), program);
+        directory
+    }
+
+    /// A plugin with this executable as its `cli`.
+    pub fn add_executable(&self, name: &str, program: &str) -> PathBuf {
+        let directory = self.path().join(name);
+        std::fs::create_dir(&directory).expect("a new name");
+        write_program(&directory.join("cli"), program);
+        directory
+    }
+
+    /// A copy of a fixture, under a name of its own.
+    pub fn copy(&self, fixture: &Path, name: &str) -> PathBuf {
+        let program = std::fs::read_to_string(fixture.join("cli.py")).expect("a fixture");
+        self.add(name, &program)
+    }
+}
+
+/// Writes a program that its owner may change and everybody may run.
+pub fn write_program(path: &Path, program: &str) {
+    std::fs::write(path, program).expect("a directory of our own");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+        .expect("a file of our own");
+}

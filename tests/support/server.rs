@@ -1,0 +1,388 @@
+//! The real binary on a port of its own, in a guard whose end is the server's end and a proof that nothing is left.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::http::{PATIENCE, exchange, get};
+use super::{processes, until};
+
+/// A variable by which everything that a server starts can be found.
+const MARK: &str = "SMCP_TEST_SERVER";
+
+/// How a server is to be started. Its environment is its own: nothing of the tests' environment but `PATH`.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    plugins: Option<PathBuf>,
+    directory: Option<PathBuf>,
+    user: Option<u32>,
+    descriptors: Option<u32>,
+    keeps_log_file: bool,
+}
+
+impl Setup {
+    /// A server on `--port 0` with an empty folder of plugins.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Serves these plugins.
+    pub fn plugins(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.plugins = Some(directory.into());
+        self
+    }
+
+    /// One more argument.
+    pub fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// One more variable.
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts in this directory instead of an empty one.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Runs as this user.
+    pub fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Runs with a hard limit of open files.
+    pub fn descriptors(mut self, most: u32) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
+    /// Leaves the log file on: `mcp.log` in the working directory.
+    pub fn with_log_file(mut self) -> Self {
+        self.keeps_log_file = true;
+        self
+    }
+}
+
+/// A place to start servers from: a program of its own, by which its processes are known, and a working directory.
+#[derive(Debug)]
+struct Home {
+    directory: tempfile::TempDir,
+    mark: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let mark = format!(
+            "{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let directory = tempfile::Builder::new()
+            .prefix("server-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .expect("cargo provides the directory");
+        let original = Path::new(env!("CARGO_BIN_EXE_smcp"));
+        let program = directory.path().join("smcp");
+        std::fs::hard_link(original, &program)
+            .or_else(|_| std::fs::copy(original, &program).map(|_| ()))
+            .expect("the binary can be linked or copied");
+        for name in ["work", "no-plugins"] {
+            std::fs::create_dir(directory.path().join(name)).expect("a new directory");
+        }
+        Self { directory, mark }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, setup: &Setup) -> Command {
+        let mut command = match setup.descriptors {
+            None => Command::new(self.path("smcp")),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\"")]);
+                shell.arg(self.path("smcp"));
+                shell
+            }
+        };
+        let work = setup.directory.clone().unwrap_or_else(|| self.path("work"));
+        command
+            .args(&setup.arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &work)
+            .env(MARK, &self.mark)
+            .current_dir(work)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if !setup.keeps_log_file {
+            command.env("MCP_DISABLE_FILE_LOG", "1");
+        }
+        command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(user) = setup.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+
+    /// Every process of a server that was started here, the server included.
+    fn processes(&self) -> Vec<Pid> {
+        let mut found = processes::with_variable(MARK, &self.mark);
+        found.extend(processes::executing(&self.path("smcp")));
+        found.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
+        found.dedup();
+        found
+    }
+}
+
+/// Runs the binary with nothing added to `setup` until it ends by itself.
+#[track_caller]
+pub fn run(setup: &Setup) -> Output {
+    let home = Home::new();
+    let mut command = home.command(setup);
+    let child = command.spawn().expect("the binary can be executed");
+    let pid = pid_of(&child);
+    let (over, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || over.send(child.wait_with_output()));
+    match ended.recv_timeout(PATIENCE) {
+        Ok(output) => output.expect("its output can be read"),
+        Err(_) => {
+            let _ = kill_process(pid, Signal::KILL);
+            panic!("{setup:?} did not end by itself");
+        }
+    }
+}
+
+/// A server that listens. Dropping it ends it, and fails the test when a process of it is left.
+#[derive(Debug)]
+pub struct Server {
+    home: Home,
+    child: Child,
+    address: SocketAddr,
+    stdout: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Server {
+    /// Starts a server and returns when its port is open.
+    #[track_caller]
+    pub fn start(setup: &Setup) -> Self {
+        let home = Home::new();
+        let mut command = home.command(setup);
+        command.args(["--port", "0"]);
+        let plugins = setup.plugins.clone();
+        command
+            .arg("--plugins-dir")
+            .arg(plugins.unwrap_or_else(|| home.path("no-plugins")));
+        Self::listening(home, command)
+    }
+
+    /// Starts a server that chooses its plugins itself.
+    #[track_caller]
+    pub fn start_alone(setup: &Setup) -> Self {
+        let home = Home::new();
+        let mut command = home.command(setup);
+        command.args(["--port", "0"]);
+        Self::listening(home, command)
+    }
+
+    #[track_caller]
+    fn listening(home: Home, mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the binary can be executed");
+        let stdout = collect(child.stdout.take().expect("stdout is a pipe"));
+        let stderr = collect(child.stderr.take().expect("stderr is a pipe"));
+        let deadline = Instant::now() + PATIENCE;
+        let address = loop {
+            if let Some(address) = address_in(&stdout.lock().expect("nobody panics here")) {
+                break address;
+            }
+            if Instant::now() > deadline || child.try_wait().is_ok_and(|over| over.is_some()) {
+                let _ = child.kill();
+                panic!("no server: {}", text(&stderr));
+            }
+            std::thread::sleep(super::PACE);
+        };
+        Self {
+            home,
+            child,
+            address,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> Pid {
+        pid_of(&self.child)
+    }
+
+    /// The program that was started: a link of this server's own.
+    pub fn program(&self) -> PathBuf {
+        self.home.path("smcp")
+    }
+
+    /// The directory it was started in, unless the setup names another.
+    pub fn directory(&self) -> PathBuf {
+        self.home.path("work")
+    }
+
+    /// What it wrote on standard output so far.
+    pub fn stdout(&self) -> String {
+        text(&self.stdout)
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// Its processes other than itself.
+    pub fn others(&self) -> Vec<Pid> {
+        let itself = self.pid();
+        self.home
+            .processes()
+            .into_iter()
+            .filter(|pid| *pid != itself)
+            .collect()
+    }
+
+    /// Waits until all plugins have answered or been given up.
+    #[track_caller]
+    pub fn ready(&self) {
+        until("/readyz turns 200", Duration::from_secs(40), || {
+            let answer = exchange(self.address, &get(self.address, "/readyz", ""));
+            (answer.status == 200).then_some(())
+        });
+    }
+
+    /// Sends a signal to the server's process alone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the server is ours");
+    }
+
+    /// Waits for the server to end.
+    #[track_caller]
+    pub fn ends_within(&mut self, limit: Duration) -> ExitStatus {
+        until("the server ends", limit, || {
+            self.child.try_wait().expect("a child of ours")
+        })
+    }
+
+    /// Waits until nothing of the server is left.
+    #[track_caller]
+    pub fn leaves_nothing_within(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = self.home.processes();
+            if left.is_empty() {
+                return;
+            }
+            if Instant::now() > deadline {
+                let named: Vec<_> = left.iter().map(|pid| processes::describe(*pid)).collect();
+                self.kill_the_rest();
+                panic!("left after {limit:?}: {}", named.join(", "));
+            }
+            std::thread::sleep(super::PACE);
+        }
+    }
+
+    fn kill_the_rest(&self) {
+        for pid in self.home.processes() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let over = self.child.try_wait().is_ok_and(|over| over.is_some());
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(20)..];
+            eprintln!("the server's last lines:\n{}", last.join("\n"));
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            self.kill_the_rest();
+            return;
+        }
+        if !over {
+            self.signal(Signal::TERM);
+            // The second one says that nobody wants to wait for the calls.
+            self.signal(Signal::TERM);
+            self.ends_within(Duration::from_secs(20));
+        }
+        self.leaves_nothing_within(Duration::from_secs(1));
+    }
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(child.id().try_into().expect("process numbers are small"))
+        .expect("a child has a number above zero")
+}
+
+/// Reads a pipe to its end, beside everything else.
+fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
+    let collected = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&collected);
+    std::thread::spawn(move || {
+        let mut block = [0; 8192];
+        while let Ok(count @ 1..) = pipe.read(&mut block) {
+            shared
+                .lock()
+                .expect("nobody panics here")
+                .extend_from_slice(&block[..count]);
+        }
+    });
+    collected
+}
+
+fn text(bytes: &Arc<Mutex<Vec<u8>>>) -> String {
+    String::from_utf8_lossy(&bytes.lock().expect("nobody panics here")).into_owned()
+}
+
+/// The address in the first line, once the line is whole.
+fn address_in(stdout: &[u8]) -> Option<SocketAddr> {
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).ok()?;
+    let line = line.strip_suffix('\n')?;
+    let (_, rest) = line
+        .split_once("http://")
+        .unwrap_or_else(|| panic!("the first line names no address: {line}"));
+    let address = rest.split(['/', ' ']).next().unwrap_or_default();
+    Some(
+        address
+            .parse()
+            .unwrap_or_else(|_| panic!("no address: {line}")),
+    )
+}
+
+/// Whether this test runs as the user that no file is closed to.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
