@@ -38,6 +38,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         env!("CARGO_PKG_VERSION")
     );
     println!("  HTTP+SSE   http://{address}{root_path}/sse");
+    println!("  streamable http://{address}{root_path}/mcp");
     println!("  direct     http://{address}{root_path}/messages/");
     println!("  health     http://{address}{root_path}/health");
     println!(
