@@ -127,6 +127,7 @@ pub fn sessions(
         catalog,
         governor: Governor::new(&config.governor)?,
         letta: Letta::from_settings(config.letta.clone()),
+        started: tokio::time::Instant::now(),
         changes: Changes::default(),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,

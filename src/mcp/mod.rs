@@ -19,4 +19,3 @@ pub mod seal;
 pub mod session;
 pub mod sessions;
 pub mod stateless;
-pub mod template;

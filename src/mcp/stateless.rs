@@ -210,7 +210,7 @@ fn is_cacheable(method: &str) -> bool {
 }
 
 async fn discover(services: &Services) -> Box<RawValue> {
-    let _ = tokio::time::timeout(lifecycle::PATIENCE, services.catalog.complete()).await;
+    lifecycle::settled(services).await;
     jsonrpc::to_raw(
         &json!({"supportedVersions": supported(), "capabilities": lifecycle::capabilities(services)}),
     )

@@ -1,197 +1,408 @@
-//! Arguments to a command line; pure. Knows no schema: what comes here has been checked.
+//! Arguments to a command line, an environment and an input; pure.
+//!
+//! The one rule behind all others: whatever a value is, the program gets it as that value. What no
+//! command line can carry is refused.
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
-use super::contract::{Command, Input, Parameter, Style};
-use super::schema::Checked;
+use super::arguments::{Argument, Arguments, Given};
+use super::contract::{Command, Dashes, Input, Kind, Parameter, Style, shown};
 
-/// The most that Linux passes as one argument, in bytes (MAX_ARG_STRLEN, less its final NUL).
-pub const MAX_ARGUMENT: usize = 131_071;
+/// The longest word that Linux passes to a program, its closing NUL not counted.
+pub const LONGEST_WORD: usize = 131_071;
 
-/// What a call adds to `python3 cli.py`.
+/// How often an option may be repeated to say a number.
+const MOST_REPEATS: u64 = 1_000;
+
+/// What a program is started with.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct CommandLine {
-    /// The words.
+pub struct Line {
+    /// The words after the program.
     pub words: Vec<String>,
-    /// Variables that carry values instead of words.
+    /// Variables on top of the environment.
     pub environment: Vec<(String, String)>,
-    /// What goes to stdin.
+    /// What it reads from standard input.
     pub stdin: Option<Vec<u8>>,
 }
 
-/// Why arguments cannot be written.
+/// Why arguments that fit their schema cannot be written.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unwritable {
-    /// A value that this way of writing cannot carry.
-    Value(String),
-    /// One argument is larger than a program can be passed.
+    /// Every fault, each naming the argument.
+    Faults(Vec<String>),
+    /// A word is larger than the system passes on.
     TooLarge(String),
 }
 
-/// Writes `arguments` for `command`.
-pub fn write(command: &Command, arguments: &Checked) -> Result<CommandLine, Unwritable> {
-    let mut line = CommandLine::default();
-    if command.input == Input::Stdin {
-        line.words.clone_from(&command.invoke);
-        line.stdin = Some(arguments.to_object().into_bytes());
-        return Ok(line);
+/// Writes the arguments of one call.
+///
+/// # Errors
+/// What a command line cannot carry.
+pub fn write(command: &Command, arguments: &Arguments) -> Result<Line, Unwritable> {
+    let mut line = Writer::new(command);
+    let places = line.sorted(&arguments.given);
+    for (index, word) in command.invoke.iter().map(Some).chain([None]).enumerate() {
+        line.level(index, &places);
+        line.words.extend(word.cloned());
     }
-    let mut levels: Vec<Level> = (0..=command.invoke.len())
-        .map(|_| Level::default())
-        .collect();
-    for (name, value) in arguments.iter() {
-        let declared = command
+    let stdin = (command.input == Input::Stdin).then(|| line.object(&arguments.json));
+    line.finish(stdin)
+}
+
+/// An argument and its declaration; `None` for one that only an open schema admits.
+type Place<'a> = (Option<&'a Parameter>, &'a Argument);
+
+struct Writer<'a> {
+    command: &'a Command,
+    words: Vec<String>,
+    environment: Vec<(String, String)>,
+    faults: Vec<String>,
+    too_large: Option<String>,
+    /// Whether an option with a varying number of words was the last thing written.
+    is_open: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(command: &'a Command) -> Self {
+        Self {
+            command,
+            words: Vec::new(),
+            environment: Vec::new(),
+            faults: Vec::new(),
+            too_large: None,
+            is_open: false,
+        }
+    }
+
+    /// The arguments that go on the command line; those for the environment are put there.
+    fn sorted<'g>(&mut self, given: &'g [Argument]) -> Vec<Place<'g>>
+    where
+        'a: 'g,
+    {
+        let command: &'a Command = self.command;
+        let mut places = Vec::new();
+        for argument in given {
+            let parameter = command.parameter(&argument.name);
+            match parameter.and_then(|known| known.writing.env.as_ref()) {
+                Some(variable) => {
+                    let text = text_of(&argument.value);
+                    self.check(&argument.name, &format!("{variable}={text}"));
+                    self.environment.push((variable.clone(), text));
+                }
+                None if command.input == Input::Stdin => {}
+                None if parameter.is_none() && !is_plain_name(&argument.name) => {
+                    let name = shown(&argument.name, 60);
+                    self.faults.push(format!(
+                        "'{name}' cannot be an option: a name begins with a letter or digit and has only letters, digits, '_' and '-', at most 64"
+                    ));
+                }
+                None => places.push((parameter, argument)),
+            }
+        }
+        places
+    }
+
+    /// What stands after `level` words of `invoke`: options, then positional values.
+    fn level(&mut self, level: usize, places: &[Place<'_>]) {
+        let last = self.command.invoke.len();
+        let here = |parameter: Option<&Parameter>| {
+            parameter
+                .and_then(|known| known.writing.level)
+                .unwrap_or(last)
+                == level
+        };
+        self.is_open = false;
+        for (parameter, argument) in places.iter().filter(|(parameter, _)| here(*parameter)) {
+            match parameter {
+                Some(known) if is_positional(known) => {}
+                Some(known) => self.option(known, argument),
+                None => self.undeclared(argument),
+            }
+        }
+        self.positionals(level == last, places, &here);
+    }
+
+    fn positionals(
+        &mut self,
+        is_last: bool,
+        places: &[Place<'_>],
+        here: &dyn Fn(Option<&Parameter>) -> bool,
+    ) {
+        let declared: Vec<&Parameter> = self
+            .command
             .parameters
             .iter()
-            .find(|parameter| parameter.name == name);
-        if let Some(variable) = declared.and_then(|parameter| parameter.env.clone()) {
-            line.environment.push((variable, text_of(declared, value)));
-            continue;
-        }
-        let level = declared
-            .and_then(|parameter| parameter.level)
-            .unwrap_or(command.invoke.len())
-            .min(command.invoke.len());
-        levels[level].write(name, declared, value)?;
-    }
-    for (number, level) in levels.into_iter().enumerate() {
-        level.append_to(&mut line.words);
-        line.words.extend(command.invoke.get(number).cloned());
-    }
-    for word in &line.words {
-        if word.len() > MAX_ARGUMENT {
-            let start: String = word.chars().take(40).collect();
-            return Err(Unwritable::TooLarge(format!(
-                "an argument is {} bytes ({start}…); the system passes at most {MAX_ARGUMENT}: write it to a file and pass its path",
-                word.len()
-            )));
-        }
-    }
-    Ok(line)
-}
-
-/// The words between two words that select the command.
-#[derive(Default)]
-struct Level {
-    options: Vec<String>,
-    positionals: Vec<String>,
-    /// The last option takes every word that follows.
-    greedy: bool,
-}
-
-impl Level {
-    fn write(
-        &mut self,
-        name: &str,
-        declared: Option<&Parameter>,
-        value: &RawValue,
-    ) -> Result<(), Unwritable> {
-        let option = declared
-            .and_then(|parameter| parameter.flag.clone())
-            .unwrap_or_else(|| format!("--{}", name.replace('_', "-")));
-        let style = declared.map_or(Style::Usual, |parameter| parameter.style);
-        let kind = declared.map_or("", |parameter| parameter.kind.as_str());
-        let items = items_of(declared, value);
-        match (style, items) {
-            (Style::Positional, Some(items)) => self.positionals.extend(items),
-            (Style::Positional, None) => self.positionals.push(text_of(declared, value)),
-            (Style::Flag, _) => self.flag(option, declared, value),
-            (Style::Count, _) => {
-                let times = text_of(declared, value)
-                    .parse::<usize>()
-                    .unwrap_or(0)
-                    .min(64);
-                self.options.extend(std::iter::repeat_n(option, times));
+            .filter(|known| is_positional(known) && here(Some(known)))
+            .collect();
+        let mut words = Vec::new();
+        let mut absent: Option<&Parameter> = None;
+        for known in &declared {
+            let given = places
+                .iter()
+                .find(|(_, argument)| argument.name == known.name);
+            let own = given
+                .map(|(_, argument)| spread(&argument.value))
+                .unwrap_or_default();
+            if own.is_empty() {
+                absent = absent.or(Some(known));
+                continue;
             }
-            (Style::List, Some(items)) => self.list(&option, items)?,
-            (_, Some(items)) => items
-                .into_iter()
-                .for_each(|item| self.option(&option, item)),
-            (_, None) if kind == "boolean" || matches!(value.get(), "true" | "false") => {
-                self.option(&option, text_of(declared, value))
+            if let Some(missing) = absent.filter(|missing| !missing.required && !known.required) {
+                self.faults.push(format!(
+                    "'{}' needs '{}' before it",
+                    known.name, missing.name
+                ));
             }
-            (_, None) => self.option(&option, text_of(declared, value)),
+            words.push((*known, own));
         }
-        Ok(())
+        let takes_rest = declared
+            .first()
+            .is_some_and(|known| known.writing.style == Some(Style::Rest));
+        let begins_with_dash = words
+            .iter()
+            .any(|(_, own)| own.iter().any(|word| word.starts_with('-')));
+        let ends_options = is_last
+            && !takes_rest
+            && !words.is_empty()
+            && (self.command.ends_options || begins_with_dash || self.is_open);
+        if ends_options {
+            self.words.push("--".to_owned());
+        }
+        for (known, own) in words {
+            self.positional(known, own, ends_options);
+        }
     }
 
-    fn flag(&mut self, option: String, declared: Option<&Parameter>, value: &RawValue) {
-        let on = text_of(declared, value).eq_ignore_ascii_case("true");
-        let negative = declared.and_then(|parameter| parameter.negative_flag.clone());
-        self.options
-            .extend(if on { Some(option) } else { negative });
-    }
-
-    fn list(&mut self, option: &str, items: Vec<String>) -> Result<(), Unwritable> {
-        if let Some(item) = items.iter().find(|item| item.starts_with('-')) {
-            let shown: String = item.chars().take(80).collect();
-            return Err(Unwritable::Value(format!(
-                "'{shown}' begins with -, which a list after {option} cannot carry"
-            )));
-        }
-        if !items.is_empty() {
-            self.options.push(option.to_owned());
-            self.options.extend(items);
-            self.greedy = true;
-        }
-        Ok(())
-    }
-
-    /// In one word where the value begins with a dash, so that it can never become an option.
-    fn option(&mut self, option: &str, value: String) {
-        if !value.starts_with('-') {
-            self.options.push(option.to_owned());
-            self.options.push(value);
-        } else if option.starts_with("--") || option.len() > 2 {
-            self.options.push(format!("{option}={value}"));
+    fn positional(&mut self, known: &Parameter, words: Vec<String>, after_end: bool) {
+        let unsafe_word = if known.writing.style == Some(Style::Rest) {
+            words.first().filter(|word| word.starts_with('-'))
         } else {
-            self.options.push(format!("{option}{value}"));
+            words
+                .iter()
+                .find(|word| word.starts_with('-') && !after_end)
+        };
+        if let Some(word) = unsafe_word {
+            self.faults.push(format!(
+                "'{}' cannot be {}: the program would take it for an option",
+                known.name,
+                shown(word, 60)
+            ));
+        }
+        for word in words {
+            self.refuse_lost(&known.name, &word);
+            self.push(&known.name, word);
         }
     }
 
-    fn append_to(self, words: &mut Vec<String>) {
-        words.extend(self.options);
-        if !self.positionals.is_empty()
-            && (self.greedy || self.positionals.iter().any(|word| word.starts_with('-')))
-        {
-            words.push("--".to_owned());
+    fn option(&mut self, known: &Parameter, argument: &Argument) {
+        let option = known.option();
+        match (&argument.value, known.writing.style) {
+            (Given::Switch(true, _), Some(Style::Flag)) => self.push(&known.name, option),
+            (Given::Switch(false, _), Some(Style::Flag)) => {
+                if let Some(negative) = &known.writing.negative_flag {
+                    self.push(&known.name, negative.clone());
+                }
+            }
+            (Given::Word(number), Some(Style::Count)) => self.count(known, &option, number),
+            (Given::Array(items, _), Some(Style::List)) => self.several(known, &option, items),
+            (Given::Array(items, json), _) if wants_json(known, items) => {
+                self.value(known, &option, json.clone())
+            }
+            (Given::Array(items, _), _) => {
+                for item in items {
+                    match item {
+                        Given::Array(parts, _) => self.several(known, &option, parts),
+                        other => self.value(known, &option, text_of(other)),
+                    }
+                }
+            }
+            (other, _) => self.value(known, &option, text_of(other)),
         }
-        words.extend(self.positionals);
+    }
+
+    fn undeclared(&mut self, argument: &Argument) {
+        let plain = Parameter::of_property(&argument.name, &Value::Null, false);
+        self.option(&plain, argument);
+    }
+
+    /// An option and its one value.
+    fn value(&mut self, known: &Parameter, option: &str, value: String) {
+        self.is_open = false;
+        self.refuse_lost(&known.name, &value);
+        match separator(known, option, &value) {
+            Some(separator) => self.push(&known.name, format!("{option}{separator}{value}")),
+            None => {
+                self.push(&known.name, option.to_owned());
+                self.push(&known.name, value);
+            }
+        }
+    }
+
+    /// An option and all its values behind it.
+    fn several(&mut self, known: &Parameter, option: &str, items: &[Given]) {
+        let texts: Vec<String> = items.iter().map(text_of).collect();
+        if let [only] = texts.as_slice() {
+            return self.value(known, option, only.clone());
+        }
+        let carried = |text: &str| match known.writing.dashes {
+            Dashes::Any => true,
+            Dashes::Numbers => !text.starts_with('-') || is_negative_number(text),
+            Dashes::None => !text.starts_with('-'),
+        };
+        if let Some(text) = texts.iter().find(|text| !carried(text)) {
+            self.faults.push(format!(
+                "'{}' cannot have the item {} among others: the program would take it for an option",
+                known.name,
+                shown(text, 60)
+            ));
+        }
+        self.push(&known.name, option.to_owned());
+        for text in texts {
+            self.refuse_lost(&known.name, &text);
+            self.push(&known.name, text);
+        }
+        self.is_open = true;
+    }
+
+    fn count(&mut self, known: &Parameter, option: &str, number: &str) {
+        match number.parse::<u64>() {
+            Ok(times) if times <= MOST_REPEATS => {
+                for _ in 0..times {
+                    self.push(&known.name, option.to_owned());
+                }
+            }
+            _ => self.faults.push(format!(
+                "'{}' must be from 0 to {MOST_REPEATS}: it is said by repeating {option}",
+                known.name
+            )),
+        }
+    }
+
+    fn refuse_lost(&mut self, name: &str, text: &str) {
+        if self.command.refuse_words.iter().any(|word| word == text) {
+            self.faults.push(format!(
+                "'{name}' cannot be {}: the program's parser would lose it",
+                shown(text, 60)
+            ));
+        }
+    }
+
+    fn push(&mut self, name: &str, word: String) {
+        self.check(name, &word);
+        self.words.push(word);
+    }
+
+    fn check(&mut self, name: &str, word: &str) {
+        if word.contains('\0') {
+            self.faults.push(format!(
+                "'{name}' contains a NUL character, which no program can be given"
+            ));
+        }
+        if word.len() > LONGEST_WORD {
+            let message = format!(
+                "'{name}' takes {} bytes on the command line; the system passes at most {LONGEST_WORD} in one argument",
+                word.len()
+            );
+            self.too_large.get_or_insert(message);
+        }
+    }
+
+    /// The arguments as one object, without those that travel in the environment.
+    fn object(&self, json: &[(String, String)]) -> Vec<u8> {
+        let in_environment = |name: &str| {
+            self.command
+                .parameter(name)
+                .is_some_and(|known| known.writing.env.is_some())
+        };
+        let members = json.iter().filter(|(name, _)| !in_environment(name));
+        let texts: Vec<String> = members
+            .map(|(name, text)| format!("{}:{text}", Value::from(name.as_str())))
+            .collect();
+        format!("{{{}}}", texts.join(",")).into_bytes()
+    }
+
+    fn finish(self, stdin: Option<Vec<u8>>) -> Result<Line, Unwritable> {
+        if !self.faults.is_empty() {
+            return Err(Unwritable::Faults(self.faults));
+        }
+        match self.too_large {
+            Some(message) => Err(Unwritable::TooLarge(message)),
+            None => Ok(Line {
+                words: self.words,
+                environment: self.environment,
+                stdin,
+            }),
+        }
     }
 }
 
-/// The items of an array that is written item by item; `None` for everything that is one value.
-fn items_of(declared: Option<&Parameter>, value: &RawValue) -> Option<Vec<String>> {
-    if !value.get().starts_with('[') {
-        return None;
+fn is_positional(parameter: &Parameter) -> bool {
+    matches!(
+        parameter.writing.style,
+        Some(Style::Positional | Style::Rest)
+    )
+}
+
+/// The one word of a value.
+fn text_of(value: &Given) -> String {
+    match value {
+        Given::Word(text) | Given::Switch(_, text) | Given::Array(_, text) | Given::Json(text) => {
+            text.clone()
+        }
     }
-    let wants_json = declared.is_some_and(|parameter| {
-        parameter
-            .schema
-            .get("items")
-            .and_then(|items| items.get("type"))
-            .is_some_and(|kind| kind == "object")
-    });
-    let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
-    let nested = items.iter().any(|item| item.get().starts_with(['{', '[']));
-    (!wants_json && !nested).then(|| items.into_iter().map(scalar).collect())
 }
 
-fn text_of(declared: Option<&Parameter>, value: &RawValue) -> String {
-    let is_integer = declared.is_some_and(|parameter| parameter.kind == "integer");
-    if is_integer && value.get().contains(['.', 'e', 'E']) && !value.get().starts_with('"') {
-        return integer(value.get());
+/// The words of a positional value.
+fn spread(value: &Given) -> Vec<String> {
+    match value {
+        Given::Array(items, _) => items.iter().map(text_of).collect(),
+        other => vec![text_of(other)],
     }
-    scalar(value)
 }
 
-/// 5.0 is an integer in JSON Schema, and no program reads it as one.
-fn integer(text: &str) -> String {
-    text.parse::<f64>()
-        .map_or_else(|_| text.to_owned(), |number| format!("{number:.0}"))
+/// Whether an array goes as one JSON text: its author says so, or its items have no other form.
+fn wants_json(parameter: &Parameter, items: &[Given]) -> bool {
+    let has_structure = |item: &Given| matches!(item, Given::Array(..) | Given::Json(_));
+    match parameter.writing.style {
+        Some(Style::Value) => true,
+        Some(Style::Repeat) => false,
+        _ => {
+            matches!(parameter.items, Some(Kind::Object | Kind::Array))
+                || items.iter().any(has_structure)
+        }
+    }
 }
 
-/// A string without its quotes; anything else in the text that it came with.
-fn scalar(value: &RawValue) -> String {
-    serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned())
+/// What joins option and value into one word; `None` when they are two.
+fn separator(parameter: &Parameter, option: &str, value: &str) -> Option<String> {
+    match &parameter.writing.separator {
+        Some(separator) if separator.is_empty() && value.is_empty() => None,
+        Some(separator) => Some(separator.clone()),
+        None if !value.starts_with('-') => None,
+        // `-n=-5` is the value `=-5` to most parsers; `-n-5` is `-5` to all.
+        None if option.len() == 2 && !option.starts_with("--") => Some(String::new()),
+        None => Some("=".to_owned()),
+    }
+}
+
+/// As argparse sees it: `-5`, `-0.5`, `-.5`.
+fn is_negative_number(text: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(number) = text.strip_prefix('-') else {
+        return false;
+    };
+    match number.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction) && !fraction.is_empty(),
+        None => digits(number) && !number.is_empty(),
+    }
+}
+
+/// What an option may be made of when nobody declared it.
+fn is_plain_name(name: &str) -> bool {
+    let mut letters = name.bytes();
+    name.len() <= 64
+        && letters
+            .next()
+            .is_some_and(|first| first.is_ascii_alphanumeric())
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-')
 }

@@ -72,8 +72,8 @@ pub enum Event {
     Changed(Listed),
     /// `{"updated":"uri"}`: a resource has new contents.
     Updated(String),
-    /// `{"reconnect":500}`: a client that can take its stream up again is to do so after this long.
-    Reconnect(std::time::Duration),
+    /// `{"reconnect":MS}`: the client may hang up and fetch the answer after this long.
+    Reconnect(Duration),
     /// `{"ask":{key: question}}`: the program waits for the client's answers.
     Ask {
         /// The object of questions, by key.

@@ -1,304 +1,381 @@
-//! Finds plugin directories and asks each for its description. Knows no tool.
+//! The plugin directories, found by looking: nothing is run here.
 
-use std::ffi::OsString;
-use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use serde_json::Value;
-use tokio_util::sync::CancellationToken;
+use rustix::fs::Access;
 
-use super::contract::{self, Description};
-use super::interpreter::Interpreters;
-use super::introspect;
-use super::process::{Ending, Finished, Job, Launcher, Taps};
+use super::contract::shown;
 
-/// The most that a plugin may print about itself, in bytes.
-const MAX_DESCRIPTION: usize = 4 << 20;
-/// The most of its errors that is shown, in bytes.
-const STDERR_TAIL: usize = 4 << 10;
-
-/// A directory that looks like a plugin.
-#[derive(Debug, Clone)]
+/// A directory with a program in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The directory's name.
+    /// The directory's name: the namespace of its tools.
     pub name: String,
-    /// The directory.
+    /// Its path.
     pub directory: PathBuf,
-    /// What is run.
+    /// Its program.
     pub program: Program,
 }
 
-/// What a plugin is run by.
+/// What is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
-    /// A Python program.
+    /// A `cli.py`, for an interpreter.
     Python(PathBuf),
-    /// An executable of any language.
+    /// An executable `cli`.
     Executable(PathBuf),
 }
 
-impl Program {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Python(path) | Self::Executable(path) => path,
-        }
-    }
+/// What a look at the plugins directory gave, sorted by name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The plugins.
+    pub found: Vec<Found>,
+    /// What is no plugin, by name, and why.
+    pub rejected: Vec<(String, String)>,
 }
 
-/// A plugin that has answered.
-#[derive(Debug)]
-pub struct Answered {
-    /// Where it is.
-    pub found: Found,
-    /// The words that run it, before the command.
-    pub program: Vec<OsString>,
-    /// The interpreter, or the executable itself.
-    pub interpreter: PathBuf,
-    /// `describe`, `introspection` or `help`.
-    pub source: &'static str,
-    /// Whether its options are not known.
-    pub open: bool,
-    /// What it said.
-    pub description: Description,
-}
-
-/// The plugins in `directory` by name, and what looks like one but cannot be, with the reason.
-pub fn find(directory: &Path) -> Result<(Vec<Found>, Vec<(String, String)>), String> {
-    let cannot = |error: std::io::Error| format!("{}: {error}", directory.display());
-    let metadata = fs::metadata(directory).map_err(cannot)?;
-    if anybody_may_write(&metadata) {
-        return Err(format!(
-            "{} may be written to by anybody; chmod o-w it",
-            directory.display()
-        ));
-    }
-    let mut found = Vec::new();
-    let mut refused = Vec::new();
-    for entry in fs::read_dir(directory).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name == "__pycache__" {
-            continue;
+/// Looks at every subdirectory of `plugins`.
+pub fn look(plugins: &Path) -> Look {
+    let mut look = Look::default();
+    let names = match subdirectories(plugins) {
+        Ok(names) => names,
+        Err(reason) => {
+            look.rejected.push((plugins.display().to_string(), reason));
+            return look;
         }
-        match look(&name, &entry.path()) {
-            Ok(Some(plugin)) => found.push(plugin),
-            Ok(None) => {}
-            Err(reason) => refused.push((contract::clean(&name), reason)),
-        }
-    }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    refused.sort();
-    Ok((found, refused))
-}
-
-/// Decides by looking, never by running.
-fn look(name: &str, path: &Path) -> Result<Option<Found>, String> {
-    let directory = match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => path.to_owned(),
-        Ok(_) => return Ok(None),
-        Err(error) => return Err(format!("cannot be looked at: {error}")),
     };
-    let (python, executable) = (directory.join("cli.py"), directory.join("cli"));
-    let program = if fs::symlink_metadata(&python).is_ok() {
-        Program::Python(python)
-    } else if fs::symlink_metadata(&executable).is_ok() {
-        Program::Executable(executable)
-    } else {
+    for (name, path) in names {
+        match plugin(&name, path) {
+            Ok(Some(found)) => look.found.push(found),
+            Ok(None) => {}
+            Err(reason) => look.rejected.push((shown(&name, 100), reason)),
+        }
+    }
+    look
+}
+
+fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, String> {
+    let metadata = std::fs::metadata(plugins).map_err(|fault| {
+        format!(
+            "the plugins directory cannot be read: {fault}; set MCP_PLUGINS_DIR to one that can"
+        )
+    })?;
+    if !metadata.is_dir() {
+        return Err("the plugins directory is no directory; set MCP_PLUGINS_DIR to one".to_owned());
+    }
+    refuse_writable(plugins, &metadata)?;
+    let entries = std::fs::read_dir(plugins)
+        .map_err(|fault| format!("the plugins directory cannot be read: {fault}"))?;
+    let mut names = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && name != "__pycache__" {
+            names.push((name, entry.path()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The plugin at `path`; `None` for what does not look like one.
+fn plugin(name: &str, path: PathBuf) -> Result<Option<Found>, String> {
+    let metadata = match std::fs::metadata(&path) {
+        Ok(metadata) => metadata,
+        Err(fault) if path.is_symlink() => return Err(format!("its link leads nowhere: {fault}")),
+        Err(fault) => return Err(format!("it cannot be looked at: {fault}")),
+    };
+    if !metadata.is_dir() {
+        return Ok(None);
+    }
+    let Some(program) = program(&path)? else {
         return Ok(None);
     };
-    if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-        || name.starts_with('-')
-    {
-        return Err(
-            "the directory's name must match ^[a-zA-Z0-9_.-]+$ and not begin with -; rename it"
-                .to_owned(),
-        );
-    }
-    let file = program
-        .path()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let metadata =
-        fs::metadata(program.path()).map_err(|error| format!("{file} cannot be read: {error}"))?;
-    let kind = metadata.file_type();
-    if !metadata.is_file() {
-        let what = if kind.is_dir() {
-            "a directory"
-        } else if kind.is_fifo() {
-            "a FIFO"
-        } else {
-            "no regular file"
-        };
-        return Err(format!("{file} is {what}"));
-    }
-    if anybody_may_write(&metadata) {
-        return Err(format!("{file} may be written to by anybody; chmod o-w it"));
-    }
-    if fs::metadata(&directory).is_ok_and(|metadata| anybody_may_write(&metadata)) {
-        return Err("its directory may be written to by anybody; chmod o-w it".to_owned());
-    }
-    match &program {
-        Program::Python(path) => fs::File::open(path)
-            .map(drop)
-            .map_err(|error| format!("{file} cannot be read: {error}"))?,
-        Program::Executable(_) if metadata.permissions().mode() & 0o111 == 0 => {
-            return Err(format!("{file} is not executable; chmod +x it"));
-        }
-        Program::Executable(_) => {}
-    }
+    check_name(name)?;
+    refuse_writable(&path, &metadata)?;
     Ok(Some(Found {
         name: name.to_owned(),
-        directory,
+        directory: path,
         program,
     }))
 }
 
-fn anybody_may_write(metadata: &fs::Metadata) -> bool {
-    // In a sticky directory such as /tmp nobody can replace what is somebody else's.
-    metadata.permissions().mode() & 0o002 != 0 && metadata.permissions().mode() & 0o1000 == 0
-}
-
-/// How plugins are asked.
-#[derive(Debug)]
-pub struct Asker {
-    /// Starts what is asked.
-    pub launcher: Launcher,
-    /// Which Python.
-    pub interpreters: Interpreters,
-    /// What the programs inherit.
-    pub environment: Vec<(OsString, OsString)>,
-    /// How long each question may take.
-    pub limit: Duration,
-}
-
-impl Asker {
-    /// Asks a plugin what it is: `--describe`, then its parser, then its help text.
-    pub async fn ask(&self, found: Found, stop: &CancellationToken) -> Result<Answered, String> {
-        let (program, interpreter) = self.program(&found).await?;
-        let described = self
-            .run(
-                &found,
-                [&program[..], &["--describe".into()]].concat(),
-                stop,
-            )
-            .await?;
-        let text = String::from_utf8_lossy(&described.stdout).into_owned();
-        let answered = |source, open, description| Answered {
-            program: program.clone(),
-            interpreter: interpreter.clone(),
-            source,
-            open,
-            description,
-            found: found.clone(),
-        };
-        if described.ending == Ending::Exited(0) && contract::has_json(&text) {
-            return contract::read(&text)
-                .map(|description| answered("describe", false, description));
-        }
-        let why = match described.ending {
-            Ending::Exited(0) => "--describe printed no JSON object".to_owned(),
-            _ => refusal(&described, self.limit),
-        };
-        if let Program::Python(path) = &found.program {
-            let asked = self
-                .run(&found, introspect::argv(&interpreter, path), stop)
-                .await?;
-            match asked.ending {
-                Ending::Exited(0) => {
-                    let payload = String::from_utf8_lossy(&asked.stdout);
-                    return contract::read(&payload)
-                        .map(|description| answered("introspection", false, description));
-                }
-                // A program that works before it asks its parser would work for --help as well.
-                Ending::Exited(introspect::NOT_ASKED) => {}
-                _ => {
-                    return Err(format!(
-                        "{why}; its parser could not be read: {}",
-                        refusal(&asked, self.limit)
-                    ));
-                }
-            }
-        }
-        let help = self
-            .run(&found, [&program[..], &["--help".into()]].concat(), stop)
-            .await?;
-        let payload: Value =
-            introspect::parse_help(&found.name, &String::from_utf8_lossy(&help.stdout))
-                .map_err(|unread| format!("{why}; {unread}"))?;
-        contract::validate(&payload).map(|description| answered("help", true, description))
+fn program(directory: &Path) -> Result<Option<Program>, String> {
+    let python = directory.join("cli.py");
+    if exists(&python) {
+        check_file(&python, Access::READ_OK, "is not readable")?;
+        return Ok(Some(Program::Python(python)));
     }
-
-    async fn program(&self, found: &Found) -> Result<(Vec<OsString>, PathBuf), String> {
-        match &found.program {
-            Program::Python(path) => {
-                let interpreter = self.interpreters.of(&found.directory).await?;
-                Ok((vec![interpreter.clone().into(), path.into()], interpreter))
-            }
-            Program::Executable(path) => Ok((vec![path.into()], path.clone())),
-        }
+    let executable = directory.join("cli");
+    if exists(&executable) {
+        check_file(
+            &executable,
+            Access::EXEC_OK,
+            "is not executable; chmod +x it",
+        )?;
+        return Ok(Some(Program::Executable(executable)));
     }
-
-    async fn run(
-        &self,
-        found: &Found,
-        argv: Vec<OsString>,
-        stop: &CancellationToken,
-    ) -> Result<Finished, String> {
-        let mut environment = self.environment.clone();
-        environment.extend(standing(&found.directory));
-        let job = Job {
-            argv,
-            environment,
-            directory: None,
-            stdin: None,
-            time_limit: Some(self.limit),
-            stdout_limit: MAX_DESCRIPTION,
-            stderr_tail: STDERR_TAIL,
-        };
-        let finished = self
-            .launcher
-            .run(job, Taps::default(), stop.clone())
-            .await
-            .map_err(|error| error.to_string())?;
-        match finished.ending {
-            Ending::TimedOut | Ending::OutputTooLarge | Ending::Cancelled => {
-                Err(refusal(&finished, self.limit))
-            }
-            _ => Ok(finished),
+    // Without the right to search it, nothing can be said of what is in it.
+    match std::fs::metadata(directory.join(".")) {
+        Err(fault) if fault.kind() == io::ErrorKind::PermissionDenied => {
+            Err(format!("its directory cannot be read: {fault}"))
         }
+        _ => Ok(None),
     }
 }
 
-/// What every run of a plugin has in its environment.
-pub fn standing(directory: &Path) -> [(OsString, OsString); 3] {
-    [
-        ("PYTHONUNBUFFERED".into(), "1".into()),
-        ("PYTHONIOENCODING".into(), "utf-8".into()),
-        ("SMCP_PLUGIN_DIR".into(), directory.into()),
-    ]
+fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
 }
 
-fn refusal(finished: &Finished, limit: Duration) -> String {
-    let stderr = String::from_utf8_lossy(&finished.stderr_tail);
-    let last = contract::clean(stderr.trim().lines().last().unwrap_or_default());
-    match finished.ending {
-        Ending::TimedOut => format!("it did not answer within {} s", limit.as_secs()),
-        Ending::OutputTooLarge => {
-            format!("it printed more than {MAX_DESCRIPTION} bytes about itself")
+fn check_file(path: &Path, access: Access, otherwise: &str) -> Result<(), String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let metadata = std::fs::metadata(path)
+        .map_err(|fault| format!("its {name} cannot be looked at: {fault}"))?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() {
+            "a directory"
+        } else {
+            "no regular file"
+        };
+        return Err(format!("its {name} is {kind}"));
+    }
+    if rustix::fs::access(path, access).is_err() {
+        return Err(format!("its {name} {otherwise}"));
+    }
+    refuse_writable(path, &metadata)
+}
+
+/// Whoever may write there decides what this server runs.
+fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), String> {
+    if metadata.permissions().mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "anybody may write to {}; chmod o-w it",
+        path.display()
+    ))
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if !name.chars().all(allowed) {
+        return Err("its name has characters other than a-z, A-Z, 0-9, '_', '-' and '.', which tool names cannot have; rename the directory".to_owned());
+    }
+    if name.starts_with('-') {
+        return Err("its name begins with '-'; rename the directory".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a Python plugin's own files mention `--describe` at all.
+///
+/// A program that never heard of it would do its work when asked that way.
+pub fn mentions_describe(directory: &Path) -> bool {
+    const DEPTH: usize = 3;
+    let mut left = Budget {
+        files: 400,
+        bytes: 16 << 20,
+    };
+    mentioned_below(directory, DEPTH, &mut left)
+}
+
+struct Budget {
+    files: usize,
+    bytes: u64,
+}
+
+fn mentioned_below(directory: &Path, depth: usize, left: &mut Budget) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return false;
+    };
+    let mut inner = Vec::new();
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let passed_over = ["venv", "__pycache__", "node_modules"]
+            .iter()
+            .any(|known| name == *known);
+        let Ok(metadata) = std::fs::metadata(&path) else {
+            continue;
+        };
+        if metadata.is_dir() && !passed_over && !name.as_encoded_bytes().starts_with(b".") {
+            inner.push(path);
+        } else if metadata.is_file() && path.extension().is_some_and(|ending| ending == "py") {
+            // Out of budget, the program counts as one that may know the question.
+            if left.files == 0 || metadata.len() > left.bytes {
+                return true;
+            }
+            left.files -= 1;
+            left.bytes -= metadata.len();
+            let text = std::fs::read(&path).unwrap_or_default();
+            if text.windows(10).any(|window| window == b"--describe") {
+                return true;
+            }
         }
-        Ending::Cancelled => "the server stopped before it answered".to_owned(),
-        Ending::Exited(status) if last.is_empty() => {
-            format!("--describe exits with status {status}")
+    }
+    depth > 0
+        && inner
+            .iter()
+            .any(|path| mentioned_below(path, depth - 1, left))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Plugins(tempfile::TempDir);
+
+    impl Plugins {
+        fn new() -> Self {
+            Self(tempfile::tempdir().expect("there is room"))
         }
-        Ending::Exited(status) => format!("--describe exits with status {status}: {last}"),
-        Ending::Signalled(signal) => format!("it was ended by signal {signal}"),
-        Ending::SupervisorLost => "its supervisor was killed".to_owned(),
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn file(&self, name: &str, mode: u32) -> &Self {
+            let path = self.path(name);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("there is room");
+            fs::write(&path, "print()").expect("there is room");
+            fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
+            self
+        }
+
+        fn look(&self) -> Look {
+            look(self.0.path())
+        }
+
+        fn reason(&self, name: &str) -> String {
+            let rejected = self.look().rejected;
+            let found = rejected.iter().find(|(known, _)| known == name);
+            found
+                .unwrap_or_else(|| panic!("{name} is not rejected: {rejected:?}"))
+                .1
+                .clone()
+        }
+    }
+
+    #[test]
+    fn directories_with_a_program_are_found_in_the_order_of_their_names() {
+        let plugins = Plugins::new();
+        plugins
+            .file("b/cli.py", 0o644)
+            .file("a/cli", 0o755)
+            .file("c/cli.py", 0o644)
+            .file("c/cli", 0o755);
+        fs::create_dir(plugins.path("elsewhere")).expect("there is room");
+        plugins
+            .file(".hidden/cli.py", 0o644)
+            .file("__pycache__/cli.py", 0o644)
+            .file("file.py", 0o644);
+        plugins.file("no_program/readme.txt", 0o644);
+        symlink(plugins.path("b"), plugins.path("linked")).expect("there is room");
+        let look = plugins.look();
+        let names: Vec<_> = look.found.iter().map(|found| found.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "linked"]);
+        assert_eq!(
+            look.found[0].program,
+            Program::Executable(plugins.path("a/cli"))
+        );
+        assert_eq!(
+            look.found[2].program,
+            Program::Python(plugins.path("c/cli.py"))
+        );
+        assert_eq!(look.rejected, []);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_plugin_is_rejected_with_its_reason() {
+        let plugins = Plugins::new();
+        fs::create_dir_all(plugins.path("folder/cli.py")).expect("there is room");
+        fs::create_dir_all(plugins.path("pipe")).expect("there is room");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            plugins.path("pipe/cli.py"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .expect("there is room");
+        fs::create_dir_all(plugins.path("loop")).expect("there is room");
+        symlink("cli.py", plugins.path("loop/cli.py")).expect("there is room");
+        symlink("itself", plugins.path("itself")).expect("there is room");
+        symlink("gone", plugins.path("dangling")).expect("there is room");
+        plugins
+            .file("shared/cli.py", 0o666)
+            .file("plain/cli", 0o644)
+            .file("ünï/cli.py", 0o644);
+        plugins
+            .file("-dash/cli.py", 0o644)
+            .file("bad name/cli.py", 0o644)
+            .file("open/cli.py", 0o644);
+        fs::set_permissions(plugins.path("open"), Permissions::from_mode(0o777))
+            .expect("it is ours");
+        let cases = [
+            ("folder", "is a directory"),
+            ("pipe", "no regular file"),
+            ("loop", "cannot be looked at"),
+            ("itself", "leads nowhere"),
+            ("dangling", "leads nowhere"),
+            ("shared", "anybody may write"),
+            ("plain", "chmod +x"),
+            ("ünï", "rename the directory"),
+            ("-dash", "begins with '-'"),
+            ("bad name", "rename the directory"),
+            ("open", "anybody may write"),
+        ];
+        for (name, expected) in cases {
+            assert!(
+                plugins.reason(name).contains(expected),
+                "{name}: {}",
+                plugins.reason(name)
+            );
+        }
+        assert_eq!(plugins.look().found, []);
+    }
+
+    #[test]
+    fn a_plugins_directory_that_cannot_be_trusted_or_read_is_rejected_as_a_whole() {
+        let plugins = Plugins::new();
+        plugins.file("a/cli.py", 0o644);
+        fs::set_permissions(plugins.0.path(), Permissions::from_mode(0o777)).expect("it is ours");
+        assert!(
+            plugins
+                .reason(&plugins.0.path().display().to_string())
+                .contains("anybody may write")
+        );
+        let missing = look(&plugins.path("missing"));
+        assert!(
+            missing.rejected[0].1.contains("MCP_PLUGINS_DIR"),
+            "{missing:?}"
+        );
+        let file = look(&plugins.path("a/cli.py"));
+        assert!(file.rejected[0].1.contains("no directory"), "{file:?}");
+    }
+
+    #[test]
+    fn a_program_knows_the_question_when_one_of_its_own_files_has_the_word() {
+        let plugins = Plugins::new();
+        plugins
+            .file("silent/cli.py", 0o644)
+            .file("helped/cli.py", 0o644)
+            .file("foreign/cli.py", 0o644);
+        for path in ["helped/inner/deep.py", "foreign/.venv/lib.py"] {
+            plugins.file(path, 0o644);
+            fs::write(plugins.path(path), "if '--describe' in sys.argv: …").expect("it is ours");
+        }
+        let mentions = |name: &str| mentions_describe(&plugins.path(name));
+        assert_eq!(
+            (mentions("silent"), mentions("helped"), mentions("foreign")),
+            (false, true, false)
+        );
     }
 }

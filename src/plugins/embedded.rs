@@ -1,38 +1,60 @@
 //! The demo plugins that travel inside the binary.
-//!
-//! Knows no discovery: it only puts them where they can be run.
 
+use std::fs::Permissions;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use include_dir::{Dir, include_dir};
+use include_dir::{Dir, DirEntry, include_dir};
 use tempfile::TempDir;
 
-static DEMO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/plugins");
+static PLUGINS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/plugins");
 
-/// Unpacks them into a private directory, which is removed when the returned value is dropped.
-pub fn unpack() -> std::io::Result<TempDir> {
+/// Writes the demo plugins to a directory of this user alone, which is removed with the value.
+///
+/// # Errors
+/// What the system says when there is no place for them.
+pub fn unpack() -> io::Result<TempDir> {
     let directory = tempfile::Builder::new()
-        .prefix("smcp-demo-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
+        .prefix("smcp-plugins-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir()?;
-    for plugin in DEMO.dirs() {
-        for file in plugin.files().filter(|file| {
-            file.path()
-                .extension()
-                .is_some_and(|extension| extension == "py")
-        }) {
-            write(directory.path(), file)?;
-        }
-    }
+    write(&PLUGINS, directory.path())?;
     Ok(directory)
 }
 
-fn write(below: &Path, file: &include_dir::File<'_>) -> std::io::Result<()> {
-    let path = below.join(file.path());
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
+fn write(from: &Dir<'_>, to: &Path) -> io::Result<()> {
+    for entry in from.entries() {
+        match entry {
+            // What an interpreter left beside the sources of the build is none of the plugin.
+            DirEntry::Dir(inner) if inner.path().ends_with("__pycache__") => {}
+            DirEntry::Dir(inner) => {
+                std::fs::create_dir_all(to.join(inner.path()))?;
+                write(inner, to)?;
+            }
+            DirEntry::File(file) => std::fs::write(to.join(file.path()), file.contents())?,
+        }
     }
-    std::fs::write(&path, file.contents())?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_plugins_are_unpacked_for_this_user_alone_and_removed_again() {
+        let directory = unpack().expect("there is room");
+        let path = directory.path().to_owned();
+        for plugin in ["demo_math", "demo_text"] {
+            assert!(path.join(plugin).join("cli.py").is_file(), "{plugin}");
+        }
+        let mode = std::fs::metadata(&path)
+            .expect("it is there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+        drop(directory);
+        assert!(!path.exists());
+    }
 }

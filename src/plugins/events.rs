@@ -1,158 +1,575 @@
-//! The events channel of one run: lines that a program writes while it works, and the answers it
-//! reads. Knows no client.
+//! What a program says while it runs, and the answers that go back to it.
+//!
+//! Lines of JSON over a socket pair, lines of text from stderr. Knows no client.
 
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::call::{Event, Listed};
+use super::contract::shown;
+use super::process::Taps;
 
-/// The longest line, in bytes.
-const MAX_LINE: usize = 1 << 20;
+/// The longest line that is an event.
+const LONGEST_LINE: usize = 1 << 20;
 
-/// The server's end of the channel, and the program's.
-pub fn channel() -> std::io::Result<(UnixStream, OwnedFd)> {
-    let (ours, theirs) = StdStream::pair()?;
-    ours.set_nonblocking(true)?;
-    Ok((UnixStream::from_std(ours)?, theirs.into()))
+/// Lines of stderr that may wait to be passed on.
+const WAITING_LINES: usize = 256;
+
+/// Questions that may wait for their answers.
+const WAITING_QUESTIONS: usize = 16;
+
+/// How long what was said before the end may take to be passed on after it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The server's end of a conversation with one running program.
+#[derive(Debug)]
+pub struct Talk {
+    events: UnixStream,
+    stderr: mpsc::Receiver<String>,
+    speaker: Speaker,
 }
 
-/// Passes events on until the program's end is closed.
-pub async fn pass_on(channel: UnixStream, events: mpsc::Sender<Event>, tool: &str) {
-    let (reading, mut writing) = channel.into_split();
-    let mut reading = BufReader::new(reading);
-    let mut line = Vec::new();
-    while let Some(whole) = next_line(&mut reading, &mut line).await {
-        let event = if whole {
-            parse(&line)
-        } else {
-            Err(format!("a line is over {MAX_LINE} bytes"))
+/// Who is heard, and who listens.
+#[derive(Debug, Clone)]
+struct Speaker {
+    tool: String,
+    listener: Option<mpsc::Sender<Event>>,
+    /// Ends the program.
+    run: CancellationToken,
+}
+
+impl Talk {
+    /// A conversation with a run of `tool`, and the ends that the program gets. `run` is cancelled when the
+    /// program asks what nobody will answer.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn open(
+        tool: &str,
+        listener: Option<mpsc::Sender<Event>>,
+        run: CancellationToken,
+    ) -> io::Result<(Self, Taps)> {
+        let (ours, theirs) = StdUnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let (lines, stderr) = mpsc::channel(WAITING_LINES);
+        let speaker = Speaker {
+            tool: tool.to_owned(),
+            listener,
+            run,
         };
-        match event {
-            Ok(Said::Event(event)) => {
-                if events.send(event).await.is_err() {
-                    return;
-                }
+        let talk = Self {
+            events: UnixStream::from_std(ours)?,
+            stderr,
+            speaker,
+        };
+        let taps = Taps {
+            events: Some(OwnedFd::from(theirs)),
+            stderr_lines: Some(lines),
+        };
+        Ok((talk, taps))
+    }
+
+    /// Passes on what the program says until it has `ended`, and what it had said by then.
+    pub async fn until(self, ended: CancellationToken) {
+        let (reader, writer) = self.events.into_split();
+        let (asked, questions) = mpsc::channel(WAITING_QUESTIONS);
+        let listening = async {
+            tokio::join!(
+                self.speaker.hear_events(Lines::new(reader), asked, &ended),
+                self.speaker.hear_stderr(self.stderr, &ended),
+            );
+        };
+        let answering = async {
+            self.speaker.answer(questions, writer).await;
+            // Whoever answers no more still listens.
+            std::future::pending::<()>().await;
+        };
+        let talking = async {
+            tokio::select! {
+                () = listening => {}
+                () = answering => {}
             }
-            Ok(Said::Ask(questions)) => {
-                let (answers, answered) = oneshot::channel();
-                if events
-                    .send(Event::Ask { questions, answers })
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-                // Without an answer the run is about to be ended.
-                if let Ok(answers) = answered.await {
-                    let line = format!("{}\n", answers.get().replace(['\n', '\r'], " "));
-                    let _ = writing.write_all(line.as_bytes()).await;
-                }
+        };
+        tokio::pin!(talking);
+        tokio::select! {
+            () = &mut talking => {}
+            () = ended.cancelled() => {
+                // A listener that is busy with a question must not hold the result back.
+                let _ = tokio::time::timeout(LAST_WORDS, talking).await;
             }
-            Ok(Said::Nothing) => {}
-            Err(why) => tracing::warn!(tool, "an event was passed over: {why}"),
         }
     }
 }
 
-/// Reads one line; false when it was too long and is lost. `None` at the end.
-async fn next_line(
-    reading: &mut (impl AsyncBufReadExt + Unpin),
-    line: &mut Vec<u8>,
-) -> Option<bool> {
-    line.clear();
-    let read = (&mut *reading)
-        .take(MAX_LINE as u64 + 1)
-        .read_until(b'\n', line)
-        .await
-        .ok()?;
-    if read == 0 {
-        return None;
-    }
-    if line.ends_with(b"\n") || read <= MAX_LINE {
-        return Some(true);
-    }
-    let mut rest = Vec::new();
-    loop {
-        rest.clear();
-        let more = (&mut *reading)
-            .take(MAX_LINE as u64)
-            .read_until(b'\n', &mut rest)
-            .await
-            .ok()?;
-        if more == 0 || rest.ends_with(b"\n") {
-            return Some(false);
+impl Speaker {
+    async fn hear_events(
+        &self,
+        mut lines: Lines,
+        asked: mpsc::Sender<Answers>,
+        ended: &CancellationToken,
+    ) {
+        while let Some(line) = lines.next(ended).await {
+            let event = match line {
+                Line::Whole(bytes) => event(&bytes),
+                Line::TooLong => Err(format!("it is longer than {LONGEST_LINE} bytes")),
+            };
+            match event {
+                Ok(Said::Event(event)) => self.pass_on(event).await,
+                Ok(Said::Question(questions)) => {
+                    let (answers, coming) = oneshot::channel();
+                    match &self.listener {
+                        Some(_) => self.pass_on(Event::Ask { questions, answers }).await,
+                        None => drop(answers.send(nobody_listens())),
+                    }
+                    let _ = asked.send(coming).await;
+                }
+                Err(fault) => tracing::warn!(tool = self.tool, "an event is passed over: {fault}"),
+            }
         }
     }
+
+    async fn hear_stderr(&self, mut lines: mpsc::Receiver<String>, ended: &CancellationToken) {
+        loop {
+            let line = tokio::select! {
+                biased;
+                line = lines.recv() => line,
+                () = ended.cancelled() => None,
+            };
+            let Some(line) = line else { return };
+            tracing::debug!(tool = self.tool, "stderr: {line}");
+            if let Ok(data) = to_raw_value(&line) {
+                self.pass_on(Event::Log {
+                    level: "debug".to_owned(),
+                    data,
+                })
+                .await;
+            }
+        }
+    }
+
+    async fn pass_on(&self, event: Event) {
+        if let Some(listener) = &self.listener {
+            let _ = listener.send(event).await;
+        }
+    }
+
+    /// Writes the answers in the order of the questions.
+    async fn answer(&self, mut questions: mpsc::Receiver<Answers>, mut writer: OwnedWriteHalf) {
+        while let Some(coming) = questions.recv().await {
+            let Ok(answers) = coming.await else {
+                // A program that waits for what never comes would wait for ever.
+                self.run.cancel();
+                return;
+            };
+            let mut line = one_line(answers.get());
+            line.push('\n');
+            if writer.write_all(line.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+type Answers = oneshot::Receiver<Box<RawValue>>;
+
+fn nobody_listens() -> Box<RawValue> {
+    let text = r#"{"error":{"code":-32601,"message":"nobody can be asked: this call has no client that listens"}}"#;
+    RawValue::from_string(text.to_owned()).expect("the text above is JSON")
+}
+
+/// JSON may hold line ends between its tokens, and never within them.
+fn one_line(json: &str) -> String {
+    json.replace(['\n', '\r'], " ")
 }
 
 enum Said {
     Event(Event),
-    Ask(Box<RawValue>),
-    Nothing,
+    Question(Box<RawValue>),
 }
 
-#[derive(Deserialize)]
-struct Line {
-    progress: Option<Box<RawValue>>,
-    total: Option<Box<RawValue>>,
-    message: Option<String>,
-    log: Option<String>,
-    data: Option<Box<RawValue>>,
-    changed: Option<String>,
-    updated: Option<String>,
-    reconnect: Option<u64>,
-    ask: Option<Box<RawValue>>,
-}
-
-fn parse(line: &[u8]) -> Result<Said, String> {
-    if line.trim_ascii().is_empty() {
-        return Ok(Said::Nothing);
+/// A line as an event.
+fn event(line: &[u8]) -> Result<Said, String> {
+    #[derive(Deserialize)]
+    struct Spoken {
+        progress: Option<Box<RawValue>>,
+        total: Option<Box<RawValue>>,
+        message: Option<String>,
+        log: Option<String>,
+        data: Option<Box<RawValue>>,
+        changed: Option<String>,
+        updated: Option<String>,
+        ask: Option<Box<RawValue>>,
+        reconnect: Option<u64>,
     }
-    let line: Line =
-        serde_json::from_slice(line).map_err(|error| format!("it is no JSON event: {error}"))?;
-    let is_number = |value: &RawValue| {
-        value
-            .get()
-            .starts_with(|first: char| first == '-' || first.is_ascii_digit())
-    };
-    if let Some(progress) = line.progress {
-        if !is_number(&progress) || !line.total.as_deref().is_none_or(is_number) {
-            return Err("progress and total must be numbers".to_owned());
+    let quoted = || shown(&String::from_utf8_lossy(line), 120);
+    let spoken: Spoken =
+        serde_json::from_slice(line).map_err(|fault| format!("{fault}: {}", quoted()))?;
+    let event = match spoken {
+        Spoken {
+            progress: Some(progress),
+            total,
+            message,
+            ..
+        } => {
+            if !is_number(&progress) || !total.as_deref().is_none_or(is_number) {
+                return Err(format!("progress and total must be numbers: {}", quoted()));
+            }
+            Event::Progress {
+                progress,
+                total,
+                message,
+            }
         }
-        return Ok(Said::Event(Event::Progress {
-            progress,
-            total: line.total,
-            message: line.message,
-        }));
+        Spoken {
+            log: Some(level),
+            data,
+            message,
+            ..
+        } => {
+            let data = data.or_else(|| message.and_then(|message| to_raw_value(&message).ok()));
+            match data {
+                Some(data) if LEVELS.contains(&level.as_str()) => Event::Log { level, data },
+                Some(_) => {
+                    return Err(format!(
+                        "log must be one of {}: {}",
+                        LEVELS.join(", "),
+                        quoted()
+                    ));
+                }
+                None => return Err(format!("a log needs its data: {}", quoted())),
+            }
+        }
+        Spoken {
+            changed: Some(list),
+            ..
+        } => match list.as_str() {
+            "tools" => Event::Changed(Listed::Tools),
+            "prompts" => Event::Changed(Listed::Prompts),
+            "resources" => Event::Changed(Listed::Resources),
+            _ => {
+                return Err(format!(
+                    "changed must be tools, prompts or resources: {}",
+                    quoted()
+                ));
+            }
+        },
+        Spoken {
+            updated: Some(uri), ..
+        } => Event::Updated(uri),
+        Spoken {
+            reconnect: Some(after),
+            ..
+        } => Event::Reconnect(Duration::from_millis(after)),
+        Spoken {
+            ask: Some(questions),
+            ..
+        } => return Ok(Said::Question(questions)),
+        _ => {
+            return Err(format!(
+                "it has none of progress, log, changed, updated, ask: {}",
+                quoted()
+            ));
+        }
+    };
+    Ok(Said::Event(event))
+}
+
+const LEVELS: [&str; 8] = [
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+];
+
+fn is_number(value: &RawValue) -> bool {
+    value
+        .get()
+        .starts_with(|letter: char| letter.is_ascii_digit() || letter == '-')
+}
+
+/// The lines of a socket, bounded.
+struct Lines {
+    reader: OwnedReadHalf,
+    buffer: Vec<u8>,
+    /// How much of the buffer holds no line end.
+    searched: usize,
+    /// Whether the rest of a line that was too long is still to come.
+    is_skipping: bool,
+}
+
+enum Line {
+    Whole(Vec<u8>),
+    TooLong,
+}
+
+impl Lines {
+    fn new(reader: OwnedReadHalf) -> Self {
+        Self {
+            reader,
+            buffer: Vec::new(),
+            searched: 0,
+            is_skipping: false,
+        }
     }
-    if let Some(level) = line.log {
-        let data = line
-            .data
-            .unwrap_or_else(|| to_raw_value("").expect("a string is JSON"));
-        return Ok(Said::Event(Event::Log { level, data }));
+
+    /// The next line that is not blank; `None` at the end, or when the program has ended and nothing is left.
+    async fn next(&mut self, ended: &CancellationToken) -> Option<Line> {
+        loop {
+            if let Some(line) = self.take_line() {
+                return Some(line);
+            }
+            if !self.read_more(ended).await {
+                return self.last_line();
+            }
+        }
     }
-    if let Some(list) = line.changed {
-        let list = match list.as_str() {
-            "tools" => Listed::Tools,
-            "prompts" => Listed::Prompts,
-            "resources" => Listed::Resources,
-            _ => return Err("changed must be tools, prompts or resources".to_owned()),
+
+    fn take_line(&mut self) -> Option<Line> {
+        loop {
+            let Some(length) = self.buffer[self.searched..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+            else {
+                self.searched = self.buffer.len();
+                if self.buffer.len() > LONGEST_LINE {
+                    self.buffer.clear();
+                    self.searched = 0;
+                    if !std::mem::replace(&mut self.is_skipping, true) {
+                        return Some(Line::TooLong);
+                    }
+                }
+                return None;
+            };
+            let end = self.searched + length;
+            let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
+            self.searched = 0;
+            line.pop();
+            if std::mem::take(&mut self.is_skipping) || line.trim_ascii().is_empty() {
+                continue;
+            }
+            return Some(if line.len() > LONGEST_LINE {
+                Line::TooLong
+            } else {
+                Line::Whole(line)
+            });
+        }
+    }
+
+    /// What stands after the last line end.
+    fn last_line(&mut self) -> Option<Line> {
+        let rest = std::mem::take(&mut self.buffer);
+        self.searched = 0;
+        let counts = !std::mem::take(&mut self.is_skipping) && !rest.trim_ascii().is_empty();
+        counts.then_some(Line::Whole(rest))
+    }
+
+    async fn read_more(&mut self, ended: &CancellationToken) -> bool {
+        loop {
+            let mut chunk = [0; 4096];
+            match self.reader.try_read(&mut chunk) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    self.buffer.extend_from_slice(&chunk[..count]);
+                    return true;
+                }
+                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return false,
+            }
+            tokio::select! {
+                biased;
+                ready = self.reader.readable() => if ready.is_err() { return false },
+                // Somebody who outlives the program may keep the socket open for ever.
+                () = ended.cancelled() => return false,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+
+    use super::*;
+
+    fn opened(
+        listener: Option<mpsc::Sender<Event>>,
+    ) -> (Talk, StdUnixStream, mpsc::Sender<String>, CancellationToken) {
+        let run = CancellationToken::new();
+        let (talk, taps) =
+            Talk::open("tool", listener, run.clone()).expect("there are descriptors");
+        let program = StdUnixStream::from(taps.events.expect("it has an end"));
+        (
+            talk,
+            program,
+            taps.stderr_lines.expect("it has an end"),
+            run,
+        )
+    }
+
+    async fn heard(said: &[u8]) -> Vec<String> {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let (talk, mut program, _stderr, _run) = opened(Some(sender));
+        let ended = CancellationToken::new();
+        ended.cancel();
+        program.write_all(said).expect("the socket takes it");
+        talk.until(ended).await;
+        let mut events = Vec::new();
+        while let Some(event) = receiver.recv().await {
+            events.push(format!("{event:?}"));
+        }
+        events
+    }
+
+    #[tokio::test]
+    async fn each_line_is_one_event_and_what_is_none_is_passed_over() {
+        let said = concat!(
+            "{\"progress\":1.50,\"total\":3,\"message\":\"half\"}\n",
+            "{\"progress\":\"one\"}\n",
+            "not json\n\n",
+            "{\"log\":\"info\",\"data\":{\"a\":1e2}}\n",
+            "{\"log\":\"loud\",\"data\":1}\n",
+            "{\"changed\":\"tools\"}\n{\"changed\":\"rooms\"}\n",
+            "{\"updated\":\"notes://1\",\"unknown\":true}\n",
+            "{\"reconnect\":500}\n",
+            "{}\n[1]\n",
+            "{\"changed\":\"prompts\"}",
+        );
+        let expected = [
+            "Progress { progress: RawValue(1.50), total: Some(RawValue(3)), message: Some(\"half\") }",
+            "Log { level: \"info\", data: RawValue({\"a\":1e2}) }",
+            "Changed(Tools)",
+            "Updated(\"notes://1\")",
+            "Reconnect(500ms)",
+            "Changed(Prompts)",
+        ];
+        assert_eq!(heard(said.as_bytes()).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_heard() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let (talk, mut program, _stderr, _run) = opened(Some(sender));
+        let ended = CancellationToken::new();
+        let talking = tokio::spawn(talk.until(ended));
+        let writing = tokio::task::spawn_blocking(move || {
+            let long = format!("{{\"updated\":\"{}\"}}\n", "x".repeat(3 * LONGEST_LINE));
+            program.write_all(long.as_bytes()).expect("it is read");
+            program
+                .write_all(b"{\"updated\":\"short\"}\n")
+                .expect("it is read");
+        });
+        let event = receiver.recv().await.expect("an event");
+        assert!(
+            matches!(&event, Event::Updated(uri) if uri == "short"),
+            "{event:?}"
+        );
+        writing.await.expect("it ends");
+        talking
+            .await
+            .expect("the end of the program's socket ends it");
+    }
+
+    #[tokio::test]
+    async fn answers_go_back_as_one_line_each() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let (talk, mut program, _stderr, _run) = opened(Some(sender));
+        let ended = CancellationToken::new();
+        let talking = tokio::spawn(talk.until(ended.clone()));
+        program
+            .write_all(b"{\"ask\":{\"k\":{\"roots\":{}}}}\n")
+            .expect("the socket takes it");
+        let Some(Event::Ask { questions, answers }) = receiver.recv().await else {
+            panic!("a question was asked");
         };
-        return Ok(Said::Event(Event::Changed(list)));
+        assert_eq!(questions.get(), "{\"k\":{\"roots\":{}}}");
+        let answer = RawValue::from_string("{\n\"k\": 1}".to_owned()).expect("it is JSON");
+        answers.send(answer).expect("somebody waits");
+        let line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(program)
+                .read_line(&mut line)
+                .expect("an answer comes");
+            line
+        });
+        assert_eq!(line.await.expect("it ends"), "{ \"k\": 1}\n");
+        ended.cancel();
+        talking.await.expect("it ends");
     }
-    match (line.updated, line.reconnect, line.ask) {
-        (Some(uri), _, _) => Ok(Said::Event(Event::Updated(uri))),
-        (_, Some(pause), _) => Ok(Said::Event(Event::Reconnect(Duration::from_millis(
-            pause.min(60_000),
-        )))),
-        (_, _, Some(questions)) => Ok(Said::Ask(questions)),
-        _ => Err("it has none of progress, log, changed, updated, reconnect and ask".to_owned()),
+
+    #[tokio::test]
+    async fn a_question_that_will_not_be_answered_ends_the_run() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let (talk, mut program, _stderr, run) = opened(Some(sender));
+        let talking = tokio::spawn(talk.until(CancellationToken::new()));
+        program
+            .write_all(b"{\"ask\":{}}\n")
+            .expect("the socket takes it");
+        drop(receiver.recv().await);
+        run.cancelled().await;
+        drop(program);
+        talking.await.expect("it ends");
+    }
+
+    #[tokio::test]
+    async fn a_question_without_a_listener_is_answered_with_an_error() {
+        let (talk, mut program, _stderr, _run) = opened(None);
+        let ended = CancellationToken::new();
+        let talking = tokio::spawn(talk.until(ended.clone()));
+        program
+            .write_all(b"{\"ask\":{\"k\":{}}}\n")
+            .expect("the socket takes it");
+        let line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(program)
+                .read_line(&mut line)
+                .expect("an answer comes");
+            line
+        });
+        assert!(line.await.expect("it ends").starts_with("{\"error\":"));
+        ended.cancel();
+        talking.await.expect("it ends");
+    }
+
+    #[tokio::test]
+    async fn lines_of_stderr_are_logs_for_debugging() {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let (talk, program, stderr, _run) = opened(Some(sender));
+        stderr
+            .send("a \"line\"".to_owned())
+            .await
+            .expect("somebody listens");
+        drop((program, stderr));
+        talk.until(CancellationToken::new()).await;
+        let event = receiver.recv().await.expect("an event");
+        assert_eq!(
+            format!("{event:?}"),
+            "Log { level: \"debug\", data: RawValue(\"a \\\"line\\\"\") }"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_is_stuck_does_not_hold_the_end_back() {
+        let (sender, _never_read) = mpsc::channel(1);
+        let (talk, mut program, _stderr, _run) = opened(Some(sender));
+        program
+            .write_all(b"{\"updated\":\"1\"}\n{\"updated\":\"2\"}\n{\"updated\":\"3\"}\n")
+            .expect("the socket takes it");
+        let ended = CancellationToken::new();
+        ended.cancel();
+        talk.until(ended).await;
     }
 }

@@ -7,6 +7,7 @@ mod page;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 pub use help::{add_page, pages_to_ask, parse_help};
 
@@ -23,9 +24,17 @@ const PROGRAM: &str = concat!(
 /// click or typer parser is watched; the program's own work is not done.
 ///
 /// The process exits with one of the statuses below; unless it is 0, the last line of its stderr is
-/// the reason. The program's own output goes to stderr.
-pub fn argv(interpreter: &Path, cli: &Path) -> Vec<OsString> {
-    vec![interpreter.into(), "-c".into(), PROGRAM.into(), cli.into()]
+/// the reason. The program's own output goes to stderr. It gives up by itself when four fifths of
+/// `limit` have passed, for it alone can say where the program hangs.
+pub fn argv(interpreter: &Path, cli: &Path, limit: Duration) -> Vec<OsString> {
+    let patience = format!("{:.2}", limit.as_secs_f64() * 0.8);
+    vec![
+        interpreter.into(),
+        "-c".into(),
+        PROGRAM.into(),
+        cli.into(),
+        patience.into(),
+    ]
 }
 
 /// Exit status: the program would work, read stdin or hang before it asks its parser. It must not be run with `--help` either.

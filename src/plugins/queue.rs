@@ -1,119 +1,365 @@
-//! Places to run in: so many at once, so many waiting, none of them all for one caller.
+//! Places to run: how many calls run at once, who waits, and who is next.
 //!
-//! Knows no program.
+//! Knows no process and no tool: a [`Seat`] says who wants a place and within which limits.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::oneshot;
 
-use super::call::CallError;
+/// How many calls may wait in all.
+pub const WAITING: usize = 1_024;
 
-/// Calls that may wait for a place.
-const MAX_WAITING: usize = 1024;
+/// How many calls of one party may wait.
+pub const WAITING_OF_ONE: usize = 256;
 
-/// The places of the whole server.
-#[derive(Debug)]
-pub struct Queue {
-    all: Arc<Semaphore>,
-    most: usize,
-    waiting: AtomicUsize,
-    sessions: Mutex<HashMap<String, Weak<Semaphore>>>,
+/// Who wants a place, and what bounds it besides the number of all places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// Whose call it is. Parties take turns, so that one with many calls does not hold up the others.
+    pub party: String,
+    /// Names of limits and how many calls under each may run at once.
+    pub limits: Vec<(String, usize)>,
 }
 
-/// Held while a call runs.
+/// Places for running calls, shared by all.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    state: Arc<Mutex<State>>,
+}
+
+/// A place that is taken until it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    _own: Option<OwnedSemaphorePermit>,
-    _session: Option<OwnedSemaphorePermit>,
-    _all: OwnedSemaphorePermit,
+    queue: Queue,
+    seat: Seat,
+}
+
+/// Why there is not even a place to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// All waiting places are taken.
+    ForAll,
+    /// This party's waiting places are taken.
+    ForParty,
+}
+
+#[derive(Debug)]
+struct State {
+    places: usize,
+    running: usize,
+    by_party: HashMap<String, usize>,
+    by_limit: HashMap<String, usize>,
+    /// In the order of their coming.
+    waiting: Vec<Waiter>,
+    next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    seat: Seat,
+    turn: oneshot::Sender<Place>,
+}
+
+/// A call that waits; leaving gives its waiting place back.
+struct Ticket<'q> {
+    queue: &'q Queue,
+    number: u64,
 }
 
 impl Queue {
-    /// `most` calls at once.
-    pub fn new(most: usize) -> Self {
+    /// A queue before `places` places.
+    pub fn new(places: usize) -> Self {
+        let state = State {
+            places: places.max(1),
+            running: 0,
+            by_party: HashMap::new(),
+            by_limit: HashMap::new(),
+            waiting: Vec::new(),
+            next_ticket: 0,
+        };
         Self {
-            all: Arc::new(Semaphore::new(most)),
-            most,
-            waiting: AtomicUsize::new(0),
-            sessions: Mutex::default(),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
-    /// Waits for a place; `own` are the places of the command itself, where it has a limit.
-    pub async fn enter(
-        &self,
-        session: &str,
-        own: Option<&Arc<Semaphore>>,
-        cancel: &CancellationToken,
-    ) -> Result<Place, CallError> {
-        let _waiting = Waiting::begin(&self.waiting)?;
-        let session = self.share_of(session);
-        let places = async {
-            // The narrowest first: who waits for its own place must not hold one that others could use.
-            let own = take(own).await;
-            let session = take(session.as_ref()).await;
-            let all = take(Some(&self.all)).await;
-            Place {
-                _own: own,
-                _session: session,
-                _all: all.expect("the queue's places are asked for"),
+    /// Waits for a place. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no place to wait.
+    pub async fn place(&self, seat: Seat) -> Result<Place, Full> {
+        let (turn, my_turn) = oneshot::channel();
+        let ticket = {
+            let mut state = self.lock();
+            if state.admits(&seat) && !state.someone_is_before(&seat) {
+                state.enter(&seat);
+                return Ok(Place {
+                    queue: self.clone(),
+                    seat,
+                });
+            }
+            Ticket {
+                queue: self,
+                number: state.wait(seat, turn)?,
             }
         };
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(CallError::Cancelled),
-            place = places => Ok(place),
-        }
+        let place = my_turn.await;
+        drop(ticket);
+        Ok(place.expect("a waiter leaves the queue only by its own ticket or with its place"))
     }
 
-    /// A session may have three quarters of the places, so that another always finds one.
-    fn share_of(&self, session: &str) -> Option<Arc<Semaphore>> {
-        if session.is_empty() || self.most < 2 {
-            return None;
-        }
-        let mut sessions = self
-            .sessions
-            .lock()
-            .expect("no code that holds this lock can panic");
-        if let Some(share) = sessions.get(session).and_then(Weak::upgrade) {
-            return Some(share);
-        }
-        sessions.retain(|_, share| share.strong_count() > 0);
-        let share = Arc::new(Semaphore::new((self.most * 3 / 4).max(1)));
-        sessions.insert(session.to_owned(), Arc::downgrade(&share));
-        Some(share)
+    /// How many calls run and how many wait.
+    pub fn load(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.running, state.waiting.len())
     }
-}
 
-async fn take(places: Option<&Arc<Semaphore>>) -> Option<OwnedSemaphorePermit> {
-    let places = places?;
-    Some(
-        Arc::clone(places)
-            .acquire_owned()
-            .await
-            .expect("the semaphores of the queue are never closed"),
-    )
-}
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Result<Self, CallError> {
-        if waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(CallError::Overloaded(format!(
-                "{MAX_WAITING} calls wait already; try again in a moment, or raise MCP_MAX_CALLS"
-            )));
+    /// Gives the free places to those whose turn it is.
+    fn hand_out(&self) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                let Some(index) = state.next() else { return };
+                let waiter = state.waiting.remove(index);
+                state.enter(&waiter.seat);
+                waiter
+            };
+            let place = Place {
+                queue: self.clone(),
+                seat: next.seat,
+            };
+            // Whoever left at this moment drops the place, which hands it out again.
+            let _ = next.turn.send(place);
         }
-        Ok(Self(waiting))
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.queue.lock().leave(&self.seat);
+        self.queue.hand_out();
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.queue
+            .lock()
+            .waiting
+            .retain(|waiter| waiter.ticket != self.number);
+    }
+}
+
+impl State {
+    fn admits(&self, seat: &Seat) -> bool {
+        let of_party = self.by_party.get(&seat.party).copied().unwrap_or(0);
+        let within = |(name, limit): &(String, usize)| {
+            self.by_limit.get(name).copied().unwrap_or(0) < *limit
+        };
+        self.running < self.places
+            && of_party < self.most_of_one()
+            && seat.limits.iter().all(within)
+    }
+
+    /// One party alone leaves a quarter of the places to whoever comes next.
+    fn most_of_one(&self) -> usize {
+        self.places - self.places / 4
+    }
+
+    /// Whether somebody waits who could take the place instead.
+    fn someone_is_before(&self, seat: &Seat) -> bool {
+        self.waiting.iter().any(|waiter| {
+            self.admits(&waiter.seat) && self.turn_of(&waiter.seat) <= self.turn_of(seat)
+        })
+    }
+
+    /// The fewer calls of a party run, the sooner it is its turn.
+    fn turn_of(&self, seat: &Seat) -> usize {
+        self.by_party.get(&seat.party).copied().unwrap_or(0)
+    }
+
+    fn next(&self) -> Option<usize> {
+        let admitted = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, waiter)| self.admits(&waiter.seat));
+        admitted
+            .min_by_key(|(_, waiter)| (self.turn_of(&waiter.seat), waiter.ticket))
+            .map(|(index, _)| index)
+    }
+
+    fn wait(&mut self, seat: Seat, turn: oneshot::Sender<Place>) -> Result<u64, Full> {
+        if self.waiting.len() >= WAITING {
+            return Err(Full::ForAll);
+        }
+        if self
+            .waiting
+            .iter()
+            .filter(|waiter| waiter.seat.party == seat.party)
+            .count()
+            >= WAITING_OF_ONE
+        {
+            return Err(Full::ForParty);
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiting.push(Waiter { ticket, seat, turn });
+        Ok(ticket)
+    }
+
+    fn enter(&mut self, seat: &Seat) {
+        self.running += 1;
+        *self.by_party.entry(seat.party.clone()).or_default() += 1;
+        for (name, _) in &seat.limits {
+            *self.by_limit.entry(name.clone()).or_default() += 1;
+        }
+    }
+
+    fn leave(&mut self, seat: &Seat) {
+        self.running -= 1;
+        give_back(&mut self.by_party, &seat.party);
+        for (name, _) in &seat.limits {
+            give_back(&mut self.by_limit, name);
+        }
+    }
+}
+
+fn give_back(counts: &mut HashMap<String, usize>, name: &str) {
+    if let Some(count) = counts.get_mut(name) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn seat(party: &str) -> Seat {
+        Seat {
+            party: party.to_owned(),
+            limits: Vec::new(),
+        }
+    }
+
+    fn limited(party: &str, limit: usize) -> Seat {
+        Seat {
+            party: party.to_owned(),
+            limits: vec![("tool".to_owned(), limit)],
+        }
+    }
+
+    type Waiting<'q> = Pin<Box<dyn Future<Output = Result<Place, Full>> + 'q>>;
+
+    fn ask(queue: &Queue, seat: Seat) -> Waiting<'_> {
+        let mut waiting: Waiting<'_> = Box::pin(queue.place(seat));
+        assert!(poll(&mut waiting).is_none(), "it is to wait");
+        waiting
+    }
+
+    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Place, Full>> {
+        match waiting
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        }
+    }
+
+    fn place(queue: &Queue, seat: Seat) -> Place {
+        let mut waiting: Waiting<'_> = Box::pin(queue.place(seat));
+        poll(&mut waiting)
+            .expect("there is a place")
+            .expect("the queue is not full")
+    }
+
+    #[test]
+    fn one_place_serialises_all_calls_in_the_order_of_their_coming() {
+        let queue = Queue::new(1);
+        let first = place(&queue, seat("a"));
+        let (mut second, mut third) = (ask(&queue, seat("a")), ask(&queue, seat("b")));
+        drop(first);
+        let second = poll(&mut second).expect("its turn has come");
+        assert!(poll(&mut third).is_none(), "one place, one call");
+        drop(second);
+        assert!(poll(&mut third).is_some());
+    }
+
+    #[test]
+    fn the_party_with_fewer_running_calls_is_next_whoever_came_first() {
+        let queue = Queue::new(4);
+        let busy: Vec<_> = (0..3).map(|_| place(&queue, seat("busy"))).collect();
+        let other = place(&queue, seat("other"));
+        let mut fourth = ask(&queue, seat("busy"));
+        let mut newcomer = ask(&queue, seat("newcomer"));
+        drop(other);
+        assert!(poll(&mut newcomer).is_some());
+        assert!(poll(&mut fourth).is_none());
+        drop((busy, newcomer));
+        assert!(poll(&mut fourth).is_some());
+    }
+
+    #[test]
+    fn one_party_leaves_places_to_the_others() {
+        let queue = Queue::new(4);
+        let _busy: Vec<_> = (0..3).map(|_| place(&queue, seat("busy"))).collect();
+        let _waits = ask(&queue, seat("busy"));
+        place(&queue, seat("other"));
+    }
+
+    #[test]
+    fn a_full_limit_holds_up_its_own_calls_alone() {
+        let queue = Queue::new(8);
+        let first = place(&queue, limited("a", 1));
+        let mut second = ask(&queue, limited("b", 1));
+        drop(place(&queue, seat("a")));
+        drop(first);
+        assert!(poll(&mut second).is_some());
+    }
+
+    #[test]
+    fn a_call_that_left_the_queue_takes_no_place() {
+        let queue = Queue::new(1);
+        let first = place(&queue, seat("a"));
+        let gone = ask(&queue, seat("b"));
+        let gone_with_its_place = ask(&queue, seat("c"));
+        drop(gone);
+        drop(first);
+        // Its turn has come, but nobody is there to see it.
+        drop(gone_with_its_place);
+        assert_eq!(queue.load(), (0, 0));
+        place(&queue, seat("d"));
+    }
+
+    #[test]
+    fn waiting_is_bounded_for_one_party_and_for_all() {
+        let queue = Queue::new(1);
+        let _running = place(&queue, seat("first"));
+        let party = |number: usize| seat(&format!("p{}", number / WAITING_OF_ONE));
+        let _waiting: Vec<_> = (0..WAITING - 1)
+            .map(|number| ask(&queue, party(number)))
+            .collect();
+        let refused = |seat| {
+            let mut waiting: Waiting<'_> = Box::pin(queue.place(seat));
+            poll(&mut waiting)
+                .expect("it does not wait")
+                .expect_err("it is refused")
+        };
+        assert_eq!(refused(party(0)), Full::ForParty);
+        let _last = ask(&queue, seat("last"));
+        assert_eq!(refused(seat("late")), Full::ForAll);
     }
 }

@@ -77,8 +77,7 @@ fn trickle(
 const HEAD_LIMIT: Duration = s(11);
 const BODY_LIMIT: Duration = s(31);
 
-#[test]
-fn slow_and_malformed_requests_are_refused_in_time() {
+pub fn slow_and_malformed_requests_are_refused_in_time() {
     let server = Server::start(&Setup::new());
     let at = server.address();
     let mut cases = slow(at);
@@ -506,8 +505,7 @@ fn no_http() -> Vec<Case> {
 }
 
 /// A client that waits for its answer on the stream must see that none will come.
-#[test]
-fn a_refused_body_ends_the_stream_of_its_session() {
+pub fn a_refused_body_ends_the_stream_of_its_session() {
     let server = Server::start(&Setup::new());
     let cases: [(u8, &str, &str, u16); 2] = [
         (2, "a body that never comes", "Content-Length: 500\r\n", 408),

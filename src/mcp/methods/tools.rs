@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
-use super::lifecycle::PATIENCE;
+use super::lifecycle;
 use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
+use super::serving;
 use crate::governor;
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Context, Services};
-use crate::mcp::jsonrpc::{self, MISSING_CAPABILITY, RpcError};
+use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, CallParams};
 use crate::mcp::origin::Door;
 use crate::plugins::call::{CallError, CallRequest};
@@ -27,7 +28,7 @@ const BUILT_IN: usize = 2;
 /// `tools/list`: everything on one page.
 pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
     refuse_cursor("tools/list", params)?;
-    let _ = tokio::time::timeout(PATIENCE, context.services.catalog.complete()).await;
+    lifecycle::settled(&context.services).await;
     Ok(listing(context).into())
 }
 
@@ -140,24 +141,10 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
     match result {
         Ok(result) => Ok(messages::tool_result(&result).into()),
         Err(CallError::Cancelled) => Err(Failure::Cancelled),
-        Err(error) => missing_capability(context, error),
-    }
-}
-
-/// Under 2026-07-28 what a client lacks is an error of its own, which names it for the program.
-fn missing_capability(context: &Context, error: CallError) -> Outcome {
-    match &error {
-        CallError::MissingCapability { missing, .. } if !context.revision.has_handshake() => {
-            let required: Map<String, Value> = missing
-                .split(", ")
-                .map(|name| (name.to_owned(), json!({})))
-                .collect();
-            let data = json!({"requiredCapabilities": required});
-            Err(RpcError::new(MISSING_CAPABILITY, error.to_string())
-                .with_data(data)
-                .into())
+        Err(error @ CallError::MissingCapability { .. }) if !context.revision.has_handshake() => {
+            Err(serving::missing_capability(&error).into())
         }
-        _ => Ok((&error).into()),
+        Err(error) => Ok((&error).into()),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Parameter {
     choices: Vec<String>,
     description: String,
     takes_value: bool,
+    /// Written as a placeholder is, in capitals or in angle brackets; an argument's bare name may be any word of the usage line.
+    certain: bool,
 }
 
 /// Titles of the sections whose entries are arguments without an option string.
@@ -59,7 +61,9 @@ impl Page {
                 continue;
             }
             let trimmed = line.trim();
-            let begins = entry.as_ref().is_none_or(|open| indent <= open.indent + 2);
+            let begins = entry
+                .as_ref()
+                .is_none_or(|open| open.ends_before(indent, trimmed));
             if begins && (trimmed.starts_with('-') || in_arguments) {
                 entries.extend(entry.replace(Entry::new(indent, trimmed, in_arguments)));
             } else if let Some(open) = entry.as_mut() {
@@ -97,7 +101,10 @@ impl Page {
             }
         }
         if self.parameters.is_empty() {
-            self.parameters = positionals;
+            self.parameters = positionals
+                .into_iter()
+                .filter(|named| named.certain)
+                .collect();
         }
         options.retain(|option| {
             self.parameters
@@ -132,6 +139,7 @@ impl Page {
 /// An entry of a section as it is read: the words on the left, the text on the right.
 struct Entry {
     indent: usize,
+    text_column: usize,
     spec: String,
     text: String,
     argument: bool,
@@ -140,12 +148,25 @@ struct Entry {
 impl Entry {
     fn new(indent: usize, line: &str, argument: bool) -> Self {
         let (spec, text) = split_columns(line);
+        let text_column = if text.is_empty() {
+            indent + 8
+        } else {
+            indent + line.len() - text.len()
+        };
         Self {
             indent,
+            text_column,
             spec: spec.to_owned(),
             text: text.to_owned(),
             argument,
         }
+    }
+
+    /// Whether a line is another entry and not more of this one's text.
+    ///
+    /// An option with a long name alone may stand further right than its neighbours, but left of their texts.
+    fn ends_before(&self, indent: usize, line: &str) -> bool {
+        indent <= self.indent || (line.starts_with('-') && indent < self.text_column)
     }
 
     fn describe(&mut self, line: &str) {
@@ -204,7 +225,7 @@ fn read_option(spec: &str, text: &str) -> Option<Parameter> {
     let spec = spec.replace(" / ", ", ").replace("=", " ");
     let mut flags: Vec<String> = Vec::new();
     let mut placeholder = String::new();
-    for word in spec.split([' ', ',']).filter(|word| !word.is_empty()) {
+    for word in &words_of(&spec) {
         if word.starts_with('-') && word.len() > 1 {
             let (flag, rest) = word.split_at(
                 word.find(['[', '<'])
@@ -262,6 +283,7 @@ fn read_option(spec: &str, text: &str) -> Option<Parameter> {
         flag: Some(flag),
         negative,
         takes_value,
+        certain: true,
     })
 }
 
@@ -340,7 +362,7 @@ fn description_of(text: &str) -> String {
 
 /// Options that stand bare in the usage line, and the arguments it names.
 fn read_usage(usage: &str, command: Option<&str>) -> (Vec<String>, Vec<Parameter>) {
-    let words = usage_words(usage);
+    let words = words_of(usage);
     let start = match command {
         Some(command) => words
             .iter()
@@ -367,7 +389,7 @@ fn read_usage(usage: &str, command: Option<&str>) -> (Vec<String>, Vec<Parameter
             last.many = true;
             continue;
         }
-        let placeholder = word.starts_with('<')
+        let certain = word.trim_start_matches('[').starts_with('<')
             || name
                 .chars()
                 .all(|c| c.is_ascii_uppercase() || matches!(c, '_' | '-' | '0'..='9'));
@@ -375,13 +397,14 @@ fn read_usage(usage: &str, command: Option<&str>) -> (Vec<String>, Vec<Parameter
             name.to_ascii_lowercase().as_str(),
             "options" | "option" | "flags" | "command" | "args" | "arguments" | ""
         );
-        if value_of_option || !placeholder || general || name.starts_with('-') {
+        if value_of_option || general || name.starts_with('-') {
             continue;
         }
         positionals.push(Parameter {
             name: property_name(name),
             required: !optional,
             many,
+            certain,
             kind: "string",
             ..Parameter::default()
         });
@@ -389,17 +412,17 @@ fn read_usage(usage: &str, command: Option<&str>) -> (Vec<String>, Vec<Parameter
     (options, positionals)
 }
 
-/// Words of a usage line; what stands in brackets is one word.
-fn usage_words(usage: &str) -> Vec<String> {
+/// Words between spaces and commas; what stands in brackets is one word.
+fn words_of(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut depth = 0_usize;
-    for letter in usage.chars() {
+    for letter in text.chars() {
         match letter {
             '[' | '(' | '{' => depth += 1,
             ']' | ')' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if letter.is_whitespace() && depth == 0 {
+        if depth == 0 && (letter.is_whitespace() || letter == ',') {
             words.push(String::new());
         } else if let Some(word) = words.last_mut() {
             word.push(letter);

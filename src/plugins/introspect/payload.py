@@ -36,10 +36,17 @@ def plain(value, depth=0):
 def from_environment(text):
     """A default that this machine gave, and not the program: it may be a secret, and it is not the same elsewhere.
 
-    That is the value of an environment variable, or a path below the home, the working, the plugin's or
-    the interpreter's directory.
+    That is the value of an environment variable that was read, or a path below the home, the working, the
+    plugin's or the interpreter's directory.
     """
-    return len(text) > 3 and (text in environment_values or text.startswith(local_places))
+    return len(text) > 3 and (text in values_read or text.startswith(local_places))
+
+
+def plain_default(value, parameter):
+    """A default as JSON; one of the declared choices tells nothing that they do not."""
+    if isinstance(value, str) and value in parameter.get("enum", ()):
+        return value
+    return plain(value)
 
 
 def clean(text):
@@ -83,6 +90,7 @@ class Answer:
         self.commands = []
         self.names = set()
         self.warnings = []
+        self.lost_words = []
 
     def add(self, words, description, parameters, groups):
         name = command_name(words)
@@ -94,6 +102,8 @@ class Answer:
         self.names.add(name)
         command = {"name": name, "invoke": list(words), "description": description}
         command["parameters"], renamed = named(parameters)
+        if self.lost_words:
+            command["refuse_words"] = self.lost_words
         groups = [one_of(group, required, renamed) for group, required in groups]
         groups = [group for group in groups if group]
         if groups:

@@ -3,9 +3,24 @@
 
 def read_argparse(parser):
     answer = Answer()
+    answer.lost_words = [] if keeps_two_dashes() else ["--"]
     description = parser_text(parser, parser.description) or prose(program_docstring())
     walk_parser(answer, parser, [], [], description, fromfile="")
     return answer.text(description)
+
+
+def keeps_two_dashes():
+    """Whether this Python's argparse leaves a value `--` as it is: before 3.13.1 it dropped it."""
+    import argparse
+
+    trial = argparse.ArgumentParser(add_help=False)
+    for name in ("--option", "first", "second"):
+        trial.add_argument(name)
+    try:
+        found = vars(trial.parse_args(["--option=--", "--", "a", "--"]))
+    except (SystemExit, Exception):
+        return False
+    return found == {"option": "--", "first": "a", "second": "--"}
 
 
 def program_docstring():
@@ -94,7 +109,8 @@ def keep_files_closed(parameter, prefixes):
     """With `fromfile_prefix_chars`, `@path` as a word of its own would be replaced by that file's lines."""
     if not prefixes:
         return
-    allowed = "^([^%s]|$)" % "".join("\\" + letter for letter in prefixes)
+    letters = "".join("\\" + letter if letter in "\\]^-" else letter for letter in prefixes)
+    allowed = "^([^%s]|$)" % letters
     target = parameter
     while target.get("type") == "array":
         target = target.setdefault("items", {"type": "string"})
@@ -117,8 +133,8 @@ def is_left_out(action):
 
     if isinstance(action, (argparse._HelpAction, argparse._VersionAction)):
         return True
-    if list(action.option_strings) == ["-"]:
-        return True  # read standard input: there is none
+    if "--help" in action.option_strings or list(action.option_strings) == ["-"]:
+        return True  # the second means standard input, which is empty
     return action.help == argparse.SUPPRESS and not action.required
 
 
@@ -368,7 +384,7 @@ def metavar_of(action, has_help):
 
 
 def default_of(parser, action, parameter):
-    default = plain(action.default)
+    default = plain_default(action.default, parameter)
     if action.default == "==SUPPRESS==" or default is None:
         return None
     kind = parameter["type"]

@@ -202,8 +202,10 @@ def set_default(param, context, parameter):
         default = param.get_default(context, call=False)
     except Exception:
         default = param.default
-    default = plain(default)
+    default = plain_default(default, parameter)
     kind = parameter["type"]
+    if isinstance(default, list) and parameter.get("items") == {"type": "string"}:
+        default = [item if isinstance(item, str) else str(item) for item in default]
     fits = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list}[kind]
     if isinstance(default, fits) and isinstance(default, bool) == (kind == "boolean") and default != []:
         if "enum" not in parameter or default in parameter["enum"]:

@@ -4,9 +4,10 @@
 # the way that does no work; the parser's own answer to it is never printed.
 
 WATCHED = ("argparse", "click.core", "asyncclick.core", "typer._click.core", "typer.core", "tempfile")
-PATIENCE = 8.0  # seconds; the server's own limit for a question is 10
 
 half_asked = []
+values_read = set()
+answering = False
 asked_module = "click.core"
 
 
@@ -21,6 +22,8 @@ def is_ours(args):
 
 
 def answer_with(read, *parts):
+    global answering
+    answering = True  # from here on, parsers are only looked at
     try:
         text = read(*parts)
     except Refused as refused:
@@ -40,7 +43,7 @@ def watch_argparse(module):
 
 def asked(original, partial):
     def parse(self, args=None, namespace=None):
-        if is_ours(args):
+        if not answering and is_ours(args):
             if partial and not self.add_help:
                 # The first of two parsers: it looks for its own options (a configuration file's name)
                 # and leaves the rest, and --help, to the next.
@@ -55,9 +58,11 @@ def asked(original, partial):
 def shown(original):
     """A program that shows its help by itself, for want of arguments, has its parser ready too."""
 
-    def show(self, *args, **kwargs):
-        answer_with(read_argparse, self)
-        return original(self, *args, **kwargs)
+    def show(self, file=None):
+        # An error in words of the program's own prints the usage to a file it names.
+        if not answering and (file is None or original.__name__ == "print_help"):
+            answer_with(read_argparse, self)
+        return original(self, file)
 
     return show
 
@@ -79,7 +84,7 @@ def asked_click(original, method, module):
     def run(self, *args, **kwargs):
         global asked_module
         given = args[position] if len(args) > position else kwargs.get("args")
-        if is_ours(given):
+        if not answering and is_ours(given):
             asked_module = module.replace("typer.core", "typer._click.core")
             answer_with(read_click, self)
         return original(self, *args, **kwargs)
@@ -135,6 +140,20 @@ class ChangesAfterwards:
         self.change(module)
 
 
+def note_what_is_read():
+    """Keeps the values of the environment variables that the program looks at."""
+    kind = type(os.environ)
+    original = kind.__getitem__
+
+    def getitem(self, key):
+        value = original(self, key)
+        if isinstance(value, str):
+            values_read.add(value)
+        return value
+
+    kind.__getitem__ = getitem
+
+
 def be_impatient():
     """Says where a program hangs, before the server ends it without knowing."""
     import _thread
@@ -143,9 +162,9 @@ def be_impatient():
     main = _thread.get_ident()
 
     def wait():
-        time.sleep(PATIENCE)
+        time.sleep(patience)
         where = place(sys._current_frames().get(main))
-        give_up(REFUSED, "has not asked its parser after %d s%s" % (PATIENCE, where))
+        give_up(REFUSED, "has not asked its parser after %g s%s" % (patience, where))
 
     _thread.start_new_thread(wait, ())
 
@@ -196,9 +215,9 @@ def traceback_place(error):
 
 
 cli = os.path.abspath(sys.argv[1])
+patience = float(sys.argv[2])  # seconds; shorter than the server's own limit for a question
 plugin_directory = os.path.dirname(cli)
 plugin_name = os.path.basename(plugin_directory)
-environment_values = frozenset(os.environ.values())
 local_places = tuple(
     place for place in (os.path.expanduser("~"), os.getcwd(), plugin_directory, sys.prefix) if len(place) > 1
 )
@@ -207,6 +226,7 @@ if sys.version_info < (3, 8):
     give_up(NOT_ASKED, "reading a program's parser needs Python 3.8 or newer; this is %s" % sys.version.split()[0])
 os.dup2(2, 1)  # what the program prints must not be mixed with the answer
 be_impatient()
+note_what_is_read()
 guard()
 sys.meta_path.insert(0, Watcher())
 for name in [name for name in WATCHED if name in sys.modules]:

@@ -1,0 +1,9 @@
+//! Programs that do not describe themselves, asked for real: by the embedded watcher, under every Python there is.
+
+mod asking;
+mod generated;
+mod help_pages;
+mod programs;
+mod refusals;
+mod serving;
+mod watched;
