@@ -146,6 +146,7 @@ impl Session {
     /// no id was readable or the id belongs to a call that must not be disturbed, is the error.
     pub async fn receive(self: &Arc<Self>, body: &[u8], origin: &Origin) -> Result<(), Fault> {
         *self.last_used() = Instant::now();
+        self.services.counters.received(body.len() as u64);
         match jsonrpc::parse(body) {
             Body::Single(message) => self.receive_message(message, origin).await,
             Body::Batch(messages) => self.receive_batch(messages, origin),

@@ -68,7 +68,7 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
     );
     let answer = exchange(at, &post(at, "/messages/", one, PING));
     assert_eq!(answer.status, 200, "row 13: no id is direct mode");
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     until("row 15: the place of one that left is free", s(5), || {
         Session::try_open(at, "/sse", "").ok()
     });
-    witness.is_served();
+    witness.must_be_served();
 }
 
 pub fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
@@ -181,7 +181,7 @@ fn the_calls_of_a_client_that_left_are_gone() {
             found_soon(&mark);
             drop(session);
             gone_within(&mark, s(6));
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -206,7 +206,7 @@ fn a_direct_call_is_gone_with_its_connection() {
     assert_eq!(connection.answer(s(1)).err(), Some(Silence::TimeOver));
     drop(connection);
     gone_within("row-18-direct", s(6));
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
