@@ -182,7 +182,7 @@ pub fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
             .any(|line| line.contains("log-first") && line.contains("WARN")),
         "row 37: no warning of the line before the JSON"
     );
-    Witness::of(&server, "").is_served();
+    Witness::of(&server, "").must_be_served();
     assert!(
         processes::with_argument("sleep\x00600")
             .iter()
@@ -262,7 +262,7 @@ fn what_is_no_regular_program_is_never_run() {
             "row 38: {name} is passed over: {health}"
         );
     }
-    Witness::of(&server, "").is_served();
+    Witness::of(&server, "").must_be_served();
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -319,7 +319,7 @@ fn names_that_cannot_be_are_refused_in_the_same_way_each_time() {
                 !server.log().contains('\u{1b}'),
                 "row 39: a raw escape in the log"
             );
-            Witness::of(&server, "").is_served();
+            Witness::of(&server, "").must_be_served();
             tools(&mut session)
         })
         .collect();
@@ -371,5 +371,5 @@ fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
     });
     let result = session.call("good-449__go", json!({}));
     assert_eq!(text_of(&result), "ran go", "row 40");
-    Witness::of(&server, "").is_served();
+    Witness::of(&server, "").must_be_served();
 }

@@ -264,7 +264,7 @@ fn a_session_survives_every_bad_message() {
         }
         let heard = session.heard_until_now();
         assert!(heard.is_empty(), "one answer is enough: {heard:?}");
-        witness.is_served();
+        witness.must_be_served();
     });
 }
 
@@ -374,7 +374,7 @@ fn a_second_request_with_an_id_in_flight_does_not_disturb_the_first() {
     session.send(&second);
     let pong = session.response(&first, PATIENCE);
     assert_eq!(pong["result"], json!({}), "row 23: {pong}");
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn what_expects_no_answer_gets_none() {
     session.send(&json!({"jsonrpc": "2.0", "id": 78, "error": {"code": -1, "message": "no"}}));
     let heard = session.heard_until_now();
     assert!(heard.is_empty(), "row 24: {heard:?}");
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
