@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::sessions::{found_soon, gone_within};
-use crate::support::http::PATIENCE;
+use crate::support::http::{Connection, PATIENCE};
 use crate::support::plugins::{Folder, fixtures, write_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::{Session, code_of, text_of};
-use crate::support::{processes, rows, s};
+use crate::support::{processes, rows, s, until};
 use crate::witness::Witness;
 
 fn served() -> Server {
@@ -32,6 +32,8 @@ fn arguments_that_do_not_fit_start_nothing() {
         .variable("STARTED", &started);
     let server = Server::start(&setup);
     server.ready();
+    // What discovery may run is another claim.
+    let _ = std::fs::remove_file(&started);
     let long = "n".repeat(65);
     let mut cases: Vec<(&str, &str, Value)> = Vec::new();
     for name in [
@@ -642,4 +644,55 @@ fn an_unknown_tool_is_a_result_with_a_code() {
         let result = session.call(name, json!({"text": "a"}));
         assert_eq!(text_of(&result), r#"{"text": "a"}"#, "{name}");
     }
+}
+
+#[test]
+fn a_call_that_cannot_start_fails_and_gives_its_place_back() {
+    let setup = Setup::new()
+        .plugins(fixtures("plugins"))
+        .variable("MCP_MAX_CALLS", "1")
+        .descriptors(64);
+    let server = Server::start(&setup);
+    server.ready();
+    let at = server.address();
+    let mut session = Session::ready(at);
+    // One connection for all requests: there will be no descriptor for another.
+    let mut posting = Connection::open(at);
+    let endpoint = session.endpoint().to_owned();
+    let mut call = |session: &mut Session, number: u64| {
+        let id = json!(1000 + number);
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": "args__show", "arguments": {"text": "a"}}});
+        let body = message.to_string();
+        let request = format!(
+            "POST {endpoint} HTTP/1.1\r\nHost: {at}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        posting
+            .send(request.as_bytes())
+            .expect("an open connection");
+        assert_eq!(
+            posting.answer(PATIENCE).map(|answer| answer.status),
+            Ok(202)
+        );
+        session.expects(&id, "tools/call");
+        session.result(&id, PATIENCE)
+    };
+    assert_eq!(call(&mut session, 0)["isError"], false, "row 33");
+    let crowd: Vec<_> = (0..100).map(|_| Connection::open(at)).collect();
+    until("the server runs out of descriptors", s(10), || {
+        server.log().contains("cannot accept").then_some(())
+    });
+    for number in 1..4 {
+        let result = call(&mut session, number);
+        assert_eq!(code_of(&result), "spawn_failed", "row 33");
+    }
+    drop(crowd);
+    let mut number = 4;
+    until("row 33: calls start again", s(10), || {
+        number += 1;
+        (call(&mut session, number)["isError"] == false).then_some(())
+    });
+    Witness::of(&server, "").must_be_served();
 }
