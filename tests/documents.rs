@@ -102,11 +102,10 @@ fn the_readme_and_the_settings_name_the_same_variables() {
 
 #[test]
 fn windows_is_refused_with_a_word_about_wsl() {
-    let (_, refusal) = read(&root().join("src/lib.rs"))
-        .split_once("#[cfg(not(unix))]\ncompile_error!(")
-        .map(|(before, after)| (before.to_owned(), after.to_owned()))
-        .expect("other systems are refused at compile time");
-    let (message, _) = refusal.split_once(");").expect("the refusal has an end");
+    let source = read(&root().join("src/lib.rs"));
+    let refusal = source.split_once("#[cfg(not(unix))]\ncompile_error!(");
+    let (_, message) = refusal.expect("other systems are refused at compile time");
+    let (message, _) = message.split_once(");").expect("the refusal has an end");
     assert!(message.contains("WSL"), "{message}");
 }
 
