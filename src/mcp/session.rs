@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use super::changes::Change;
+use super::changes::{self, Change};
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{
@@ -27,6 +27,7 @@ use super::questions::Questions;
 use super::record::Record;
 use super::revision::Revision;
 use crate::governor::Client;
+use crate::plugins::call::Listed;
 
 /// One client's session.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ struct State {
     log_level: LogLevel,
     /// The resources whose updates the client wants to hear of.
     subscriptions: HashSet<String>,
+    /// The lists that the client has asked for.
+    asked_for: HashSet<Listed>,
 }
 
 #[derive(Debug, Clone)]
@@ -289,7 +292,9 @@ impl Session {
     pub fn changed(&self, change: &Change) {
         let state = self.state();
         let wanted = match change {
-            Change::List(_) => true,
+            // A list that the client has never asked for is no other than it knows; and short-lived
+            // clients that shut down while an unneeded notification comes in have been seen to fail.
+            Change::List(list) => state.asked_for.contains(list),
             Change::ToolsOf(client) => *client == self.client(),
             Change::Resource(uri) => state.subscriptions.contains(uri),
         };
@@ -307,6 +312,7 @@ impl Session {
 
     /// Tells the client all tools unasked, in the form that version 2 used.
     pub fn announce_tools(&self) {
+        self.state().asked_for.insert(Listed::Tools);
         let context = self.context(&self.origin, &self.outbox, &self.ended);
         self.outbox.offer_latest(
             "manifest",
@@ -335,6 +341,10 @@ impl Session {
 
     async fn perform(&self, context: &Context, request: &Request) -> Outcome {
         let params = request.params.as_deref();
+        if let Some(list) = changes::list_asked_for(&request.method) {
+            // Before the list is read: a change in between is then told rather than lost.
+            self.state().asked_for.insert(list);
+        }
         match request.method.as_str() {
             "initialize" => self.initialize(params).await,
             "logging/setLevel" if self.revision().is_some() => {
