@@ -72,7 +72,10 @@ impl Default for Outbox {
 impl Outbox {
     /// Queues a line that must arrive, such as a response; waits for room.
     pub async fn send(&self, text: Bytes) -> Result<(), Closed> {
-        match self.try_push(Line { text, supersedes: None }) {
+        match self.try_push(Line {
+            text,
+            supersedes: None,
+        }) {
             Ok(()) => Ok(()),
             Err(Refused::Closed) => Err(Closed),
             Err(Refused::Full(line)) => self.send_when_there_is_room(line).await,

@@ -162,7 +162,9 @@ impl Session {
                 let admitted = match self.admit(request, origin, &self.outbox) {
                     Ok(admitted) => admitted,
                     // On the stream, an error for a repeated id would end the call that has it.
-                    Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => return Err(fault),
+                    Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => {
+                        return Err(fault);
+                    }
                     Err(fault) => {
                         self.deliver(Some(fault.to_bytes())).await;
                         return Ok(());
@@ -257,8 +259,12 @@ impl Session {
         let cancel = self.ended.child_token();
         let mut running = self.running();
         if running.len() >= MAX_IN_FLIGHT {
-            let why = format!("{MAX_IN_FLIGHT} requests of this session are in flight; wait for answers");
-            return Err(Fault { id: Some(request.id), error: RpcError::new(jsonrpc::INTERNAL_ERROR, why) });
+            let why =
+                format!("{MAX_IN_FLIGHT} requests of this session are in flight; wait for answers");
+            return Err(Fault {
+                id: Some(request.id),
+                error: RpcError::new(jsonrpc::INTERNAL_ERROR, why),
+            });
         }
         if running.contains_key(&key) {
             let why = format!(
