@@ -639,7 +639,14 @@ mod tests {
     #[test]
     fn ids_are_echoed_to_the_letter() {
         let long = "9".repeat(400);
-        for id in [long.as_str(), "1180591620717411303424", "-3", r#""\u0061b""#, r#""""#, "0"] {
+        for id in [
+            long.as_str(),
+            "1180591620717411303424",
+            "-3",
+            r#""\u0061b""#,
+            r#""""#,
+            "0",
+        ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id": {id} ,"method":"ping"}}"#);
             let Body::Single(Ok(Message::Request(request))) = parse(body.as_bytes()) else {
                 panic!("{body} is a request")

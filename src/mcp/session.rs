@@ -51,6 +51,8 @@ pub struct Session {
 struct State {
     handshake: Option<Settled>,
     log_level: LogLevel,
+    /// The generation of the catalogue at the handshake.
+    catalogue: u64,
     /// The resources whose updates the client wants to hear of.
     subscriptions: HashSet<String>,
 }
@@ -146,6 +148,7 @@ impl Session {
     /// no id was readable or the id belongs to a call that must not be disturbed, is the error.
     pub async fn receive(self: &Arc<Self>, body: &[u8], origin: &Origin) -> Result<(), Fault> {
         *self.last_used() = Instant::now();
+        self.services.counters.received(body.len() as u64);
         match jsonrpc::parse(body) {
             Body::Single(message) => self.receive_message(message, origin).await,
             Body::Batch(messages) => self.receive_batch(messages, origin),
@@ -162,7 +165,9 @@ impl Session {
                 let admitted = match self.admit(request, origin, &self.outbox) {
                     Ok(admitted) => admitted,
                     // On the stream, an error for a repeated id would end the call that has it.
-                    Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => return Err(fault),
+                    Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => {
+                        return Err(fault);
+                    }
                     Err(fault) => {
                         self.deliver(Some(fault.to_bytes())).await;
                         return Ok(());
@@ -257,8 +262,12 @@ impl Session {
         let cancel = self.ended.child_token();
         let mut running = self.running();
         if running.len() >= MAX_IN_FLIGHT {
-            let why = format!("{MAX_IN_FLIGHT} requests of this session are in flight; wait for answers");
-            return Err(Fault { id: Some(request.id), error: RpcError::new(jsonrpc::INTERNAL_ERROR, why) });
+            let why =
+                format!("{MAX_IN_FLIGHT} requests of this session are in flight; wait for answers");
+            return Err(Fault {
+                id: Some(request.id),
+                error: RpcError::new(jsonrpc::INTERNAL_ERROR, why),
+            });
         }
         if running.contains_key(&key) {
             let why = format!(
@@ -310,6 +319,8 @@ impl Session {
         let state = self.state();
         let wanted = match change {
             Change::List(_) => true,
+            // What the client has been told already is no news.
+            Change::Catalogue(_, generation) => *generation > state.catalogue,
             Change::ToolsOf(client) => *client == self.client(),
             Change::Resource(uri) => state.subscriptions.contains(uri),
         };
@@ -390,7 +401,9 @@ impl Session {
             revision: handshake.revision,
             client: Arc::new(handshake.client),
         };
-        self.state().handshake = Some(settled);
+        let mut state = self.state();
+        state.catalogue = *self.services.catalog.changes().borrow();
+        state.handshake = Some(settled);
         Ok(result.into())
     }
 
