@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 /// How many lines may wait.
 const MAX_LINES: usize = 64;
 /// With this many senders waiting for room, nothing more is begun whose answer would wait too.
-const CROWD: usize = 4;
+const CROWD: usize = 1;
 /// How many bytes may wait; one line is always admitted, whatever its size.
 const MAX_BYTES: usize = 32 << 20;
 
@@ -309,7 +309,9 @@ mod tests {
             let outbox = std::sync::Arc::clone(&outbox);
             tokio::spawn(async move { outbox.send(text("x")).await });
         }
-        tokio::task::yield_now().await;
+        while *outbox.crowd.borrow() < CROWD {
+            tokio::task::yield_now().await;
+        }
         assert!(futures_util::FutureExt::now_or_never(outbox.uncrowded()).is_none());
         outbox.next().await.unwrap();
         outbox.uncrowded().await;

@@ -51,6 +51,8 @@ pub struct Session {
 struct State {
     handshake: Option<Settled>,
     log_level: LogLevel,
+    /// The generation of the catalogue at the handshake.
+    catalogue: u64,
     /// The resources whose updates the client wants to hear of.
     subscriptions: HashSet<String>,
 }
@@ -146,6 +148,7 @@ impl Session {
     /// no id was readable or the id belongs to a call that must not be disturbed, is the error.
     pub async fn receive(self: &Arc<Self>, body: &[u8], origin: &Origin) -> Result<(), Fault> {
         *self.last_used() = Instant::now();
+        self.services.counters.received(body.len() as u64);
         match jsonrpc::parse(body) {
             Body::Single(message) => self.receive_message(message, origin).await,
             Body::Batch(messages) => self.receive_batch(messages, origin),
@@ -316,6 +319,8 @@ impl Session {
         let state = self.state();
         let wanted = match change {
             Change::List(_) => true,
+            // What the client has been told already is no news.
+            Change::Catalogue(_, generation) => *generation > state.catalogue,
             Change::ToolsOf(client) => *client == self.client(),
             Change::Resource(uri) => state.subscriptions.contains(uri),
         };
@@ -396,7 +401,9 @@ impl Session {
             revision: handshake.revision,
             client: Arc::new(handshake.client),
         };
-        self.state().handshake = Some(settled);
+        let mut state = self.state();
+        state.catalogue = *self.services.catalog.changes().borrow();
+        state.handshake = Some(settled);
         Ok(result.into())
     }
 
