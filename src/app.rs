@@ -25,6 +25,9 @@ use crate::telemetry::Counters;
 
 /// How long running calls may go on once the server begins to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after the start first answers wait for plugins that are still being asked. Long enough
+/// for programs that start as programs do; one that hangs is hardly noticed.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
 const KILL_GRACE: Duration = Duration::from_secs(6);
 
@@ -50,7 +53,7 @@ impl App {
         let listener = http::accept::bind(config.address)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
-        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped)?;
+        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped, PATIENCE)?;
         let router = http::router(Arc::clone(&sessions), config.http);
         let connections = tokio_util::task::TaskTracker::new();
         tokio::spawn(http::accept::serve(
@@ -111,13 +114,14 @@ impl App {
     }
 }
 
-/// The part that every door needs.
+/// The part that every door needs. First answers wait `patience` for plugins that are still being asked.
 pub fn sessions(
     config: &Config,
     launcher: &Launcher,
     counters: Counters,
     shutdown: &Shutdown,
     stopped: &CancellationToken,
+    patience: Duration,
 ) -> anyhow::Result<Arc<Sessions>> {
     let catalog = Catalog::start(
         config.catalog.clone(),
@@ -128,7 +132,7 @@ pub fn sessions(
         catalog,
         governor: Governor::new(&config.governor)?,
         letta: Letta::from_settings(config.letta.clone()),
-        started: tokio::time::Instant::now(),
+        patient_until: tokio::time::Instant::now() + patience,
         changes: Changes::default(),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
@@ -170,9 +174,21 @@ async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationTo
 
 /// Says once what is not served and what a plugin's author should read.
 fn log_faults(snapshot: &Snapshot, governor: &Governor, said: &mut HashSet<String>) {
-    let skipped = snapshot.skipped.iter().map(|skipped| format!("{} is not served: {}", skipped.name, skipped.reason));
-    let warned = snapshot.plugins.iter().flat_map(|plugin| plugin.warnings.iter().map(|warning| format!("{}: {warning}", plugin.name)));
-    let unmatched = if snapshot.complete { governor.unmatched(snapshot) } else { Vec::new() };
+    let skipped = snapshot
+        .skipped
+        .iter()
+        .map(|skipped| format!("{} is not served: {}", skipped.name, skipped.reason));
+    let warned = snapshot.plugins.iter().flat_map(|plugin| {
+        plugin
+            .warnings
+            .iter()
+            .map(|warning| format!("{}: {warning}", plugin.name))
+    });
+    let unmatched = if snapshot.complete {
+        governor.unmatched(snapshot)
+    } else {
+        Vec::new()
+    };
     for line in skipped.chain(warned).chain(unmatched) {
         if said.insert(line.clone()) {
             tracing::warn!("{line}");

@@ -25,9 +25,15 @@ impl Change {
     /// The notification's method.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::List(Listed::Tools) | Self::Catalogue(Listed::Tools, _) | Self::ToolsOf(_) => "notifications/tools/list_changed",
-            Self::List(Listed::Prompts) | Self::Catalogue(Listed::Prompts, _) => "notifications/prompts/list_changed",
-            Self::List(Listed::Resources) | Self::Catalogue(Listed::Resources, _) => "notifications/resources/list_changed",
+            Self::List(Listed::Tools) | Self::Catalogue(Listed::Tools, _) | Self::ToolsOf(_) => {
+                "notifications/tools/list_changed"
+            }
+            Self::List(Listed::Prompts) | Self::Catalogue(Listed::Prompts, _) => {
+                "notifications/prompts/list_changed"
+            }
+            Self::List(Listed::Resources) | Self::Catalogue(Listed::Resources, _) => {
+                "notifications/resources/list_changed"
+            }
             Self::Resource(_) => "notifications/resources/updated",
         }
     }
@@ -39,6 +45,16 @@ impl Change {
             params.insert("uri".to_owned(), uri.clone().into());
         }
         params
+    }
+}
+
+/// The list that a request of this method reads.
+pub fn list_asked_for(method: &str) -> Option<Listed> {
+    match method {
+        "tools/list" => Some(Listed::Tools),
+        "prompts/list" => Some(Listed::Prompts),
+        "resources/list" | "resources/templates/list" => Some(Listed::Resources),
+        _ => None,
     }
 }
 
