@@ -179,7 +179,10 @@ impl Asking<'_> {
         };
         let finished = self
             .asker
-            .run(self.plugin, introspect::argv(interpreter, cli, self.asker.limit))
+            .run(
+                self.plugin,
+                introspect::argv(interpreter, cli, self.asker.limit),
+            )
             .await?;
         let finished = self.ended(finished, "the question for its parser")?;
         match finished.ending {

@@ -462,7 +462,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_heard() {
         let (sender, mut receiver) = mpsc::channel(64);
-        let (talk, mut program, _stderr, _run) = opened(Some(sender));
+        let (talk, mut program, stderr, _run) = opened(Some(sender));
         let ended = CancellationToken::new();
         let talking = tokio::spawn(talk.until(ended));
         let writing = tokio::task::spawn_blocking(move || {
@@ -513,14 +513,14 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_will_not_be_answered_ends_the_run() {
         let (sender, mut receiver) = mpsc::channel(64);
-        let (talk, mut program, _stderr, run) = opened(Some(sender));
+        let (talk, mut program, stderr, run) = opened(Some(sender));
         let talking = tokio::spawn(talk.until(CancellationToken::new()));
         program
             .write_all(b"{\"ask\":{}}\n")
             .expect("the socket takes it");
         drop(receiver.recv().await);
         run.cancelled().await;
-        drop(program);
+        drop((program, stderr));
         talking.await.expect("it ends");
     }
 
