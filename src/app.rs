@@ -1,5 +1,6 @@
 //! Puts the floors together: catalogue, sessions, doors, shutdown. The only file that knows everything.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::mcp::methods::lifecycle;
 use crate::mcp::seal::Sealer;
 use crate::mcp::sessions::Sessions;
 use crate::plugins::call::Listed;
-use crate::plugins::catalog::Catalog;
+use crate::plugins::catalog::{Catalog, Snapshot};
 use crate::plugins::process::Launcher;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
@@ -127,6 +128,7 @@ pub fn sessions(
         catalog,
         governor: Governor::new(&config.governor)?,
         letta: Letta::from_settings(config.letta.clone()),
+        started: tokio::time::Instant::now(),
         changes: Changes::default(),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
@@ -140,25 +142,40 @@ pub fn sessions(
     tokio::spawn(async move { swept.sweep().await });
     let told = Arc::clone(&sessions);
     tokio::spawn(async move { told.pass_changes_on().await });
-    tokio::spawn(tell_of_new_tools(
+    tokio::spawn(tell_of_new_catalogues(
         Arc::clone(sessions.services()),
         stopped.clone(),
     ));
     Ok(sessions)
 }
 
-/// A new catalogue may have other tools, prompts and resources.
-async fn tell_of_new_tools(services: Arc<Services>, stopped: CancellationToken) {
+/// A new catalogue may have other tools, prompts and resources, and plugins that are not served.
+async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationToken) {
     let mut catalogues = services.catalog.changes();
+    let mut said = HashSet::new();
     loop {
         tokio::select! {
             () = stopped.cancelled() => return,
             changed = catalogues.changed() => if changed.is_err() { return },
         }
+        let generation = *catalogues.borrow_and_update();
         for list in [Listed::Tools, Listed::Prompts, Listed::Resources] {
             if lifecycle::declares(&services, list) {
-                services.changes.tell(Change::List(list));
+                services.changes.tell(Change::Catalogue(list, generation));
             }
+        }
+        log_faults(&services.catalog.snapshot(), &services.governor, &mut said);
+    }
+}
+
+/// Says once what is not served and what a plugin's author should read.
+fn log_faults(snapshot: &Snapshot, governor: &Governor, said: &mut HashSet<String>) {
+    let skipped = snapshot.skipped.iter().map(|skipped| format!("{} is not served: {}", skipped.name, skipped.reason));
+    let warned = snapshot.plugins.iter().flat_map(|plugin| plugin.warnings.iter().map(|warning| format!("{}: {warning}", plugin.name)));
+    let unmatched = if snapshot.complete { governor.unmatched(snapshot) } else { Vec::new() };
+    for line in skipped.chain(warned).chain(unmatched) {
+        if said.insert(line.clone()) {
+            tracing::warn!("{line}");
         }
     }
 }

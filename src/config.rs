@@ -225,6 +225,10 @@ impl Reader {
         if !root_path.is_empty() || !hosts.is_empty() {
             // They are set where there is a proxy, and a proxy on this machine looks like a local client.
             auth.loopback_exempt = false;
+            if auth.keys.is_empty() && !auth.disabled {
+                let why = "there is a proxy (MCP_ROOT_PATH, MCP_ALLOWED_HOSTS) and no key: whoever the proxy lets through may call; set MCP_API_KEY";
+                self.notices.push(why.to_owned());
+            }
         }
         if auth.loopback_exempt && !auth.keys.is_empty() && !auth.disabled {
             self.notices.push("clients on this machine need no key; --require-auth asks them too, which a reverse proxy on this machine needs".to_owned());

@@ -262,7 +262,8 @@ fn without_a_log_file_none_is_made() {
 #[test]
 fn size_and_backup_count_shape_the_files() {
     const LIMIT: u64 = 4096;
-    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+    type Variables = &'static [(&'static str, &'static str)];
+    let cases: [(Variables, &[&str]); 5] = [
         (
             &[("MCP_LOG_BACKUP_COUNT", "2")],
             &["mcp.log", "mcp.log.1", "mcp.log.2"],

@@ -54,6 +54,13 @@ fn call(at: SocketAddr, name: &str, arguments: Value) -> Value {
         .clone()
 }
 
+/// What came unasked. That the tools are there now may still be told right after the start, and is no answer to anything.
+fn heard(session: &mut Session) -> Vec<Value> {
+    let mut heard = session.heard_until_now();
+    heard.retain(|message| message["method"] != "notifications/tools/list_changed");
+    heard
+}
+
 #[test]
 fn a_tool_answers_to_the_names_that_older_versions_gave_it() {
     let (server, _plugins) = server();
@@ -138,15 +145,19 @@ fn message_is_a_name_for_messages() {
             (202, "Accepted"),
             "{path}"
         );
-        let heard = session
-            .event(PATIENCE)
-            .expect("the answer comes on the stream");
+        let answer = loop {
+            match session
+                .event(PATIENCE)
+                .expect("the answer comes on the stream")
+            {
+                Event::Named(_, data) if data.contains("list_changed") => {}
+                other => break other,
+            }
+        };
+        let expected = r#"{"jsonrpc":"2.0","id":7,"result":{}}"#;
         assert_eq!(
-            heard,
-            Event::Named(
-                "message".to_owned(),
-                r#"{"jsonrpc":"2.0","id":7,"result":{}}"#.to_owned()
-            )
+            answer,
+            Event::Named("message".to_owned(), expected.to_owned())
         );
     }
 }
@@ -206,7 +217,7 @@ fn the_manifest_comes_after_the_endpoint_to_whoever_wants_it_and_to_nobody_else(
             );
         }
         session.initialize(wire::NEWEST);
-        assert_eq!(session.heard_until_now(), Vec::<Value>::new(), "{path}");
+        assert_eq!(heard(&mut session), Vec::<Value>::new(), "{path}");
     }
 }
 
@@ -219,7 +230,7 @@ fn initialized_without_its_prefix_is_ignored_and_the_session_works() {
         json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "old", "version": "1"}}),
     );
     session.tell("initialized", json!({}));
-    assert_eq!(session.heard_until_now(), Vec::<Value>::new());
+    assert_eq!(heard(&mut session), Vec::<Value>::new());
     assert_eq!(
         text_of(&session.call("old__send-all", json!({}))),
         r#"["send-all"]"#

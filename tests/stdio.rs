@@ -123,12 +123,15 @@ impl Client {
         );
     }
 
-    /// The next line, which must be a message as every revision has them.
+    /// The next message that answers something, be it no more than a bad line.
     #[track_caller]
     fn next(&mut self, answered: Option<&str>) -> Value {
-        match self.output.recv_timeout(PATIENCE) {
-            Ok(line) => wire::message(&line, answered, wire::NEWEST),
-            Err(silence) => panic!("{silence} instead of a message"),
+        loop {
+            match self.output.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains("list_changed") => {}
+                Ok(line) => return wire::message(&line, answered, wire::NEWEST),
+                Err(silence) => panic!("{silence} instead of a message"),
+            }
         }
     }
 

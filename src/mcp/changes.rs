@@ -13,6 +13,8 @@ const WAITING_CHANGES: usize = 256;
 pub enum Change {
     /// A list has to be asked for again.
     List(Listed),
+    /// The same, because the catalogue is another one now: the one of this generation.
+    Catalogue(Listed, u64),
     /// The tools of one client are others now.
     ToolsOf(Client),
     /// A resource has new contents.
@@ -23,9 +25,9 @@ impl Change {
     /// The notification's method.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::List(Listed::Tools) | Self::ToolsOf(_) => "notifications/tools/list_changed",
-            Self::List(Listed::Prompts) => "notifications/prompts/list_changed",
-            Self::List(Listed::Resources) => "notifications/resources/list_changed",
+            Self::List(Listed::Tools) | Self::Catalogue(Listed::Tools, _) | Self::ToolsOf(_) => "notifications/tools/list_changed",
+            Self::List(Listed::Prompts) | Self::Catalogue(Listed::Prompts, _) => "notifications/prompts/list_changed",
+            Self::List(Listed::Resources) | Self::Catalogue(Listed::Resources, _) => "notifications/resources/list_changed",
             Self::Resource(_) => "notifications/resources/updated",
         }
     }

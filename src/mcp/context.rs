@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +25,8 @@ use crate::telemetry::Counters;
 pub struct Services {
     /// The tools.
     pub catalog: Catalog,
+    /// When the server started.
+    pub started: Instant,
     /// Who is told when lists and resources change.
     pub changes: Changes,
     /// Signs the request states that travel through clients.

@@ -31,6 +31,7 @@ pub async fn answer(
     body: &[u8],
     cancel: CancellationToken,
 ) -> Result<Reply, Fault> {
+    services.counters.received(body.len() as u64);
     let request = match jsonrpc::parse(body) {
         Body::Single(Ok(Message::Request(request))) => request,
         Body::Single(Ok(Message::Notification(_) | Message::Response(_))) => {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -55,7 +55,9 @@ impl RequestId {
             .unwrap_or(text)
             .bytes()
             .all(|byte| byte.is_ascii_digit());
-        if is_string || is_integer {
+        if is_string && serde_json::from_str::<String>(text).is_err() {
+            Err("id is no valid string".to_owned())
+        } else if is_string || is_integer {
             Ok(Self(raw.to_owned()))
         } else {
             Err(format!(
@@ -453,7 +455,7 @@ fn kind_of(json: &str) -> &'static str {
 /// them (a lone surrogate, 1e400, 10,000 levels, a repeated member) has to be found here.
 fn check(text: &str) -> Result<(), Fault> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    Strict
+    Strict::Envelope
         .deserialize(&mut deserializer)
         .and_then(|()| deserializer.end())
         .map_err(|error| match error.classify() {
@@ -464,7 +466,14 @@ fn check(text: &str) -> Result<(), Fault> {
         })
 }
 
-struct Strict;
+/// What a value must not have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strict {
+    /// A message, or an array of them. Its id is judged by itself: an integer has no limit but its length.
+    Envelope,
+    /// Anything below.
+    Value,
+}
 
 impl<'de> DeserializeSeed<'de> for Strict {
     type Value = ();
@@ -506,7 +515,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Strict)?.is_some() {}
+        while items.next_element_seed(self)?.is_some() {}
         Ok(())
     }
 
@@ -517,8 +526,12 @@ impl<'de> Visitor<'de> for Strict {
                 let fault = format_args!("member '{}' is repeated", shown(&name)).to_string();
                 return Err(serde::de::Error::custom(fault));
             }
+            if self == Self::Envelope && name == "id" {
+                members.next_value::<IgnoredAny>()?;
+            } else {
+                members.next_value_seed(Self::Value)?;
+            }
             names.insert(name);
-            members.next_value_seed(Strict)?;
         }
         Ok(())
     }
@@ -625,7 +638,15 @@ mod tests {
 
     #[test]
     fn ids_are_echoed_to_the_letter() {
-        for id in ["1180591620717411303424", "-3", r#""\u0061b""#, r#""""#, "0"] {
+        let long = "9".repeat(400);
+        for id in [
+            long.as_str(),
+            "1180591620717411303424",
+            "-3",
+            r#""\u0061b""#,
+            r#""""#,
+            "0",
+        ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id": {id} ,"method":"ping"}}"#);
             let Body::Single(Ok(Message::Request(request))) = parse(body.as_bytes()) else {
                 panic!("{body} is a request")

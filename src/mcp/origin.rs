@@ -23,7 +23,7 @@ impl Door {
         match self {
             Self::Sse => "sse",
             Self::Direct => "direct",
-            Self::Streamable => "streamable",
+            Self::Streamable => "mcp",
             Self::Stdio => "stdio",
         }
     }

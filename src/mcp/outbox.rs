@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How many lines may wait.
 const MAX_LINES: usize = 64;
+/// With this many senders waiting for room, nothing more is begun whose answer would wait too.
+const CROWD: usize = 1;
 /// How many bytes may wait; one line is always admitted, whatever its size.
 const MAX_BYTES: usize = 32 << 20;
 
@@ -21,6 +23,8 @@ const MAX_BYTES: usize = 32 << 20;
 pub struct Outbox {
     queue: Mutex<Queue>,
     room: Notify,
+    /// Senders that wait for room, each with a line in hand.
+    crowd: watch::Sender<usize>,
     reader: AtomicWaker,
 }
 
@@ -59,6 +63,7 @@ impl Default for Outbox {
         Self {
             queue: Mutex::new(queue),
             room: Notify::new(),
+            crowd: watch::Sender::new(0),
             reader: AtomicWaker::new(),
         }
     }
@@ -67,10 +72,25 @@ impl Default for Outbox {
 impl Outbox {
     /// Queues a line that must arrive, such as a response; waits for room.
     pub async fn send(&self, text: Bytes) -> Result<(), Closed> {
-        let mut line = Line {
+        match self.try_push(Line {
             text,
             supersedes: None,
-        };
+        }) {
+            Ok(()) => Ok(()),
+            Err(Refused::Closed) => Err(Closed),
+            Err(Refused::Full(line)) => self.send_when_there_is_room(line).await,
+        }
+    }
+
+    /// Waits while so many lines wait for room that another answer should not be worked for.
+    pub async fn uncrowded(&self) {
+        let mut crowd = self.crowd.subscribe();
+        // The sender is part of this outbox.
+        let _ = crowd.wait_for(|crowd| *crowd < CROWD).await;
+    }
+
+    async fn send_when_there_is_room(&self, mut line: Line) -> Result<(), Closed> {
+        let _in_crowd = InCrowd::join(&self.crowd);
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
@@ -231,6 +251,21 @@ impl Outbox {
     }
 }
 
+struct InCrowd<'a>(&'a watch::Sender<usize>);
+
+impl<'a> InCrowd<'a> {
+    fn join(crowd: &'a watch::Sender<usize>) -> Self {
+        crowd.send_modify(|crowd| *crowd += 1);
+        Self(crowd)
+    }
+}
+
+impl Drop for InCrowd<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|crowd| *crowd -= 1);
+    }
+}
+
 enum Refused {
     Closed,
     Full(Line),
@@ -265,6 +300,21 @@ mod tests {
             last = outbox.next().await.unwrap();
         }
         assert_eq!(last, "response");
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_waiting_answers_holds_up_new_work_until_it_is_read() {
+        let outbox = std::sync::Arc::new(Outbox::default());
+        for _ in 0..MAX_LINES + CROWD {
+            let outbox = std::sync::Arc::clone(&outbox);
+            tokio::spawn(async move { outbox.send(text("x")).await });
+        }
+        while *outbox.crowd.borrow() < CROWD {
+            tokio::task::yield_now().await;
+        }
+        assert!(futures_util::FutureExt::now_or_never(outbox.uncrowded()).is_none());
+        outbox.next().await.unwrap();
+        outbox.uncrowded().await;
     }
 
     #[tokio::test]

@@ -28,6 +28,9 @@ use super::record::Record;
 use super::revision::Revision;
 use crate::governor::Client;
 
+/// Requests of one session that may be in flight at once: more than a catalogue lets wait.
+const MAX_IN_FLIGHT: usize = 1024;
+
 /// One client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -48,6 +51,8 @@ pub struct Session {
 struct State {
     handshake: Option<Settled>,
     log_level: LogLevel,
+    /// The generation of the catalogue at the handshake.
+    catalogue: u64,
     /// The resources whose updates the client wants to hear of.
     subscriptions: HashSet<String>,
 }
@@ -143,6 +148,7 @@ impl Session {
     /// no id was readable or the id belongs to a call that must not be disturbed, is the error.
     pub async fn receive(self: &Arc<Self>, body: &[u8], origin: &Origin) -> Result<(), Fault> {
         *self.last_used() = Instant::now();
+        self.services.counters.received(body.len() as u64);
         match jsonrpc::parse(body) {
             Body::Single(message) => self.receive_message(message, origin).await,
             Body::Batch(messages) => self.receive_batch(messages, origin),
@@ -156,12 +162,27 @@ impl Session {
     ) -> Result<(), Fault> {
         match message {
             Ok(Message::Request(request)) => {
-                let admitted = self.admit(request, origin, &self.outbox)?;
+                let admitted = match self.admit(request, origin, &self.outbox) {
+                    Ok(admitted) => admitted,
+                    // On the stream, an error for a repeated id would end the call that has it.
+                    Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => {
+                        return Err(fault);
+                    }
+                    Err(fault) => {
+                        self.deliver(Some(fault.to_bytes())).await;
+                        return Ok(());
+                    }
+                };
                 if admitted.is_long() {
                     let session = Arc::clone(self);
-                    self.services
-                        .tasks
-                        .spawn(async move { session.deliver(admitted.run().await).await });
+                    self.services.tasks.spawn(async move {
+                        // A reader that stalls must not make the answers that wait for it grow.
+                        tokio::select! {
+                            () = session.outbox.uncrowded() => {}
+                            () = admitted.cancel.cancelled() => {}
+                        }
+                        session.deliver(admitted.run().await).await;
+                    });
                 } else {
                     // In place, so that a pipelined handshake is over before what follows it.
                     self.deliver(admitted.run().await).await;
@@ -240,6 +261,14 @@ impl Session {
         let key = request.id.key();
         let cancel = self.ended.child_token();
         let mut running = self.running();
+        if running.len() >= MAX_IN_FLIGHT {
+            let why =
+                format!("{MAX_IN_FLIGHT} requests of this session are in flight; wait for answers");
+            return Err(Fault {
+                id: Some(request.id),
+                error: RpcError::new(jsonrpc::INTERNAL_ERROR, why),
+            });
+        }
         if running.contains_key(&key) {
             let why = format!(
                 "id {} is in flight already; use another",
@@ -290,6 +319,8 @@ impl Session {
         let state = self.state();
         let wanted = match change {
             Change::List(_) => true,
+            // What the client has been told already is no news.
+            Change::Catalogue(_, generation) => *generation > state.catalogue,
             Change::ToolsOf(client) => *client == self.client(),
             Change::Resource(uri) => state.subscriptions.contains(uri),
         };
@@ -370,7 +401,9 @@ impl Session {
             revision: handshake.revision,
             client: Arc::new(handshake.client),
         };
-        self.state().handshake = Some(settled);
+        let mut state = self.state();
+        state.catalogue = *self.services.catalog.changes().borrow();
+        state.handshake = Some(settled);
         Ok(result.into())
     }
 

@@ -141,7 +141,7 @@ impl Sessions {
             self.each(|session| {
                 if session.outbox().stalled_for() >= STALL_LIMIT {
                     tracing::warn!(
-                        session = session.id(),
+                        session = session.id().get(..8),
                         "the client has read nothing for {} s; its session ends",
                         STALL_LIMIT.as_secs()
                     );

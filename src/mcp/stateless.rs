@@ -210,7 +210,7 @@ fn is_cacheable(method: &str) -> bool {
 }
 
 async fn discover(services: &Services) -> Box<RawValue> {
-    let _ = tokio::time::timeout(lifecycle::PATIENCE, services.catalog.complete()).await;
+    lifecycle::settled(services).await;
     jsonrpc::to_raw(
         &json!({"supportedVersions": supported(), "capabilities": lifecycle::capabilities(services)}),
     )
@@ -291,10 +291,10 @@ impl Wanted {
         use super::changes::Change;
         use crate::plugins::call::Listed;
         match change {
-            Change::List(Listed::Tools) => self.tools_list_changed,
+            Change::List(Listed::Tools) | Change::Catalogue(Listed::Tools, _) => self.tools_list_changed,
             Change::ToolsOf(client) => self.tools_list_changed && client == listener,
-            Change::List(Listed::Prompts) => self.prompts_list_changed,
-            Change::List(Listed::Resources) => self.resources_list_changed,
+            Change::List(Listed::Prompts) | Change::Catalogue(Listed::Prompts, _) => self.prompts_list_changed,
+            Change::List(Listed::Resources) | Change::Catalogue(Listed::Resources, _) => self.resources_list_changed,
             Change::Resource(uri) => self.resource_subscriptions.contains(uri),
         }
     }

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-pub use help::{add_page, pages_to_ask, parse_help};
+pub use help::{add_page, pages_to_ask, parse_help, reads_help_after_commands};
 
 /// The embedded Python program, one namespace in five parts.
 const PROGRAM: &str = concat!(

@@ -225,7 +225,8 @@ mod tests {
 
     #[test]
     fn an_address_gives_the_variables_that_made_it() {
-        let cases: &[(&str, &str, &[(&str, &str)])] = &[
+        type Variables = &'static [(&'static str, &'static str)];
+        let cases: &[(&str, &str, Variables)] = &[
             (
                 "test://template/{id}/data",
                 "test://template/7/data",
@@ -252,7 +253,7 @@ mod tests {
             ("x://{*id}", "", &[]),
         ];
         for (template, uri, expected) in cases {
-            if *uri == "" {
+            if uri.is_empty() {
                 assert!(UriTemplate::parse(template).is_err(), "{template}");
                 continue;
             }

@@ -98,7 +98,7 @@ fn play(server: &Server, shown: &str, cases: &[Case]) {
         |case| {
             let witness = Witness::of(server, shown);
             run(server.address(), case);
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -535,7 +535,7 @@ pub fn a_refused_body_ends_the_stream_of_its_session() {
             let answer = connection.answer(BODY_LIMIT).expect("an answer");
             assert_eq!(answer.status, *status, "{}", answer.text());
             assert!(session.ends_within(s(5)), "the stream stays open");
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -643,7 +643,7 @@ fn every_route_refuses_a_foreign_host_and_origin() {
             }
         },
     );
-    Witness::of(&server, "").is_served();
+    Witness::of(&server, "").must_be_served();
 }
 
 #[test]
@@ -693,7 +693,7 @@ fn whoever_may_have_come_through_a_proxy_shows_the_key() {
             assert_eq!(without.status, expected, "{}", without.text());
             let with = request(SHOWN);
             assert_eq!(with.status, 200, "with the key: {}", with.text());
-            witness.is_served();
+            witness.must_be_served();
         },
     );
     // Whoever shows the key may name any host.
@@ -828,7 +828,7 @@ fn a_credential_that_is_not_the_key_is_401() {
                 );
                 assert_eq!(answer.json(), json!({"error": "unauthorized"}));
             }
-            witness.is_served();
+            witness.must_be_served();
         },
     );
     let probes = ["/health", "/healthz", "/readyz"];

@@ -264,7 +264,7 @@ fn a_session_survives_every_bad_message() {
         }
         let heard = session.heard_until_now();
         assert!(heard.is_empty(), "one answer is enough: {heard:?}");
-        witness.is_served();
+        witness.must_be_served();
     });
 }
 
@@ -335,8 +335,15 @@ fn ids_come_back_to_the_letter() {
             let Ok(Event::Named(_, data)) = session.event(PATIENCE) else {
                 panic!("no answer");
             };
-            wire::message(&data, Some("ping"), wire::NEWEST);
             assert!(data.contains(&format!("\"id\":{id}")), "{data}");
+            // Not every number that JSON has can be read here.
+            let readable = serde_json::from_str::<Value>(id).is_ok();
+            let judged = if readable {
+                data
+            } else {
+                data.replace(id, "1")
+            };
+            wire::message(&judged, Some("ping"), wire::NEWEST);
             let answer = exchange(at, &post(at, "/messages/", "", message.as_bytes()));
             assert_eq!(answer.status, 200, "{}", answer.text());
             assert!(
@@ -374,7 +381,7 @@ fn a_second_request_with_an_id_in_flight_does_not_disturb_the_first() {
     session.send(&second);
     let pong = session.response(&first, PATIENCE);
     assert_eq!(pong["result"], json!({}), "row 23: {pong}");
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -397,7 +404,7 @@ fn what_expects_no_answer_gets_none() {
     session.send(&json!({"jsonrpc": "2.0", "id": 78, "error": {"code": -1, "message": "no"}}));
     let heard = session.heard_until_now();
     assert!(heard.is_empty(), "row 24: {heard:?}");
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]

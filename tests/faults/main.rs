@@ -1,6 +1,7 @@
 //! Bad input and faults, row by row, against the real binary: what is sent, what must come back, and that a second,
 //! well-behaved session still gets its answers after each.
 //!
+//! Row 48 has its test beside the code that catches a panic (`src/mcp/dispatch.rs`): from outside none can be caused.
 //! The numbers are those of the project's list of faults; a case names its row, so that the lists can be compared.
 
 #[path = "../support/mod.rs"]
@@ -11,6 +12,7 @@ mod http;
 mod jsonrpc;
 mod process;
 mod sessions;
+mod stdio;
 mod tools;
 mod witness;
 
@@ -30,8 +32,12 @@ fn claims_that_take_their_time() {
         process::sigterm_ends_what_does_not_end_with_a_stalled_reader_too,
         process::sigterm_lets_running_calls_finish_and_takes_no_new_work,
         sessions::a_reader_that_stalls_is_closed_and_its_calls_are_gone,
+        sessions::a_peer_that_vanished_is_noticed_and_its_calls_are_gone,
         tools::what_hangs_or_stays_behind_is_ended,
     ];
+    if std::env::var_os(sessions::ALONE).is_some() {
+        return sessions::a_peer_that_vanished_is_noticed_and_its_calls_are_gone();
+    }
     rows::each(
         &claims,
         claims.len(),

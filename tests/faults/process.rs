@@ -123,7 +123,7 @@ fn a_call_fails_when_its_supervisor_is_killed_and_nothing_is_left() {
             "row 42: {result}"
         );
         gone_within(&mark, s(6));
-        witness.is_served();
+        witness.must_be_served();
     }
 }
 
@@ -156,7 +156,7 @@ fn a_log_that_cannot_be_written_stops_nobody() {
     let mut session = Session::ready(server.address());
     let result = session.call("args__show", json!({"text": "a"}));
     assert_eq!(result["isError"], false, "row 43: {result}");
-    Witness::of(&server, "").is_served();
+    Witness::of(&server, "").must_be_served();
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_log_directory_that_is_read_only_stops_nobody() {
     let mut session = Session::ready(server.address());
     let result = session.call("args__show", json!({"text": "a"}));
     assert_eq!(result["isError"], false, "row 43: {result}");
-    Witness::of(&server, "").is_served();
+    Witness::of(&server, "").must_be_served();
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn every_log_line_is_one_line_and_no_value_is_in_it() {
             "row 44: the names of arguments are logged"
         );
     }
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]

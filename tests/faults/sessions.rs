@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use crate::support::http::{PATIENCE, Silence, exchange, post};
+use crate::support::http::{Connection, PATIENCE, Silence, exchange, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, text_of};
@@ -68,7 +68,7 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
     );
     let answer = exchange(at, &post(at, "/messages/", one, PING));
     assert_eq!(answer.status, 200, "row 13: no id is direct mode");
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     until("row 15: the place of one that left is free", s(5), || {
         Session::try_open(at, "/sse", "").ok()
     });
-    witness.is_served();
+    witness.must_be_served();
 }
 
 pub fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
@@ -181,7 +181,7 @@ fn the_calls_of_a_client_that_left_are_gone() {
             found_soon(&mark);
             drop(session);
             gone_within(&mark, s(6));
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -193,7 +193,7 @@ fn a_direct_call_is_gone_with_its_connection() {
     let witness = Witness::of(&server, "");
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": {"name": "lingers__sleep", "arguments": {"mark": "row-18-direct"}}});
-    let mut connection = crate::support::http::Connection::open(server.address());
+    let mut connection = Connection::open(server.address());
     connection
         .send(&post(
             server.address(),
@@ -206,7 +206,7 @@ fn a_direct_call_is_gone_with_its_connection() {
     assert_eq!(connection.answer(s(1)).err(), Some(Silence::TimeOver));
     drop(connection);
     gone_within("row-18-direct", s(6));
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -237,4 +237,109 @@ fn answers_are_never_crossed() {
             assert!(session.heard_until_now().is_empty());
         },
     );
+}
+
+/// A stateful client of Streamable HTTP has one stream for what the server says by itself.
+#[test]
+fn a_second_stream_of_one_session_is_a_conflict() {
+    let server = Server::start(&Setup::new());
+    let at = server.address();
+    let witness = Witness::of(&server, "");
+    let both = "Accept: application/json, text/event-stream\r\n";
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params":
+        {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let answer = exchange(at, &post(at, "/mcp", both, hello.to_string().as_bytes()));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let id = answer
+        .header("mcp-session-id")
+        .expect("row 14: a session id");
+    let request = format!(
+        "GET /mcp HTTP/1.1\r\nHost: {at}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {id}\r\n\
+         MCP-Protocol-Version: 2025-11-25\r\n\r\n"
+    );
+    let mut first = Connection::open(at);
+    first.send(request.as_bytes()).expect("an open connection");
+    assert_eq!(
+        first.head(PATIENCE).map(|(status, _)| status),
+        Ok(200),
+        "row 14"
+    );
+    let mut second = Connection::open(at);
+    second.send(request.as_bytes()).expect("an open connection");
+    assert_eq!(
+        second.head(PATIENCE).map(|(status, _)| status),
+        Ok(409),
+        "row 14"
+    );
+    drop(first);
+    until("row 14: the place of the first is free", s(5), || {
+        let mut third = Connection::open(at);
+        third.send(request.as_bytes()).expect("an open connection");
+        third
+            .head(PATIENCE)
+            .ok()
+            .filter(|(status, _)| *status == 200)
+    });
+    witness.must_be_served();
+}
+
+/// Cuts every connection without a word: no packet passes until the network is up again.
+fn network(state: &str) {
+    let program = "import fcntl, socket, struct, sys\n\
+        flags = 1 if sys.argv[1] == 'up' else 0\n\
+        request = struct.pack('16sh', b'lo', flags)\n\
+        fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, request)\n";
+    let status = std::process::Command::new("python3")
+        .args(["-c", program, state])
+        .status()
+        .expect("the tests need Python");
+    assert!(status.success(), "the network cannot be turned {state}");
+}
+
+/// Says to the test program that it runs in a network of its own.
+pub const ALONE: &str = "SMCP_TEST_ALONE";
+
+pub fn a_peer_that_vanished_is_noticed_and_its_calls_are_gone() {
+    if std::env::var_os(ALONE).is_some() {
+        return vanish();
+    }
+    let possible = std::process::Command::new("unshare")
+        .args(["-rn", "true"])
+        .output();
+    if !possible.is_ok_and(|tried| tried.status.success()) {
+        eprintln!("row 17 is not tested: this system gives out no network of one's own");
+        return;
+    }
+    let again = std::env::current_exe().expect("it has a path");
+    let output = std::process::Command::new("unshare")
+        .arg("-rn")
+        .arg(again)
+        .args(["--exact", "claims_that_take_their_time", "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .expect("it could be executed before");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "row 17: {told}");
+}
+
+fn vanish() {
+    network("up");
+    let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
+    server.ready();
+    let mut session = Session::ready(server.address());
+    let mut silent = Session::ready(server.address());
+    session.begin("lingers__sleep", json!({"mark": "row-17-calling"}));
+    found_soon("row-17-calling");
+    network("down");
+    gone_within("row-17-calling", s(45 + 6));
+    network("up");
+    let answer = session.post(PING);
+    assert_eq!(answer.status, 404, "row 17: the session is over");
+    until(
+        "row 17: a session without a call is over, too",
+        s(20),
+        || (silent.post(PING).status == 404).then_some(()),
+    );
+    assert!(silent.ends_within(s(5)), "row 17");
+    Witness::of(&server, "").must_be_served();
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use crate::sessions::{found_soon, gone_within};
-use crate::support::http::PATIENCE;
+use crate::support::http::{Connection, PATIENCE};
 use crate::support::plugins::{Folder, fixtures, write_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::{Session, code_of, text_of};
-use crate::support::{processes, rows, s};
+use crate::support::{processes, rows, s, until};
 use crate::witness::Witness;
 
 fn served() -> Server {
@@ -32,6 +32,8 @@ fn arguments_that_do_not_fit_start_nothing() {
         .variable("STARTED", &started);
     let server = Server::start(&setup);
     server.ready();
+    // What discovery may run is another claim.
+    let _ = std::fs::remove_file(&started);
     let long = "n".repeat(65);
     let mut cases: Vec<(&str, &str, Value)> = Vec::new();
     for name in [
@@ -89,7 +91,7 @@ fn arguments_that_do_not_fit_start_nothing() {
             let mut session = Session::ready(server.address());
             let result = session.call(tool, arguments.clone());
             assert_eq!(code_of(&result), "invalid_arguments", "{result}");
-            witness.is_served();
+            witness.must_be_served();
         },
     );
     assert!(
@@ -188,7 +190,7 @@ fn a_value_reaches_the_program_as_that_value() {
     let mut session = Session::ready(server.address());
     let result = session.call("bare__repeat", json!({"text": "--"}));
     assert_eq!(text_of(&result), r#"["repeat", "--text=--"]"#, "row 26");
-    Witness::of(&server, "").is_served();
+    Witness::of(&server, "").must_be_served();
 }
 
 #[test]
@@ -254,7 +256,7 @@ fn arguments_that_the_system_cannot_carry_are_refused() {
                 Some(code) => assert_eq!(code_of(&result), *code),
                 None => assert_eq!(text_of(&result), r#"{"text": 131071}"#),
             }
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -296,7 +298,7 @@ fn a_flood_is_cut_and_memory_stays() {
     }
     let grown = highest.saturating_sub(before);
     assert!(grown <= 32 << 20, "row 28: {} MiB more", grown >> 20);
-    witness.is_served();
+    witness.must_be_served();
 }
 
 /// Waits for a result and looks at something meanwhile.
@@ -369,7 +371,7 @@ fn every_end_of_a_program_is_told() {
                     }
                 }
             }
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -395,7 +397,7 @@ fn a_death_by_signal_without_words_names_the_signal() {
         text.contains("SIGSEGV") || text.contains("11"),
         "row 31: {text}"
     );
-    witness.is_served();
+    witness.must_be_served();
 }
 
 pub fn what_hangs_or_stays_behind_is_ended() {
@@ -430,7 +432,7 @@ pub fn what_hangs_or_stays_behind_is_ended() {
                 "what was printed is lost: {result}"
             );
             gone_within(&mark, *gone);
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -448,7 +450,7 @@ fn a_time_limit_of_the_server_ends_a_call() {
     let result = session.call("lingers__sleep", json!({"mark": "row-31-server"}));
     assert_eq!(code_of(&result), "timeout", "row 31");
     gone_within("row-31-server", s(2));
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -507,7 +509,7 @@ fn a_plugin_that_was_changed_after_the_start_gives_a_clean_error() {
                 ),
             }
             assert!(!text_of(&result).is_empty(), "an error without a word");
-            witness.is_served();
+            witness.must_be_served();
         },
     );
     let mut session = Session::ready(server.address());
@@ -535,7 +537,7 @@ fn calls_go_on_when_the_working_directory_is_removed() {
         code_of(&result);
         assert!(!text_of(&result).is_empty(), "row 34: {result}");
     }
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -563,7 +565,7 @@ fn more_calls_than_places_are_refused_and_the_places_come_back() {
     let last = crowd.take(s(60), |message| message["result"]["isError"] == false);
     assert!(last.is_ok(), "row 35: what waited is not run: {last:?}");
     drop(crowd);
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -587,7 +589,7 @@ fn a_cancelled_call_is_gone_and_not_answered() {
             session.tell("notifications/cancelled", cancel);
             let heard = session.heard_until_now();
             assert!(heard.is_empty(), "{heard:?}");
-            witness.is_served();
+            witness.must_be_served();
         },
     );
 }
@@ -621,7 +623,7 @@ fn cancelling_what_is_over_or_was_never_there_does_nothing() {
         result["isError"], false,
         "row 36: a call of another session: {result}"
     );
-    witness.is_served();
+    witness.must_be_served();
 }
 
 #[test]
@@ -642,4 +644,55 @@ fn an_unknown_tool_is_a_result_with_a_code() {
         let result = session.call(name, json!({"text": "a"}));
         assert_eq!(text_of(&result), r#"{"text": "a"}"#, "{name}");
     }
+}
+
+#[test]
+fn a_call_that_cannot_start_fails_and_gives_its_place_back() {
+    let setup = Setup::new()
+        .plugins(fixtures("plugins"))
+        .variable("MCP_MAX_CALLS", "1")
+        .descriptors(64);
+    let server = Server::start(&setup);
+    server.ready();
+    let at = server.address();
+    let mut session = Session::ready(at);
+    // One connection for all requests: there will be no descriptor for another.
+    let mut posting = Connection::open(at);
+    let endpoint = session.endpoint().to_owned();
+    let mut call = |session: &mut Session, number: u64| {
+        let id = json!(1000 + number);
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": "args__show", "arguments": {"text": "a"}}});
+        let body = message.to_string();
+        let request = format!(
+            "POST {endpoint} HTTP/1.1\r\nHost: {at}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        posting
+            .send(request.as_bytes())
+            .expect("an open connection");
+        assert_eq!(
+            posting.answer(PATIENCE).map(|answer| answer.status),
+            Ok(202)
+        );
+        session.expects(&id, "tools/call");
+        session.result(&id, PATIENCE)
+    };
+    assert_eq!(call(&mut session, 0)["isError"], false, "row 33");
+    let crowd: Vec<_> = (0..100).map(|_| Connection::open(at)).collect();
+    until("the server runs out of descriptors", s(10), || {
+        server.log().contains("cannot accept").then_some(())
+    });
+    for number in 1..4 {
+        let result = call(&mut session, number);
+        assert_eq!(code_of(&result), "spawn_failed", "row 33");
+    }
+    drop(crowd);
+    let mut number = 4;
+    until("row 33: calls start again", s(10), || {
+        number += 1;
+        (call(&mut session, number)["isError"] == false).then_some(())
+    });
+    Witness::of(&server, "").must_be_served();
 }

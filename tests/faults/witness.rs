@@ -21,7 +21,7 @@ impl Witness {
 
     /// Pings, lists and calls after the fault.
     #[track_caller]
-    pub fn is_served(mut self) {
+    pub fn must_be_served(mut self) {
         let pong = self.0.ask("ping", json!({}));
         assert_eq!(pong["result"], json!({}), "{pong}");
         let listed = self.0.ask("tools/list", json!({}));

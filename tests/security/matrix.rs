@@ -142,6 +142,68 @@ fn a_credential_of_a_megabyte_is_refused_by_every_route() {
 }
 
 #[test]
+fn a_preflight_allows_what_browser_clients_send_and_read() {
+    let server = start("default");
+    let at = server.address();
+    let origin = format!("Origin: http://localhost:3000\r\nHost: {at}\r\nConnection: close\r\n");
+    let preflight = format!(
+        "OPTIONS /mcp HTTP/1.1\r\n{origin}Access-Control-Request-Method: DELETE\r\n\
+         Access-Control-Request-Headers: authorization, mcp-session-id\r\n\r\n"
+    );
+    let allowed = exchange(at, preflight.as_bytes());
+    let list = |answer: &Answer, name: &str| -> Vec<String> {
+        let value = answer.header(name).unwrap_or_default();
+        value
+            .split(',')
+            .map(|word| word.trim().to_lowercase())
+            .collect()
+    };
+    let headers = list(&allowed, "access-control-allow-headers");
+    for header in [
+        "authorization",
+        "x-api-key",
+        "x-agent-id",
+        "content-type",
+        "last-event-id",
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "mcp-method",
+        "mcp-name",
+    ] {
+        assert!(
+            headers.contains(&header.to_owned()),
+            "{header} is not in {headers:?}"
+        );
+    }
+    let methods = list(&allowed, "access-control-allow-methods");
+    for method in ["get", "post", "delete"] {
+        assert!(
+            methods.contains(&method.to_owned()),
+            "{method} is not in {methods:?}"
+        );
+    }
+    // No cookie and no client certificate counts here, so pages may not send any.
+    assert_eq!(allowed.header("access-control-allow-credentials"), None);
+    let read = exchange(
+        at,
+        format!("GET /health HTTP/1.1\r\n{origin}\r\n").as_bytes(),
+    );
+    let exposed = list(&read, "access-control-expose-headers");
+    for header in ["mcp-session-id", "www-authenticate"] {
+        assert!(
+            exposed.contains(&header.to_owned()),
+            "{header} is not in {exposed:?}"
+        );
+    }
+    // What is kept for one page must not be handed to another.
+    assert!(
+        list(&read, "vary").contains(&"origin".to_owned()),
+        "{}",
+        read.head
+    );
+}
+
+#[test]
 fn a_key_may_be_all_that_a_head_has_room_for() {
     let long = "k".repeat(60_000);
     let digest = hex(&Sha256::digest(&long));

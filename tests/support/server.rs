@@ -173,6 +173,63 @@ pub fn run(setup: &Setup) -> Output {
     }
 }
 
+/// A server that speaks over its pipes. Dropping it ends it.
+#[derive(Debug)]
+pub struct Piped {
+    home: Home,
+    child: Child,
+}
+
+impl Piped {
+    /// The server's process; what its pipes say is the test's business.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !std::thread::panicking() {
+            leave_nothing(&self.home, Duration::from_secs(1));
+        }
+    }
+}
+
+/// Starts the binary with its input and output as pipes; what it logs is thrown away.
+pub fn piped(setup: &Setup) -> Piped {
+    let home = Home::new();
+    let mut command = home.command(setup);
+    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    let child = command.spawn().expect("the binary can be executed");
+    Piped { home, child }
+}
+
+/// Waits until nothing that was started from there is left; what is left then is ended and named.
+#[track_caller]
+fn leave_nothing(home: &Home, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = home.processes();
+        if left.is_empty() {
+            return;
+        }
+        if Instant::now() > deadline {
+            let named: Vec<_> = left.iter().map(|pid| processes::describe(*pid)).collect();
+            kill_all(home);
+            panic!("left after {limit:?}: {}", named.join(", "));
+        }
+        std::thread::sleep(super::PACE);
+    }
+}
+
+fn kill_all(home: &Home) {
+    for pid in home.processes() {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
 /// A server that listens. Dropping it ends it, and fails the test when a process of it is left.
 #[derive(Debug)]
 pub struct Server {
@@ -296,25 +353,7 @@ impl Server {
     /// Waits until nothing of the server is left.
     #[track_caller]
     pub fn leaves_nothing_within(&self, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        loop {
-            let left = self.home.processes();
-            if left.is_empty() {
-                return;
-            }
-            if Instant::now() > deadline {
-                let named: Vec<_> = left.iter().map(|pid| processes::describe(*pid)).collect();
-                self.kill_the_rest();
-                panic!("left after {limit:?}: {}", named.join(", "));
-            }
-            std::thread::sleep(super::PACE);
-        }
-    }
-
-    fn kill_the_rest(&self) {
-        for pid in self.home.processes() {
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        leave_nothing(&self.home, limit);
     }
 }
 
@@ -328,7 +367,7 @@ impl Drop for Server {
             eprintln!("the server's last lines:\n{}", last.join("\n"));
             let _ = self.child.kill();
             let _ = self.child.wait();
-            self.kill_the_rest();
+            kill_all(&self.home);
             return;
         }
         if !over {

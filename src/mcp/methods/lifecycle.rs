@@ -11,9 +11,9 @@ use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
 use crate::mcp::revision::Revision;
 use crate::plugins::call::Listed;
 
-/// How long a first answer waits for plugins that are still being asked. Long enough for programs
-/// that start as programs do, short enough that one that hangs is not noticed.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long after the start answers wait for plugins that are still being asked. Long enough for
+/// programs that start as programs do, short enough that one that hangs is not noticed.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What `initialize` settles.
 #[derive(Debug, Clone)]
@@ -40,12 +40,17 @@ pub fn read_handshake(params: Option<&RawValue>) -> Result<Handshake, RpcError> 
 /// The result of `initialize`.
 pub async fn initialize(services: &Services, revision: Revision) -> Box<RawValue> {
     // The capabilities depend on what plugins declare, and cannot be corrected later.
-    let _ = tokio::time::timeout(PATIENCE, services.catalog.complete()).await;
+    settled(services).await;
     jsonrpc::to_raw(&json!({
         "protocolVersion": revision.name(),
         "capabilities": capabilities(services),
         "serverInfo": server_info(),
     }))
+}
+
+/// Waits until all plugins have answered, but never longer after the start than [`PATIENCE`].
+pub async fn settled(services: &Services) {
+    let _ = tokio::time::timeout_at(services.started + PATIENCE, services.catalog.complete()).await;
 }
 
 /// Who this server is.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::lifecycle::PATIENCE;
+use super::lifecycle;
 use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
@@ -28,7 +28,7 @@ const BUILT_IN: usize = 2;
 /// `tools/list`: everything on one page.
 pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
     refuse_cursor("tools/list", params)?;
-    let _ = tokio::time::timeout(PATIENCE, context.services.catalog.complete()).await;
+    lifecycle::settled(&context.services).await;
     Ok(listing(context).into())
 }
 

@@ -45,6 +45,16 @@ pub fn parse_help(plugin: &str, text: &str) -> Result<Value, String> {
     Ok(json!({"contract_version": "1.1", "plugin": {"name": plugin}, "commands": commands}))
 }
 
+/// Whether a help text shows that its program reads `--help` after a command too: it names the
+/// option, as the texts of option parsers do. A program that only looks at its first word would take
+/// `COMMAND --help` for an order to work.
+pub fn reads_help_after_commands(text: &str) -> bool {
+    text.lines().map(str::trim_start).any(|line| {
+        line.starts_with("-h, --help")
+            || line.split_whitespace().next().is_some_and(|word| word.trim_end_matches(',') == "--help")
+    })
+}
+
 /// The commands of a payload of [`parse_help`] whose own page (`cli COMMAND --help`) may say more.
 pub fn pages_to_ask(payload: &Value) -> Vec<String> {
     let commands = payload["commands"]
