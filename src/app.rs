@@ -170,9 +170,21 @@ async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationTo
 
 /// Says once what is not served and what a plugin's author should read.
 fn log_faults(snapshot: &Snapshot, governor: &Governor, said: &mut HashSet<String>) {
-    let skipped = snapshot.skipped.iter().map(|skipped| format!("{} is not served: {}", skipped.name, skipped.reason));
-    let warned = snapshot.plugins.iter().flat_map(|plugin| plugin.warnings.iter().map(|warning| format!("{}: {warning}", plugin.name)));
-    let unmatched = if snapshot.complete { governor.unmatched(snapshot) } else { Vec::new() };
+    let skipped = snapshot
+        .skipped
+        .iter()
+        .map(|skipped| format!("{} is not served: {}", skipped.name, skipped.reason));
+    let warned = snapshot.plugins.iter().flat_map(|plugin| {
+        plugin
+            .warnings
+            .iter()
+            .map(|warning| format!("{}: {warning}", plugin.name))
+    });
+    let unmatched = if snapshot.complete {
+        governor.unmatched(snapshot)
+    } else {
+        Vec::new()
+    };
     for line in skipped.chain(warned).chain(unmatched) {
         if said.insert(line.clone()) {
             tracing::warn!("{line}");

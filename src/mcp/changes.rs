@@ -25,9 +25,15 @@ impl Change {
     /// The notification's method.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::List(Listed::Tools) | Self::Catalogue(Listed::Tools, _) | Self::ToolsOf(_) => "notifications/tools/list_changed",
-            Self::List(Listed::Prompts) | Self::Catalogue(Listed::Prompts, _) => "notifications/prompts/list_changed",
-            Self::List(Listed::Resources) | Self::Catalogue(Listed::Resources, _) => "notifications/resources/list_changed",
+            Self::List(Listed::Tools) | Self::Catalogue(Listed::Tools, _) | Self::ToolsOf(_) => {
+                "notifications/tools/list_changed"
+            }
+            Self::List(Listed::Prompts) | Self::Catalogue(Listed::Prompts, _) => {
+                "notifications/prompts/list_changed"
+            }
+            Self::List(Listed::Resources) | Self::Catalogue(Listed::Resources, _) => {
+                "notifications/resources/list_changed"
+            }
             Self::Resource(_) => "notifications/resources/updated",
         }
     }

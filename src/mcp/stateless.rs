@@ -291,10 +291,16 @@ impl Wanted {
         use super::changes::Change;
         use crate::plugins::call::Listed;
         match change {
-            Change::List(Listed::Tools) | Change::Catalogue(Listed::Tools, _) => self.tools_list_changed,
+            Change::List(Listed::Tools) | Change::Catalogue(Listed::Tools, _) => {
+                self.tools_list_changed
+            }
             Change::ToolsOf(client) => self.tools_list_changed && client == listener,
-            Change::List(Listed::Prompts) | Change::Catalogue(Listed::Prompts, _) => self.prompts_list_changed,
-            Change::List(Listed::Resources) | Change::Catalogue(Listed::Resources, _) => self.resources_list_changed,
+            Change::List(Listed::Prompts) | Change::Catalogue(Listed::Prompts, _) => {
+                self.prompts_list_changed
+            }
+            Change::List(Listed::Resources) | Change::Catalogue(Listed::Resources, _) => {
+                self.resources_list_changed
+            }
             Change::Resource(uri) => self.resource_subscriptions.contains(uri),
         }
     }

@@ -205,7 +205,10 @@ impl Asking<'_> {
         let text = printed(&finished);
         let mut json = introspect::parse_help(&self.plugin.name, &text).map_err(No::Next)?;
         if !introspect::reads_help_after_commands(&text) {
-            return Ok(Payload { json, warning: None });
+            return Ok(Payload {
+                json,
+                warning: None,
+            });
         }
         // All the pages together have the time of one question.
         let pages = self.pages(&mut json);

@@ -163,7 +163,10 @@ fn become_reaper() -> io::Result<()> {
 fn start(order: Order, descriptors: &mut Descriptors) -> io::Result<Pid> {
     let mut argv = order.argv();
     let program = argv.next().ok_or(Errno::INVAL)?;
-    #[allow(clippy::disallowed_methods, reason = "what it starts is bounded and reaped here")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "what it starts is bounded and reaped here"
+    )]
     let mut command = Command::new(program);
     command
         .args(argv)

@@ -124,7 +124,10 @@ fn spawn(program: &Path) -> io::Result<(Pid, StdUnixStream)> {
     let (socket, supervisors_end) = StdUnixStream::pair()?;
     socket.set_nonblocking(true)?;
     // Nothing here may need code between fork and exec: only then is the whole process not copied.
-    #[allow(clippy::disallowed_methods, reason = "what it starts is bounded and reaped here")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "what it starts is bounded and reaped here"
+    )]
     let child = Command::new(program)
         .arg0("smcp")
         .arg(control::MARKER)

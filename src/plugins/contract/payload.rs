@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::text::shown;
+
 /// How many lines are tried as the beginning of the payload: enough for any log, and never a quadratic search.
 const BEGINNINGS: usize = 64;
 
@@ -58,10 +60,7 @@ fn around(before: &str, after: &str) -> Option<String> {
         .lines()
         .chain(after.lines())
         .filter(|line| !line.trim().is_empty());
-    let first = lines
-        .clone()
-        .next()
-        .map(|line| super::shown(line.trim(), 80));
+    let first = lines.clone().next().map(|line| shown(line.trim(), 80));
     first.map(|line| {
         let count = lines.count();
         let also = if count > 1 {

@@ -51,7 +51,10 @@ pub fn parse_help(plugin: &str, text: &str) -> Result<Value, String> {
 pub fn reads_help_after_commands(text: &str) -> bool {
     text.lines().map(str::trim_start).any(|line| {
         line.starts_with("-h, --help")
-            || line.split_whitespace().next().is_some_and(|word| word.trim_end_matches(',') == "--help")
+            || line
+                .split_whitespace()
+                .next()
+                .is_some_and(|word| word.trim_end_matches(',') == "--help")
     })
 }
 
