@@ -19,6 +19,7 @@ use crate::mcp::jsonrpc::{
     self, Body as Messages, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, Message, Request, RpcError,
     UNSUPPORTED_REVISION,
 };
+use crate::mcp::origin::Door;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;
 use crate::mcp::stateless::{self, Meta, Stateless};
@@ -138,6 +139,7 @@ async fn run(
     let outbox = Arc::new(Outbox::default());
     let stateless = Stateless::new(
         services,
+        Door::Streamable,
         visitor.origin.clone(),
         request,
         meta,

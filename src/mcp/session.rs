@@ -527,7 +527,7 @@ impl Admitted {
             Arc::clone(&self.outbox),
             self.cancel.clone(),
         );
-        let (response, _) = Stateless::new(services, origin, request, meta, outbox, cancel)
+        let (response, _) = Stateless::new(services, self.session.door, origin, request, meta, outbox, cancel)
             .run()
             .await;
         response.filter(|_| !self.cancel.is_cancelled())

@@ -116,6 +116,7 @@ impl Stateless {
     /// Notifications go to `outbox`, until the response. Cancelling the token ends the request.
     pub fn new(
         services: &Arc<Services>,
+        door: Door,
         origin: Origin,
         request: Request,
         meta: Meta,
@@ -124,7 +125,7 @@ impl Stateless {
     ) -> Self {
         let context = Context {
             services: Arc::clone(services),
-            door: Door::Streamable,
+            door,
             revision: Revision::V2026_07_28,
             session: String::new(),
             origin,
@@ -147,7 +148,7 @@ impl Stateless {
     pub async fn run(mut self) -> (Option<Bytes>, Option<i64>) {
         let services = Arc::clone(&self.context.services);
         let origin = self.context.origin.clone();
-        let record = Record::of(&services, Door::Streamable, None, &origin, &self.request);
+        let record = Record::of(&services, self.context.door, None, &origin, &self.request);
         let outcome = if services.draining.is_cancelled() {
             Err(dispatch::refused_while_draining().into())
         } else {
