@@ -84,6 +84,7 @@ impl Context {
                 .letta
                 .environment_for(self.origin.agent.as_deref())
                 .await,
+            unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
         }
     }
 

@@ -183,11 +183,6 @@ impl Session {
                 } else if admitted.is_long() {
                     let session = Arc::clone(self);
                     self.services.tasks.spawn(async move {
-                        // A reader that stalls must not make the answers that wait for it grow.
-                        tokio::select! {
-                            () = session.outbox.uncrowded() => {}
-                            () = admitted.cancel.cancelled() => {}
-                        }
                         session.deliver(admitted.run().await).await;
                     });
                 } else {
@@ -527,9 +522,17 @@ impl Admitted {
             Arc::clone(&self.outbox),
             self.cancel.clone(),
         );
-        let (response, _) = Stateless::new(services, self.session.door, origin, request, meta, outbox, cancel)
-            .run()
-            .await;
+        let (response, _) = Stateless::new(
+            services,
+            self.session.door,
+            origin,
+            request,
+            meta,
+            outbox,
+            cancel,
+        )
+        .run()
+        .await;
         response.filter(|_| !self.cancel.is_cancelled())
     }
 

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
+use rustix::net::RecvFlags;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::io::AsyncWriteExt;
@@ -377,6 +378,16 @@ impl Lines {
         counts.then_some(Line::Whole(rest))
     }
 
+    /// Reads without waiting: somebody who outlives the program may keep the socket open for ever. Asks the
+    /// system itself, for the runtime may not have heard yet of what was said last.
+    fn read_what_is_there(&mut self) -> bool {
+        let mut chunk = [0; 4096];
+        let read = rustix::net::recv(self.reader.as_ref(), &mut chunk[..], RecvFlags::DONTWAIT);
+        let count = read.map_or(0, |(count, _)| count);
+        self.buffer.extend_from_slice(&chunk[..count]);
+        count > 0
+    }
+
     async fn read_more(&mut self, ended: &CancellationToken) -> bool {
         loop {
             let mut chunk = [0; 4096];
@@ -392,8 +403,7 @@ impl Lines {
             tokio::select! {
                 biased;
                 ready = self.reader.readable() => if ready.is_err() { return false },
-                // Somebody who outlives the program may keep the socket open for ever.
-                () = ended.cancelled() => return false,
+                () = ended.cancelled() => return self.read_what_is_there(),
             }
         }
     }

@@ -379,9 +379,19 @@ impl Connection {
             .expect("the connection is open")
     }
 
-    /// All that was told so far.
+    /// What was told so far of calls: lists may change at any time while plugins are still being found.
     pub fn notices(&self) -> Vec<Notice> {
-        self.notices.lock().expect("nobody panics here").clone()
+        let all = self.notices.lock().expect("nobody panics here");
+        let of_calls = all.iter().filter(|notice| **notice != Notice::ToolsChanged);
+        of_calls.cloned().collect()
+    }
+
+    /// How often it was told that the tools are others.
+    pub fn changes(&self) -> usize {
+        let all = self.notices.lock().expect("nobody panics here");
+        all.iter()
+            .filter(|notice| **notice == Notice::ToolsChanged)
+            .count()
     }
 
     /// The first notice of a kind, waited for.

@@ -39,7 +39,7 @@ claims_at!(mcp, crate::connection::Door::Mcp, {
         an_unknown_tool_is_refused_the_way_the_door_refuses_it,
         a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
     }
-    progress { every_step_is_told }
+    progress { progress_is_told_up_to_the_last_step }
     cancel {
         a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
         an_abandoned_call_leaves_no_process,
@@ -70,7 +70,7 @@ claims_at!(stdio, crate::connection::Door::Stdio, {
         an_unknown_tool_is_refused_the_way_the_door_refuses_it,
         a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
     }
-    progress { every_step_is_told }
+    progress { progress_is_told_up_to_the_last_step }
     cancel {
         a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
         an_abandoned_call_leaves_no_process,
