@@ -2,27 +2,26 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig,
-    ClientRequest, ElicitRequestParams, ElicitResult, ElicitationSchema, ErrorData, Implementation,
-    ProgressNotificationParam, ProtocolVersion, RequestMetaObject,
+    CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ProtocolVersion,
+    RequestMetaObject,
 };
 use rmcp::service::{
-    ClientInitializeError, ClientLifecycleMode, NotificationContext, PeerRequestOptions,
-    RequestContext, RequestHandle, RunningService, serve_client_with_lifecycle,
+    ClientInitializeError, ClientLifecycleMode, PeerRequestOptions, RequestHandle, RunningService,
+    serve_client_with_lifecycle,
 };
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
-use rmcp::{ClientHandler, Peer, RoleClient, ServiceError};
+use rmcp::{Peer, RoleClient, ServiceError};
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
 use super::support::plugins::Folder;
 use super::support::server::{Server, Setup};
 use super::support::{processes, s};
+use super::user::{Notice, User};
 
 /// How long anything ordinary may take on a busy machine.
 pub const PATIENCE: Duration = s(20);
@@ -145,7 +144,6 @@ impl Served {
         lifecycle: ClientLifecycleMode,
         key: Option<&str>,
     ) -> Result<Connection, ClientInitializeError> {
-        let notices = Arc::clone(&user.notices);
         let (client, child) = match &self.server {
             Some(server) => {
                 let uri = format!("http://{}/mcp", server.address());
@@ -164,11 +162,7 @@ impl Served {
                 (client, child)
             }
         };
-        Ok(Connection {
-            client,
-            notices,
-            child,
-        })
+        Ok(Connection { client, child })
     }
 
     /// The server as a desktop client starts it.
@@ -208,112 +202,10 @@ impl Drop for Served {
     }
 }
 
-/// What the client was told without having asked.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    /// A step of a call: how far, of how much, in words.
-    Progress(f64, Option<f64>, Option<String>),
-    /// A log message: level and text.
-    Log(String, Value),
-    /// The list of tools is another one.
-    ToolsChanged,
-    /// A question to the user.
-    Question(String, ElicitationSchema),
-}
-
-/// Who sits before the client: keeps what is told, and answers questions in one way.
-#[derive(Debug, Default)]
-pub struct User {
-    answer: Option<ElicitResult>,
-    revision: Option<ProtocolVersion>,
-    notices: Arc<Mutex<Vec<Notice>>>,
-}
-
-impl User {
-    /// Can be asked, and answers this.
-    pub fn who_answers(answer: ElicitResult) -> Self {
-        Self {
-            answer: Some(answer),
-            ..Self::default()
-        }
-    }
-
-    /// Offers this revision in a handshake.
-    pub fn of_revision(mut self, revision: ProtocolVersion) -> Self {
-        self.revision = Some(revision);
-        self
-    }
-
-    fn note(&self, notice: Notice) {
-        self.notices
-            .lock()
-            .expect("nobody panics here")
-            .push(notice);
-    }
-}
-
-impl ClientHandler for User {
-    fn get_info(&self) -> ClientConfig {
-        let capabilities = match self.answer {
-            Some(_) => ClientCapabilities::builder().enable_elicitation().build(),
-            None => ClientCapabilities::default(),
-        };
-        let config = ClientConfig::new(capabilities, Implementation::new("rust-sdk", "3"));
-        match &self.revision {
-            Some(revision) => config.with_protocol_version(revision.clone()),
-            None => config,
-        }
-    }
-
-    async fn create_elicitation(
-        &self,
-        request: ElicitRequestParams,
-        _: RequestContext<RoleClient>,
-    ) -> Result<ElicitResult, ErrorData> {
-        let ElicitRequestParams::FormElicitationParams {
-            message,
-            requested_schema,
-            ..
-        } = request
-        else {
-            return Err(ErrorData::invalid_params("only forms can be shown", None));
-        };
-        self.note(Notice::Question(message, requested_schema));
-        let answer = self.answer.clone();
-        answer.ok_or_else(|| ErrorData::invalid_params("there is nobody to ask", None))
-    }
-
-    async fn on_progress(
-        &self,
-        told: ProgressNotificationParam,
-        _: NotificationContext<RoleClient>,
-    ) {
-        self.note(Notice::Progress(told.progress, told.total, told.message));
-    }
-
-    #[expect(
-        deprecated,
-        reason = "on its way out of the protocol, and in use until then"
-    )]
-    async fn on_logging_message(
-        &self,
-        told: rmcp::model::LoggingMessageNotificationParam,
-        _: NotificationContext<RoleClient>,
-    ) {
-        let level = format!("{:?}", told.level).to_lowercase();
-        self.note(Notice::Log(level, told.data));
-    }
-
-    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.note(Notice::ToolsChanged);
-    }
-}
-
 /// A connected client.
 #[derive(Debug)]
 pub struct Connection {
     client: RunningService<RoleClient, User>,
-    notices: Arc<Mutex<Vec<Notice>>>,
     child: Option<Pid>,
 }
 
@@ -379,24 +271,17 @@ impl Connection {
             .expect("the connection is open")
     }
 
-    /// What was told so far of calls: lists may change at any time while plugins are still being found.
-    pub fn notices(&self) -> Vec<Notice> {
-        let all = self.notices.lock().expect("nobody panics here");
-        let of_calls = all.iter().filter(|notice| **notice != Notice::ToolsChanged);
-        of_calls.cloned().collect()
-    }
-
-    /// How often it was told that the tools are others.
-    pub fn changes(&self) -> usize {
-        let all = self.notices.lock().expect("nobody panics here");
-        all.iter()
-            .filter(|notice| **notice == Notice::ToolsChanged)
-            .count()
+    /// What was told so far, kept by the user.
+    pub fn user(&self) -> &User {
+        self.client.service()
     }
 
     /// The first notice of a kind, waited for.
     pub async fn told<T>(&self, what: &str, pick: impl Fn(&Notice) -> Option<T>) -> T {
-        eventually(what, PATIENCE, || self.notices().iter().find_map(&pick)).await
+        eventually(what, PATIENCE, || {
+            self.user().notices().iter().find_map(&pick)
+        })
+        .await
     }
 
     /// Leaves, and for the server that was its child sees that it is gone.

@@ -8,18 +8,21 @@ mod support;
 
 mod claims;
 mod connection;
+mod endings;
+mod told;
+mod user;
 
 use connection::Era;
 use support::rows;
 
 /// One module of tests for a door.
 macro_rules! claims_at {
-    ($module:ident, $door:expr, { $($topic:ident { $($claim:ident),* $(,)? })* }) => {
+    ($module:ident, $door:expr, { $($topic:ident from $file:ident { $($claim:ident),* $(,)? })* }) => {
         mod $module {
             $(mod $topic {
                 $(#[test]
                 fn $claim() {
-                    crate::in_both_eras(|era| crate::run(crate::claims::$claim($door, era)));
+                    crate::in_both_eras(|era| crate::run(crate::$file::$claim($door, era)));
                 })*
             })*
         }
@@ -27,64 +30,64 @@ macro_rules! claims_at {
 }
 
 claims_at!(mcp, crate::connection::Door::Mcp, {
-    connect {
+    connect from claims {
         the_server_says_who_it_is_and_agrees_on_the_revision,
         every_revision_that_the_sdk_speaks_is_agreed_on,
     }
-    list { every_tool_is_listed_in_the_fixed_order_with_its_schema }
-    call { two_and_three_is_five_as_the_plugin_printed_it }
-    failing_call {
+    list from claims { every_tool_is_listed_in_the_fixed_order_with_its_schema }
+    call from claims { two_and_three_is_five_as_the_plugin_printed_it }
+    failing_call from claims {
         what_the_plugin_refuses_is_an_error_result_with_its_own_words,
         a_missing_argument_is_named_and_nothing_is_started,
         an_unknown_tool_is_refused_the_way_the_door_refuses_it,
-        a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
     }
-    progress { progress_is_told_up_to_the_last_step }
-    cancel {
+    progress from told { progress_is_told_up_to_the_last_step }
+    cancel from endings {
         a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
         an_abandoned_call_leaves_no_process,
     }
-    leave { a_client_that_leaves_takes_its_processes_with_it }
-    elicitation {
+    leave from endings { a_client_that_leaves_takes_its_processes_with_it }
+    elicitation from told {
         an_accepted_question_brings_its_answer_to_the_plugin,
         a_declined_question_is_declined,
+        a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
     }
-    ten_mb_result { ten_million_bytes_arrive_whole }
-    unicode { what_is_written_in_other_scripts_comes_back_to_the_letter }
-    sixteen_at_once { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
-    changes { a_client_is_told_of_a_new_tool_and_finds_it_listed }
-    logging { only_logs_of_the_level_asked_for_are_told }
-    key { the_right_key_opens_the_door_and_no_other }
+    ten_mb_result from claims { ten_million_bytes_arrive_whole }
+    unicode from claims { what_is_written_in_other_scripts_comes_back_to_the_letter }
+    sixteen_at_once from claims { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
+    changes from told { a_client_is_told_of_a_new_tool_and_finds_it_listed }
+    logging from told { only_logs_of_the_level_asked_for_are_told }
+    key from claims { the_right_key_opens_the_door_and_no_other }
 });
 
 claims_at!(stdio, crate::connection::Door::Stdio, {
-    connect {
+    connect from claims {
         the_server_says_who_it_is_and_agrees_on_the_revision,
         every_revision_that_the_sdk_speaks_is_agreed_on,
     }
-    list { every_tool_is_listed_in_the_fixed_order_with_its_schema }
-    call { two_and_three_is_five_as_the_plugin_printed_it }
-    failing_call {
+    list from claims { every_tool_is_listed_in_the_fixed_order_with_its_schema }
+    call from claims { two_and_three_is_five_as_the_plugin_printed_it }
+    failing_call from claims {
         what_the_plugin_refuses_is_an_error_result_with_its_own_words,
         a_missing_argument_is_named_and_nothing_is_started,
         an_unknown_tool_is_refused_the_way_the_door_refuses_it,
-        a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
     }
-    progress { progress_is_told_up_to_the_last_step }
-    cancel {
+    progress from told { progress_is_told_up_to_the_last_step }
+    cancel from endings {
         a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
         an_abandoned_call_leaves_no_process,
     }
-    leave { a_client_that_leaves_takes_its_processes_with_it }
-    elicitation {
+    leave from endings { a_client_that_leaves_takes_its_processes_with_it }
+    elicitation from told {
         an_accepted_question_brings_its_answer_to_the_plugin,
         a_declined_question_is_declined,
+        a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
     }
-    ten_mb_result { ten_million_bytes_arrive_whole }
-    unicode { what_is_written_in_other_scripts_comes_back_to_the_letter }
-    sixteen_at_once { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
-    changes { a_client_is_told_of_a_new_tool_and_finds_it_listed }
-    logging { only_logs_of_the_level_asked_for_are_told }
+    ten_mb_result from claims { ten_million_bytes_arrive_whole }
+    unicode from claims { what_is_written_in_other_scripts_comes_back_to_the_letter }
+    sixteen_at_once from claims { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
+    changes from told { a_client_is_told_of_a_new_tool_and_finds_it_listed }
+    logging from told { only_logs_of_the_level_asked_for_are_told }
 });
 
 /// Both eras side by side; a failure says in which it was.
