@@ -25,6 +25,9 @@ use crate::telemetry::Counters;
 
 /// How long running calls may go on once the server begins to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long after the start first answers wait for plugins that are still being asked. Long enough
+/// for programs that start as programs do; one that hangs is hardly noticed.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
 const KILL_GRACE: Duration = Duration::from_secs(6);
 
@@ -50,7 +53,7 @@ impl App {
         let listener = http::accept::bind(config.address)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
-        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped)?;
+        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped, PATIENCE)?;
         let router = http::router(Arc::clone(&sessions), config.http);
         let connections = tokio_util::task::TaskTracker::new();
         tokio::spawn(http::accept::serve(
@@ -111,13 +114,14 @@ impl App {
     }
 }
 
-/// The part that every door needs.
+/// The part that every door needs. First answers wait `patience` for plugins that are still being asked.
 pub fn sessions(
     config: &Config,
     launcher: &Launcher,
     counters: Counters,
     shutdown: &Shutdown,
     stopped: &CancellationToken,
+    patience: Duration,
 ) -> anyhow::Result<Arc<Sessions>> {
     let catalog = Catalog::start(
         config.catalog.clone(),
@@ -128,7 +132,7 @@ pub fn sessions(
         catalog,
         governor: Governor::new(&config.governor)?,
         letta: Letta::from_settings(config.letta.clone()),
-        started: tokio::time::Instant::now(),
+        patient_until: tokio::time::Instant::now() + patience,
         changes: Changes::default(),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,

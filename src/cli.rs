@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
     about,
     long_about = "Serves a folder of command-line programs as tools for AI agents.\n\n\
         Every directory with a cli.py is a plugin, every command of it a tool named plugin__command. Agents connect \
-        over HTTP+SSE (/sse) or, with `smcp stdio`, over standard input and output. Without a command, smcp serves.",
+        over HTTP+SSE (/sse), Streamable HTTP (/mcp) or, with `smcp stdio`, over standard input and output. Without \
+        a command, smcp serves.",
     after_help = EXAMPLES,
     max_term_width = 100
 )]

@@ -600,6 +600,12 @@ mod tests {
     }
 
     #[test]
+    fn without_settings_it_is_port_8000_of_this_machine() {
+        let config = read_with(&[], Flags::default()).unwrap();
+        assert_eq!(config.address, SocketAddr::from(([127, 0, 0, 1], 8000)));
+    }
+
+    #[test]
     fn flags_win_over_the_environment() {
         let flags = Flags {
             port: Some("9".to_owned()),

@@ -43,6 +43,23 @@ fn every_test_that_parity_names_exists() {
 }
 
 #[test]
+fn every_row_of_parity_names_what_shows_it() {
+    let page = read(&root().join("docs/parity.md"));
+    let rows = rows(&page);
+    assert!(rows.len() > 80, "the rows were not found");
+    let unshown: Vec<_> = rows
+        .iter()
+        .filter(|row| row.last().is_none_or(|cell| tests_in(cell).is_empty()))
+        .map(|row| row.join(" | "))
+        .collect();
+    assert!(
+        unshown.is_empty(),
+        "rows of docs/parity.md that no test shows:\n{}",
+        unshown.join("\n")
+    );
+}
+
+#[test]
 fn every_row_of_parity_has_four_cells_and_a_verdict() {
     let verdicts = ["same", "better:", "new", "left out:"];
     for row in rows(&read(&root().join("docs/parity.md"))) {
@@ -68,15 +85,11 @@ fn no_page_has_a_mark_that_was_left_to_fill_in() {
 
 #[test]
 fn the_readme_and_the_settings_name_the_same_variables() {
-    let mut settings = BTreeSet::new();
-    for path in entries(&root().join("src")) {
-        if ["cli.rs", "config.rs"]
-            .iter()
-            .any(|file| path.ends_with(file))
-        {
-            settings.extend(variables(&read(&path)));
-        }
-    }
+    // Letta's settings are looked up by name there; `config` hands in the environment.
+    let settings: BTreeSet<String> = ["src/cli.rs", "src/config.rs", "src/letta/settings.rs"]
+        .iter()
+        .flat_map(|file| variables(&read(&root().join(file))))
+        .collect();
     let described = variables(&read(&root().join("README.md")));
     assert!(described.len() > 20, "the README's tables were not found");
     let undescribed: Vec<_> = settings.difference(&described).collect();
@@ -88,11 +101,21 @@ fn the_readme_and_the_settings_name_the_same_variables() {
 }
 
 #[test]
+fn windows_is_refused_with_a_word_about_wsl() {
+    let source = read(&root().join("src/lib.rs"));
+    let refusal = source.split_once("#[cfg(not(unix))]\ncompile_error!(");
+    let (_, message) = refusal.expect("other systems are refused at compile time");
+    let (message, _) = message.split_once(");").expect("the refusal has an end");
+    assert!(message.contains("WSL"), "{message}");
+}
+
+#[test]
 fn a_test_that_does_not_exist_is_noticed() {
-    let page = "| 3.1 | a | same | `tests/documents.rs::no_such_test`, `tests/documents.rs::links_rows_and_names_are_read` |";
-    let names = named_tests(page);
-    assert_eq!(names.len(), 2);
-    assert!(!exists(&names[0]) && exists(&names[1]), "{names:?}");
+    let page = "| 3.1 | a | same | `tests/documents::no_such_test`, `tests/no_such_suite::exists`, \
+                `tests/documents::links_rows_and_names_are_read`, `src/config.rs::flags_win_over_the_environment`, \
+                `tests/conformance/run` |";
+    let found: Vec<_> = named_tests(page).iter().map(|name| exists(name)).collect();
+    assert_eq!(found, [false, false, true, true, true]);
 }
 
 #[test]
@@ -120,14 +143,29 @@ fn variables(text: &str) -> BTreeSet<String> {
     ours.map(str::to_owned).collect()
 }
 
-/// `FILE::NAME` where the file has a function of that name, or a path that is there.
+/// `tests/SUITE::NAME` or `src/FILE.rs::NAME` where that suite or file has a function of that name, or a path that is
+/// there.
 fn exists(test: &str) -> bool {
-    let Some((file, function)) = test.split_once("::") else {
+    let Some((place, function)) = test.split_once("::") else {
         return root().join(test).exists();
     };
-    let source = std::fs::read_to_string(root().join(file)).unwrap_or_default();
-    let function = function.rsplit("::").next().unwrap_or(function);
-    source.contains(&format!("fn {function}("))
+    let declared = format!("fn {function}(");
+    files_of(&root().join(place))
+        .iter()
+        .any(|file| read(file).contains(&declared))
+}
+
+/// A file, or the files of a suite: `tests/SUITE.rs` and those in `tests/SUITE/`.
+fn files_of(place: &Path) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let mut files = vec![place.with_extension("rs")];
+    if place.is_dir() {
+        files.extend(entries(place));
+    }
+    files.retain(|file| file.is_file() && file.extension().is_some_and(|end| end == "rs"));
+    files
 }
 
 fn named_tests(page: &str) -> Vec<String> {
@@ -135,8 +173,13 @@ fn named_tests(page: &str) -> Vec<String> {
         .lines()
         .filter(|line| line.starts_with('|'))
         .filter_map(|line| line.trim_end_matches('|').rsplit('|').next());
-    let codes = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    codes
+    cells.flat_map(tests_in).collect()
+}
+
+fn tests_in(cell: &str) -> Vec<String> {
+    cell.split('`')
+        .skip(1)
+        .step_by(2)
         .filter(|code| code.starts_with("tests/") || code.starts_with("src/"))
         .map(str::to_owned)
         .collect()

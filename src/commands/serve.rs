@@ -1,5 +1,6 @@
 //! `smcp serve`: the daemon.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,21 +34,28 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     for notice in &notices {
         tracing::warn!("{notice}");
     }
-    println!(
+    say(&format!(
         "smcp {} listens on http://{address}",
         env!("CARGO_PKG_VERSION")
-    );
-    println!("  HTTP+SSE   http://{address}{root_path}/sse");
-    println!("  direct     http://{address}{root_path}/messages/");
-    println!("  health     http://{address}{root_path}/health");
-    println!(
-        "  keys       {}",
-        if keyed {
-            "asked for"
-        } else {
-            "none: whoever reaches this address may call"
-        }
-    );
+    ));
+    say(&format!(
+        "  Streamable HTTP  http://{address}{root_path}/mcp"
+    ));
+    say(&format!(
+        "  HTTP+SSE         http://{address}{root_path}/sse"
+    ));
+    say(&format!(
+        "  without session  http://{address}{root_path}/messages/"
+    ));
+    say(&format!(
+        "  health           http://{address}{root_path}/health"
+    ));
+    let keys = if keyed {
+        "asked for"
+    } else {
+        "none: whoever reaches this address may call"
+    };
+    say(&format!("  keys             {keys}"));
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
         let complete = tokio::time::timeout(PATIENCE, catalog.complete())
@@ -55,9 +63,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
             .is_ok();
         announce(&catalog.snapshot());
         if !complete {
-            println!("  some plugins have not answered yet; the log says when they do");
+            say("  some plugins have not answered yet; the log says what becomes of them");
         }
-        println!("try: {}", example(address));
+        say(&format!("try: {}", example(address)));
     });
     app.run().await;
     announcing.abort();
@@ -67,23 +75,28 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn announce(snapshot: &Snapshot) {
-    println!(
-        "  plugins    {} with {} tools",
-        snapshot.plugins.len(),
-        snapshot.tools.len()
-    );
+    let (plugins, tools) = (snapshot.plugins.len(), snapshot.tools.len());
+    say(&format!("  plugins          {plugins} with {tools} tools"));
     for plugin in &snapshot.plugins {
-        println!(
-            "    {:<20} {} tools, by {} ({})",
-            plugin.name,
+        let (name, tools, source, by) = (
+            &plugin.name,
             plugin.tools,
             plugin.source,
-            plugin.interpreter.display()
+            plugin.interpreter.display(),
         );
+        say(&format!("    {name:<20} {tools} tools, by {source} ({by})"));
     }
     for skipped in &snapshot.skipped {
-        println!("    {:<20} not served: {}", skipped.name, skipped.reason);
+        say(&format!(
+            "    {:<20} not served: {}",
+            skipped.name, skipped.reason
+        ));
     }
+}
+
+/// Tells the person who started the server; one who has stopped reading is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn example(address: std::net::SocketAddr) -> String {

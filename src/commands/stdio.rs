@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +18,8 @@ use crate::telemetry::Counters;
 
 /// How long answers that are under way may take once the input has ended.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long the client that starts the server waits for plugins: it may list them just once.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long process trees may take to end.
 const KILL_GRACE: Duration = Duration::from_secs(6);
 
@@ -34,6 +38,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Counters::new(guard.losses()),
         &shutdown,
         &stopped,
+        PATIENCE,
     )?;
     let session = sessions.open(Door::Stdio, Origin::default())?;
     let _held = session.hold();
@@ -42,6 +47,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     };
     tokio::select! {
         () = stdio::serve(session, BufReader::new(tokio::io::stdin()), tokio::io::stdout(), answered) => {}
+        () = reader_gone() => {}
         () = shutdown.draining().cancelled() => {}
     }
     stopped.cancel();
@@ -49,4 +55,22 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let _ = tokio::time::timeout(KILL_GRACE, launcher.idle()).await;
     drop(guard);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Done when nobody can read the output any more. A client that died closes both ends at once, and
+/// the end of the input alone says nothing: a script's answers are still wanted then.
+async fn reader_gone() {
+    let (gone, told) = tokio::sync::oneshot::channel();
+    // A thread of its own, not one of the runtime's: those are waited for at the end, and this one
+    // may never come back.
+    std::thread::spawn(move || {
+        let output = std::io::stdout();
+        // No event is asked for: errors and hang-ups are told unasked.
+        let mut watched = [PollFd::new(&output, PollFlags::empty())];
+        while poll(&mut watched, None) == Err(Errno::INTR) {}
+        let _ = gone.send(());
+    });
+    if told.await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
@@ -15,17 +15,14 @@ use super::doors::Doors;
 use super::events::{self, OutboxStream};
 
 use super::{mirrors, reply};
-use crate::governor::Client;
 use crate::mcp::jsonrpc::{
     self, Body as Messages, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, Message, Request, RpcError,
     UNSUPPORTED_REVISION,
 };
+use crate::mcp::origin::Door;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;
-use crate::mcp::stateless::{self, Meta, Stateless, Wanted};
-
-/// Names the subscription in everything that is told because of it.
-const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+use crate::mcp::stateless::{self, Meta, Stateless};
 
 /// Answers one POST.
 pub async fn take_in(
@@ -50,7 +47,6 @@ pub async fn take_in(
             StatusCode::BAD_REQUEST,
             jsonrpc::encode_error(Some(&request.id), &error),
         ),
-        Ok(_) if request.method == "subscriptions/listen" => listen(doors, visitor, &request),
         Ok(meta) => match check_params(doors, headers, &request) {
             Err(error) => reply::json(
                 StatusCode::BAD_REQUEST,
@@ -143,6 +139,7 @@ async fn run(
     let outbox = Arc::new(Outbox::default());
     let stateless = Stateless::new(
         services,
+        Door::Streamable,
         visitor.origin.clone(),
         request,
         meta,
@@ -172,55 +169,4 @@ fn whole(answer: Answer) -> Response {
         || reply::empty(StatusCode::ACCEPTED),
         |response| reply::json(status, response),
     )
-}
-
-/// `subscriptions/listen`: a stream of the changes that were asked for, until the client goes.
-fn listen(doors: &Doors, visitor: &Visitor, request: &Request) -> Response {
-    let services = Arc::clone(doors.sessions.services());
-    let wanted = match Wanted::read(request.params.as_deref()) {
-        Ok(wanted) => wanted.honoured(&services),
-        Err(error) => {
-            return reply::json(
-                StatusCode::BAD_REQUEST,
-                jsonrpc::encode_error(Some(&request.id), &error),
-            );
-        }
-    };
-    let id: Value = serde_json::from_str(request.id.raw().get()).unwrap_or_default();
-    let meta = json!({ SUBSCRIPTION: id });
-    // Listens before it says so: what changes from then on is told.
-    let mut changes = services.changes.listen();
-    let outbox = Arc::new(Outbox::default());
-    let acknowledged = json!({"_meta": meta, "notifications": wanted.to_value()});
-    outbox.offer_latest(
-        "acknowledged",
-        jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &acknowledged),
-    );
-    let listener = Client::by_authorization(visitor.origin.key.map(|key| *key.digest()));
-    let gone = CancellationToken::new();
-    let guard = gone.clone().drop_guard();
-    let last = jsonrpc::encode_result(
-        &request.id,
-        &jsonrpc::to_raw(&json!({"resultType": "complete", "_meta": meta})),
-    );
-    let told = Arc::clone(&outbox);
-    tokio::spawn(async move {
-        loop {
-            let change = tokio::select! {
-                () = gone.cancelled() => return,
-                () = services.draining.cancelled() => break,
-                change = changes.next() => change,
-            };
-            let Some(change) = change else { break };
-            if wanted.includes(&change, &listener) {
-                let mut params: Map<String, Value> = change.params();
-                params.insert("_meta".to_owned(), meta.clone());
-                let key = format!("{change:?}");
-                told.offer_latest(&key, jsonrpc::encode_notification(change.method(), &params));
-            }
-        }
-        let _ = told.send(last).await;
-        told.finish();
-    });
-    events::event_stream(Body::new(OutboxStream::new(None, outbox, guard)))
 }

@@ -48,6 +48,16 @@ impl Change {
     }
 }
 
+/// The list that a request of this method reads.
+pub fn list_asked_for(method: &str) -> Option<Listed> {
+    match method {
+        "tools/list" => Some(Listed::Tools),
+        "prompts/list" => Some(Listed::Prompts),
+        "resources/list" | "resources/templates/list" => Some(Listed::Resources),
+        _ => None,
+    }
+}
+
 /// Where changes are told.
 #[derive(Debug, Clone)]
 pub struct Changes(broadcast::Sender<Change>);

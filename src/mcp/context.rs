@@ -25,8 +25,8 @@ use crate::telemetry::Counters;
 pub struct Services {
     /// The tools.
     pub catalog: Catalog,
-    /// When the server started.
-    pub started: Instant,
+    /// Until when first answers wait for plugins that are still being asked.
+    pub patient_until: Instant,
     /// Who is told when lists and resources change.
     pub changes: Changes,
     /// Signs the request states that travel through clients.
@@ -84,6 +84,7 @@ impl Context {
                 .letta
                 .environment_for(self.origin.agent.as_deref())
                 .await,
+            unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
         }
     }
 

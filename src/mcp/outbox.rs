@@ -13,8 +13,6 @@ use tokio::sync::{Notify, watch};
 
 /// How many lines may wait.
 const MAX_LINES: usize = 64;
-/// With this many senders waiting for room, nothing more is begun whose answer would wait too.
-const CROWD: usize = 1;
 /// How many bytes may wait; one line is always admitted, whatever its size.
 const MAX_BYTES: usize = 32 << 20;
 
@@ -82,11 +80,9 @@ impl Outbox {
         }
     }
 
-    /// Waits while so many lines wait for room that another answer should not be worked for.
-    pub async fn uncrowded(&self) {
-        let mut crowd = self.crowd.subscribe();
-        // The sender is part of this outbox.
-        let _ = crowd.wait_for(|crowd| *crowd < CROWD).await;
+    /// How many lines wait for room to wait in: a reader that stalls makes it grow.
+    pub fn unread(&self) -> watch::Receiver<usize> {
+        self.crowd.subscribe()
     }
 
     async fn send_when_there_is_room(&self, mut line: Line) -> Result<(), Closed> {
@@ -303,18 +299,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_crowd_of_waiting_answers_holds_up_new_work_until_it_is_read() {
+    async fn lines_without_room_are_counted_until_they_are_read() {
         let outbox = std::sync::Arc::new(Outbox::default());
-        for _ in 0..MAX_LINES + CROWD {
+        let mut unread = outbox.unread();
+        for _ in 0..MAX_LINES + 2 {
             let outbox = std::sync::Arc::clone(&outbox);
             tokio::spawn(async move { outbox.send(text("x")).await });
         }
-        while *outbox.crowd.borrow() < CROWD {
-            tokio::task::yield_now().await;
-        }
-        assert!(futures_util::FutureExt::now_or_never(outbox.uncrowded()).is_none());
+        unread.wait_for(|waiting| *waiting == 2).await.unwrap();
         outbox.next().await.unwrap();
-        outbox.uncrowded().await;
+        outbox.next().await.unwrap();
+        unread.wait_for(|waiting| *waiting == 0).await.unwrap();
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use super::changes::Change;
+use super::changes::{self, Change};
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{
@@ -26,7 +26,9 @@ use super::outbox::Outbox;
 use super::questions::Questions;
 use super::record::Record;
 use super::revision::Revision;
+use super::stateless::{self, Stateless};
 use crate::governor::Client;
+use crate::plugins::call::Listed;
 
 /// Requests of one session that may be in flight at once: more than a catalogue lets wait.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -51,10 +53,10 @@ pub struct Session {
 struct State {
     handshake: Option<Settled>,
     log_level: LogLevel,
-    /// The generation of the catalogue at the handshake.
-    catalogue: u64,
     /// The resources whose updates the client wants to hear of.
     subscriptions: HashSet<String>,
+    /// The lists that the client has asked for, and the generation of the catalogue then.
+    asked_for: HashMap<Listed, u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -173,14 +175,14 @@ impl Session {
                         return Ok(());
                     }
                 };
-                if admitted.is_long() {
+                if self.door == Door::Stdio && admitted.is_sessionless() {
                     let session = Arc::clone(self);
                     self.services.tasks.spawn(async move {
-                        // A reader that stalls must not make the answers that wait for it grow.
-                        tokio::select! {
-                            () = session.outbox.uncrowded() => {}
-                            () = admitted.cancel.cancelled() => {}
-                        }
+                        session.deliver(admitted.run_sessionless().await).await;
+                    });
+                } else if admitted.is_long() {
+                    let session = Arc::clone(self);
+                    self.services.tasks.spawn(async move {
                         session.deliver(admitted.run().await).await;
                     });
                 } else {
@@ -318,9 +320,13 @@ impl Session {
     pub fn changed(&self, change: &Change) {
         let state = self.state();
         let wanted = match change {
-            Change::List(_) => true,
-            // What the client has been told already is no news.
-            Change::Catalogue(_, generation) => *generation > state.catalogue,
+            // A list that the client has never asked for is no other than it knows; and short-lived
+            // clients that shut down while an unneeded notification comes in have been seen to fail.
+            Change::List(list) => state.asked_for.contains_key(list),
+            Change::Catalogue(list, generation) => state
+                .asked_for
+                .get(list)
+                .is_some_and(|known| known < generation),
             Change::ToolsOf(client) => *client == self.client(),
             Change::Resource(uri) => state.subscriptions.contains(uri),
         };
@@ -336,8 +342,15 @@ impl Session {
         }
     }
 
+    /// Notes a list that is about to be read: a change in between is then told rather than lost.
+    fn asks_for(&self, list: Listed) {
+        let generation = *self.services.catalog.changes().borrow();
+        self.state().asked_for.insert(list, generation);
+    }
+
     /// Tells the client all tools unasked, in the form that version 2 used.
     pub fn announce_tools(&self) {
+        self.asks_for(Listed::Tools);
         let context = self.context(&self.origin, &self.outbox, &self.ended);
         self.outbox.offer_latest(
             "manifest",
@@ -366,6 +379,9 @@ impl Session {
 
     async fn perform(&self, context: &Context, request: &Request) -> Outcome {
         let params = request.params.as_deref();
+        if let Some(list) = changes::list_asked_for(&request.method) {
+            self.asks_for(list);
+        }
         match request.method.as_str() {
             "initialize" => self.initialize(params).await,
             "logging/setLevel" if self.revision().is_some() => {
@@ -401,9 +417,7 @@ impl Session {
             revision: handshake.revision,
             client: Arc::new(handshake.client),
         };
-        let mut state = self.state();
-        state.catalogue = *self.services.catalog.changes().borrow();
-        state.handshake = Some(settled);
+        self.state().handshake = Some(settled);
         Ok(result.into())
     }
 
@@ -477,6 +491,49 @@ impl Admitted {
     /// Whether it may take long, so that others must not wait behind it.
     pub fn is_long(&self) -> bool {
         dispatch::runs_a_program(&self.request.method)
+    }
+
+    /// Whether it belongs to a revision without sessions, as its `_meta` says.
+    fn is_sessionless(&self) -> bool {
+        let version = stateless::named_version(self.request.params.as_deref());
+        version
+            .is_some_and(|version| !Revision::parse(&version).is_some_and(Revision::has_handshake))
+    }
+
+    /// Runs it by the rules of the revision that it names.
+    async fn run_sessionless(self) -> Option<Bytes> {
+        let params = self.request.params.as_deref();
+        let meta = match stateless::read_meta(params) {
+            Ok(meta) if Revision::parse(&meta.version) == Some(Revision::V2026_07_28) => meta,
+            Ok(meta) => {
+                let error = stateless::unsupported(&meta.version);
+                return Some(jsonrpc::encode_error(Some(&self.request.id), &error));
+            }
+            Err(error) => return Some(jsonrpc::encode_error(Some(&self.request.id), &error)),
+        };
+        let services = &self.session.services;
+        let request = Request {
+            id: self.request.id.clone(),
+            method: self.request.method.clone(),
+            params: self.request.params.clone(),
+        };
+        let (origin, outbox, cancel) = (
+            self.origin.clone(),
+            Arc::clone(&self.outbox),
+            self.cancel.clone(),
+        );
+        let (response, _) = Stateless::new(
+            services,
+            self.session.door,
+            origin,
+            request,
+            meta,
+            outbox,
+            cancel,
+        )
+        .run()
+        .await;
+        response.filter(|_| !self.cancel.is_cancelled())
     }
 
     /// Cancelling it stops the request, without an answer.

@@ -12,14 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
 use super::jsonrpc::{self, Request, RpcError, UNSUPPORTED_REVISION};
-use super::messages::{self, ClientDetails, LogLevel};
-use super::methods::{Failure, Outcome, Success, lifecycle};
+use super::messages::{ClientDetails, LogLevel};
+use super::methods::{Failure, Outcome, Success, lifecycle, subscriptions};
 use super::origin::{Door, Origin};
 use super::outbox::Outbox;
 use super::record::Record;
 use super::revision::Revision;
 use super::rounds::Rounds;
-use crate::governor::Client;
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -117,6 +116,7 @@ impl Stateless {
     /// Notifications go to `outbox`, until the response. Cancelling the token ends the request.
     pub fn new(
         services: &Arc<Services>,
+        door: Door,
         origin: Origin,
         request: Request,
         meta: Meta,
@@ -125,7 +125,7 @@ impl Stateless {
     ) -> Self {
         let context = Context {
             services: Arc::clone(services),
-            door: Door::Streamable,
+            door,
             revision: Revision::V2026_07_28,
             session: String::new(),
             origin,
@@ -148,7 +148,7 @@ impl Stateless {
     pub async fn run(mut self) -> (Option<Bytes>, Option<i64>) {
         let services = Arc::clone(&self.context.services);
         let origin = self.context.origin.clone();
-        let record = Record::of(&services, Door::Streamable, None, &origin, &self.request);
+        let record = Record::of(&services, self.context.door, None, &origin, &self.request);
         let outcome = if services.draining.is_cancelled() {
             Err(dispatch::refused_while_draining().into())
         } else {
@@ -171,6 +171,7 @@ async fn perform(context: &mut Context, request: &Request) -> Outcome {
     }
     let outcome = match method {
         "server/discover" => Ok(discover(&context.services).await.into()),
+        "subscriptions/listen" => subscriptions::listen(context, request).await,
         // What only sessions have does not exist here.
         "initialize"
         | "ping"
@@ -249,84 +250,6 @@ fn finished(success: Success, method: &str) -> Success {
     }
 }
 
-/// What a client that listens for changes wants to hear of.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Wanted {
-    tools_list_changed: bool,
-    prompts_list_changed: bool,
-    resources_list_changed: bool,
-    resource_subscriptions: Vec<String>,
-}
-
-impl Wanted {
-    /// Reads the params of `subscriptions/listen`.
-    pub fn read(params: Option<&RawValue>) -> Result<Self, RpcError> {
-        #[derive(Deserialize)]
-        struct Params {
-            notifications: Wanted,
-        }
-        messages::read::<Params>("subscriptions/listen", params).map(|params| params.notifications)
-    }
-
-    /// The part of it that `services` can honour.
-    #[must_use]
-    pub fn honoured(self, services: &Services) -> Self {
-        let capabilities = lifecycle::capabilities(services);
-        let has = |family: &str| capabilities.contains_key(family);
-        Self {
-            tools_list_changed: self.tools_list_changed && has("tools"),
-            prompts_list_changed: self.prompts_list_changed && has("prompts"),
-            resources_list_changed: self.resources_list_changed && has("resources"),
-            resource_subscriptions: if has("resources") {
-                self.resource_subscriptions
-            } else {
-                Vec::new()
-            },
-        }
-    }
-
-    /// Whether a change is one of what `listener` asked for.
-    pub fn includes(&self, change: &super::changes::Change, listener: &Client) -> bool {
-        use super::changes::Change;
-        use crate::plugins::call::Listed;
-        match change {
-            Change::List(Listed::Tools) | Change::Catalogue(Listed::Tools, _) => {
-                self.tools_list_changed
-            }
-            Change::ToolsOf(client) => self.tools_list_changed && client == listener,
-            Change::List(Listed::Prompts) | Change::Catalogue(Listed::Prompts, _) => {
-                self.prompts_list_changed
-            }
-            Change::List(Listed::Resources) | Change::Catalogue(Listed::Resources, _) => {
-                self.resources_list_changed
-            }
-            Change::Resource(uri) => self.resource_subscriptions.contains(uri),
-        }
-    }
-
-    /// As it is told to the client.
-    pub fn to_value(&self) -> Value {
-        let mut wanted = Map::new();
-        for (name, on) in [
-            ("toolsListChanged", self.tools_list_changed),
-            ("promptsListChanged", self.prompts_list_changed),
-            ("resourcesListChanged", self.resources_list_changed),
-        ] {
-            if on {
-                wanted.insert(name.to_owned(), true.into());
-            }
-        }
-        if !self.resource_subscriptions.is_empty() {
-            wanted.insert(
-                "resourceSubscriptions".to_owned(),
-                json!(self.resource_subscriptions),
-            );
-        }
-        wanted.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,7 +264,10 @@ mod tests {
         let result = finish(r#"{"content":[],"_meta":{"a":1}}"#, "tools/call");
         assert_eq!(result["resultType"], "complete");
         assert_eq!(result["_meta"]["a"], 1);
-        assert_eq!(result["_meta"][SERVER_INFO]["name"], messages::SERVER_NAME);
+        assert_eq!(
+            result["_meta"][SERVER_INFO]["name"],
+            crate::mcp::messages::SERVER_NAME
+        );
         assert!(result.get("ttlMs").is_none());
         assert_eq!(finish("{}", "server/discover")["ttlMs"], 0);
     }

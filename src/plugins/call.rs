@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// One call of one tool, as the floors above ask for it.
@@ -36,6 +36,9 @@ pub struct Caller {
     pub capabilities: ClientCapabilities,
     /// Variables of the calling agent (Letta's), set on top of the server's environment.
     pub environment: Vec<(String, String)>,
+    /// How many answers wait because the client does not read; `None` where that cannot be known.
+    /// Nothing more is run for it until it does.
+    pub unread: Option<watch::Receiver<usize>>,
 }
 
 /// The client capabilities that a command may require.

@@ -7,7 +7,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 /// What to run, with what, and within which bounds.
@@ -85,25 +84,6 @@ pub enum StartError {
     /// No descriptors, processes or memory for it.
     #[error("cannot start a process: {0}; the system is out of descriptors, processes or memory")]
     System(std::io::Error),
-}
-
-impl StartError {
-    /// The kind of fault that `errno` of an attempt to start `job`'s program stands for.
-    pub(super) fn of_program(job: &Job, errno: i32) -> Self {
-        match Errno::from_raw_os_error(errno) {
-            Errno::TOOBIG => Self::TooLarge,
-            Errno::AGAIN
-            | Errno::NOMEM
-            | Errno::MFILE
-            | Errno::NFILE
-            | Errno::NOBUFS
-            | Errno::TOOMANYREFS => Self::System(std::io::Error::from_raw_os_error(errno)),
-            _ => Self::Program {
-                program: job.program(),
-                source: super::refusal::explain(job, std::io::Error::from_raw_os_error(errno)),
-            },
-        }
-    }
 }
 
 impl Job {

@@ -7,10 +7,31 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::job::Job;
+use rustix::io::Errno;
+
+use super::job::{Job, StartError};
+
+impl StartError {
+    /// The kind of fault that `errno` of an attempt to start `job`'s program stands for.
+    pub(super) fn of_program(job: &Job, errno: i32) -> Self {
+        match Errno::from_raw_os_error(errno) {
+            Errno::TOOBIG => Self::TooLarge,
+            Errno::AGAIN
+            | Errno::NOMEM
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOBUFS
+            | Errno::TOOMANYREFS => Self::System(io::Error::from_raw_os_error(errno)),
+            _ => Self::Program {
+                program: job.program(),
+                source: explain(job, io::Error::from_raw_os_error(errno)),
+            },
+        }
+    }
+}
 
 /// The same error with a text that says which of the files is at fault. Reads files: not for the hot path.
-pub(super) fn explain(job: &Job, refused: io::Error) -> io::Error {
+fn explain(job: &Job, refused: io::Error) -> io::Error {
     match reason(job, &refused) {
         Some(text) => io::Error::new(refused.kind(), text),
         None => refused,
@@ -49,7 +70,7 @@ fn reason(job: &Job, refused: &io::Error) -> Option<String> {
         (None, ErrorKind::NotFound) => {
             Some("the loader that it was linked for is not there".to_owned())
         }
-        (None, _) if refused.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+        (None, _) if refused.raw_os_error() == Some(Errno::NOEXEC.raw_os_error()) => {
             Some("not a program of this machine; a script begins with a line like #!/usr/bin/env python3".to_owned())
         }
         _ => None,

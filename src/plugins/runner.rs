@@ -66,7 +66,9 @@ impl Runner {
     ) -> Result<Ran, CallError> {
         able(tool, run.command.requires, request.caller.capabilities)?;
         let line = line(tool, run, request.arguments.as_deref())?;
-        let _place = self.place(run, &request.caller, &request.cancel).await?;
+        let _place = self
+            .place_when_read(run, &request.caller, &request.cancel)
+            .await?;
         let time_limit = shorter(self.time_limit, run.command.time_limit);
         let job = self.job(tool, run, &request.caller, line, time_limit);
         // A token of its own: a program may be ended without its request being cancelled.
@@ -88,6 +90,29 @@ impl Runner {
             finished,
             time_limit,
         })
+    }
+
+    /// A place, once the client has read what waits for it: the answers of calls that were let in
+    /// all the same would pile up behind a reader that stalls.
+    async fn place_when_read(
+        &self,
+        run: &Runnable,
+        caller: &Caller,
+        cancel: &CancellationToken,
+    ) -> Result<Place, CallError> {
+        loop {
+            let place = self.place(run, caller, cancel).await?;
+            let Some(mut unread) = caller.unread.clone().filter(|unread| *unread.borrow() > 0)
+            else {
+                return Ok(place);
+            };
+            // The place is for others meanwhile.
+            drop(place);
+            tokio::select! {
+                () = cancel.cancelled() => return Err(CallError::Cancelled),
+                _ = unread.wait_for(|waiting| *waiting == 0) => {}
+            }
+        }
     }
 
     async fn place(

@@ -7,7 +7,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod arguments;
+mod connections;
 mod discovery;
+mod gate;
+mod handshake;
 mod http;
 mod jsonrpc;
 mod process;

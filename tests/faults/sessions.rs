@@ -327,7 +327,7 @@ fn vanish() {
     let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
     server.ready();
     let mut session = Session::ready(server.address());
-    let mut silent = Session::ready(server.address());
+    let silent = Session::ready(server.address());
     session.begin("lingers__sleep", json!({"mark": "row-17-calling"}));
     found_soon("row-17-calling");
     network("down");
@@ -340,6 +340,5 @@ fn vanish() {
         s(20),
         || (silent.post(PING).status == 404).then_some(()),
     );
-    assert!(silent.ends_within(s(5)), "row 17");
     Witness::of(&server, "").must_be_served();
 }

@@ -26,6 +26,21 @@ fn the_second_of_two_parsers_is_the_one_that_is_meant() {
 }
 
 #[test]
+fn what_introspection_gives_keeps_the_published_contract() {
+    let text = include_str!("../../docs/plugin-contract/v1.1.json");
+    let contract: Value = serde_json::from_str(text).expect("it is JSON");
+    let validator = jsonschema::validator_for(&contract).expect("it is a schema");
+    for name in ["kitchen", "branches", "two_parsers", "forgives_refusal"] {
+        let found = payload(&python3(), &fixture(name));
+        let faults: Vec<String> = validator
+            .iter_errors(&found)
+            .map(|fault| format!("{fault} at {}", fault.instance_path()))
+            .collect();
+        assert!(faults.is_empty(), "{name}: {faults:#?}");
+    }
+}
+
+#[test]
 fn a_program_that_prints_its_help_by_itself_is_read_there() {
     let found = payload(&python3(), &fixture("no_arguments"));
     assert_eq!(found["commands"][0]["name"], "no_arguments");

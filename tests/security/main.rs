@@ -4,5 +4,7 @@
 mod support;
 
 mod matrix;
+mod refusals;
 mod secrets;
 mod sessions;
+mod table;

@@ -1,6 +1,6 @@
-//! The tables of docs/security.md, walked: every request, with every credential, from every caller.
+//! The matrix of docs/security.md, walked: every request, with every credential, from every caller.
 //!
-//! What is expected stands there alone. Here is only how a table is read, and that nothing in it is passed over.
+//! What is expected stands there alone; that nothing in it is passed over is seen to here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,9 +9,10 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::support::http::{Answer, Connection, PATIENCE, exchange, get};
-use crate::support::server::{Server, Setup, run};
+use crate::support::http::{Answer, Connection, PATIENCE, exchange};
+use crate::support::server::{Server, Setup};
 use crate::support::{rows, until};
+use crate::table::{Caller, Cell, Credential, Kind, Matrix, Request, codes};
 
 const KEYS: [(&str, &str); 3] = [
     ("THIRD", "third-canary-8f14e45f"),
@@ -21,58 +22,6 @@ const KEYS: [(&str, &str); 3] = [
 const UNKNOWN: &str = "0123456789abcdef0123456789abcdef";
 /// Callers that are walked side by side.
 const MOST: usize = 4;
-
-/// The three tables.
-#[derive(Debug)]
-struct Matrix {
-    requests: Vec<Request>,
-    credentials: Vec<Credential>,
-    callers: Vec<Caller>,
-}
-
-#[derive(Debug)]
-struct Request {
-    method: String,
-    path: String,
-    headers: Vec<String>,
-    kind: Kind,
-    answer: u16,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Guarded,
-    Health,
-    Preflight,
-    Probe,
-}
-
-#[derive(Debug)]
-struct Credential {
-    headers: Vec<String>,
-    /// 0 is none, 1 a good one, 2 a bad one: the place in a cell.
-    counts_as: usize,
-}
-
-#[derive(Debug)]
-struct Caller {
-    name: String,
-    server: String,
-    reached_at: String,
-    http_1_0: bool,
-    headers: Vec<String>,
-    guarded: [Cell; 3],
-    health: [Cell; 3],
-    preflight: [Cell; 3],
-}
-
-/// What one cell of the matrix says for one credential.
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    /// `None`: what the request is answered when it is let in.
-    status: Option<u16>,
-    readable_by_its_page: bool,
-}
 
 #[test]
 fn every_cell_of_the_matrix_is_answered_as_the_table_says() {
@@ -141,170 +90,7 @@ fn a_credential_of_a_megabyte_is_refused_by_every_route() {
     }
 }
 
-#[test]
-fn a_preflight_allows_what_browser_clients_send_and_read() {
-    let server = start("default");
-    let at = server.address();
-    let origin = format!("Origin: http://localhost:3000\r\nHost: {at}\r\nConnection: close\r\n");
-    let preflight = format!(
-        "OPTIONS /mcp HTTP/1.1\r\n{origin}Access-Control-Request-Method: DELETE\r\n\
-         Access-Control-Request-Headers: authorization, mcp-session-id\r\n\r\n"
-    );
-    let allowed = exchange(at, preflight.as_bytes());
-    let list = |answer: &Answer, name: &str| -> Vec<String> {
-        let value = answer.header(name).unwrap_or_default();
-        value
-            .split(',')
-            .map(|word| word.trim().to_lowercase())
-            .collect()
-    };
-    let headers = list(&allowed, "access-control-allow-headers");
-    for header in [
-        "authorization",
-        "x-api-key",
-        "x-agent-id",
-        "content-type",
-        "last-event-id",
-        "mcp-session-id",
-        "mcp-protocol-version",
-        "mcp-method",
-        "mcp-name",
-    ] {
-        assert!(
-            headers.contains(&header.to_owned()),
-            "{header} is not in {headers:?}"
-        );
-    }
-    let methods = list(&allowed, "access-control-allow-methods");
-    for method in ["get", "post", "delete"] {
-        assert!(
-            methods.contains(&method.to_owned()),
-            "{method} is not in {methods:?}"
-        );
-    }
-    // No cookie and no client certificate counts here, so pages may not send any.
-    assert_eq!(allowed.header("access-control-allow-credentials"), None);
-    let read = exchange(
-        at,
-        format!("GET /health HTTP/1.1\r\n{origin}\r\n").as_bytes(),
-    );
-    let exposed = list(&read, "access-control-expose-headers");
-    for header in ["mcp-session-id", "www-authenticate"] {
-        assert!(
-            exposed.contains(&header.to_owned()),
-            "{header} is not in {exposed:?}"
-        );
-    }
-    // What is kept for one page must not be handed to another.
-    assert!(
-        list(&read, "vary").contains(&"origin".to_owned()),
-        "{}",
-        read.head
-    );
-}
-
-#[test]
-fn a_key_may_be_all_that_a_head_has_room_for() {
-    let long = "k".repeat(60_000);
-    let digest = hex(&Sha256::digest(&long));
-    let server = Server::start(
-        &Setup::new()
-            .argument("--require-auth")
-            .variable("MCP_API_KEY", format!("sha256:{digest}")),
-    );
-    for (key, expected) in [(long.clone(), 200), (format!("{long}k"), 401)] {
-        let request = format!(
-            "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n\r\n"
-        );
-        let answer = exchange(server.address(), request.as_bytes());
-        assert_eq!(answer.status, expected, "{}", answer.text());
-    }
-}
-
-#[test]
-fn asking_for_a_key_that_nobody_set_ends_the_start() {
-    for arguments in [
-        &["--require-auth"][..],
-        &["--host", "0.0.0.0"],
-        &["--allow-external"],
-    ] {
-        let mut setup = Setup::new();
-        for argument in arguments {
-            setup = setup.argument(*argument);
-        }
-        let output = run(&setup);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(said.contains("MCP_API_KEY"), "{arguments:?}: {said}");
-    }
-}
-
-#[test]
-fn a_refusal_is_counted_and_put_on_record_without_its_query() {
-    let server = Server::start(
-        &Setup::new()
-            .variable("MCP_API_KEY", KEYS[0].1)
-            .argument("--require-auth"),
-    );
-    let at = server.address();
-    let ask = |lines: &str| {
-        let request = format!(
-            "GET /sse?token=canary-in-a-query HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
-        );
-        exchange(at, request.as_bytes()).status
-    };
-    assert_eq!(ask("Host: localhost\r\n"), 401);
-    assert_eq!(ask("Host: evil.test\r\n"), 403);
-    assert_eq!(ask("Host: localhost\r\nOrigin: http://evil.test\r\n"), 403);
-    let line = format!("X-API-Key: {}\r\n", KEYS[0].1);
-    let metrics = exchange(at, &get(at, "/metrics", &line)).text();
-    for reason in ["unauthorized", "host_not_allowed", "origin_not_allowed"] {
-        let counted = format!("smcp_refused_total{{reason=\"{reason}\"}} 1");
-        assert!(
-            metrics.lines().any(|line| line == counted),
-            "no {counted} in\n{metrics}"
-        );
-        until("the refusal is logged", PATIENCE, || {
-            let log = server.log();
-            let line = log
-                .lines()
-                .find(|line| line.contains(&format!("outcome={reason}")))?;
-            assert!(
-                line.contains("peer=127.0.0.1") && line.contains("\"GET /sse\""),
-                "{line}"
-            );
-            Some(())
-        });
-    }
-    assert!(
-        !server.log().contains("canary-in-a-query"),
-        "{}",
-        server.log()
-    );
-}
-
 impl Matrix {
-    fn read() -> Self {
-        let page = include_str!("../../docs/security.md");
-        let matrix = Self {
-            requests: table(page, "### Requests").map(Request::read).collect(),
-            credentials: table(page, "### Credentials")
-                .map(Credential::read)
-                .collect(),
-            callers: table(page, "### Callers").map(Caller::read).collect(),
-        };
-        let sizes = (
-            matrix.requests.len(),
-            matrix.credentials.len(),
-            matrix.callers.len(),
-        );
-        assert!(
-            sizes.0 >= 20 && sizes.1 >= 20 && sizes.2 >= 50,
-            "the tables have shrunk: {sizes:?}"
-        );
-        matrix
-    }
-
     fn walk(&self, caller: &Caller, server: &Server, foreign: Option<IpAddr>) {
         let reached_at = match caller.reached_at.as_str() {
             "ADDRESS" => foreign.expect("callers without an address were left out"),
@@ -402,32 +188,6 @@ impl Place {
 }
 
 impl Request {
-    fn read(cells: Vec<&str>) -> Self {
-        let [request, kind, answer] = cells[..] else {
-            panic!("not three cells: {cells:?}")
-        };
-        let mut said = codes(request);
-        let (method, path) = said
-            .remove(0)
-            .split_once(' ')
-            .map(|(m, p)| (m.to_owned(), p.to_owned()))
-            .expect("a method and a path");
-        let kind = match kind {
-            "guarded" => Kind::Guarded,
-            "health" => Kind::Health,
-            "preflight" => Kind::Preflight,
-            "probe" => Kind::Probe,
-            other => panic!("no such kind of request: {other}"),
-        };
-        Self {
-            method,
-            path,
-            headers: said,
-            kind,
-            answer: answer.parse().expect("a status"),
-        }
-    }
-
     fn bytes(&self, path: &str, caller: &Caller, credential: &Credential) -> String {
         let version = if caller.http_1_0 { "1.0" } else { "1.1" };
         let mut text = format!("{} {path} HTTP/{version}\r\n", self.method);
@@ -456,49 +216,7 @@ impl Request {
     }
 }
 
-impl Credential {
-    fn read(cells: Vec<&str>) -> Self {
-        let [credential, counts_as] = cells[..] else {
-            panic!("not two cells: {cells:?}")
-        };
-        let headers = codes(credential);
-        assert!(
-            !headers.is_empty() || credential == "nothing",
-            "no header in {credential}"
-        );
-        let counts_as = ["none", "good", "bad"]
-            .iter()
-            .position(|name| *name == counts_as)
-            .expect("none, good or bad");
-        Self { headers, counts_as }
-    }
-}
-
 impl Caller {
-    fn read(cells: Vec<&str>) -> Self {
-        let [server, reached_at, says, guarded, health, preflight] = cells[..] else {
-            panic!("not six cells: {cells:?}")
-        };
-        let mut headers = codes(says);
-        let http_1_0 = headers.first().is_some_and(|first| first == "HTTP/1.0");
-        if http_1_0 {
-            headers.remove(0);
-        }
-        if says == "no `Host`" {
-            headers.clear();
-        }
-        Self {
-            name: format!("{server} at {reached_at}: {says}"),
-            server: server.to_owned(),
-            reached_at: reached_at.trim_matches('`').to_owned(),
-            http_1_0,
-            headers,
-            guarded: cells_of(guarded),
-            health: cells_of(health),
-            preflight: cells_of(preflight),
-        }
-    }
-
     fn judge(
         &self,
         request: &Request,
@@ -599,44 +317,6 @@ fn foreign_address() -> Option<IpAddr> {
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback() && !address.is_unspecified()).then_some(address)
-}
-
-/// The body rows of the table below a heading, cell by cell.
-fn table<'a>(page: &'a str, heading: &str) -> impl Iterator<Item = Vec<&'a str>> {
-    let (_, rest) = page.split_once(heading).expect("the heading is there");
-    rest.lines()
-        .skip_while(|line| !line.starts_with('|'))
-        .take_while(|line| line.starts_with('|'))
-        .skip(2)
-        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
-}
-
-/// What stands between backquotes.
-fn codes(cell: &str) -> Vec<String> {
-    cell.split('`')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
-}
-
-fn cells_of(cell: &str) -> [Cell; 3] {
-    let answers: Vec<Cell> = cell
-        .split('/')
-        .map(|answer| {
-            let answer = answer.trim();
-            let (status, readable_by_its_page) = match answer.strip_suffix('+') {
-                Some(status) => (status, true),
-                None => (answer, false),
-            };
-            let status = (status != "in").then(|| status.parse().expect("a status or `in`"));
-            Cell {
-                status,
-                readable_by_its_page,
-            }
-        })
-        .collect();
-    answers.try_into().expect("three answers in a cell")
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -77,7 +77,7 @@ fn a_plugin_cannot_read_the_keys_of_the_server_that_runs_it() {
     // The spy is no bungler: what may be read it has read, and it has come as far as the server.
     assert!(seen.matches(SHARED).count() >= 2, "{seen}");
     assert!(
-        seen.contains(format!("ENDED AT {server_pid}\n").trim_end()),
+        seen.ends_with(&format!("\nENDED AT {server_pid}")),
         "it did not find the server:\n{seen}"
     );
     let open: Vec<&str> = seen

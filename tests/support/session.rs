@@ -244,13 +244,19 @@ impl Session {
         }
     }
 
-    /// All that came before the answer to a ping that is sent now, and that nobody has asked for yet.
+    /// All that came before the answer to a ping that is sent now, and that nobody has asked for yet. That a list
+    /// has changed may be said at any time and is left out.
     #[track_caller]
     pub fn heard_until_now(&mut self) -> Vec<Value> {
         let ping = self.request("ping", json!({}));
         let answer = self.response(&ping, PATIENCE);
         assert_eq!(answer["result"], json!({}), "{answer}");
-        self.arrived.drain(..).collect()
+        let heard = self.arrived.drain(..);
+        let of_a_list = |message: &Value| {
+            let method = message["method"].as_str();
+            method.is_some_and(|method| method.ends_with("/list_changed"))
+        };
+        heard.filter(|message| !of_a_list(message)).collect()
     }
 
     /// How many comment lines came.

@@ -1,7 +1,5 @@
 //! `initialize` and `ping`.
 
-use std::time::Duration;
-
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -10,10 +8,6 @@ use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
 use crate::mcp::revision::Revision;
 use crate::plugins::call::Listed;
-
-/// How long after the start answers wait for plugins that are still being asked. Long enough for
-/// programs that start as programs do, short enough that one that hangs is not noticed.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What `initialize` settles.
 #[derive(Debug, Clone)]
@@ -48,9 +42,9 @@ pub async fn initialize(services: &Services, revision: Revision) -> Box<RawValue
     }))
 }
 
-/// Waits until all plugins have answered, but never longer after the start than [`PATIENCE`].
+/// Waits until all plugins have answered, as long as the server's patience lasts.
 pub async fn settled(services: &Services) {
-    let _ = tokio::time::timeout_at(services.started + PATIENCE, services.catalog.complete()).await;
+    let _ = tokio::time::timeout_at(services.patient_until, services.catalog.complete()).await;
 }
 
 /// Who this server is.

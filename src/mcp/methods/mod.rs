@@ -8,6 +8,7 @@ pub mod prompts;
 pub mod relay;
 pub mod resources;
 pub mod serving;
+pub mod subscriptions;
 pub mod tools;
 
 pub use outcome::{Failure, Outcome, Success};

@@ -6,12 +6,14 @@ import subprocess
 from pathlib import Path
 
 CLIENTS = Path(__file__).resolve().parents[1]
+ROOT = CLIENTS.parents[1]
 COLUMNS = ["list", "call", "failing call", "progress", "cancel", "elicitation", "10 MB result", "unicode", "16 at once"]
 DOORS = {"sse": "`/sse`", "mcp": "`/mcp`", "stdio": "stdio"}
 NAMES = {
     "python-1": ("Python SDK 1.x", "mcp"),
     "python-2": ("Python SDK 2.x", "mcp"),
     "typescript": ("TypeScript SDK", "@modelcontextprotocol/sdk"),
+    "rmcp": ("Rust SDK", "rmcp"),
     "letta-shaped": ("Letta's sequence of requests, over a bare socket", None),
     "letta": ("Letta's own two SSE clients", "letta"),
     "fastmcp": ("FastMCP's client", "fastmcp-slim"),
@@ -23,6 +25,9 @@ def version(client: str, package: str | None) -> str:
     """The version that the lock file pins."""
     if package is None:
         return ""
+    if client == "rmcp":
+        lock = (ROOT / "Cargo.lock").read_text()
+        return re.search(rf'^name = "{re.escape(package)}"\nversion = "(.+)"$', lock, re.MULTILINE).group(1)
     requirements = CLIENTS / client / "requirements.txt"
     if requirements.exists():
         return re.search(rf"^{re.escape(package)}==(\S+)$", requirements.read_text(), re.MULTILINE).group(1)
@@ -54,7 +59,7 @@ def write_table(path: Path, suites, binary: Path) -> None:
         "# Which clients work",
         "",
         f"Written by `tests/clients/run --table docs/interop.md` with {server}: each row is a real client,",
-        "at the version that its lock file under `tests/clients/` pins, run against a real server with",
+        "at the version that a lock file (under `tests/clients/`; `Cargo.lock`) pins, run against a real server with",
         "plugins that are plain programs. `yes` means that every check of that kind passed, **no** that one",
         "failed.",
         "",

@@ -91,8 +91,11 @@ class Session:
         out, _ = await command.communicate()
         return bool(out)
 
-    async def many(self, calls):
-        return await asyncio.gather(*(self.call(*call) for call in calls))
+    async def load(self, name, arguments, count):
+        """Several calls at once over one connection; the command line tells how many succeeded, not what they gave."""
+        flags = ("--tool-name", name, "--tool-args-json", json.dumps(arguments))
+        pressure = ("--load", "--load-concurrency", str(count), "--load-requests", str(count))
+        return (await self.ask("tools/call", *flags, *pressure))["ok"]
 
 
 class Client:

@@ -1,0 +1,62 @@
+//! Row 12: more connections than there are places for.
+
+use crate::support::http::{Connection, PATIENCE, Silence, get};
+use crate::support::server::{Server, Setup};
+use crate::support::session::Session;
+use crate::support::{s, until};
+
+#[test]
+fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
+    let server = Server::start(&Setup::new().variable("MCP_MAX_CONNECTIONS", "8"));
+    let at = server.address();
+    let mut open: Vec<Session> = (0..7).map(|_| Session::ready(at)).collect();
+    let held = Connection::open(at);
+    until("the last place is taken", s(5), || {
+        let mut one_more = Connection::open(at);
+        let _ = one_more.send(&get(at, "/healthz", ""));
+        match one_more.answer(PATIENCE) {
+            Ok(answer) if answer.status == 200 => None,
+            Ok(answer) => {
+                assert_eq!(answer.status, 503, "row 12: {}", answer.text());
+                Some(())
+            }
+            Err(silence) => {
+                assert_eq!(silence, Silence::Closed, "row 12");
+                Some(())
+            }
+        }
+    });
+    drop(held);
+    until("there is a place again", s(5), || {
+        let mut one_more = Connection::open(at);
+        let _ = one_more.send(&get(at, "/healthz", ""));
+        one_more
+            .answer(PATIENCE)
+            .ok()
+            .filter(|answer| answer.status == 200)
+    });
+    let heard = open[0].heard_until_now();
+    assert!(heard.is_empty(), "row 12: {heard:?}");
+}
+
+#[test]
+fn without_descriptors_the_server_waits_and_serves_again() {
+    let server = Server::start(&Setup::new().descriptors(64));
+    let at = server.address();
+    let mut witness = Session::ready(at);
+    let crowd: Vec<_> = (0..100).map(|_| Connection::open(at)).collect();
+    until("the server runs out of descriptors", s(10), || {
+        server.log().contains("cannot accept").then_some(())
+    });
+    drop(crowd);
+    until("row 12: it serves again", s(5), || {
+        let mut connection = Connection::open(at);
+        let _ = connection.send(&get(at, "/healthz", ""));
+        connection
+            .answer(s(1))
+            .ok()
+            .filter(|answer| answer.status == 200)
+    });
+    let heard = witness.heard_until_now();
+    assert!(heard.is_empty(), "row 12: {heard:?}");
+}

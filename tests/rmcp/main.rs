@@ -1,0 +1,113 @@
+//! The official Rust SDK as a client of the real binary, over `/mcp` and over stdio, in both eras of the protocol: with
+//! a handshake (2025-11-25) and without (2026-07-28).
+//!
+//! A test is named by its door, by the column of `docs/interop.md` that it counts for, and by its claim.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod claims;
+mod connection;
+
+use connection::Era;
+use support::rows;
+
+/// One module of tests for a door.
+macro_rules! claims_at {
+    ($module:ident, $door:expr, { $($topic:ident { $($claim:ident),* $(,)? })* }) => {
+        mod $module {
+            $(mod $topic {
+                $(#[test]
+                fn $claim() {
+                    crate::in_both_eras(|era| crate::run(crate::claims::$claim($door, era)));
+                })*
+            })*
+        }
+    };
+}
+
+claims_at!(mcp, crate::connection::Door::Mcp, {
+    connect {
+        the_server_says_who_it_is_and_agrees_on_the_revision,
+        every_revision_that_the_sdk_speaks_is_agreed_on,
+    }
+    list { every_tool_is_listed_in_the_fixed_order_with_its_schema }
+    call { two_and_three_is_five_as_the_plugin_printed_it }
+    failing_call {
+        what_the_plugin_refuses_is_an_error_result_with_its_own_words,
+        a_missing_argument_is_named_and_nothing_is_started,
+        an_unknown_tool_is_refused_the_way_the_door_refuses_it,
+        a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
+    }
+    progress { progress_is_told_up_to_the_last_step }
+    cancel {
+        a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
+        an_abandoned_call_leaves_no_process,
+    }
+    leave { a_client_that_leaves_takes_its_processes_with_it }
+    elicitation {
+        an_accepted_question_brings_its_answer_to_the_plugin,
+        a_declined_question_is_declined,
+    }
+    ten_mb_result { ten_million_bytes_arrive_whole }
+    unicode { what_is_written_in_other_scripts_comes_back_to_the_letter }
+    sixteen_at_once { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
+    changes { a_client_is_told_of_a_new_tool_and_finds_it_listed }
+    logging { only_logs_of_the_level_asked_for_are_told }
+    key { the_right_key_opens_the_door_and_no_other }
+});
+
+claims_at!(stdio, crate::connection::Door::Stdio, {
+    connect {
+        the_server_says_who_it_is_and_agrees_on_the_revision,
+        every_revision_that_the_sdk_speaks_is_agreed_on,
+    }
+    list { every_tool_is_listed_in_the_fixed_order_with_its_schema }
+    call { two_and_three_is_five_as_the_plugin_printed_it }
+    failing_call {
+        what_the_plugin_refuses_is_an_error_result_with_its_own_words,
+        a_missing_argument_is_named_and_nothing_is_started,
+        an_unknown_tool_is_refused_the_way_the_door_refuses_it,
+        a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
+    }
+    progress { progress_is_told_up_to_the_last_step }
+    cancel {
+        a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
+        an_abandoned_call_leaves_no_process,
+    }
+    leave { a_client_that_leaves_takes_its_processes_with_it }
+    elicitation {
+        an_accepted_question_brings_its_answer_to_the_plugin,
+        a_declined_question_is_declined,
+    }
+    ten_mb_result { ten_million_bytes_arrive_whole }
+    unicode { what_is_written_in_other_scripts_comes_back_to_the_letter }
+    sixteen_at_once { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
+    changes { a_client_is_told_of_a_new_tool_and_finds_it_listed }
+    logging { only_logs_of_the_level_asked_for_are_told }
+});
+
+/// Both eras side by side; a failure says in which it was.
+#[track_caller]
+fn in_both_eras(claim: impl Fn(Era) + Sync) {
+    let eras = [Era::Handshake, Era::Sessionless];
+    rows::each(
+        &eras,
+        eras.len(),
+        |era| format!("{era:?}"),
+        |era| claim(*era),
+    );
+}
+
+/// Runs a claim to its end, or to the end of everybody's patience.
+fn run(claim: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system has a descriptor left");
+    runtime.block_on(async {
+        tokio::time::timeout(support::s(120), claim)
+            .await
+            .expect("every claim is settled long before");
+    });
+}
