@@ -427,3 +427,6 @@ fn exclusive(command: &Command, given: &[Argument]) -> Vec<String> {
     });
     faults.collect()
 }
+
+#[cfg(test)]
+mod tests;

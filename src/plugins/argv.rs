@@ -406,3 +406,6 @@ fn is_plain_name(name: &str) -> bool {
             .is_some_and(|first| first.is_ascii_alphanumeric())
         && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-')
 }
+
+#[cfg(test)]
+mod tests;

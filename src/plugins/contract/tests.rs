@@ -1,1 +1,419 @@
+use std::time::Duration;
 
+use serde_json::json;
+
+use super::*;
+
+fn faults(payload: Value) -> Vec<String> {
+    read(&payload).expect_err("it breaks the contract")
+}
+
+fn command(members: Value) -> Command {
+    let mut entry = json!({"name": "run"});
+    entry
+        .as_object_mut()
+        .expect("an object")
+        .extend(members.as_object().expect("an object").clone());
+    let description =
+        read(&json!({"commands": [entry]})).unwrap_or_else(|faults| panic!("{faults:?}"));
+    description
+        .commands
+        .into_iter()
+        .next()
+        .expect("one command")
+}
+
+fn parameter(members: Value) -> Parameter {
+    let mut entry = json!({"name": "size"});
+    entry
+        .as_object_mut()
+        .expect("an object")
+        .extend(members.as_object().expect("an object").clone());
+    command(json!({"parameters": [entry]})).parameters.remove(0)
+}
+
+#[test]
+fn version_one_is_read_as_version_three_of_smcp_wrote_it() {
+    let description = read(&json!({
+        "contract_version": "1.0",
+        "plugin": {"name": "other", "version": "2.1", "description": "Adds"},
+        "unknown": true,
+        "commands": [
+            {"name": "add", "description": "Adds", "parameters": [
+                {"name": "a", "type": "number", "description": "First", "required": true, "default": null, "unknown": 1},
+                {"name": "note", "type": "string", "description": null, "required": null, "default": ""},
+            ]},
+            {"name": "connect"},
+            {"name": "disconnect"},
+            {"name": "bare"},
+        ],
+    }))
+    .expect("it keeps the contract");
+    let names: Vec<_> = description
+        .commands
+        .iter()
+        .map(|command| command.name.as_str())
+        .collect();
+    assert_eq!(names, ["add", "bare"]);
+    assert_eq!(
+        (description.about.as_str(), description.version.as_deref()),
+        ("Adds", Some("2.1"))
+    );
+    let [a, note] = description.commands[0].parameters.as_slice() else {
+        panic!("two parameters")
+    };
+    assert_eq!(
+        Value::from(a.schema.clone()),
+        json!({"type": "number", "description": "First"})
+    );
+    assert_eq!(
+        Value::from(note.schema.clone()),
+        json!({"type": "string", "default": ""})
+    );
+    assert_eq!((a.required, note.required), (true, false));
+    assert_eq!(description.commands[1].invoke, ["bare"]);
+}
+
+#[test]
+fn every_fault_is_named_with_its_field() {
+    let parameter = |members: Value| {
+        let mut entry = json!({"name": "n"});
+        entry
+            .as_object_mut()
+            .expect("an object")
+            .extend(members.as_object().expect("an object").clone());
+        json!({"commands": [{"name": "a"}, {"name": "b", "parameters": [entry]}]})
+    };
+    let command = |members: Value| {
+        let mut entry = json!({"name": "n"});
+        entry
+            .as_object_mut()
+            .expect("an object")
+            .extend(members.as_object().expect("an object").clone());
+        json!({"commands": [entry]})
+    };
+    let at = "commands[1].parameters[0]";
+    let cases = [
+        (json!([]), "the description must be an object, not an array".to_owned()),
+        (json!({}), "commands is missing".to_owned()),
+        (json!({"commands": {}}), "commands must be an array, not an object".to_owned()),
+        (json!({"commands": ["x"]}), "commands[0] must be an object, not 'x'".to_owned()),
+        (json!({"commands": [{}]}), "commands[0].name is missing".to_owned()),
+        (json!({"commands": [{"name": 5}]}), "commands[0].name must be a string, not 5".to_owned()),
+        (json!({"commands": [{"name": ""}]}), "commands[0].name must not be empty".to_owned()),
+        (json!({"commands": [{"name": "-x"}]}), "commands[0].name '-x' must not begin with '-'".to_owned()),
+        (
+            json!({"commands": [{"name": "ünï"}]}),
+            "commands[0].name 'ünï' has characters other than a-z, A-Z, 0-9, '_' and '-'".to_owned(),
+        ),
+        (
+            json!({"commands": [{"name": "a\u{1b}[31mb"}]}),
+            "commands[0].name 'ab' has control characters".to_owned(),
+        ),
+        (
+            json!({"contract_version": "2.0", "commands": []}),
+            "contract_version '2.0' is not a version of contract 1, such as 1.0 or 1.1".to_owned(),
+        ),
+        (
+            json!({"contract_version": [], "commands": []}),
+            "contract_version must be a string such as \"1.1\"".to_owned(),
+        ),
+        (
+            parameter(json!({"type": "str"})),
+            format!("{at}.type 'str' is not one of string, number, integer, boolean, array, object"),
+        ),
+        (parameter(json!({"required": "yes"})), format!("{at}.required must be true or false, not 'yes'")),
+        (parameter(json!({"name": "-n"})), format!("{at}.name '-n' must not begin with '-'")),
+        (
+            parameter(json!({"name": "a=b"})),
+            format!("{at}.name 'a=b' must have no '=' and no white space: it becomes an option"),
+        ),
+        (
+            parameter(json!({"arg_style": "flag", "type": "string"})),
+            format!("{at}.arg_style 'flag' needs the type boolean"),
+        ),
+        (
+            parameter(json!({"arg_style": "best"})),
+            format!("{at}.arg_style 'best' is not one of flag, value, positional, repeat, list, count, rest"),
+        ),
+        (parameter(json!({"flag": "--two words"})), format!("{at}.flag '--two words' is not one word")),
+        (
+            parameter(json!({"env": "A-B"})),
+            format!("{at}.env 'A-B' is not the name of an environment variable"),
+        ),
+        (
+            parameter(json!({"env": "LD_PRELOAD"})),
+            format!(
+                "{at}.env 'LD_PRELOAD' would let a caller change how the program is run; choose another variable"
+            ),
+        ),
+        (
+            parameter(json!({"level": 9})),
+            "commands[1].parameters says that 'n' stands after more words than the 1 of invoke".to_owned(),
+        ),
+        (command(json!({"timeout": 0})), "commands[0].timeout must be a number of seconds above 0, not 0".to_owned()),
+        (command(json!({"max_concurrency": 0})), "commands[0].max_concurrency must be at least 1".to_owned()),
+        (command(json!({"output": "xml"})), "commands[0].output 'xml' is not one of text, json, content".to_owned()),
+        (
+            command(json!({"requires": ["magic"]})),
+            "commands[0].requires[0] 'magic' is not one of elicitation, sampling, roots".to_owned(),
+        ),
+        (
+            command(json!({"one_of": [{"names": ["x"]}]})),
+            "commands[0].one_of[0].names[0] 'x' is no parameter".to_owned(),
+        ),
+        (
+            command(json!({"input_schema": {}})),
+            "commands[0].input_schema must have \"type\": \"object\": arguments are an object".to_owned(),
+        ),
+        (
+            command(json!({"input_schema": {"type": "object", "properties": {"-x": {}}}})),
+            "commands[0].input_schema has the property '-x', which must not begin with '-'".to_owned(),
+        ),
+        (command(json!({"annotations": []})), "commands[0].annotations must be an object, not an array".to_owned()),
+        (
+            json!({"commands": [], "resources": [{"uri": "x://y", "command": "read"}]}),
+            "resources[0].name is missing".to_owned(),
+        ),
+        (
+            json!({"commands": [], "resource_templates": [{"uriTemplate": "x://{", "name": "x", "command": "read"}]}),
+            "resource_templates[0].uriTemplate has a '{' without its '}'".to_owned(),
+        ),
+        (
+            json!({"commands": [], "prompts": [{"name": "x", "command": "no good"}]}),
+            "prompts[0].command 'no good' has characters other than a-z, A-Z, 0-9, '_' and '-'".to_owned(),
+        ),
+        (
+            json!({"commands": [], "completions": [{"ref": {"type": "ref/tool"}, "command": "c"}]}),
+            "completions[0].ref must be {\"type\":\"ref/prompt\",\"name\":…} or {\"type\":\"ref/resource\",\"uri\":…}"
+                .to_owned(),
+        ),
+    ];
+    for (payload, expected) in cases {
+        assert_eq!(faults(payload.clone()), [expected], "{payload}");
+    }
+    let several = faults(
+        json!({"contract_version": "0", "commands": [{"name": "a b"}, {"name": "c", "output": 1}]}),
+    );
+    assert_eq!(several.len(), 3, "{several:?}");
+}
+
+#[test]
+fn keywords_of_json_schema_go_through_and_the_contracts_own_members_do_not() {
+    let cases = [
+        (json!({}), json!({"type": "string"})),
+        (
+            json!({"type": "array"}),
+            json!({"type": "array", "items": {"type": "string"}}),
+        ),
+        (
+            json!({"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+            json!({"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+        ),
+        (
+            json!({"type": "object"}),
+            json!({"type": "object", "additionalProperties": true}),
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {}}}),
+            json!({"type": "object", "properties": {"a": {}}}),
+        ),
+        (
+            json!({"type": "integer", "minimum": 1, "maximum": 9, "x-mcp-header": "Size", "flag": "-s", "env": "S",
+                   "arg_style": "value", "level": 0, "metavar": "N", "category": "unknown"}),
+            json!({"type": "integer", "minimum": 1, "maximum": 9, "x-mcp-header": "Size"}),
+        ),
+        (json!({"enum": [1, 2]}), json!({"enum": [1, 2]})),
+        (
+            json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+            json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        ),
+        (
+            json!({"pattern": null, "enum": null, "default": null}),
+            json!({"type": "string"}),
+        ),
+        (
+            json!({"description": " \u{1b}[1mBold\u{1b}[0m\u{7} "}),
+            json!({"type": "string", "description": "Bold"}),
+        ),
+    ];
+    for (members, expected) in cases {
+        assert_eq!(
+            Value::from(parameter(members.clone()).schema),
+            expected,
+            "{members}"
+        );
+    }
+}
+
+#[test]
+fn how_an_argument_is_written_is_read_from_all_the_ways_to_say_it() {
+    let style = |members: Value| parameter(members).writing.style;
+    for members in [
+        json!({"type": "boolean", "action": "store_true"}),
+        json!({"type": "boolean", "action": "store_false"}),
+        json!({"type": "boolean", "takes_value": false}),
+        json!({"type": "boolean", "arg_style": "flag"}),
+        json!({"type": "boolean", "negative_flag": "--no-size"}),
+    ] {
+        assert_eq!(style(members.clone()), Some(Style::Flag), "{members}");
+    }
+    for members in [
+        json!({"type": "boolean"}),
+        json!({"type": "string", "action": "store_true"}),
+        json!({"type": "boolean", "action": "store"}),
+        json!({"type": "boolean", "takes_value": true}),
+    ] {
+        assert_eq!(style(members.clone()), None, "{members}");
+    }
+    assert_eq!(parameter(json!({"name": "a_b"})).option(), "--a-b");
+    assert_eq!(
+        parameter(json!({"name": "a_b", "flag": "--a_b"})).option(),
+        "--a_b"
+    );
+}
+
+#[test]
+fn a_command_says_how_it_looks_and_how_it_runs() {
+    let command = command(json!({
+        "tool": "exact.name", "title": "A title", "annotations": {"readOnlyHint": true}, "icons": [{"src": "https://x"}],
+        "_meta": {"k": 1}, "timeout": 1.5, "max_concurrency": 2, "input": "stdin", "output": "content",
+        "output_schema": {"type": "object"}, "requires": ["sampling"], "invoke": ["a", "b"], "warm": false, "reuse": true,
+    }));
+    assert_eq!(command.tool, ToolName::Exact("exact.name".to_owned()));
+    assert_eq!(command.title.as_deref(), Some("A title"));
+    let passed_on: Vec<_> = command.passed_on.iter().map(|(name, _)| *name).collect();
+    assert_eq!(passed_on, ["annotations", "icons", "_meta"]);
+    assert_eq!(command.time_limit, Some(Duration::from_millis(1_500)));
+    assert_eq!(command.max_concurrency, Some(2));
+    assert_eq!(
+        (command.input, command.output),
+        (Input::Stdin, Output::Content)
+    );
+    assert!(command.requires.sampling && !command.requires.roots);
+    assert_eq!(command.invoke, ["a", "b"]);
+    assert!(!command.warm && command.reuse);
+    assert_eq!(
+        super::tests::command(json!({"tool": false})).tool,
+        ToolName::None
+    );
+}
+
+#[test]
+fn parameters_beside_a_whole_schema_say_only_how_its_properties_are_written() {
+    let command = command(json!({
+        "input_schema": {"type": "object", "required": ["b"], "properties": {
+            "b": {"type": "integer"}, "max_size": {}, "free": {"type": ["string", "null"]}}},
+        "parameters": [{"name": "max-size", "type": "boolean", "flag": "-m"}, {"name": "more"}],
+    }));
+    let shown: Vec<_> = command
+        .parameters
+        .iter()
+        .map(|parameter| {
+            (
+                parameter.name.as_str(),
+                parameter.kind,
+                parameter.required,
+                parameter.option(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("b", Some(Kind::Integer), true, "--b".to_owned()),
+            ("max_size", Some(Kind::Boolean), false, "-m".to_owned()),
+            ("free", None, false, "--free".to_owned()),
+            ("more", Some(Kind::String), false, "--more".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_command_that_declares_both_spellings_of_a_name_is_refused_and_the_others_are_not() {
+    let description = read(&json!({"commands": [
+        {"name": "bad", "parameters": [{"name": "a-b"}, {"name": "a_b"}]},
+        {"name": "good"},
+    ]}))
+    .expect("it keeps the contract");
+    assert_eq!(description.commands.len(), 1);
+    assert_eq!(description.refused[0].0, "bad");
+}
+
+#[test]
+fn what_is_served_besides_tools_is_read_with_its_command() {
+    let description = read(&json!({
+        "commands": [],
+        "resources": [{"uri": "n://all", "name": "all", "mimeType": "text/plain", "command": "list", "size": 5}],
+        "resource_templates": [{"uriTemplate": "n://{id}", "name": "one", "description": "\u{1b}[1mOne", "command": "read"}],
+        "prompts": [{"name": "review", "arguments": [{"name": "tag", "required": true}, {"name": "x"}], "command": "review"}],
+        "completions": [{"ref": {"type": "ref/prompt", "name": "review"}, "argument": "tag", "command": "complete"}],
+    }))
+    .expect("it keeps the contract");
+    let [all, one, review, completion] = description.offers.as_slice() else {
+        panic!("four offers")
+    };
+    assert_eq!(
+        (all.kind.clone(), all.command.as_str()),
+        (OfferKind::Resource, "list")
+    );
+    assert_eq!(
+        all.definition,
+        json!({"uri": "n://all", "name": "all", "mimeType": "text/plain", "size": 5})
+    );
+    assert_eq!(one.definition["description"], "One");
+    let OfferKind::Prompt(arguments) = &review.kind else {
+        panic!("a prompt")
+    };
+    assert_eq!(
+        arguments
+            .iter()
+            .map(|argument| argument.required)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
+    assert_eq!(
+        completion.kind,
+        OfferKind::Completion {
+            reference: Reference::Prompt("review".to_owned()),
+            argument: Some("tag".to_owned())
+        }
+    );
+}
+
+#[test]
+fn the_payload_is_found_among_what_a_plugin_prints() {
+    let found = |text: &str| {
+        find_payload(text.as_bytes()).map(|payload| (payload.json, payload.warning.is_some()))
+    };
+    let description = || json!({"commands": []});
+    let cases = [
+        ("{\"commands\":[]}", Some((description(), false))),
+        (
+            "\u{feff} \n{\"commands\":[]}\n\n",
+            Some((description(), false)),
+        ),
+        ("loading\n{\"commands\":[]}", Some((description(), true))),
+        (
+            "{\"level\":\"info\"}\n  {\"commands\":\n[]}\nbye",
+            Some((description(), true)),
+        ),
+        ("{broken\n{\"commands\":[]}", Some((description(), true))),
+        ("log\n{\"other\":1}", Some((json!({"other": 1}), true))),
+        ("[1]", Some((json!([1]), false))),
+        ("", None),
+        ("42", None),
+        ("\"text\"", None),
+        ("usage: x", None),
+        ("log {\"commands\":[]}", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(found(text), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn a_flood_of_beginnings_is_searched_in_bounded_time() {
+    let flood = "{\"a\":\n".repeat(200_000);
+    assert_eq!(find_payload(flood.as_bytes()), None);
+}
