@@ -105,10 +105,11 @@ impl Outbox {
     /// replaced. Dropped when there is no room.
     pub fn offer_latest(&self, key: &str, text: Bytes) {
         let mut queue = self.lock();
+        // The last of them, so that steps that are told stay in their order.
         if let Some(waiting) = queue
             .lines
             .iter()
-            .position(|line| line.supersedes.as_deref() == Some(key))
+            .rposition(|line| line.supersedes.as_deref() == Some(key))
         {
             queue.bytes = queue.bytes - queue.lines[waiting].text.len() + text.len();
             queue.lines[waiting].text = text;
@@ -116,6 +117,19 @@ impl Outbox {
         }
         drop(queue);
         // A lost progress or change notice is repeated by the next one.
+        let _ = self.try_push(Line {
+            text,
+            supersedes: Some(key.to_owned()),
+        });
+    }
+
+    /// Queues one step of many, such as progress. Every step is told while the reader keeps up; once
+    /// half of the room is taken, only the newest of a key.
+    pub fn offer_step(&self, key: &str, text: Bytes) {
+        if self.lock().lines.len() >= MAX_LINES / 2 {
+            return self.offer_latest(key, text);
+        }
+        // A step that finds no room is followed by others.
         let _ = self.try_push(Line {
             text,
             supersedes: Some(key.to_owned()),
@@ -321,6 +335,23 @@ mod tests {
         outbox.offer_latest("other", text("x"));
         assert_eq!(outbox.next().await.unwrap(), "999");
         assert_eq!(outbox.next().await.unwrap(), "x");
+    }
+
+    #[tokio::test]
+    async fn every_step_is_told_until_the_reader_falls_behind() {
+        let outbox = Outbox::default();
+        for number in 0..1000 {
+            outbox.offer_step("token", text(&number.to_string()));
+        }
+        for number in 0..MAX_LINES / 2 - 1 {
+            assert_eq!(outbox.next().await.unwrap(), number.to_string());
+        }
+        outbox.finish();
+        let mut rest = Vec::new();
+        while let Some(line) = outbox.next().await {
+            rest.push(line);
+        }
+        assert_eq!(rest.len(), 1);
     }
 
     #[tokio::test]

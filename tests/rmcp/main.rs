@@ -41,7 +41,7 @@ claims_at!(mcp, crate::connection::Door::Mcp, {
         a_missing_argument_is_named_and_nothing_is_started,
         an_unknown_tool_is_refused_the_way_the_door_refuses_it,
     }
-    progress from told { progress_is_told_up_to_the_last_step }
+    progress from told { every_step_of_the_progress_is_told }
     cancel from endings {
         a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
         an_abandoned_call_leaves_no_process,
@@ -72,7 +72,7 @@ claims_at!(stdio, crate::connection::Door::Stdio, {
         a_missing_argument_is_named_and_nothing_is_started,
         an_unknown_tool_is_refused_the_way_the_door_refuses_it,
     }
-    progress from told { progress_is_told_up_to_the_last_step }
+    progress from told { every_step_of_the_progress_is_told }
     cancel from endings {
         a_cancelled_call_leaves_no_process_and_the_connection_goes_on,
         an_abandoned_call_leaves_no_process,

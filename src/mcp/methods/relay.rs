@@ -100,7 +100,7 @@ impl<'a> Relay<'a> {
         if let Some(message) = message {
             params["message"] = message.into();
         }
-        outbox.offer_latest(
+        outbox.offer_step(
             token.get(),
             jsonrpc::encode_notification("notifications/progress", &params),
         );
