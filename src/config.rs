@@ -120,11 +120,7 @@ impl Reader {
             address,
             telemetry: self.telemetry(),
             catalog: self.catalog(flags, environment),
-            governor: governor::Settings {
-                profiles: self.text("SMCP_PROFILES").map(PathBuf::from),
-                attach_profile: self.text("SMCP_ATTACH_PROFILE"),
-                admin_prefix: self.text("SMCP_ADMIN_PREFIX"),
-            },
+            governor: self.governor(),
             letta: self.letta(),
             http: http::Settings {
                 root_path,
@@ -309,6 +305,19 @@ impl Reader {
             .into_iter()
             .flatten()
             .find(|directory| directory.is_dir())
+    }
+
+    /// The profiles are read here, so that what is wrong with them is told with everything else.
+    fn governor(&mut self) -> governor::Settings {
+        let settings = governor::Settings {
+            profiles: self.text("SMCP_PROFILES").map(PathBuf::from),
+            attach_profile: self.text("SMCP_ATTACH_PROFILE"),
+            admin_prefix: self.text("SMCP_ADMIN_PREFIX"),
+        };
+        if let Err(error) = governor::Governor::new(&settings) {
+            self.faults.push(error.to_string());
+        }
+        settings
     }
 
     fn letta(&mut self) -> Option<letta::Settings> {
@@ -669,6 +678,21 @@ mod tests {
             .map(|(name, _)| name.to_str().unwrap())
             .collect();
         assert_eq!(names, ["HOME"]);
+    }
+
+    #[test]
+    fn a_broken_profile_is_a_fault_among_the_others() {
+        let variables = [
+            ("SMCP_ATTACH_PROFILE", "nobody-defines-it"),
+            ("MCP_PORT", "x"),
+        ];
+        let faults = read_with(&variables, Flags::default())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            faults.contains("nobody-defines-it") && faults.contains("MCP_PORT"),
+            "{faults}"
+        );
     }
 
     #[test]

@@ -122,14 +122,19 @@ impl<'a> Relay<'a> {
         }
     }
 
-    async fn ask(&self, questions: &RawValue, answers: oneshot::Sender<Box<RawValue>>) {
-        let answer = match self.answers_to(questions).await {
+    async fn ask(&self, questions: &RawValue, mut answers: oneshot::Sender<Box<RawValue>>) {
+        let answered = tokio::select! {
+            answered = self.answers_to(questions) => answered,
+            // The program has ended without waiting: its result must not wait for the client.
+            () = answers.closed() => return,
+        };
+        let answer = match answered {
             Ok(Some(answers)) => jsonrpc::to_raw(&answers),
             // Nobody will answer in this round: the run ends, and begins anew with the next.
             Ok(None) => return self.run.cancel(),
             Err(error) => jsonrpc::to_raw(&json!({ "error": error })),
         };
-        // The program may have ended without waiting.
+        // The program may have ended in this very moment.
         let _ = answers.send(answer);
     }
 
