@@ -121,7 +121,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn payload(&self) -> Result<(Payload, &'static str), String> {
-        let parser_first = self.interpreter.is_some() && !mentions_describe(&self.plugin.directory);
+        let parser_first = self.interpreter.is_some() && !self.knows_the_question().await;
         let mut reasons = Vec::new();
         let mut by_parser = None;
         if parser_first {
@@ -145,6 +145,13 @@ impl Asking<'_> {
             return Ok((payload, "help"));
         }
         Err(reasons.join("; "))
+    }
+
+    /// Whether the plugin's own files mention `--describe`; reading them may take a while.
+    async fn knows_the_question(&self) -> bool {
+        let directory = self.plugin.directory.clone();
+        let looking = tokio::task::spawn_blocking(move || mentions_describe(&directory));
+        looking.await.unwrap_or(true)
     }
 
     fn listen(
