@@ -1,14 +1,13 @@
 //! The JSON-RPC 2.0 envelope: strict parse, ids kept as they came, errors. Knows no method.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-use std::fmt;
-
 use bytes::Bytes;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::Deserializer;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub use super::strict::shown;
+use super::strict::{self, Flaw};
 
 /// A request id longer than this is refused instead of echoed, in bytes.
 pub const MAX_ID_BYTES: usize = 1024;
@@ -426,19 +425,6 @@ impl<P: Serialize> Serialize for Call<'_, P> {
     }
 }
 
-/// Client text in an error: bounded, without control characters.
-pub fn shown(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(128)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(128).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 fn kind_of(json: &str) -> &'static str {
     match json.bytes().next() {
         Some(b'{') => "an object",
@@ -451,94 +437,15 @@ fn kind_of(json: &str) -> &'static str {
     }
 }
 
-/// Walks the whole text once: raw values are only skipped over later, so that what is wrong inside
-/// them (a lone surrogate, 1e400, 10,000 levels, a repeated member) has to be found here.
 fn check(text: &str) -> Result<(), Fault> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    Strict::Envelope
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => {
-                Fault::of(None, INVALID_REQUEST, error.to_string())
-            }
-            _ => Fault::of(None, PARSE_ERROR, format!("the body is not JSON: {error}")),
-        })
+    strict::check(text).map_err(|flaw| {
+        let code = match flaw {
+            Flaw::NotJson(_) => PARSE_ERROR,
+            Flaw::Repeated(_) => INVALID_REQUEST,
+        };
+        Fault::of(None, code, flaw.to_string())
+    })
 }
-
-/// What a value must not have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Strict {
-    /// A message, or an array of them. Its id is judged by itself: an integer has no limit but its length.
-    Envelope,
-    /// Anything below.
-    Value,
-}
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(self)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut names = HashSet::new();
-        while let Some(Name(name)) = members.next_key()? {
-            if names.contains(&name) {
-                let fault = format_args!("member '{}' is repeated", shown(&name)).to_string();
-                return Err(serde::de::Error::custom(fault));
-            }
-            if self == Self::Envelope && name == "id" {
-                members.next_value::<IgnoredAny>()?;
-            } else {
-                members.next_value_seed(Self::Value)?;
-            }
-            names.insert(name);
-        }
-        Ok(())
-    }
-}
-
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

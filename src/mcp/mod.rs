@@ -19,3 +19,4 @@ pub mod seal;
 pub mod session;
 pub mod sessions;
 pub mod stateless;
+pub mod strict;

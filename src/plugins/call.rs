@@ -2,6 +2,7 @@
 //!
 //! Knows no process and no protocol; every other file of the floor speaks in these terms.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -22,7 +23,7 @@ pub struct CallRequest {
 }
 
 /// Who calls, as far as a plugin may know. The caller's key is never part of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Caller {
     /// Unique for each call (`SMCP_CALL_ID`).
     pub call_id: String,
@@ -39,6 +40,24 @@ pub struct Caller {
     /// How many answers wait because the client does not read; `None` where that cannot be known.
     /// Nothing more is run for it until it does.
     pub unread: Option<watch::Receiver<usize>>,
+}
+
+impl fmt::Debug for Caller {
+    /// Of the environment the names alone: the values are an agent's secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self
+            .environment
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        f.debug_struct("Caller")
+            .field("call_id", &self.call_id)
+            .field("session_id", &self.session_id)
+            .field("agent_id", &self.agent_id)
+            .field("client", &self.client)
+            .field("environment", &names)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The client capabilities that a command may require.

@@ -3,6 +3,7 @@
 //! Knows no process: [`super::process::Launcher`] carries it out.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What to run, with what, and within which bounds.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Job {
     /// The program and its arguments; the program is an absolute path or is looked up in the
     /// `PATH` of [`Job::environment`].
@@ -37,6 +38,19 @@ pub struct Taps {
     /// Each line of stderr (at most 8 KiB of it, lossy UTF-8, without its end) as it comes; a full
     /// channel loses lines, never blocks.
     pub stderr_lines: Option<mpsc::Sender<String>>,
+}
+
+impl fmt::Debug for Job {
+    /// Of the environment and of stdin as much as can be no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&OsString> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Job")
+            .field("program", &self.argv.first())
+            .field("environment", &names)
+            .field("directory", &self.directory)
+            .field("time_limit", &self.time_limit)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a run came to its end.
