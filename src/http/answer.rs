@@ -128,6 +128,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_client_that_is_to_come_back_gets_a_stream_to_leave() {
+        let outbox = Arc::<Outbox>::default();
+        let sending = Arc::clone(&outbox);
+        let work = async move {
+            sending.send_away(Duration::from_millis(500));
+            answer()
+        };
+        assert!(
+            first(&TaskTracker::new(), BOTH, &outbox, work)
+                .await
+                .is_none()
+        );
+        assert_eq!(outbox.next().await.unwrap(), "answer");
+    }
+
+    #[tokio::test]
     async fn a_client_that_takes_one_kind_gets_that_kind() {
         let outbox = Arc::<Outbox>::default();
         let json = Accepted {

@@ -251,7 +251,9 @@ async fn run(
         // A cancelled request has no answer.
         Some(_) => reply::empty(StatusCode::ACCEPTED),
         None => {
-            let resumable = session.revision() == Some(Revision::V2025_11_25);
+            let resumable = session
+                .revision()
+                .is_some_and(Revision::has_resumable_streams);
             let stream = doors.streams.of(session).open(outbox, resumable);
             events::event_stream(Body::new(stream.read(Some(session.hold()))))
         }
@@ -272,7 +274,9 @@ fn listen(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
         Err(response) => return *response,
     };
     let streams = doors.streams.of(&session);
-    let resumable = session.revision() == Some(Revision::V2025_11_25);
+    let resumable = session
+        .revision()
+        .is_some_and(Revision::has_resumable_streams);
     let standing: Arc<Stream> = streams.standing(session.outbox(), resumable);
     let resumed = request
         .headers()

@@ -212,12 +212,13 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits to be read.
+    /// Whether a reader would find nothing.
     pub fn is_empty(&self) -> bool {
-        self.lock().lines.is_empty()
+        let queue = self.lock();
+        queue.lines.is_empty() && queue.return_after.is_none()
     }
 
-    /// Waits until there is a line to read.
+    /// Waits until a reader would find something.
     pub async fn waiting(&self) {
         std::future::poll_fn(|cx| {
             self.reader.register(cx.waker());

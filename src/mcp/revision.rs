@@ -61,6 +61,12 @@ impl Revision {
         self <= Self::V2025_11_25
     }
 
+    /// Whether a client can take up a stream of Streamable HTTP again where it broke off, and expects
+    /// an empty event at its start. Older clients choke on that event, newer ones have no such streams.
+    pub fn has_resumable_streams(self) -> bool {
+        self == Self::V2025_11_25
+    }
+
     /// Whether an array of messages is a valid message. Only 2025-03-26 has them.
     pub fn has_batches(self) -> bool {
         self == Self::V2025_03_26

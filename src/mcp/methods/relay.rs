@@ -1,5 +1,7 @@
 //! Relays what a running program says to the client that called it.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -10,6 +12,7 @@ use crate::mcp::changes::Change;
 use crate::mcp::context::Context;
 use crate::mcp::jsonrpc;
 use crate::mcp::messages::LogLevel;
+use crate::mcp::origin::Door;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::questions::Questions;
 use crate::mcp::rounds::Rounds;
@@ -80,12 +83,17 @@ impl<'a> Relay<'a> {
             }
             // Only a stream that can be taken up again has a use for it.
             Event::Updated(uri) => services.changes.tell(Change::Resource(uri)),
-            Event::Reconnect(pause) => {
-                if let Some(outbox) = &self.context.outbox {
-                    outbox.send_away(pause);
-                }
-            }
+            Event::Reconnect(pause) => self.send_away(pause),
             Event::Ask { questions, answers } => self.ask(&questions, answers).await,
+        }
+    }
+
+    /// A client that could not come back is not sent away.
+    fn send_away(&self, pause: Duration) {
+        let comes_back =
+            self.context.door == Door::Streamable && self.context.revision.has_resumable_streams();
+        if let Some(outbox) = self.context.outbox.as_ref().filter(|_| comes_back) {
+            outbox.send_away(pause);
         }
     }
 
