@@ -55,8 +55,16 @@ struct State {
     log_level: LogLevel,
     /// The resources whose updates the client wants to hear of.
     subscriptions: HashSet<String>,
-    /// The lists that the client has asked for, and the generation of the catalogue then.
+    /// The generation of the catalogue at the handshake, and when each list was last asked for.
+    catalogue: u64,
     asked_for: HashMap<Listed, u64>,
+}
+
+impl State {
+    /// The newest generation that the client can have seen of a list.
+    fn known(&self, list: Listed) -> u64 {
+        self.asked_for.get(&list).copied().unwrap_or(self.catalogue)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -320,13 +328,10 @@ impl Session {
     pub fn changed(&self, change: &Change) {
         let state = self.state();
         let wanted = match change {
-            // A list that the client has never asked for is no other than it knows; and short-lived
-            // clients that shut down while an unneeded notification comes in have been seen to fail.
-            Change::List(list) => state.asked_for.contains_key(list),
-            Change::Catalogue(list, generation) => state
-                .asked_for
-                .get(list)
-                .is_some_and(|known| known < generation),
+            Change::List(_) => true,
+            // What the client could read already is no news; and short-lived clients that shut
+            // down while an unneeded notification comes in have been seen to fail.
+            Change::Catalogue(list, generation) => state.known(*list) < *generation,
             Change::ToolsOf(client) => *client == self.client(),
             Change::Resource(uri) => state.subscriptions.contains(uri),
         };
@@ -417,7 +422,10 @@ impl Session {
             revision: handshake.revision,
             client: Arc::new(handshake.client),
         };
-        self.state().handshake = Some(settled);
+        let mut state = self.state();
+        state.catalogue = *self.services.catalog.changes().borrow();
+        state.handshake = Some(settled);
+        drop(state);
         Ok(result.into())
     }
 
