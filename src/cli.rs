@@ -61,7 +61,7 @@ pub enum Command {
 pub struct CallArgs {
     /// The tool's name
     pub tool: String,
-    /// Arguments as name=value; a value that is JSON is passed as JSON, any other as text
+    /// Arguments as name=value; a value that is JSON is passed as JSON, unless the parameter is a text; any other as text
     #[arg(value_name = "NAME=VALUE", conflicts_with = "json")]
     pub arguments: Vec<String>,
     /// All arguments as one JSON object

@@ -17,13 +17,13 @@ use crate::shutdown::Shutdown;
 /// Runs the tool and prints its text, or its whole content when that is more than text.
 pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let config = quietly(config);
-    let arguments = arguments(&args)?;
     let (_guard, launcher) = prepare(&config)?;
     let shutdown = Shutdown::new();
     let _signals = shutdown.listen()?;
     let catalog = Catalog::start(config.catalog, launcher.clone(), CancellationToken::new());
     catalog.complete().await;
     let tool = catalog.snapshot().resolve(&args.tool)?;
+    let arguments = arguments(&args, &tool.input_schema)?;
     let caller = Caller {
         call_id: uuid::Uuid::new_v4().simple().to_string(),
         client: "{}".to_owned(),
@@ -46,7 +46,7 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn arguments(args: &CallArgs) -> anyhow::Result<Box<RawValue>> {
+fn arguments(args: &CallArgs, schema: &Value) -> anyhow::Result<Box<RawValue>> {
     if let Some(json) = &args.json {
         let object: Map<String, Value> = serde_json::from_str(json)
             .with_context(|| format!("--json '{json}' is no JSON object"))?;
@@ -59,7 +59,9 @@ fn arguments(args: &CallArgs) -> anyhow::Result<Box<RawValue>> {
                 "'{argument}' is not NAME=VALUE; write it as {argument}=…, or give all arguments with --json"
             );
         };
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+        let is_text = schema["properties"][name]["type"] == "string";
+        let read = (!is_text).then(|| serde_json::from_str(value).ok()).flatten();
+        let value = read.unwrap_or_else(|| Value::String(value.to_owned()));
         object.insert(name.to_owned(), value);
     }
     Ok(to_raw_value(&object)?)

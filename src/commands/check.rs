@@ -4,12 +4,9 @@ use std::process::ExitCode;
 
 use tokio_util::sync::CancellationToken;
 
-use super::setup::{prepare, quietly};
+use super::setup::{counted, prepare, quietly};
 use crate::config::Config;
 use crate::plugins::catalog::{Catalog, Snapshot};
-
-/// Longer names are refused by Letta.
-const LETTA_NAME_LIMIT: usize = 48;
 
 /// Asks every plugin and reports. Fails when something is not served.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -29,9 +26,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 fn report(snapshot: &Snapshot) {
     for plugin in &snapshot.plugins {
         println!(
-            "{}: {} tools, by {}, run by {}",
+            "{}: {}, by {}, run by {}",
             plugin.name,
-            plugin.tools,
+            counted(plugin.tools, "tool"),
             plugin.source,
             plugin.interpreter.display()
         );
@@ -41,12 +38,6 @@ fn report(snapshot: &Snapshot) {
             .filter(|tool| tool.plugin == plugin.name)
         {
             println!("  {}", tool.name);
-            if tool.name.len() > LETTA_NAME_LIMIT {
-                println!(
-                    "    warning: {} characters; Letta refuses more than {LETTA_NAME_LIMIT}",
-                    tool.name.len()
-                );
-            }
         }
         for warning in &plugin.warnings {
             println!("  warning: {warning}");
@@ -56,9 +47,9 @@ fn report(snapshot: &Snapshot) {
         println!("{}: not served: {}", skipped.name, skipped.reason);
     }
     println!(
-        "{} plugins, {} tools, {} not served",
-        snapshot.plugins.len(),
-        snapshot.tools.len(),
+        "{}, {}, {} not served",
+        counted(snapshot.plugins.len(), "plugin"),
+        counted(snapshot.tools.len(), "tool"),
         snapshot.skipped.len()
     );
 }

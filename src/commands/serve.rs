@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::setup::prepare;
+use super::setup::{counted, prepare};
 use crate::app::App;
 use crate::config::Config;
 use crate::plugins::catalog::Snapshot;
@@ -75,22 +75,15 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn announce(snapshot: &Snapshot) {
-    let (plugins, tools) = (snapshot.plugins.len(), snapshot.tools.len());
-    say(&format!("  plugins          {plugins} with {tools} tools"));
+    let tools = counted(snapshot.tools.len(), "tool");
+    say(&format!("  plugins          {} with {tools}", snapshot.plugins.len()));
     for plugin in &snapshot.plugins {
-        let (name, tools, source, by) = (
-            &plugin.name,
-            plugin.tools,
-            plugin.source,
-            plugin.interpreter.display(),
-        );
-        say(&format!("    {name:<20} {tools} tools, by {source} ({by})"));
+        let (name, tools) = (&plugin.name, counted(plugin.tools, "tool"));
+        let (source, by) = (plugin.source, plugin.interpreter.display());
+        say(&format!("    {name:<20} {tools}, by {source} ({by})"));
     }
     for skipped in &snapshot.skipped {
-        say(&format!(
-            "    {:<20} not served: {}",
-            skipped.name, skipped.reason
-        ));
+        say(&format!("    {:<20} not served: {}", skipped.name, skipped.reason));
     }
 }
 

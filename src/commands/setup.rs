@@ -27,3 +27,9 @@ pub(super) fn quietly(mut config: Config) -> Config {
     config.telemetry.level = telemetry::parse_level("WARNING").expect("WARNING is a level");
     config
 }
+
+/// A number of things as a person writes it: `1 tool`, `7 tools`.
+pub fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
