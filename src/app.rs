@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::governor::Governor;
@@ -28,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long after the start first answers wait for plugins that are still being asked. Long enough
 /// for programs that start as programs do; one that hangs is hardly noticed.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long clients may take to read what was answered last, and connections to close.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
 const KILL_GRACE: Duration = Duration::from_secs(6);
 
@@ -38,6 +41,8 @@ pub struct App {
     sessions: Arc<Sessions>,
     launcher: Launcher,
     shutdown: Shutdown,
+    /// Owns the connections.
+    connections: TaskTracker,
     /// Cancelled when nothing is left to be waited for: sessions, streams and connections end.
     stopped: CancellationToken,
 }
@@ -55,12 +60,12 @@ impl App {
         let stopped = CancellationToken::new();
         let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped, PATIENCE)?;
         let router = http::router(Arc::clone(&sessions), config.http);
-        let connections = tokio_util::task::TaskTracker::new();
+        let connections = TaskTracker::new();
         tokio::spawn(http::accept::serve(
             listener,
             router,
             config.max_connections,
-            connections,
+            connections.clone(),
             stopped.clone(),
         ));
         Ok(Self {
@@ -68,6 +73,7 @@ impl App {
             sessions,
             launcher,
             shutdown,
+            connections,
             stopped,
         })
     }
@@ -100,7 +106,11 @@ impl App {
     /// Ends everything now and returns when no process is left.
     pub async fn stop(self) {
         self.shutdown.draining().cancel();
+        // What was answered last must reach its client before the streams end.
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.sessions.told_all()).await;
         self.stopped.cancel();
+        self.connections.close();
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.connections.wait()).await;
         self.sessions.each(|session| session.close());
         if tokio::time::timeout(KILL_GRACE, self.launcher.idle())
             .await

@@ -112,7 +112,7 @@ fn windows_is_refused_with_a_word_about_wsl() {
 #[test]
 fn a_test_that_does_not_exist_is_noticed() {
     let page = "| 3.1 | a | same | `tests/documents::no_such_test`, `tests/no_such_suite::exists`, \
-                `tests/documents::links_rows_and_names_are_read`, `src/config.rs::flags_win_over_the_environment`, \
+                `tests/documents::links_rows_and_names_are_read`, `src/config/tests.rs::flags_win_over_the_environment`, \
                 `tests/conformance/run` |";
     let found: Vec<_> = named_tests(page).iter().map(|name| exists(name)).collect();
     assert_eq!(found, [false, false, true, true, true]);

@@ -15,6 +15,8 @@ use crate::telemetry::OpenSession;
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// A session without a stream and without a call ends after this long.
 const IDLE_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked whether everything has been read.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often sessions are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -114,6 +116,19 @@ impl Sessions {
             .map(|open| Arc::clone(&open.session))
             .collect();
         all.iter().for_each(&mut what);
+    }
+
+    /// Lets every stream end when what waits for it has been read, and waits for that.
+    pub async fn told_all(&self) {
+        self.each(|session| session.outbox().finish());
+        loop {
+            let mut waiting = false;
+            self.each(|session| waiting |= !session.outbox().is_empty());
+            if !waiting {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Passes changes on to the sessions, until all sessions end.
