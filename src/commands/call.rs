@@ -60,7 +60,9 @@ fn arguments(args: &CallArgs, schema: &Value) -> anyhow::Result<Box<RawValue>> {
             );
         };
         let is_text = schema["properties"][name]["type"] == "string";
-        let read = (!is_text).then(|| serde_json::from_str(value).ok()).flatten();
+        let read = (!is_text)
+            .then(|| serde_json::from_str(value).ok())
+            .flatten();
         let value = read.unwrap_or_else(|| Value::String(value.to_owned()));
         object.insert(name.to_owned(), value);
     }

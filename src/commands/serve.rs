@@ -76,14 +76,20 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 fn announce(snapshot: &Snapshot) {
     let tools = counted(snapshot.tools.len(), "tool");
-    say(&format!("  plugins          {} with {tools}", snapshot.plugins.len()));
+    say(&format!(
+        "  plugins          {} with {tools}",
+        snapshot.plugins.len()
+    ));
     for plugin in &snapshot.plugins {
         let (name, tools) = (&plugin.name, counted(plugin.tools, "tool"));
         let (source, by) = (plugin.source, plugin.interpreter.display());
         say(&format!("    {name:<20} {tools}, by {source} ({by})"));
     }
     for skipped in &snapshot.skipped {
-        say(&format!("    {:<20} not served: {}", skipped.name, skipped.reason));
+        say(&format!(
+            "    {:<20} not served: {}",
+            skipped.name, skipped.reason
+        ));
     }
 }
 
