@@ -6,8 +6,8 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-pub use super::strict::shown;
-use super::strict::{self, Flaw};
+pub use strict::shown;
+use strict::{self, Flaw};
 
 /// A request id longer than this is refused instead of echoed, in bytes.
 pub const MAX_ID_BYTES: usize = 1024;
