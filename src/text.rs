@@ -1,28 +1,61 @@
-//! Texts of plugins made fit to be shown: no terminal commands, no control characters.
+//! Text from elsewhere made fit to be shown: no terminal commands, no control characters, bounded.
+//!
+//! Knows neither who wrote the text nor who reads it.
+
+/// How many characters of a client's value an error message quotes.
+const MAX_QUOTED: usize = 128;
 
 /// The text without ANSI escape sequences and without control characters other than line ends and tabs.
 pub fn cleaned(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(letter) = rest.next() {
-        match letter {
-            '\u{1b}' => skip_sequence(&mut rest),
-            '\u{9b}' => skip_control(&mut rest),
-            '\n' | '\t' => clean.push(letter),
-            _ if letter.is_control() => {}
-            _ => clean.push(letter),
-        }
-    }
-    clean
+    Cleaned::of(text).collect()
 }
 
 /// The text on one line and not longer than `limit` characters, for messages that quote it.
+/// Invisible characters, such as those that turn the direction of writing, are escaped.
 pub fn shown(text: &str, limit: usize) -> String {
-    let line = cleaned(text).replace(['\n', '\t'], " ");
-    if line.chars().count() <= limit {
-        return line;
+    let mut letters = Cleaned::of(text);
+    let mut line = String::new();
+    for letter in letters.by_ref().take(limit) {
+        match letter {
+            '\n' | '\t' => line.push(' '),
+            '"' | '\'' | '\\' => line.push(letter),
+            _ => line.extend(letter.escape_debug()),
+        }
     }
-    line.chars().take(limit).chain(['…']).collect()
+    if letters.next().is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// A value that a client sent, as error messages quote it: [`shown`], at most 128 characters.
+pub fn quoted(text: &str) -> String {
+    shown(text, MAX_QUOTED)
+}
+
+/// The letters of a text that may be shown. Lazy, so that an excerpt of a large text costs little.
+struct Cleaned<'a>(Letters<'a>);
+
+impl<'a> Cleaned<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(text.chars().peekable())
+    }
+}
+
+impl Iterator for Cleaned<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            match self.0.next()? {
+                '\u{1b}' => skip_sequence(&mut self.0),
+                '\u{9b}' => skip_control(&mut self.0),
+                letter @ ('\n' | '\t') => return Some(letter),
+                letter if letter.is_control() => {}
+                letter => return Some(letter),
+            }
+        }
+    }
 }
 
 type Letters<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -92,5 +125,7 @@ mod tests {
     fn a_quoted_text_is_one_bounded_line() {
         assert_eq!(shown("two\nlines", 20), "two lines");
         assert_eq!(shown("abcdef", 3), "abc…");
+        assert_eq!(shown("abc", 3), "abc");
+        assert_eq!(shown("a\u{202e}\"b'\\", 20), "a\\u{202e}\"b'\\");
     }
 }

@@ -5,9 +5,10 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::contract::{Command, Kind, Parameter, Style, folded, says_false, shown};
-use super::raw;
-use super::schema::Schema;
+use crate::contract::schema::Schema;
+use crate::contract::{Command, Kind, Parameter, Style, folded, says_false};
+use crate::jsonrpc::members;
+use crate::text::shown;
 
 /// One argument that was given.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +83,7 @@ pub fn check(
 type Member = (String, Box<RawValue>);
 
 fn parse(text: &str) -> Result<Vec<Member>, String> {
-    raw::members(text).map_err(|fault| format!("is no valid object: {fault}"))
+    members::members(text).map_err(|fault| format!("is no valid object: {fault}"))
 }
 
 /// The members in the order of the schema, each with what it is declared as. Of two that differ only in

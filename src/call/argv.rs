@@ -6,7 +6,8 @@
 use serde_json::Value;
 
 use super::arguments::{Argument, Arguments, Given};
-use super::contract::{Command, Dashes, Input, Kind, Parameter, Style, shown};
+use crate::contract::{Command, Dashes, Input, Kind, Parameter, Style};
+use crate::text::shown;
 
 /// The longest word that Linux passes to a program, its closing NUL not counted.
 pub const LONGEST_WORD: usize = 131_071;

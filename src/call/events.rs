@@ -16,9 +16,9 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{Event, Listed};
-use super::contract::shown;
-use super::process::Taps;
+use super::types::{Event, Listed};
+use crate::process::Taps;
+use crate::text::shown;
 
 /// The longest line that is an event.
 const LONGEST_LINE: usize = 1 << 20;

@@ -1,35 +1,12 @@
-//! The plugin floor: command-line programs found, described, checked and run.
+//! One call of a command, from its arguments to its result.
 //!
-//! Knows nothing of JSON-RPC, sessions or HTTP. [`catalog::Catalog`] is its face.
+//! Knows no plugin directory, no catalogue and no protocol.
 
 pub mod arguments;
 pub mod argv;
-pub mod call;
-mod capture;
-pub mod catalog;
-pub mod contract;
-mod control;
-pub mod describe;
-pub mod discover;
-pub mod embedded;
-pub mod environment;
+pub mod command;
 pub mod events;
-pub mod interpreter;
-pub mod introspect;
-mod job;
-pub mod load;
 pub mod output;
-pub mod process;
 pub mod queue;
-mod raw;
-mod reap;
-mod refusal;
-mod run;
 pub mod runner;
-pub mod schema;
-pub mod snapshot;
-pub mod supervise;
-mod supervisors;
-pub mod tool;
-mod tree;
-pub mod uri_template;
+pub mod types;

@@ -7,11 +7,12 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::call::{CallError, ToolResult};
-use super::contract::{Output, shown};
-use super::process::{Ending, Finished, StartError};
-use super::raw;
-use super::schema::Schema;
+use super::types::{CallError, ToolResult};
+use crate::contract::Output;
+use crate::contract::schema::Schema;
+use crate::jsonrpc::members;
+use crate::process::{Ending, Finished, StartError};
+use crate::text::shown;
 
 /// The most that a program may print.
 pub const MOST_PRINTED: usize = 16 << 20;
@@ -125,7 +126,7 @@ fn content(text: &str, schema: Option<&Schema>, tool: &str) -> Result<ToolResult
             .ok_or_else(|| wrong(&"it has no structuredContent, which output_schema asks for"))?;
         fits(Some(schema), value, tool)?;
     }
-    let mut members = raw::members(text).map_err(internal)?;
+    let mut members = members::members(text).map_err(internal)?;
     let mut take = |name: &str| {
         let index = members.iter().position(|(known, _)| known == name)?;
         Some(members.remove(index).1)

@@ -7,13 +7,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments;
 use super::argv::{self, Line, Unwritable};
-use super::call::{CallError, CallRequest, Caller, ClientCapabilities};
-use super::environment::{Environment, OfCall};
+use super::command::Runnable;
 use super::events::Talk;
 use super::output::{self, MOST_PRINTED, STDERR_TAIL};
-use super::process::{Finished, Job, Launcher};
 use super::queue::{Full, Place, Queue, Seat};
-use super::tool::Runnable;
+use super::types::{CallError, CallRequest, Caller, ClientCapabilities};
+use crate::contract::environment::{Environment, OfCall};
+use crate::process::{Finished, Job, Launcher};
 
 /// Runs commands.
 #[derive(Debug)]
@@ -149,9 +149,7 @@ impl Runner {
     ) -> Job {
         let environment = self.environment.of_call(OfCall {
             directory: &run.directory,
-            tool,
-            caller,
-            arguments: line.environment,
+            variables: caller.variables(tool, line.environment),
         });
         Job {
             argv: run

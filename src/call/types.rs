@@ -9,6 +9,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::contract::ClientCapabilities;
+
 /// One call of one tool, as the floors above ask for it.
 #[derive(Debug)]
 pub struct CallRequest {
@@ -42,6 +44,28 @@ pub struct Caller {
     pub unread: Option<watch::Receiver<usize>>,
 }
 
+impl Caller {
+    /// What a call of `tool` finds in its environment, beside the `arguments` that travel there. The
+    /// server's own names come first and the agent's last: of two with one name the first counts.
+    pub fn variables(&self, tool: &str, arguments: Vec<(String, String)>) -> Vec<(String, String)> {
+        let mut variables = Vec::new();
+        let mut say = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
+        say("SMCP_CALL_ID", &self.call_id);
+        say("SMCP_TOOL", tool);
+        say("SMCP_CLIENT", &self.client);
+        say("SMCP_EVENTS", "3");
+        if !self.session_id.is_empty() {
+            say("SMCP_SESSION_ID", &self.session_id);
+        }
+        if let Some(agent) = &self.agent_id {
+            say("SMCP_AGENT_ID", agent);
+        }
+        variables.extend(arguments);
+        variables.extend(self.environment.iter().cloned());
+        variables
+    }
+}
+
 impl fmt::Debug for Caller {
     /// Of the environment the names alone: the values are an agent's secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,17 +82,6 @@ impl fmt::Debug for Caller {
             .field("environment", &names)
             .finish_non_exhaustive()
     }
-}
-
-/// The client capabilities that a command may require.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ClientCapabilities {
-    /// The client can show a form to its user.
-    pub elicitation: bool,
-    /// The client can run a prompt through its model.
-    pub sampling: bool,
-    /// The client can list its workspace roots.
-    pub roots: bool,
 }
 
 /// What a running program says besides its output (`SMCP_EVENTS`, stderr).

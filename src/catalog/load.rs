@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::describe::Asker;
-use super::discover::{Found, Look, Program, look};
-use super::interpreter::{Candidates, Resolved};
+use super::plugin::{Plugin, Skipped};
 use super::snapshot::Snapshot;
-use super::tool::{Plugin, Skipped};
+use crate::discovery::describe::Asker;
+use crate::discovery::interpreter::{Candidates, Resolved};
+use crate::discovery::scan::{Found, Look, Program, look};
 
 /// How long an asked plugin keeps others from being asked. One that takes longer waits for something
 /// else than the processor.

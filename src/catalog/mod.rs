@@ -1,5 +1,9 @@
 //! The catalogue of tools: the face of the plugin floor.
 
+mod load;
+pub mod plugin;
+pub mod snapshot;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -10,19 +14,19 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::call::{CallError, CallRequest, ToolResult};
-pub use super::contract::{OfferKind, PromptArgument, Reference};
-use super::describe::Asker;
-use super::embedded;
-use super::environment::Environment;
-use super::interpreter::Resolved;
-use super::load::{Home, Known, Loader};
-use super::output::{self, Expectation};
-use super::process::Launcher;
-use super::raw;
-use super::runner::Runner;
-pub use super::snapshot::{Readable, Snapshot};
-pub use super::tool::{Offering, PluginInfo, Skipped, Tool};
+use crate::call::output::{self, Expectation};
+use crate::call::runner::Runner;
+use crate::call::types::{CallError, CallRequest, ToolResult};
+use crate::contract::environment::Environment;
+pub use crate::contract::{OfferKind, PromptArgument, Reference};
+use crate::discovery::demo;
+use crate::discovery::describe::Asker;
+use crate::discovery::interpreter::Resolved;
+use crate::jsonrpc::members;
+use crate::process::Launcher;
+use load::{Home, Known, Loader};
+pub use plugin::{Offering, PluginInfo, Skipped, Tool};
+pub use snapshot::{Readable, Snapshot};
 
 /// Where plugins come from and how they run.
 #[derive(Debug, Clone)]
@@ -203,7 +207,7 @@ impl Offering {
                 .missing(&[])
                 .map_or(Ok(None), |faults| Err(invalid(faults)));
         };
-        let members = raw::members(given.get())
+        let members = members::members(given.get())
             .map_err(|_| invalid(vec!["arguments must be an object".to_owned()]))?;
         let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
         if let Some(faults) = self.missing(&names) {
@@ -247,7 +251,7 @@ fn printed(text: String, kind: &OfferKind) -> Printed {
         OfferKind::Completion { .. } => "completion",
     };
     let is_result =
-        raw::members(&text).is_ok_and(|members| members.iter().any(|(name, _)| name == member));
+        members::members(&text).is_ok_and(|members| members.iter().any(|(name, _)| name == member));
     match is_result.then(|| RawValue::from_string(text.clone())) {
         Some(Ok(result)) => Printed::Result(result),
         _ => Printed::Text(text),
@@ -298,7 +302,7 @@ async fn home(directory: Option<PathBuf>) -> Result<Home, String> {
     if let Some(directory) = directory {
         return Ok(Home::Own(directory));
     }
-    let unpacked = tokio::task::spawn_blocking(embedded::unpack)
+    let unpacked = tokio::task::spawn_blocking(demo::unpack)
         .await
         .map_err(std::io::Error::other);
     let unpacked = unpacked.and_then(|unpacked| unpacked);

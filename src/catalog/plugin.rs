@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::contract::{Command, Offer, OfferKind, ToolName, shown};
-use super::describe::Described;
-use super::discover::{Found, Program};
-use super::schema::{self, Schema};
+use crate::call::command::Runnable;
+use crate::contract::schema::{self, Schema};
+use crate::contract::{Command, Offer, OfferKind, ToolName};
+use crate::discovery::describe::Described;
+use crate::discovery::scan::{Found, Program};
+use crate::text::shown;
 
 /// The longest tool name that clients accept.
 const LONGEST_NAME: usize = 64;
@@ -52,25 +54,6 @@ pub struct Offering {
     pub(super) run: Arc<Runnable>,
     /// Whether the command is declared, so that it takes its own arguments alone.
     pub(super) is_declared: bool,
-}
-
-/// A command with everything that a run of it needs.
-#[derive(Debug)]
-pub struct Runnable {
-    /// The plugin's name.
-    pub plugin: String,
-    /// The plugin's directory.
-    pub directory: PathBuf,
-    /// The words that start the program.
-    pub start: Vec<OsString>,
-    /// What the plugin says of it.
-    pub command: Command,
-    /// What its arguments are held against.
-    pub input: Schema,
-    /// What its output is held against.
-    pub output: Option<Schema>,
-    /// How many calls of the whole plugin run at once.
-    pub plugin_limit: Option<usize>,
 }
 
 /// One plugin as the start lines and `health` show it.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use super::call::CallError;
-use super::contract::{OfferKind, Reference};
-use super::tool::{Offering, Plugin, PluginInfo, Skipped, Tool};
+use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
+use crate::call::types::CallError;
+use crate::contract::{OfferKind, Reference};
 
 /// The tools of one moment. Immutable: a reload replaces it whole.
 #[derive(Debug, Default)]

@@ -6,7 +6,17 @@ use serde_json::Value;
 
 use super::members::{Members, quoted};
 use super::parameter::{Kind, Parameter, Style, fault_of_name, folded};
-use crate::plugins::call::ClientCapabilities;
+
+/// The client capabilities that a command may require.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientCapabilities {
+    /// The client can show a form to its user.
+    pub elicitation: bool,
+    /// The client can run a prompt through its model.
+    pub sampling: bool,
+    /// The client can list its workspace roots.
+    pub roots: bool,
+}
 
 /// What a command prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,8 +5,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::call::Caller;
-
 /// A variable and its value.
 pub type Variable = (OsString, OsString);
 
@@ -21,12 +19,9 @@ pub struct Environment {
 pub struct OfCall<'a> {
     /// The plugin's directory.
     pub directory: &'a Path,
-    /// The tool's name.
-    pub tool: &'a str,
-    /// Who calls.
-    pub caller: &'a Caller,
-    /// The arguments that travel here.
-    pub arguments: Vec<(String, String)>,
+    /// What the call says of itself, first the names that nothing may take: the first of two with
+    /// one name counts.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Environment {
@@ -62,28 +57,8 @@ impl Environment {
     /// For one call.
     pub fn of_call(&self, call: OfCall<'_>) -> Vec<Variable> {
         let mut own = always(call.directory);
-        let mut say = |name: &str, value: &str| own.push((name.into(), value.into()));
-        say("SMCP_CALL_ID", &call.caller.call_id);
-        say("SMCP_TOOL", call.tool);
-        say("SMCP_CLIENT", &call.caller.client);
-        say("SMCP_EVENTS", "3");
-        if !call.caller.session_id.is_empty() {
-            say("SMCP_SESSION_ID", &call.caller.session_id);
-        }
-        if let Some(agent) = &call.caller.agent_id {
-            say("SMCP_AGENT_ID", agent);
-        }
-        own.extend(
-            call.arguments
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
-        own.extend(
-            call.caller
-                .environment
-                .iter()
-                .map(|(name, value)| (name.into(), value.into())),
-        );
+        let variables = call.variables.into_iter();
+        own.extend(variables.map(|(name, value)| (name.into(), value.into())));
         self.with(own)
     }
 
@@ -139,21 +114,19 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        let caller = Caller {
-            call_id: "c1".to_owned(),
-            client: "{}".to_owned(),
-            environment: vec![
-                ("TOKEN".to_owned(), "agent's".to_owned()),
-                ("SMCP_TOOL".to_owned(), "forged".to_owned()),
-                ("broken".to_owned(), "nul\0".to_owned()),
-            ],
-            ..Caller::default()
-        };
+        let own = [
+            ("SMCP_CALL_ID", "c1"),
+            ("SMCP_TOOL", "one__run"),
+            ("NOTE", "given"),
+            ("TOKEN", "agent's"),
+            ("SMCP_TOOL", "forged"),
+            ("broken", "nul\0"),
+        ];
         let variables = Environment::new(&server).of_call(OfCall {
             directory: Path::new("/plugins/one"),
-            tool: "one__run",
-            caller: &caller,
-            arguments: vec![("NOTE".to_owned(), "given".to_owned())],
+            variables: own
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
         });
         let expected = [
             ("PATH", Some("/bin")),
@@ -164,7 +137,6 @@ mod tests {
             ("SMCP_SESSION_ID", None),
             ("NOTE", Some("given")),
             ("SMCP_PLUGIN_DIR", Some("/plugins/one")),
-            ("SMCP_EVENTS", Some("3")),
             ("PYTHONUNBUFFERED", Some("1")),
             ("PYTHONIOENCODING", Some("utf-8")),
             ("broken", None),

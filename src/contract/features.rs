@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::command::command_name;
 use super::members::Members;
-use super::text::cleaned;
-use crate::plugins::uri_template::UriTemplate;
+use crate::contract::uri_template::UriTemplate;
+use crate::text::cleaned;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use super::text::{cleaned, shown};
+use crate::text::{cleaned, shown};
 
 /// How much of a wrong value a message quotes.
 const QUOTED: usize = 60;

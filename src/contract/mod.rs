@@ -3,23 +3,26 @@
 //! Knows no process and no catalogue: a text goes in, a [`Description`] or its faults come out.
 
 mod command;
+pub mod environment;
+mod features;
 mod members;
 mod parameter;
 mod payload;
-mod served;
+pub mod schema;
 #[cfg(test)]
 mod tests;
-mod text;
+pub mod uri_template;
 
 use serde_json::Value;
 
-pub use command::{Command, Input, OneOf, Output, ToolName, says_false};
+use crate::text::cleaned;
+
+pub use command::{ClientCapabilities, Command, Input, OneOf, Output, ToolName, says_false};
 use command::{Entry, at_least_one};
+pub use features::{Kind as OfferKind, Offer, PromptArgument, Reference};
 use members::{Faults, Members, quoted};
 pub use parameter::{Dashes, Kind, Parameter, Style, Writing, folded};
 pub use payload::{Payload, find_payload};
-pub use served::{Kind as OfferKind, Offer, PromptArgument, Reference};
-pub use text::{cleaned, shown};
 
 /// What a plugin says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -63,7 +66,7 @@ fn described(members: &Members<'_>) -> Description {
         members.fault("commands", "is missing");
     }
     let mut description = Description {
-        offers: served::read(members),
+        offers: features::read(members),
         warnings: members
             .texts("warnings")
             .iter()

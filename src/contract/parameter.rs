@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::members::{Members, quoted};
-use super::text::cleaned;
+use crate::text::cleaned;
 
 /// The types that an argument may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::text::shown;
+use crate::text::shown;
 
 /// How many lines are tried as the beginning of the payload: enough for any log, and never a quadratic search.
 const BEGINNINGS: usize = 64;

@@ -9,11 +9,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::contract::{self, Description, Payload, find_payload, shown};
-use super::discover::{Found, Program, mentions_describe};
-use super::environment::Environment;
 use super::introspect;
-use super::process::{Ending, Finished, Job, Launcher, Taps};
+use super::scan::{Found, Program, mentions_describe};
+use crate::contract::environment::Environment;
+use crate::contract::{self, Description, Payload, find_payload};
+use crate::process::{Ending, Finished, Job, Launcher, Taps};
+use crate::text::shown;
 
 /// How much a plugin may print in answer to one question.
 const MOST_PRINTED: usize = 4 << 20;
@@ -293,7 +294,7 @@ fn printed(finished: &Finished) -> String {
     } else {
         &finished.stdout
     };
-    contract::cleaned(&String::from_utf8_lossy(bytes))
+    crate::text::cleaned(&String::from_utf8_lossy(bytes))
 }
 
 fn ending(finished: &Finished) -> String {

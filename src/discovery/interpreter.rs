@@ -13,7 +13,7 @@ use rustix::fs::Access;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::process::{Ending, Job, Launcher, Taps};
+use crate::process::{Ending, Job, Launcher, Taps};
 
 /// Where interpreters are looked for.
 #[derive(Debug, Clone)]

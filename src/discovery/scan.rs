@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
-use super::contract::shown;
+use crate::text::shown;
 
 /// A directory with a program in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

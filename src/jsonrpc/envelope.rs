@@ -6,8 +6,8 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-pub use strict::shown;
-use strict::{self, Flaw};
+use super::strict::{self, Flaw};
+use crate::text::quoted;
 
 /// A request id longer than this is refused instead of echoed, in bytes.
 pub const MAX_ID_BYTES: usize = 1024;
@@ -196,7 +196,7 @@ impl RpcError {
     pub fn method_not_found(method: &str) -> Self {
         Self::new(
             METHOD_NOT_FOUND,
-            format!("method not found: {}", shown(method)),
+            format!("method not found: {}", quoted(method)),
         )
     }
 }

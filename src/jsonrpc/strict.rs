@@ -33,19 +33,6 @@ pub fn check(text: &str) -> Result<(), Flaw> {
     })
 }
 
-/// Client text in an error: bounded, without control characters.
-pub fn shown(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(128)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(128).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
 /// What a value must not have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Strict {
@@ -103,7 +90,8 @@ impl<'de> Visitor<'de> for Strict {
         let mut names = HashSet::new();
         while let Some(Name(name)) = members.next_key()? {
             if names.contains(&name) {
-                let fault = format_args!("member '{}' is repeated", shown(&name)).to_string();
+                let fault =
+                    format_args!("member '{}' is repeated", crate::text::quoted(&name)).to_string();
                 return Err(serde::de::Error::custom(fault));
             }
             if self == Self::Envelope && name == "id" {

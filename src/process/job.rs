@@ -1,6 +1,6 @@
 //! The vocabulary of one run: what goes in, what comes out, why it could not begin.
 //!
-//! Knows no process: [`super::process::Launcher`] carries it out.
+//! Knows no process: [`crate::process::Launcher`] carries it out.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::capture::{Stderr, Stdout};
-use super::control::{self, Unsendable};
-pub use super::job::{Ending, Finished, Job, StartError, Taps};
-use super::reap::Children;
+use super::children::Children;
+use super::job::{Finished, Job, StartError, Taps};
+use super::pipes::{Stderr, Stdout};
+use super::pool::Supervisors;
 use super::run::{Answer, NotRun, Progress, Run, Stdin, Wires};
-use super::supervisors::Supervisors;
+use super::wire::{self, Unsendable};
 
 /// Starts runs and reaps what they leave. One for the process; cheap to clone.
 ///
@@ -33,7 +33,7 @@ impl Launcher {
     /// Makes the process a sub-reaper and starts to reap. Must be called within a tokio runtime.
     ///
     /// The running binary itself is the supervisor: its `main` must begin with
-    /// [`super::supervise::is_requested`].
+    /// [`super::supervisor::is_requested`].
     pub fn new() -> io::Result<Self> {
         // The path names the running binary itself, also when its file has been replaced.
         #[cfg(target_os = "linux")]
@@ -119,7 +119,7 @@ impl Launcher {
 
     async fn start(&self, job: &mut Job, taps: Taps) -> Result<Run, StartError> {
         let stdin = job.stdin.take();
-        let order = control::encode_order(
+        let order = wire::encode_order(
             &job.argv,
             &job.environment,
             job.directory.as_deref(),

@@ -17,8 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::control::{self, Report};
-use super::reap::{Children, Owned};
+use super::children::{Children, Owned};
+use super::wire::{self, Report};
 
 /// Idle supervisors that are kept for each core; runs beyond that start their own.
 const KEPT_PER_CORE: usize = 2;
@@ -130,7 +130,7 @@ fn spawn(program: &Path) -> io::Result<(Pid, StdUnixStream)> {
     )]
     let child = Command::new(program)
         .arg0("smcp")
-        .arg(control::MARKER)
+        .arg(wire::MARKER)
         .env_clear()
         .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(supervisors_end)))
@@ -221,7 +221,7 @@ impl Commands {
 
     fn order(&self, order: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
         let socket: &UnixStream = self.socket.as_ref();
-        control::send_order(socket.as_fd(), order, descriptors)
+        wire::send_order(socket.as_fd(), order, descriptors)
     }
 
     pub(super) fn push(&mut self, command: u8) {

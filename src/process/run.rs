@@ -1,6 +1,6 @@
 //! One run in progress: hears the supervisor, reads the pipes, decides when the answer is known.
 //!
-//! Knows no way to start a process; [`super::process`] hands it one that is started.
+//! Knows no way to start a process; [`crate::process`] hands it one that is started.
 
 use std::future::pending;
 use std::io;
@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::capture::{OverLimit, Stderr, Stdout};
-use super::control::{self, Report};
 use super::job::{Ending, Finished};
-use super::supervise::{LEFTOVER_GRACE, TERMINATE_GRACE};
-use super::supervisors::{Supervisor, Supervisors};
+use super::pipes::{OverLimit, Stderr, Stdout};
+use super::pool::{Supervisor, Supervisors};
+use super::supervisor::{LEFTOVER_GRACE, TERMINATE_GRACE};
+use super::wire::{self, Report};
 
 /// How long the pipes may stay open after the program, held by what it left behind.
 const PIPES_GRACE: Duration = Duration::from_secs(2);
@@ -99,17 +99,17 @@ impl Run {
                 () = self.wires.stdin.feed() => {}
                 // Also of a program that has exited: what it printed is read after that.
                 read = self.wires.stdout.read() => if read == Err(OverLimit) && self.progress.verdict.is_none() {
-                    self.end(Ending::OutputTooLarge, control::KILL);
+                    self.end(Ending::OutputTooLarge, wire::KILL);
                 },
                 () = self.wires.stderr.read() => {}
                 () = &mut overdue, if may_be_ended => {
-                    self.end(Ending::TimedOut, control::TERMINATE);
+                    self.end(Ending::TimedOut, wire::TERMINATE);
                 }
                 () = &mut cancelled, if may_be_ended => {
-                    self.end(Ending::Cancelled, control::TERMINATE);
+                    self.end(Ending::Cancelled, wire::TERMINATE);
                 }
                 () = caller.closed(), if may_be_ended => {
-                    self.end(Ending::Cancelled, control::TERMINATE);
+                    self.end(Ending::Cancelled, wire::TERMINATE);
                 }
                 // Only to look again whether the answer is known.
                 () = at(self.progress.answer_by) => {}
@@ -175,7 +175,7 @@ impl Run {
     fn end(&mut self, verdict: Ending, command: u8) {
         self.supervisor.commands.push(command);
         self.progress
-            .is_being_ended(verdict, command == control::TERMINATE);
+            .is_being_ended(verdict, command == wire::TERMINATE);
     }
 
     /// The supervisor is dead or does not answer: its orphans have come to this process.

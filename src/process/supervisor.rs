@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
-use super::control::{self, Order, Report};
+use super::wire::{self, Order, Report};
 
 /// From SIGTERM to SIGKILL when the server ends the call.
 pub(super) const TERMINATE_GRACE: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ const EVENTS: i32 = 3;
 pub fn is_requested() -> bool {
     std::env::args_os()
         .nth(1)
-        .is_some_and(|argument| argument == control::MARKER)
+        .is_some_and(|argument| argument == wire::MARKER)
 }
 
 /// Runs one job and returns when no process of it is left.
@@ -47,7 +47,7 @@ pub fn run() -> ExitCode {
             let _ = writeln!(
                 io::stderr(),
                 "smcp {}: {fault}; the server starts this by itself, with a control socket as stdin",
-                control::MARKER
+                wire::MARKER
             );
             ExitCode::FAILURE
         }
@@ -294,7 +294,7 @@ impl<'a> Watch<'a> {
         let mut command = [0];
         let flags = rustix::net::RecvFlags::DONTWAIT;
         match rustix::net::recv(server, &mut command, flags) {
-            Ok((1.., _)) if command == [control::TERMINATE] => {
+            Ok((1.., _)) if command == [wire::TERMINATE] => {
                 self.terminate_within(TERMINATE_GRACE);
             }
             Ok((1.., _)) => self.kill_at = Some(Instant::now()),

@@ -19,7 +19,7 @@ use rustix::net::{
 /// The only argument of a supervisor.
 pub(super) const MARKER: &str = "__supervise";
 
-/// SIGTERM to the tree now, SIGKILL after [`super::supervise::TERMINATE_GRACE`].
+/// SIGTERM to the tree now, SIGKILL after [`super::supervisor::TERMINATE_GRACE`].
 pub(super) const TERMINATE: u8 = b't';
 
 /// SIGKILL to the tree now.

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::plugins::contract;
-use crate::plugins::schema;
+use crate::contract;
+use crate::contract::schema;
 
 fn command(entry: Value) -> Command {
     let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");

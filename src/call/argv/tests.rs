@@ -3,7 +3,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::plugins::{arguments, contract, schema};
+use crate::{call::arguments, contract, contract::schema};
 
 fn write_line(entry: &Value, arguments: &str) -> Result<Line, String> {
     let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::page::{Page, Parameter};
+use super::help_page::{Page, Parameter};
 
 /// The sections that list commands. The first is version 3's, and the only one whose `help` entry counts.
 const COMMAND_SECTIONS: [&str; 5] = [

@@ -3,7 +3,7 @@
 //! Gives command lines to run and reads what they print; starts nothing itself.
 
 mod help;
-mod page;
+mod help_page;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,11 +13,11 @@ pub use help::{add_page, pages_to_ask, parse_help, reads_help_after_commands};
 
 /// The embedded Python program, one namespace in five parts.
 const PROGRAM: &str = concat!(
-    include_str!("introspect/guard.py"),
-    include_str!("introspect/payload.py"),
-    include_str!("introspect/read_argparse.py"),
-    include_str!("introspect/read_click.py"),
-    include_str!("introspect/watch.py"),
+    include_str!("guard.py"),
+    include_str!("payload.py"),
+    include_str!("read_argparse.py"),
+    include_str!("read_click.py"),
+    include_str!("watch.py"),
 );
 
 /// A command line that prints one contract v1.1 payload for `cli`, a Python program whose argparse,
