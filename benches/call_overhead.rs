@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use smcp::plugins::process::{Ending, Job, Launcher, Taps};
+use smcp::process::{Ending, Job, Launcher, Taps};
 use tokio_util::sync::CancellationToken;
 
 fn main() {

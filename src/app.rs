@@ -9,6 +9,8 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::types::Listed;
+use crate::catalog::{Catalog, Snapshot};
 use crate::config::Config;
 use crate::governor::Governor;
 use crate::http;
@@ -18,9 +20,7 @@ use crate::mcp::context::Services;
 use crate::mcp::methods::lifecycle;
 use crate::mcp::seal::Sealer;
 use crate::mcp::sessions::Sessions;
-use crate::plugins::call::Listed;
-use crate::plugins::catalog::{Catalog, Snapshot};
-use crate::plugins::process::Launcher;
+use crate::process::Launcher;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 

@@ -9,6 +9,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::catalog;
 use crate::cli::Flags;
 use crate::governor;
 use crate::http::auth;
@@ -17,7 +18,6 @@ use crate::http::sse::clean_prefix;
 use crate::http::{self, gate};
 use crate::letta;
 use crate::mcp::origin::KeyId;
-use crate::plugins::catalog;
 use crate::telemetry;
 
 /// Variables that belong to the server alone and never reach a plugin.

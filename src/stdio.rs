@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::mcp::jsonrpc::{self, RpcError};
+use crate::jsonrpc::{self, RpcError};
 use crate::mcp::origin::Origin;
 use crate::mcp::session::Session;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::setup::{counted, prepare};
 use crate::app::App;
+use crate::catalog::Snapshot;
 use crate::config::Config;
-use crate::plugins::catalog::Snapshot;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 

@@ -26,8 +26,8 @@ use request::Request;
 use shelf::{Offer, Shelf};
 use tool::{Answer, View};
 
-use crate::plugins::call::CallError;
-use crate::plugins::catalog::{Snapshot, Tool};
+use crate::call::types::CallError;
+use crate::catalog::{Snapshot, Tool};
 
 /// Profiles, and who has what attached.
 #[derive(Debug)]

@@ -156,7 +156,7 @@ impl Gate {
             target: audit::TARGET,
             outcome = reason,
             peer = peer.map(|Peer(address)| address.ip().to_canonical().to_string()),
-            request = &*crate::mcp::jsonrpc::shown(&format!(
+            request = &*crate::text::quoted(&format!(
                 "{} {}",
                 request.method(),
                 request.uri().path()

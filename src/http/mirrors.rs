@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::mcp::jsonrpc::{HEADER_MISMATCH, Request, RpcError};
+use crate::jsonrpc::{HEADER_MISMATCH, Request, RpcError};
 
 /// Marks a parameter whose value travels in a header too.
 const MARK: &str = "x-mcp-header";

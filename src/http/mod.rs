@@ -82,7 +82,7 @@ fn read_only<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> Method
 async fn not_found(request: Request) -> Response {
     let why = format!(
         "nothing at {}; clients connect to /mcp or /sse, scripts post to /messages/, people look at /health",
-        crate::mcp::jsonrpc::shown(request.uri().path())
+        crate::text::quoted(request.uri().path())
     );
     reply::refusal(StatusCode::NOT_FOUND, "not_found", &why)
 }

@@ -15,7 +15,7 @@ use super::doors::Doors;
 use super::events::{self, OutboxStream};
 
 use super::{mirrors, reply};
-use crate::mcp::jsonrpc::{
+use crate::jsonrpc::{
     self, Body as Messages, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, Message, Request, RpcError,
     UNSUPPORTED_REVISION,
 };

@@ -18,7 +18,7 @@ use super::doors::Doors;
 use super::events;
 use super::streams::Stream;
 use super::{body, mirrors, reply, sessionless};
-use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
+use crate::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
 use crate::mcp::origin::Door;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;

@@ -2,8 +2,8 @@
 
 use tokio::sync::broadcast;
 
+use crate::call::types::Listed;
 use crate::governor::Client;
-use crate::plugins::call::Listed;
 
 /// Changes that a slow listener may lag behind; lists that are told changed twice were changed once.
 const WAITING_CHANGES: usize = 256;

@@ -14,10 +14,10 @@ use super::questions::Questions;
 use super::revision::Revision;
 use super::rounds::Rounds;
 use super::seal::Sealer;
+use crate::call::types::Caller;
+use crate::catalog::Catalog;
 use crate::governor::{Client, Governor};
 use crate::letta::Letta;
-use crate::plugins::call::Caller;
-use crate::plugins::catalog::Catalog;
 use crate::telemetry::Counters;
 
 /// What all clients share.

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
 use super::methods::{Outcome, lifecycle, logging};
 use super::origin::{Door, Origin};
 use super::record::Record;
 use super::revision::Revision;
+use crate::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
 
 /// What a message sent without a session is answered with.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use super::jsonrpc::{self, IdKey, RequestId, Response};
 use super::outbox::{Closed, Outbox};
+use crate::jsonrpc::{self, IdKey, RequestId, Response};
 
 /// A client's result, or its error object.
 pub type Answer = Result<Box<RawValue>, Box<RawValue>>;

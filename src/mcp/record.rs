@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::context::Services;
 use super::dispatch;
-use super::jsonrpc::{self, Request, RpcError};
 use super::methods::{Failure, Outcome};
 use super::origin::{Door, Origin};
+use crate::jsonrpc::{self, Request, RpcError};
 use crate::telemetry::AuditLine;
 
 /// One request, from its arrival on.

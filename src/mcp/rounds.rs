@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::jsonrpc::RpcError;
 use super::origin::Origin;
 use super::seal::Sealer;
+use crate::jsonrpc::RpcError;
 
 /// The answers that a request brought, and the questions it leaves.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ fn responses(given: Option<&RawValue>) -> Result<Map<String, Value>, RpcError> {
     match given.iter().find(|(_, response)| !response.is_object()) {
         Some((key, _)) => Err(RpcError::invalid_params(format!(
             "inputResponses.{} must be an object",
-            super::jsonrpc::shown(key)
+            crate::text::quoted(key)
         ))),
         None => Ok(given),
     }

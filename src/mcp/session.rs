@@ -16,9 +16,6 @@ use tokio_util::sync::CancellationToken;
 use super::changes::{self, Change};
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{
-    self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
-};
 use super::messages::{self, CancelledParams, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, lifecycle, logging, resources, tools};
 use super::origin::{Door, Origin};
@@ -27,8 +24,11 @@ use super::questions::Questions;
 use super::record::Record;
 use super::revision::Revision;
 use super::stateless::{self, Stateless};
+use crate::call::types::Listed;
 use crate::governor::Client;
-use crate::plugins::call::Listed;
+use crate::jsonrpc::{
+    self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
+};
 
 /// Requests of one session that may be in flight at once: more than a catalogue lets wait.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -282,7 +282,7 @@ impl Session {
         if running.contains_key(&key) {
             let why = format!(
                 "id {} is in flight already; use another",
-                jsonrpc::shown(request.id.raw().get())
+                crate::text::quoted(request.id.raw().get())
             );
             return Err(Fault {
                 id: Some(request.id),
@@ -408,7 +408,7 @@ impl Session {
             "ping" => Ok(lifecycle::empty().into()),
             method if self.revision().is_none() => Err(RpcError::invalid_params(format!(
                 "{} before initialize: send initialize first, then notifications/initialized",
-                jsonrpc::shown(method)
+                crate::text::quoted(method)
             ))
             .into()),
             method => dispatch::dispatch(context, method, params).await,

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{self, Request, RpcError, UNSUPPORTED_REVISION};
 use super::messages::{ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, Success, lifecycle, subscriptions};
 use super::origin::{Door, Origin};
@@ -19,6 +18,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use super::revision::Revision;
 use super::rounds::Rounds;
+use crate::jsonrpc::{self, Request, RpcError, UNSUPPORTED_REVISION};
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -91,7 +91,7 @@ pub fn unsupported(requested: &str) -> RpcError {
         UNSUPPORTED_REVISION,
         format!(
             "this server does not speak revision '{}'",
-            jsonrpc::shown(requested)
+            crate::text::quoted(requested)
         ),
     )
     .with_data(json!({"supported": supported(), "requested": requested}))

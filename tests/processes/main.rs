@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
-use smcp::plugins::process::{Ending, Finished, Job, Launcher, StartError, Taps};
+use smcp::process::{Ending, Finished, Job, Launcher, StartError, Taps};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 

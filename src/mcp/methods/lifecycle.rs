@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::call::types::Listed;
+use crate::jsonrpc::{self, RpcError};
 use crate::mcp::context::Services;
-use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
 use crate::mcp::revision::Revision;
-use crate::plugins::call::Listed;
 
 /// What `initialize` settles.
 #[derive(Debug, Clone)]

@@ -8,15 +8,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::call::types::{ClientCapabilities, Event};
+use crate::jsonrpc;
 use crate::mcp::changes::Change;
 use crate::mcp::context::Context;
-use crate::mcp::jsonrpc;
 use crate::mcp::messages::LogLevel;
 use crate::mcp::origin::Door;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::questions::Questions;
 use crate::mcp::rounds::Rounds;
-use crate::plugins::call::{ClientCapabilities, Event};
 
 /// Events that may wait for the client; a program that says more waits itself.
 const WAITING_EVENTS: usize = 64;
@@ -231,7 +231,7 @@ impl Kind {
             .ok_or_else(|| {
                 refused(&format!(
                     "question '{}' must have one object: elicit, sample or roots",
-                    jsonrpc::shown(key)
+                    crate::text::quoted(key)
                 ))
             })
     }

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::lifecycle;
 use super::outcome::{Failure, Outcome};
+use crate::call::types::Listed;
 use crate::governor::Client;
+use crate::jsonrpc::{self, Request, RpcError};
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Context, Services};
-use crate::mcp::jsonrpc::{self, Request, RpcError};
 use crate::mcp::messages;
-use crate::plugins::call::Listed;
 
 /// Names the subscription in everything that is told because of it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
