@@ -1,16 +1,14 @@
 //! What clients of older versions say and expect: names of tools and routes, shapes, and the one worker of version 2.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::support::http::{PATIENCE, exchange, get, post};
+use crate::support::plugins::Folder;
+use crate::support::server::{Server, Setup};
+use crate::support::session::{Event, Session, code_of, directly, text_of};
+use crate::support::{s, wire};
 use serde_json::{Value, json};
-use support::http::{PATIENCE, exchange, get, post};
-use support::plugins::Folder;
-use support::server::{Server, Setup};
-use support::session::{Event, Session, code_of, directly, text_of};
-use support::{s, wire};
 
 /// Prints its arguments one a line, or waits and prints when it began and ended.
 const PLUGIN: &str = r#"#!/usr/bin/env python3

@@ -1,16 +1,14 @@
 //! What version 3 did for its plugins and clients, to the letter: schemas, command lines, introductions, paths, silence.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::support::http::{exchange, post};
+use crate::support::plugins::Folder;
+use crate::support::server::{Server, Setup};
+use crate::support::session::{Event, Session, code_of, directly, text_of};
+use crate::support::{s, until, wire};
 use serde_json::{Value, json};
-use support::http::{exchange, post};
-use support::plugins::Folder;
-use support::server::{Server, Setup};
-use support::session::{Event, Session, code_of, directly, text_of};
-use support::{s, until, wire};
 
 /// Describes an argument of every kind, as version 3 knew them, and prints the words that it is started with.
 const TYPED: &str = r#"#!/usr/bin/env python3

@@ -53,7 +53,8 @@ fn reason(health: &str, plugin: &str) -> Option<String> {
     Some(all[found..].chars().take(400).collect())
 }
 
-pub fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
+#[test]
+fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
     let folder = Folder::new();
     folder.add_executable("aa-good", &describing(&with_commands(&["go"])));
     folder.add_executable("zz-good", &describing(&with_commands(&["go"])));

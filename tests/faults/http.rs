@@ -75,7 +75,8 @@ fn trickle(
 const HEAD_LIMIT: Duration = s(11);
 const BODY_LIMIT: Duration = s(31);
 
-pub fn slow_and_malformed_requests_are_refused_in_time() {
+#[test]
+fn slow_and_malformed_requests_are_refused_in_time() {
     let server = Server::start(&Setup::new());
     let at = server.address();
     let mut cases = slow(at);
@@ -504,7 +505,8 @@ fn no_http() -> Vec<Case> {
 }
 
 /// A client that waits for its answer on the stream must see that none will come.
-pub fn a_refused_body_ends_the_stream_of_its_session() {
+#[test]
+fn a_refused_body_ends_the_stream_of_its_session() {
     let server = Server::start(&Setup::new());
     let cases: [(u8, &str, &str, u16); 2] = [
         (2, "a body that never comes", "Content-Length: 500\r\n", 408),

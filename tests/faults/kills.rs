@@ -2,18 +2,16 @@
 //!
 //! The moments come from a seed that is printed; `SMCP_TEST_SEED` repeats a run.
 
-mod support;
-
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
 
-use support::http::{Connection, post};
-use support::plugins::fixtures;
-use support::server::{Server, Setup};
-use support::session::Session;
-use support::{rows, s};
+use crate::support::http::{Connection, post};
+use crate::support::plugins::fixtures;
+use crate::support::server::{Server, Setup};
+use crate::support::session::Session;
+use crate::support::{rows, s};
 
 const ROUNDS: u64 = 100;
 
@@ -56,7 +54,7 @@ fn the_processes_of_a_running_call_are_seen() {
     let mut session = Session::ready(server.address());
     session.begin("brood__brood", json!({}));
     // The shell and its sleep, the shell in its own session and its two, and the supervisor.
-    support::until("all six processes are seen", s(10), || {
+    crate::support::until("all six processes are seen", s(10), || {
         (server.others().len() >= 6).then_some(())
     });
 }

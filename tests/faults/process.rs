@@ -20,7 +20,8 @@ fn served() -> Server {
     server
 }
 
-pub fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
+#[test]
+fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
     let mut server = served();
     let at = server.address();
     let mut session = Session::ready(at);
@@ -53,7 +54,8 @@ pub fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
     server.leaves_nothing_within(s(1));
 }
 
-pub fn sigterm_ends_what_does_not_end_with_a_stalled_reader_too() {
+#[test]
+fn sigterm_ends_what_does_not_end_with_a_stalled_reader_too() {
     let mut server = served();
     let mut stalled = Session::ready(server.address());
     for _ in 0..30 {

@@ -113,7 +113,8 @@ fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     witness.must_be_served();
 }
 
-pub fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
+#[test]
+fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
     let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
     server.ready();
     let before = processes::resident(server.pid());
@@ -299,7 +300,8 @@ fn network(state: &str) {
 /// Says to the test program that it runs in a network of its own.
 pub const ALONE: &str = "SMCP_TEST_ALONE";
 
-pub fn a_peer_that_vanished_is_noticed_and_its_calls_are_gone() {
+#[test]
+fn a_peer_that_vanished_is_noticed_and_its_calls_are_gone() {
     if std::env::var_os(ALONE).is_some() {
         return vanish();
     }
@@ -314,7 +316,11 @@ pub fn a_peer_that_vanished_is_noticed_and_its_calls_are_gone() {
     let output = std::process::Command::new("unshare")
         .arg("-rn")
         .arg(again)
-        .args(["--exact", "claims_that_take_their_time", "--nocapture"])
+        .args([
+            "--exact",
+            "sessions::a_peer_that_vanished_is_noticed_and_its_calls_are_gone",
+            "--nocapture",
+        ])
         .env(ALONE, "1")
         .output()
         .expect("it could be executed before");

@@ -158,7 +158,8 @@ fn a_death_by_signal_without_words_names_the_signal() {
     witness.must_be_served();
 }
 
-pub fn what_hangs_or_stays_behind_is_ended() {
+#[test]
+fn what_hangs_or_stays_behind_is_ended() {
     let server = served();
     // Three seconds are the commands' time limit; a deaf program gets five more before SIGKILL. Above that, what
     // Python needs to start on a busy machine.

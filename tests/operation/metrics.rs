@@ -1,14 +1,12 @@
 //! `/metrics`, against the guide that describes it.
 
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::http::{exchange, get};
+use crate::support::plugins::Folder;
+use crate::support::server::{Server, Setup};
+use crate::support::session::{Session, code_of, directly};
 use serde_json::json;
-use support::http::{exchange, get};
-use support::plugins::Folder;
-use support::server::{Server, Setup};
-use support::session::{Session, code_of, directly};
 
 const PLUGIN: &str = r#"#!/bin/sh
 if [ "$1" = --describe ]; then
@@ -73,11 +71,15 @@ fn what_happened_is_what_is_scraped() {
         );
     }
     drop(session);
-    support::until("the session is gone", support::http::PATIENCE, || {
-        scrape(&server)
-            .contains("smcp_sessions{door=\"sse\"} 0\n")
-            .then_some(())
-    });
+    crate::support::until(
+        "the session is gone",
+        crate::support::http::PATIENCE,
+        || {
+            scrape(&server)
+                .contains("smcp_sessions{door=\"sse\"} 0\n")
+                .then_some(())
+        },
+    );
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn the_guide_and_the_server_know_the_same_metrics() {
                 .to_owned()
         })
         .collect();
-    let guide = include_str!("../docs/monitoring.md");
+    let guide = include_str!("../../docs/monitoring.md");
     let described: BTreeSet<String> = guide
         .lines()
         .filter(|line| line.starts_with("| `smcp_"))

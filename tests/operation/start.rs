@@ -1,7 +1,5 @@
 //! How the server starts, what it says then, and what it refuses.
 
-mod support;
-
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
@@ -9,11 +7,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use support::http::{exchange, get};
-use support::plugins::{Folder, fixtures};
-use support::server::{Server, Setup, is_root, run};
-use support::session::{Session, directly, text_of};
-use support::{rows, s, until};
+use crate::support::http::{exchange, get};
+use crate::support::plugins::{Folder, fixtures};
+use crate::support::server::{Server, Setup, is_root, run};
+use crate::support::session::{Session, directly, text_of};
+use crate::support::{rows, s, until};
 
 const DEMO: [&str; 7] = [
     "demo_math__calculate",

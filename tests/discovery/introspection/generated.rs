@@ -7,8 +7,8 @@ use std::process::Command;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::asking::python3;
-use crate::serving::Commands;
+use super::asking::python3;
+use super::serving::Commands;
 
 /// One option or argument of a generated program.
 #[derive(Debug, Clone)]

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use smcp::call::types::CallError;
 
-use crate::asking::{fixture, payload, say_skipped, shown};
-use crate::serving::Served;
+use super::asking::{fixture, payload, say_skipped, shown};
+use super::serving::served;
+use crate::catalog::{live, text};
 
 const PROGRAMS: [&str; 17] = [
     "black",
@@ -68,37 +69,39 @@ fn click_and_typer_parameters_of_every_kind_become_typed_ones() {
     }
 }
 
-#[tokio::test]
-async fn programs_that_nobody_here_wrote_do_real_work_when_they_are_called() {
+#[test]
+fn programs_that_nobody_here_wrote_do_real_work_when_they_are_called() {
     let Some(python) = interpreter() else { return };
     let files = tempfile::tempdir().expect("there is room for small files");
     copy_files(files.path());
-    let served = Served::start(&directory(), python).await;
     let mut called: BTreeMap<String, usize> = BTreeMap::new();
     let mut faults = Vec::new();
-    for call in calls(files.path()) {
-        let tool = call["tool"].as_str().expect("each call has its tool");
-        let (program, _) = tool
-            .split_once("__")
-            .expect("tools are named plugin__command");
-        *called.entry(program.to_owned()).or_default() += 1;
-        let expected = call
-            .get("shows")
-            .or(call.get("fails"))
-            .and_then(Value::as_str);
-        let expected = expected.expect("each call has what is to be seen");
-        let outcome = served.call(tool, &call["arguments"]).await;
-        let seen = match &outcome {
-            Ok(text) => call.get("shows").is_some() && text.contains(expected),
-            Err(CallError::Plugin(message)) => {
-                call.get("fails").is_some() && message.contains(expected)
+    live(async {
+        let running = served(&directory(), python).await;
+        for call in calls(files.path()) {
+            let tool = call["tool"].as_str().expect("each call has its tool");
+            let (program, _) = tool
+                .split_once("__")
+                .expect("tools are named plugin__command");
+            *called.entry(program.to_owned()).or_default() += 1;
+            let expected = call
+                .get("shows")
+                .or(call.get("fails"))
+                .and_then(Value::as_str);
+            let expected = expected.expect("each call has what is to be seen");
+            let outcome = running.call(tool, call["arguments"].clone()).await;
+            let seen = match &outcome {
+                Ok(result) => call.get("shows").is_some() && text(result).contains(expected),
+                Err(CallError::Plugin(message)) => {
+                    call.get("fails").is_some() && message.contains(expected)
+                }
+                Err(_) => false,
+            };
+            if !seen {
+                faults.push(format!("{call}\n  gave {outcome:?}"));
             }
-            Err(_) => false,
-        };
-        if !seen {
-            faults.push(format!("{call}\n  gave {outcome:?}"));
         }
-    }
+    });
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     for program in PROGRAMS {
         assert!(

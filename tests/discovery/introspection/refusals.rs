@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use smcp::discovery::introspect::{NOT_ASKED, REFUSED};
 
-use crate::asking::{ask, ask_within, fixture, payload, python3};
-use crate::serving::Served;
+use super::asking::{ask, ask_within, fixture, payload, python3};
+use super::serving::served;
+use crate::catalog::live;
 
 #[test]
 fn a_program_whose_import_has_side_effects_is_refused_and_has_none() {
@@ -38,29 +39,31 @@ fn a_program_whose_import_has_side_effects_is_refused_and_has_none() {
     }
 }
 
-#[tokio::test]
-async fn the_catalogue_skips_a_program_that_works_at_import_and_does_not_run_it() {
-    let plugins = tempfile::tempdir().expect("there is room for a small file");
-    for name in ["opens_a_file", "branches"] {
-        let cli = fixture(name);
-        std::fs::create_dir(plugins.path().join(name)).expect("the directory is new");
-        std::fs::copy(cli, plugins.path().join(name).join("cli.py"))
-            .expect("the directory is ours");
-    }
-    let served = Served::start(plugins.path(), python3()).await;
-    assert!(
-        served.snapshot.resolve("branches__add").is_ok(),
-        "its neighbour is served"
-    );
-    let reason = served.reason_for("opens_a_file").expect("it is skipped");
-    assert!(
-        reason.contains("for writing before it asks its parser (cli.py, line 1)"),
-        "{reason}"
-    );
-    assert!(
-        !plugins.path().join("opens_a_file/cli.py.written").exists(),
-        "it was run"
-    );
+#[test]
+fn the_catalogue_skips_a_program_that_works_at_import_and_does_not_run_it() {
+    live(async {
+        let plugins = tempfile::tempdir().expect("there is room for a small file");
+        for name in ["opens_a_file", "branches"] {
+            let cli = fixture(name);
+            std::fs::create_dir(plugins.path().join(name)).expect("the directory is new");
+            std::fs::copy(cli, plugins.path().join(name).join("cli.py"))
+                .expect("the directory is ours");
+        }
+        let running = served(plugins.path(), python3()).await;
+        assert!(
+            running.snapshot().resolve("branches__add").is_ok(),
+            "its neighbour is served"
+        );
+        let reason = running.skipped("opens_a_file");
+        assert!(
+            reason.contains("for writing before it asks its parser (cli.py, line 1)"),
+            "{reason}"
+        );
+        assert!(
+            !plugins.path().join("opens_a_file/cli.py.written").exists(),
+            "it was run"
+        );
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::asking::{ask, fixture, payload, python3, say_skipped, shown};
+use super::asking::{ask, fixture, payload, python3, say_skipped, shown};
 
 /// The Pythons that introspection promises to work with.
 const VERSIONS: [&str; 6] = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"];
@@ -27,7 +27,7 @@ fn the_second_of_two_parsers_is_the_one_that_is_meant() {
 
 #[test]
 fn what_introspection_gives_keeps_the_published_contract() {
-    let text = include_str!("../../docs/plugin-contract/v1.1.json");
+    let text = include_str!("../../../docs/plugin-contract/v1.1.json");
     let contract: Value = serde_json::from_str(text).expect("it is JSON");
     let validator = jsonschema::validator_for(&contract).expect("it is a schema");
     for name in ["kitchen", "branches", "two_parsers", "forgives_refusal"] {

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::{console_with, directory, end, log_with, logging_to, make_it_talk, names, read};
 use crate::support::http::PATIENCE;
 use crate::support::server::{Server, Setup, run};
 use crate::support::session::directly;
 use crate::support::{rows, until};
-use crate::{console_with, directory, end, log_with, logging_to, make_it_talk, names, read};
 
 #[test]
 fn by_default_the_log_is_mcp_log_in_the_working_directory_for_its_owner_alone() {

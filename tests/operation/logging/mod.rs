@@ -2,10 +2,8 @@
 //!
 //! How lines look in detail is tested beside the code; here is the program with its environment.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod files;
+mod panics;
 mod rotation;
 mod secrets;
 
@@ -13,11 +11,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::http::{Connection, PATIENCE};
+use crate::support::server::{Server, Setup};
+use crate::support::session::directly;
+use crate::support::until;
 use serde_json::json;
-use support::http::{Connection, PATIENCE};
-use support::server::{Server, Setup};
-use support::session::directly;
-use support::until;
 
 /// A server whose log lies in `directory`, with a key, so that its start has a warning to tell.
 pub fn logging_to(directory: &Path) -> Setup {

@@ -1,4 +1,4 @@
-//! The logs of a whole process. One test, since a process turns on its logs once.
+//! A panic on record. The one test that turns on the logs of this process, for that can be done once.
 
 use std::path::Path;
 
@@ -31,7 +31,8 @@ fn a_panic_is_one_line_of_the_log_and_logs_are_turned_on_once() {
         "{log}"
     );
     assert!(
-        log.contains("location=tests/logs.rs:") && log.contains("thread=worker"),
+        log.contains("location=tests/operation/logging/panics.rs:")
+            && log.contains("thread=worker"),
         "{log}"
     );
 }

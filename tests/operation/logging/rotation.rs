@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
+use super::{directory, end, log_with, logging_to, names, read};
 use crate::support::rows;
 use crate::support::server::Server;
 use crate::support::session::{Session, directly};
-use crate::{directory, end, log_with, logging_to, names, read};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
+use super::{console_with, directory, end, log_with, logging_to, read};
 use crate::support::http::{exchange, get, post};
 use crate::support::plugins::Folder;
 use crate::support::server::Server;
 use crate::support::session::{Session, directly, text_of};
 use crate::support::wire;
-use crate::{console_with, directory, end, log_with, logging_to, read};
 
 #[test]
 fn what_a_client_or_a_plugin_says_forges_no_line() {

@@ -7,8 +7,8 @@ use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, Door, Era, Served, text_of};
-use super::support::server::Setup;
 use super::user::User;
+use crate::support::server::Setup;
 
 const UNICODE: &str = "Grüße — 世界 🦀 e\u{301} עברית \"quoted\" \\back\\ <tag> &amp; tab\there, line\nbreak\u{2028}end";
 

@@ -18,10 +18,10 @@ use rmcp::{Peer, RoleClient, ServiceError};
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
-use super::support::plugins::Folder;
-use super::support::server::{Server, Setup};
-use super::support::{processes, s};
 use super::user::{Notice, User};
+use crate::support::plugins::Folder;
+use crate::support::server::{Server, Setup};
+use crate::support::{processes, s};
 
 /// How long anything ordinary may take on a busy machine.
 pub const PATIENCE: Duration = s(20);

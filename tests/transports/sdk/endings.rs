@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::claims::expect_five;
 use super::connection::{Door, Era, PATIENCE, Served, eventually};
-use super::support::{processes, s};
+use crate::support::{processes, s};
 
 /// How long processes may stay after their call: they are asked first, and killed at 5 s.
 const GONE: std::time::Duration = s(7);

@@ -1,10 +1,8 @@
 //! The official Rust SDK as a client of the real binary, over `/mcp` and over stdio, in both eras of the protocol: with
 //! a handshake (2025-11-25) and without (2026-07-28).
 //!
-//! A test is named by its door, by the column of `docs/interop.md` that it counts for, and by its claim.
-
-#[path = "../support/mod.rs"]
-mod support;
+//! A test is named by its transport, by the column of `docs/interop.md` that it counts for, by its claim and by the era:
+//! `sdk::mcp::cancel::an_abandoned_call_leaves_no_process::stateless`. `tests/clients/rmcp` reads these names.
 
 mod claims;
 mod connection;
@@ -12,24 +10,30 @@ mod endings;
 mod told;
 mod user;
 
-use connection::Era;
-use support::rows;
-
-/// One module of tests for a door.
-macro_rules! claims_at {
-    ($module:ident, $door:expr, { $($topic:ident from $file:ident { $($claim:ident),* $(,)? })* }) => {
-        mod $module {
+/// The tests of one transport: a claim is one test in each era.
+macro_rules! claims_over {
+    ($transport:ident, $door:expr, { $($topic:ident from $file:ident { $($claim:ident),* $(,)? })* }) => {
+        mod $transport {
             $(mod $topic {
-                $(#[test]
-                fn $claim() {
-                    crate::in_both_eras(|era| crate::run(crate::$file::$claim($door, era)));
+                $(mod $claim {
+                    use crate::sdk::connection::{Door, Era};
+
+                    #[test]
+                    fn with_a_handshake() {
+                        crate::sdk::run(crate::sdk::$file::$claim($door, Era::Handshake));
+                    }
+
+                    #[test]
+                    fn stateless() {
+                        crate::sdk::run(crate::sdk::$file::$claim($door, Era::Sessionless));
+                    }
                 })*
             })*
         }
     };
 }
 
-claims_at!(mcp, crate::connection::Door::Mcp, {
+claims_over!(mcp, Door::Mcp, {
     connect from claims {
         the_server_says_who_it_is_and_agrees_on_the_revision,
         every_revision_that_the_sdk_speaks_is_agreed_on,
@@ -60,7 +64,7 @@ claims_at!(mcp, crate::connection::Door::Mcp, {
     key from claims { the_right_key_opens_the_door_and_no_other }
 });
 
-claims_at!(stdio, crate::connection::Door::Stdio, {
+claims_over!(stdio, Door::Stdio, {
     connect from claims {
         the_server_says_who_it_is_and_agrees_on_the_revision,
         every_revision_that_the_sdk_speaks_is_agreed_on,
@@ -90,18 +94,6 @@ claims_at!(stdio, crate::connection::Door::Stdio, {
     logging from told { only_logs_of_the_level_asked_for_are_told }
 });
 
-/// Both eras side by side; a failure says in which it was.
-#[track_caller]
-fn in_both_eras(claim: impl Fn(Era) + Sync) {
-    let eras = [Era::Handshake, Era::Sessionless];
-    rows::each(
-        &eras,
-        eras.len(),
-        |era| format!("{era:?}"),
-        |era| claim(*era),
-    );
-}
-
 /// Runs a claim to its end, or to the end of everybody's patience.
 fn run(claim: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -109,7 +101,7 @@ fn run(claim: impl Future<Output = ()>) {
         .build()
         .expect("the system has a descriptor left");
     runtime.block_on(async {
-        tokio::time::timeout(support::s(120), claim)
+        tokio::time::timeout(crate::support::s(120), claim)
             .await
             .expect("every claim is settled long before");
     });

@@ -1,19 +1,16 @@
 //! `smcp stdio`: nothing but the protocol on standard output, and an end for every way that a client goes.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod client;
 
 use std::io::Write;
 use std::sync::mpsc::channel;
 
+use crate::support::http::PATIENCE;
+use crate::support::session::{code_of, text_of};
+use crate::support::{processes, until, wire};
 use client::{Client, END};
 use rustix::process::{Pid, Signal};
 use serde_json::json;
-use support::http::PATIENCE;
-use support::session::{code_of, text_of};
-use support::{processes, until, wire};
 
 #[test]
 fn nothing_but_messages_is_on_standard_output_and_the_logs_are_on_standard_error() {
