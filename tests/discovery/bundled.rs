@@ -2,20 +2,21 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use crate::commands::output_within;
 
 fn run(plugin: &str, words: &[&str]) -> Output {
     let cli = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("plugins")
         .join(plugin)
         .join("cli.py");
-    Command::new("python3")
-        .arg("-B")
-        .arg(cli)
-        .args(words)
-        .output()
-        .expect("Python 3 is installed")
+    output_within(
+        Duration::from_secs(60),
+        Command::new("python3").arg("-B").arg(cli).args(words),
+    )
 }
 
 /// The exit status and the JSON on stdout.

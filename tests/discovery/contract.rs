@@ -8,10 +8,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::commands::{Watchdog, output_within};
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// No example takes nearly as long.
+const LIMIT: Duration = Duration::from_secs(60);
 const GUIDES: [&str; 2] = ["docs/plugin-contract/README.md", "docs/plugin-events.md"];
 
 #[test]
@@ -247,6 +252,7 @@ fn run_with_answer(plugin: &Path, command: &str, answer: &Value) -> (Vec<Value>,
         .stdout(Stdio::piped())
         .spawn()
         .expect("sh is there");
+    let _watchdog = Watchdog::of(child.id(), LIMIT);
     let mut events = Vec::new();
     for line in BufReader::new(&ours).lines() {
         let event: Value =
@@ -308,11 +314,7 @@ fn describe(plugin: &Path) -> Value {
     if program.extension().is_some() {
         command.arg(&program);
     }
-    let output = command
-        .arg("--describe")
-        .stdin(Stdio::null())
-        .output()
-        .expect("python3 and sh are there");
+    let output = output_within(LIMIT, command.arg("--describe"));
     assert!(
         output.status.success(),
         "{}: {}",

@@ -2,6 +2,8 @@
 
 #[path = "../support/catalog.rs"]
 mod catalog;
+#[path = "../support/commands.rs"]
+mod commands;
 
 mod bundled;
 mod contract;

@@ -66,7 +66,8 @@ fn play(what: &str, round: impl Fn(&mut Chance) + Sync) {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     rows::each(
         &rounds,
-        2 * cores,
+        // They wait more than they work.
+        4 * cores,
         |number| format!("{what}, round {number} of seed {seed}"),
         |number| round(&mut Chance(seed.wrapping_add(number << 32))),
     );

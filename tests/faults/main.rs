@@ -8,6 +8,7 @@
 mod support;
 
 mod arguments;
+mod calls;
 mod connections;
 mod discovery;
 mod gate;
@@ -16,7 +17,9 @@ mod http;
 mod jsonrpc;
 mod kills;
 mod process;
+mod programs;
+mod requests;
+mod served;
 mod sessions;
 mod stdio;
-mod tools;
 mod witness;

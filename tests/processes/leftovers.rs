@@ -6,7 +6,8 @@ use std::time::Duration;
 use rustix::process::Pid;
 use smcp::process::Ending;
 
-use crate::{again, alone, idle, launcher, left, left_of, run, shell, test_name, until};
+use crate::alone::{self, test_name};
+use crate::{idle, in_a_process_of_its_own, launcher, left, left_of, run, shell, until};
 
 #[tokio::test]
 async fn a_grandchild_that_holds_stdout_does_not_hold_up_the_answer() {
@@ -64,7 +65,7 @@ async fn a_caller_who_leaves_takes_the_whole_tree_along() {
 
 #[tokio::test]
 async fn a_killed_server_leaves_nothing_after_a_second() {
-    let server = again(test_name!(a_server_that_is_to_be_killed))
+    let server = alone::command(&[], test_name!(a_server_that_is_to_be_killed))
         .stdout(Stdio::null())
         .spawn();
     let mut server = KilledAtLast(server.expect("this program starts again"));
@@ -95,7 +96,7 @@ impl Drop for KilledAtLast {
 #[test]
 #[ignore = "runs until it is killed"]
 fn a_server_that_is_to_be_killed() {
-    alone(test_name!(a_server_that_is_to_be_killed), || async {
+    in_a_process_of_its_own(test_name!(a_server_that_is_to_be_killed), || async {
         let job = shell(
             "orphan",
             "trap '' TERM HUP; setsid sleep 600 & (setsid setsid sleep 600 &); setsid sh -c 'sleep 600; :' & exec sleep 600",

@@ -3,6 +3,9 @@
 //! The supervisor is the real binary. What belongs to a run is found by a variable in its
 //! environment, which `setsid` and double forks do not shake off.
 
+#[path = "../support/alone.rs"]
+mod alone;
+
 mod endings;
 mod leftovers;
 mod pipes;
@@ -12,7 +15,6 @@ mod surroundings;
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
@@ -21,7 +23,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 const MARK: &str = "PROCESSES_TEST_MARK";
-const ALONE: &str = "PROCESSES_TEST_ALONE";
 /// More than any run may take, its time limit and its grace included.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -115,20 +116,9 @@ fn parent_of(pid: Pid) -> Pid {
     Pid::from_raw(line.trim().parse().expect("a number")).expect("not the kernel")
 }
 
-/// The path of a test of this module, as the test runner names it.
-macro_rules! test_name {
-    ($test:ident) => {
-        concat!(module_path!(), "::", stringify!($test))
-            .split_once("::")
-            .expect("a module path begins with the crate")
-            .1
-    };
-}
-use test_name;
-
 /// Runs `body` in a process of its own: this test program again, with this test alone.
-fn alone<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
-    if std::env::var_os(ALONE).is_some() {
+fn in_a_process_of_its_own<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
+    if alone::is_here() {
         return tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -136,18 +126,6 @@ fn alone<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
             .expect("a runtime")
             .block_on(within("the test in a process of its own ends", body()));
     }
-    let output = again(test).output().expect("this program starts again");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}\n{errors}");
-    // A name that no test has would pass as well.
-    assert!(text.contains("1 passed"), "{test} was not run: {text}");
-}
-
-fn again(test: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("it has a path"));
-    command
-        .args(["--exact", test, "--nocapture", "--include-ignored"])
-        .env(ALONE, "1");
-    command
+    let output = alone::command(&[], test).output();
+    alone::must_have_passed(test, &output.expect("this program starts again"));
 }

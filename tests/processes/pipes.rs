@@ -4,7 +4,8 @@ use smcp::process::{Ending, Taps};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{alone, finished, launcher, left, marked, next, run, shell, test_name, within};
+use crate::alone::test_name;
+use crate::{finished, in_a_process_of_its_own, launcher, left, marked, next, run, shell, within};
 
 #[tokio::test]
 async fn stdin_reaches_a_program_that_reads_it() {
@@ -82,7 +83,7 @@ async fn too_much_output_ends_the_program_and_keeps_the_limit() {
 
 #[test]
 fn a_gigabyte_on_either_pipe_costs_at_most_32_mib() {
-    alone(
+    in_a_process_of_its_own(
         test_name!(a_gigabyte_on_either_pipe_costs_at_most_32_mib),
         || async {
             let launcher = launcher();

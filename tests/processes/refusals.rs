@@ -3,7 +3,8 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smcp::process::{Ending, StartError};
 
-use crate::{alone, idle, launcher, marked, run, shell, test_name};
+use crate::alone::test_name;
+use crate::{idle, in_a_process_of_its_own, launcher, marked, run, shell};
 
 #[tokio::test]
 async fn a_missing_program_is_named() {
@@ -88,7 +89,7 @@ async fn a_nul_is_refused_before_anything_starts() {
 
 #[test]
 fn without_descriptors_a_start_fails_and_works_again_later() {
-    alone(
+    in_a_process_of_its_own(
         test_name!(without_descriptors_a_start_fails_and_works_again_later),
         || async {
             let launcher = launcher();

@@ -5,13 +5,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use smcp::process::Ending;
 
+use crate::alone::test_name;
 use crate::{
-    alone, finished, idle, launcher, left, marked, parent_of, run, shell, test_name, until,
+    finished, idle, in_a_process_of_its_own, launcher, left, marked, parent_of, run, shell, until,
 };
 
 #[test]
 fn a_killed_supervisor_fails_its_run_alone_and_nothing_is_left() {
-    alone(
+    in_a_process_of_its_own(
         test_name!(a_killed_supervisor_fails_its_run_alone_and_nothing_is_left),
         || async {
             let launcher = launcher();
@@ -68,7 +69,7 @@ fn a_killed_supervisor_fails_its_run_alone_and_nothing_is_left() {
 /// Takes seven seconds: the grace of the run, and the time after which a supervisor that says nothing is given up.
 #[test]
 fn a_stopped_supervisor_is_given_up_and_nothing_is_left() {
-    alone(
+    in_a_process_of_its_own(
         test_name!(a_stopped_supervisor_is_given_up_and_nothing_is_left),
         || async {
             let launcher = launcher();

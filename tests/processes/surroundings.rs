@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::process::{Command, Stdio};
 
 use rustix::process::{Resource, Signal, getrlimit};
 use smcp::process::Taps;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ALONE, alone, finished, launcher, marked, shell, test_name};
+use crate::alone::{self, test_name};
+use crate::{LIMIT, finished, in_a_process_of_its_own, launcher, marked, shell};
 
 #[tokio::test]
 async fn bytes_pass_through_unchanged_both_ways() {
@@ -68,30 +68,25 @@ async fn an_events_descriptor_is_number_three_and_nothing_else_is_open() {
         .await
         .expect("it starts");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "0\n1\n2\n3\n");
-    let mut said = String::new();
-    reader.read_to_string(&mut said).expect("it is text");
-    assert_eq!(
-        said, "said\n",
-        "and the end comes, because nobody holds it open"
-    );
+    let (read, whole) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        let _ = read.send(reader.read_to_string(&mut said).map(|_| said));
+    });
+    let said = whole.recv_timeout(LIMIT);
+    let said = said.expect("and the end comes, because nobody holds it open");
+    assert_eq!(said.expect("it is text"), "said\n");
 }
 
 #[test]
 fn a_descriptor_that_the_server_inherited_does_not_reach_a_program() {
     let test = test_name!(a_descriptor_that_the_server_inherited_does_not_reach_a_program);
-    if std::env::var_os(ALONE).is_none() {
-        let program = std::env::current_exe().expect("it has a path");
-        let status = Command::new("sh")
-            .args(["-c", r#"exec "$0" --exact "$1" 7</dev/null 3</dev/null"#])
-            .arg(program)
-            .arg(test)
-            .env(ALONE, "1")
-            .stdout(Stdio::null())
-            .status()
-            .expect("a shell starts");
-        return assert!(status.success());
+    if !alone::is_here() {
+        let wrapper = ["sh", "-c", r#"exec "$0" "$@" 7</dev/null 3</dev/null"#];
+        let output = alone::command(&wrapper, test).output();
+        return alone::must_have_passed(test, &output.expect("a shell starts"));
     }
-    alone(test, || async {
+    in_a_process_of_its_own(test, || async {
         assert!(std::fs::exists("/proc/self/fd/7").expect("it is readable"));
         let (_reader, writer) = std::io::pipe().expect("a pipe");
         let taps = Taps {

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod alone;
+pub mod commands;
 pub mod http;
 pub mod plugins;
 pub mod processes;

@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::asking::python3;
 use super::serving::Commands;
+use crate::commands::output_within;
 
 /// One option or argument of a generated program.
 #[derive(Debug, Clone)]
@@ -93,11 +95,8 @@ fn config() -> ProptestConfig {
 
 /// What the program's parser makes of the words; its complaint where it makes nothing of them.
 fn parsed_by(python: &Path, cli: &Path, words: &[String]) -> Result<Value, String> {
-    let finished = Command::new(python)
-        .arg(cli)
-        .args(words)
-        .output()
-        .expect("the interpreter was found before");
+    let mut command = Command::new(python);
+    let finished = output_within(Duration::from_secs(60), command.arg(cli).args(words));
     serde_json::from_slice(&finished.stdout)
         .map_err(|_| String::from_utf8_lossy(&finished.stderr).into_owned())
 }

@@ -1,11 +1,18 @@
-//! A panic on record. The one test that turns on the logs of this process, for that can be done once.
+//! A panic on record.
 
 use std::path::Path;
 
+use crate::support::alone::{self, test_name};
 use smcp::telemetry::{FileSettings, Rotation, Settings, init};
 
 #[test]
 fn a_panic_is_one_line_of_the_log_and_logs_are_turned_on_once() {
+    // Logs are turned on for a whole process, and with them what a panic says.
+    let test = test_name!(a_panic_is_one_line_of_the_log_and_logs_are_turned_on_once);
+    if !alone::is_here() {
+        let output = alone::command(&[], test).output();
+        return alone::must_have_passed(test, &output.expect("this program starts again"));
+    }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("deep/down/mcp.log");
     let settings = Settings {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::support::commands::Watchdog;
 use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
 use crate::support::{processes, s, until, wire};
@@ -41,6 +42,8 @@ pub struct Client {
     errors: Option<JoinHandle<String>>,
     pub directory: tempfile::TempDir,
     mark: String,
+    /// Writing to a pipe has no limit of its own, so the server has one.
+    _watchdog: Watchdog,
 }
 
 impl Client {
@@ -89,6 +92,7 @@ impl Client {
         });
         Self {
             input: child.stdin.take(),
+            _watchdog: Watchdog::of(child.id(), s(120)),
             child,
             output,
             errors: Some(errors),
