@@ -17,7 +17,7 @@ use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, gate};
 use crate::letta;
-use crate::mcp::origin::KeyId;
+use crate::mcp::principal::KeyId;
 use crate::telemetry;
 
 /// Variables that belong to the server alone and never reach a plugin.

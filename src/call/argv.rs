@@ -10,10 +10,10 @@ use crate::contract::{Command, Dashes, Input, Kind, Parameter, Style};
 use crate::text::shown;
 
 /// The longest word that Linux passes to a program, its closing NUL not counted.
-pub const LONGEST_WORD: usize = 131_071;
+pub const MAX_WORD: usize = 131_071;
 
 /// How often an option may be repeated to say a number.
-const MOST_REPEATS: u64 = 1_000;
+const MAX_REPEATS: u64 = 1_000;
 
 /// What a program is started with.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -267,13 +267,13 @@ impl<'a> Writer<'a> {
 
     fn count(&mut self, known: &Parameter, option: &str, number: &str) {
         match number.parse::<u64>() {
-            Ok(times) if times <= MOST_REPEATS => {
+            Ok(times) if times <= MAX_REPEATS => {
                 for _ in 0..times {
                     self.push(&known.name, option.to_owned());
                 }
             }
             _ => self.faults.push(format!(
-                "'{}' must be from 0 to {MOST_REPEATS}: it is said by repeating {option}",
+                "'{}' must be from 0 to {MAX_REPEATS}: it is said by repeating {option}",
                 known.name
             )),
         }
@@ -299,9 +299,9 @@ impl<'a> Writer<'a> {
                 "'{name}' contains a NUL character, which no program can be given"
             ));
         }
-        if word.len() > LONGEST_WORD {
+        if word.len() > MAX_WORD {
             let message = format!(
-                "'{name}' takes {} bytes on the command line; the system passes at most {LONGEST_WORD} in one argument",
+                "'{name}' takes {} bytes on the command line; the system passes at most {MAX_WORD} in one argument",
                 word.len()
             );
             self.too_large.get_or_insert(message);

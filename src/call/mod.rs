@@ -5,7 +5,7 @@
 pub mod arguments;
 pub mod argv;
 pub mod command;
-pub mod events;
+pub mod event_channel;
 pub mod output;
 pub mod queue;
 pub mod runner;

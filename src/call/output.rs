@@ -15,13 +15,13 @@ use crate::process::{Ending, Finished, StartError};
 use crate::text::shown;
 
 /// The most that a program may print.
-pub const MOST_PRINTED: usize = 16 << 20;
+pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
 /// How much of stderr is kept.
 pub const STDERR_TAIL: usize = 64 << 10;
 
 /// How much of what was printed an error message repeats.
-const MOST_REPEATED: usize = 64 << 10;
+const MAX_REPEATED: usize = 64 << 10;
 
 /// What a command's output has to be.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ pub fn text(
         Ending::Cancelled => Err(CallError::Cancelled),
         Ending::OutputTooLarge => Err(CallError::OutputTooLarge {
             tool: tool.to_owned(),
-            limit: MOST_PRINTED,
+            limit: MAX_OUTPUT_BYTES,
         }),
         Ending::SupervisorLost => Err(CallError::Internal(format!(
             "the supervisor of {tool} was killed from outside, and the program with it; call again"
@@ -242,10 +242,10 @@ fn trimmed(bytes: Vec<u8>) -> String {
 }
 
 fn repeated(text: &str) -> String {
-    if text.len() <= MOST_REPEATED {
+    if text.len() <= MAX_REPEATED {
         return text.to_owned();
     }
-    let end = (0..=MOST_REPEATED)
+    let end = (0..=MAX_REPEATED)
         .rev()
         .find(|end| text.is_char_boundary(*end))
         .unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Places to run: how many calls run at once, who waits, and who is next.
 //!
-//! Knows no process and no tool: a [`Seat`] says who wants a place and within which limits.
+//! Knows no process and no tool: a [`Demand`] says who wants a place and within which limits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use tokio::sync::oneshot;
 /// How many calls may wait in all.
 pub const WAITING: usize = 1_024;
 
-/// How many calls of one party may wait.
+/// How many calls of one client may wait.
 pub const WAITING_OF_ONE: usize = 256;
 
 /// Who wants a place, and what bounds it besides the number of all places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seat {
+pub struct Demand {
     /// Whose call it is. Parties take turns, so that one with many calls does not hold up the others.
-    pub party: String,
+    pub client: String,
     /// Names of limits and how many calls under each may run at once.
     pub limits: Vec<(String, usize)>,
 }
@@ -30,9 +30,9 @@ pub struct Queue {
 
 /// A place that is taken until it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Permit {
     queue: Queue,
-    seat: Seat,
+    demand: Demand,
 }
 
 /// Why there is not even a place to wait.
@@ -40,8 +40,8 @@ pub struct Place {
 pub enum Full {
     /// All waiting places are taken.
     ForAll,
-    /// This party's waiting places are taken.
-    ForParty,
+    /// This client's waiting places are taken.
+    ForClient,
 }
 
 #[derive(Debug)]
@@ -58,8 +58,8 @@ struct State {
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
-    seat: Seat,
-    turn: oneshot::Sender<Place>,
+    demand: Demand,
+    turn: oneshot::Sender<Permit>,
 }
 
 /// A call that waits; leaving gives its waiting place back.
@@ -88,20 +88,20 @@ impl Queue {
     ///
     /// # Errors
     /// [`Full`] when there is no place to wait.
-    pub async fn place(&self, seat: Seat) -> Result<Place, Full> {
+    pub async fn place(&self, demand: Demand) -> Result<Permit, Full> {
         let (turn, my_turn) = oneshot::channel();
         let ticket = {
             let mut state = self.lock();
-            if state.admits(&seat) && !state.someone_is_before(&seat) {
-                state.enter(&seat);
-                return Ok(Place {
+            if state.admits(&demand) && !state.someone_is_before(&demand) {
+                state.enter(&demand);
+                return Ok(Permit {
                     queue: self.clone(),
-                    seat,
+                    demand,
                 });
             }
             Ticket {
                 queue: self,
-                number: state.wait(seat, turn)?,
+                number: state.wait(demand, turn)?,
             }
         };
         let place = my_turn.await;
@@ -126,12 +126,12 @@ impl Queue {
                 let mut state = self.lock();
                 let Some(index) = state.next() else { return };
                 let waiter = state.waiting.remove(index);
-                state.enter(&waiter.seat);
+                state.enter(&waiter.demand);
                 waiter
             };
-            let place = Place {
+            let place = Permit {
                 queue: self.clone(),
-                seat: next.seat,
+                demand: next.demand,
             };
             // Whoever left at this moment drops the place, which hands it out again.
             let _ = next.turn.send(place);
@@ -139,9 +139,9 @@ impl Queue {
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        self.queue.lock().leave(&self.seat);
+        self.queue.lock().leave(&self.demand);
         self.queue.hand_out();
     }
 }
@@ -156,31 +156,31 @@ impl Drop for Ticket<'_> {
 }
 
 impl State {
-    fn admits(&self, seat: &Seat) -> bool {
-        let of_party = self.by_party.get(&seat.party).copied().unwrap_or(0);
+    fn admits(&self, demand: &Demand) -> bool {
+        let of_party = self.by_party.get(&demand.client).copied().unwrap_or(0);
         let within = |(name, limit): &(String, usize)| {
             self.by_limit.get(name).copied().unwrap_or(0) < *limit
         };
         self.running < self.places
             && of_party < self.most_of_one()
-            && seat.limits.iter().all(within)
+            && demand.limits.iter().all(within)
     }
 
-    /// One party alone leaves a quarter of the places to whoever comes next.
+    /// One client alone leaves a quarter of the places to whoever comes next.
     fn most_of_one(&self) -> usize {
         self.places - self.places / 4
     }
 
     /// Whether somebody waits who could take the place instead.
-    fn someone_is_before(&self, seat: &Seat) -> bool {
+    fn someone_is_before(&self, demand: &Demand) -> bool {
         self.waiting.iter().any(|waiter| {
-            self.admits(&waiter.seat) && self.turn_of(&waiter.seat) <= self.turn_of(seat)
+            self.admits(&waiter.demand) && self.turn_of(&waiter.demand) <= self.turn_of(demand)
         })
     }
 
-    /// The fewer calls of a party run, the sooner it is its turn.
-    fn turn_of(&self, seat: &Seat) -> usize {
-        self.by_party.get(&seat.party).copied().unwrap_or(0)
+    /// The fewer calls of a client run, the sooner it is its turn.
+    fn turn_of(&self, demand: &Demand) -> usize {
+        self.by_party.get(&demand.client).copied().unwrap_or(0)
     }
 
     fn next(&self) -> Option<usize> {
@@ -188,43 +188,47 @@ impl State {
             .waiting
             .iter()
             .enumerate()
-            .filter(|(_, waiter)| self.admits(&waiter.seat));
+            .filter(|(_, waiter)| self.admits(&waiter.demand));
         admitted
-            .min_by_key(|(_, waiter)| (self.turn_of(&waiter.seat), waiter.ticket))
+            .min_by_key(|(_, waiter)| (self.turn_of(&waiter.demand), waiter.ticket))
             .map(|(index, _)| index)
     }
 
-    fn wait(&mut self, seat: Seat, turn: oneshot::Sender<Place>) -> Result<u64, Full> {
+    fn wait(&mut self, demand: Demand, turn: oneshot::Sender<Permit>) -> Result<u64, Full> {
         if self.waiting.len() >= WAITING {
             return Err(Full::ForAll);
         }
         if self
             .waiting
             .iter()
-            .filter(|waiter| waiter.seat.party == seat.party)
+            .filter(|waiter| waiter.demand.client == demand.client)
             .count()
             >= WAITING_OF_ONE
         {
-            return Err(Full::ForParty);
+            return Err(Full::ForClient);
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiting.push(Waiter { ticket, seat, turn });
+        self.waiting.push(Waiter {
+            ticket,
+            demand,
+            turn,
+        });
         Ok(ticket)
     }
 
-    fn enter(&mut self, seat: &Seat) {
+    fn enter(&mut self, demand: &Demand) {
         self.running += 1;
-        *self.by_party.entry(seat.party.clone()).or_default() += 1;
-        for (name, _) in &seat.limits {
+        *self.by_party.entry(demand.client.clone()).or_default() += 1;
+        for (name, _) in &demand.limits {
             *self.by_limit.entry(name.clone()).or_default() += 1;
         }
     }
 
-    fn leave(&mut self, seat: &Seat) {
+    fn leave(&mut self, demand: &Demand) {
         self.running -= 1;
-        give_back(&mut self.by_party, &seat.party);
-        for (name, _) in &seat.limits {
+        give_back(&mut self.by_party, &demand.client);
+        for (name, _) in &demand.limits {
             give_back(&mut self.by_limit, name);
         }
     }
@@ -247,29 +251,29 @@ mod tests {
 
     use super::*;
 
-    fn seat(party: &str) -> Seat {
-        Seat {
-            party: party.to_owned(),
+    fn demand(client: &str) -> Demand {
+        Demand {
+            client: client.to_owned(),
             limits: Vec::new(),
         }
     }
 
-    fn limited(party: &str, limit: usize) -> Seat {
-        Seat {
-            party: party.to_owned(),
+    fn limited(client: &str, limit: usize) -> Demand {
+        Demand {
+            client: client.to_owned(),
             limits: vec![("tool".to_owned(), limit)],
         }
     }
 
-    type Waiting<'q> = Pin<Box<dyn Future<Output = Result<Place, Full>> + 'q>>;
+    type Waiting<'q> = Pin<Box<dyn Future<Output = Result<Permit, Full>> + 'q>>;
 
-    fn ask(queue: &Queue, seat: Seat) -> Waiting<'_> {
-        let mut waiting: Waiting<'_> = Box::pin(queue.place(seat));
+    fn ask(queue: &Queue, demand: Demand) -> Waiting<'_> {
+        let mut waiting: Waiting<'_> = Box::pin(queue.place(demand));
         assert!(poll(&mut waiting).is_none(), "it is to wait");
         waiting
     }
 
-    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Place, Full>> {
+    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Permit, Full>> {
         match waiting
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -279,8 +283,8 @@ mod tests {
         }
     }
 
-    fn place(queue: &Queue, seat: Seat) -> Place {
-        let mut waiting: Waiting<'_> = Box::pin(queue.place(seat));
+    fn place(queue: &Queue, demand: Demand) -> Permit {
+        let mut waiting: Waiting<'_> = Box::pin(queue.place(demand));
         poll(&mut waiting)
             .expect("there is a place")
             .expect("the queue is not full")
@@ -289,8 +293,8 @@ mod tests {
     #[test]
     fn one_place_serialises_all_calls_in_the_order_of_their_coming() {
         let queue = Queue::new(1);
-        let first = place(&queue, seat("a"));
-        let (mut second, mut third) = (ask(&queue, seat("a")), ask(&queue, seat("b")));
+        let first = place(&queue, demand("a"));
+        let (mut second, mut third) = (ask(&queue, demand("a")), ask(&queue, demand("b")));
         drop(first);
         let second = poll(&mut second).expect("its turn has come");
         assert!(poll(&mut third).is_none(), "one place, one call");
@@ -301,10 +305,10 @@ mod tests {
     #[test]
     fn the_party_with_fewer_running_calls_is_next_whoever_came_first() {
         let queue = Queue::new(4);
-        let busy: Vec<_> = (0..3).map(|_| place(&queue, seat("busy"))).collect();
-        let other = place(&queue, seat("other"));
-        let mut fourth = ask(&queue, seat("busy"));
-        let mut newcomer = ask(&queue, seat("newcomer"));
+        let busy: Vec<_> = (0..3).map(|_| place(&queue, demand("busy"))).collect();
+        let other = place(&queue, demand("other"));
+        let mut fourth = ask(&queue, demand("busy"));
+        let mut newcomer = ask(&queue, demand("newcomer"));
         drop(other);
         assert!(poll(&mut newcomer).is_some());
         assert!(poll(&mut fourth).is_none());
@@ -315,9 +319,9 @@ mod tests {
     #[test]
     fn one_party_leaves_places_to_the_others() {
         let queue = Queue::new(4);
-        let _busy: Vec<_> = (0..3).map(|_| place(&queue, seat("busy"))).collect();
-        let _waits = ask(&queue, seat("busy"));
-        place(&queue, seat("other"));
+        let _busy: Vec<_> = (0..3).map(|_| place(&queue, demand("busy"))).collect();
+        let _waits = ask(&queue, demand("busy"));
+        place(&queue, demand("other"));
     }
 
     #[test]
@@ -325,7 +329,7 @@ mod tests {
         let queue = Queue::new(8);
         let first = place(&queue, limited("a", 1));
         let mut second = ask(&queue, limited("b", 1));
-        drop(place(&queue, seat("a")));
+        drop(place(&queue, demand("a")));
         drop(first);
         assert!(poll(&mut second).is_some());
     }
@@ -333,33 +337,33 @@ mod tests {
     #[test]
     fn a_call_that_left_the_queue_takes_no_place() {
         let queue = Queue::new(1);
-        let first = place(&queue, seat("a"));
-        let gone = ask(&queue, seat("b"));
-        let gone_with_its_place = ask(&queue, seat("c"));
+        let first = place(&queue, demand("a"));
+        let gone = ask(&queue, demand("b"));
+        let gone_with_its_place = ask(&queue, demand("c"));
         drop(gone);
         drop(first);
         // Its turn has come, but nobody is there to see it.
         drop(gone_with_its_place);
         assert_eq!(queue.load(), (0, 0));
-        place(&queue, seat("d"));
+        place(&queue, demand("d"));
     }
 
     #[test]
     fn waiting_is_bounded_for_one_party_and_for_all() {
         let queue = Queue::new(1);
-        let _running = place(&queue, seat("first"));
-        let party = |number: usize| seat(&format!("p{}", number / WAITING_OF_ONE));
+        let _running = place(&queue, demand("first"));
+        let client = |number: usize| demand(&format!("p{}", number / WAITING_OF_ONE));
         let _waiting: Vec<_> = (0..WAITING - 1)
-            .map(|number| ask(&queue, party(number)))
+            .map(|number| ask(&queue, client(number)))
             .collect();
-        let refused = |seat| {
-            let mut waiting: Waiting<'_> = Box::pin(queue.place(seat));
+        let refused = |demand| {
+            let mut waiting: Waiting<'_> = Box::pin(queue.place(demand));
             poll(&mut waiting)
                 .expect("it does not wait")
                 .expect_err("it is refused")
         };
-        assert_eq!(refused(party(0)), Full::ForParty);
-        let _last = ask(&queue, seat("last"));
-        assert_eq!(refused(seat("late")), Full::ForAll);
+        assert_eq!(refused(client(0)), Full::ForClient);
+        let _last = ask(&queue, demand("last"));
+        assert_eq!(refused(demand("late")), Full::ForAll);
     }
 }

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::arguments;
 use super::argv::{self, Line, Unwritable};
 use super::command::Runnable;
-use super::events::Talk;
-use super::output::{self, MOST_PRINTED, STDERR_TAIL};
-use super::queue::{Full, Place, Queue, Seat};
+use super::event_channel::EventChannel;
+use super::output::{self, MAX_OUTPUT_BYTES, STDERR_TAIL};
+use super::queue::{Demand, Full, Permit, Queue};
 use super::types::{CallError, CallRequest, Caller, ClientCapabilities};
 use crate::contract::environment::{Environment, OfCall};
 use crate::process::{Finished, Job, Launcher};
@@ -73,18 +73,19 @@ impl Runner {
         let job = self.job(tool, run, &request.caller, line, time_limit);
         // A token of its own: a program may be ended without its request being cancelled.
         let cancel = request.cancel.child_token();
-        let (talk, taps) = Talk::open(tool, request.events, cancel.clone()).map_err(|fault| {
-            CallError::SpawnFailed(format!("cannot open a channel to {tool}: {fault}"))
-        })?;
+        let (channel, side_channels) = EventChannel::open(tool, request.events, cancel.clone())
+            .map_err(|fault| {
+                CallError::SpawnFailed(format!("cannot open a channel to {tool}: {fault}"))
+            })?;
         let ended = CancellationToken::new();
         // The token counts when this future is dropped as well: nobody may listen on for ever.
         let over = ended.clone().drop_guard();
         let running = async {
-            let finished = self.launcher.run(job, taps, cancel).await;
+            let finished = self.launcher.run(job, side_channels, cancel).await;
             drop(over);
             finished
         };
-        let (finished, ()) = tokio::join!(running, talk.until(ended));
+        let (finished, ()) = tokio::join!(running, channel.until(ended));
         let finished = finished.map_err(output::not_started)?;
         Ok(Ran {
             finished,
@@ -99,7 +100,7 @@ impl Runner {
         run: &Runnable,
         caller: &Caller,
         cancel: &CancellationToken,
-    ) -> Result<Place, CallError> {
+    ) -> Result<Permit, CallError> {
         loop {
             let place = self.place(run, caller, cancel).await?;
             let Some(mut unread) = caller.unread.clone().filter(|unread| *unread.borrow() > 0)
@@ -120,7 +121,7 @@ impl Runner {
         run: &Runnable,
         caller: &Caller,
         cancel: &CancellationToken,
-    ) -> Result<Place, CallError> {
+    ) -> Result<Permit, CallError> {
         let mut limits = Vec::new();
         if let Some(limit) = run.command.max_concurrency {
             limits.push((format!("{} {}", run.plugin, run.command.name), limit));
@@ -128,14 +129,14 @@ impl Runner {
         if let Some(limit) = run.plugin_limit {
             limits.push((run.plugin.clone(), limit));
         }
-        let seat = Seat {
-            party: party(caller),
+        let demand = Demand {
+            client: client(caller),
             limits,
         };
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(CallError::Cancelled),
-            place = self.queue.place(seat) => place.map_err(overloaded),
+            place = self.queue.place(demand) => place.map_err(overloaded),
         }
     }
 
@@ -162,7 +163,7 @@ impl Runner {
             directory: None,
             stdin: line.stdin,
             time_limit,
-            stdout_limit: MOST_PRINTED,
+            stdout_limit: MAX_OUTPUT_BYTES,
             stderr_tail: STDERR_TAIL,
         }
     }
@@ -205,7 +206,7 @@ fn line(tool: &str, run: &Runnable, arguments: Option<&RawValue>) -> Result<Line
 }
 
 /// Whose turn it is: the session's, or without one the agent's; else each call stands for itself.
-fn party(caller: &Caller) -> String {
+fn client(caller: &Caller) -> String {
     let names = [
         Some(caller.session_id.as_str()),
         caller.agent_id.as_deref(),
@@ -231,7 +232,7 @@ fn overloaded(full: Full) -> CallError {
         Full::ForAll => {
             "too many calls wait already; call again later, or raise MCP_MAX_CALLS".to_owned()
         }
-        Full::ForParty => {
+        Full::ForClient => {
             "too many calls of this session wait already; wait for their answers first".to_owned()
         }
     })

@@ -19,7 +19,7 @@ use crate::discovery::scan::{Found, Look, Program, look};
 const AT_WORK: Duration = Duration::from_millis(700);
 
 /// How many plugins are asked at once at most, those included that take long.
-const MOST_ASKED: usize = 64;
+const MAX_ASKED: usize = 64;
 
 /// What became of one plugin.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl Loader {
             },
             resolved: Arc::clone(&self.resolved),
             at_work: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
-            asked: Semaphore::new(MOST_ASKED),
+            asked: Semaphore::new(MAX_ASKED),
         });
         let mut asking = JoinSet::new();
         for plugin in found.iter().cloned() {

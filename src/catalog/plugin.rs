@@ -15,10 +15,10 @@ use crate::discovery::scan::{Found, Program};
 use crate::text::shown;
 
 /// The longest tool name that clients accept.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// The longest tool name that Letta accepts.
-const LONGEST_FOR_LETTA: usize = 48;
+const MAX_NAME_FOR_LETTA: usize = 48;
 
 /// The names of the tools that the server itself has.
 pub const BUILT_IN: [&str; 2] = ["health", "sanctum__tools"];
@@ -206,9 +206,9 @@ impl Building<'_> {
                 reason,
             });
         }
-        if name.len() > LONGEST_FOR_LETTA {
+        if name.len() > MAX_NAME_FOR_LETTA {
             self.warnings.push(format!(
-                "the name {name} has {} characters; Letta refuses names over {LONGEST_FOR_LETTA}",
+                "the name {name} has {} characters; Letta refuses names over {MAX_NAME_FOR_LETTA}",
                 name.len()
             ));
         }
@@ -252,9 +252,9 @@ impl Building<'_> {
 fn fault_of_name(name: &str) -> Option<String> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     let length = name.chars().count();
-    if length > LONGEST_NAME {
+    if length > MAX_NAME {
         Some(format!(
-            "its tool name has {length} characters; clients accept at most {LONGEST_NAME}"
+            "its tool name has {length} characters; clients accept at most {MAX_NAME}"
         ))
     } else if !name.chars().all(allowed) {
         Some("its tool name has characters other than a-z, A-Z, 0-9, '_', '-' and '.'".to_owned())

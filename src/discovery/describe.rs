@@ -13,17 +13,17 @@ use super::introspect;
 use super::scan::{Found, Program, mentions_describe};
 use crate::contract::environment::Environment;
 use crate::contract::{self, Description, Payload, find_payload};
-use crate::process::{Ending, Finished, Job, Launcher, Taps};
+use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
 use crate::text::shown;
 
 /// How much a plugin may print in answer to one question.
-const MOST_PRINTED: usize = 4 << 20;
+const MAX_OUTPUT_BYTES: usize = 4 << 20;
 
 /// How many pages of sub-commands are read.
-const MOST_PAGES: usize = 64;
+const MAX_PAGES: usize = 64;
 
 /// How many faults of one description a message names.
-const MOST_FAULTS: usize = 5;
+const MAX_FAULTS: usize = 5;
 
 /// Asks plugins.
 #[derive(Debug, Clone)]
@@ -101,12 +101,12 @@ impl Asker {
             directory: None,
             stdin: None,
             time_limit: Some(self.limit),
-            stdout_limit: MOST_PRINTED,
+            stdout_limit: MAX_OUTPUT_BYTES,
             stderr_tail: 8 << 10,
         };
         let finished = self
             .launcher
-            .run(job, Taps::default(), self.stop.clone())
+            .run(job, SideChannels::default(), self.stop.clone())
             .await;
         finished.map_err(|fault| No::Skip(fault.to_string()))
     }
@@ -227,7 +227,7 @@ impl Asking<'_> {
     }
 
     async fn pages(&self, json: &mut Value) {
-        for command in introspect::pages_to_ask(json).into_iter().take(MOST_PAGES) {
+        for command in introspect::pages_to_ask(json).into_iter().take(MAX_PAGES) {
             // A page that cannot be had leaves the command open.
             if let Ok(finished) = self.run_with(&[&command, "--help"]).await {
                 introspect::add_page(json, &command, &printed(&finished));
@@ -253,7 +253,7 @@ impl Asking<'_> {
                 self.asker.limit.as_secs_f64()
             ))),
             Ending::OutputTooLarge => Err(No::Skip(format!(
-                "{question} printed more than {MOST_PRINTED} bytes"
+                "{question} printed more than {MAX_OUTPUT_BYTES} bytes"
             ))),
             Ending::Cancelled => Err(No::Skip("the server stops".to_owned())),
             _ => Ok(finished),
@@ -278,11 +278,11 @@ fn has_describe_option(payload: &Value) -> bool {
 fn broken(faults: &[String]) -> String {
     let named = faults
         .iter()
-        .take(MOST_FAULTS)
+        .take(MAX_FAULTS)
         .cloned()
         .collect::<Vec<_>>()
         .join("; ");
-    match faults.len().saturating_sub(MOST_FAULTS) {
+    match faults.len().saturating_sub(MAX_FAULTS) {
         0 => format!("its description breaks the contract: {named}"),
         more => format!("its description breaks the contract: {named}; and {more} more"),
     }

@@ -13,7 +13,7 @@ use rustix::fs::Access;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::process::{Ending, Job, Launcher, Taps};
+use crate::process::{Ending, Job, Launcher, SideChannels};
 
 /// Where interpreters are looked for.
 #[derive(Debug, Clone)]
@@ -151,7 +151,10 @@ async fn ask(
         stdout_limit: 64 << 10,
         stderr_tail: 1 << 10,
     };
-    let finished = launcher.run(job, Taps::default(), stop).await.ok()?;
+    let finished = launcher
+        .run(job, SideChannels::default(), stop)
+        .await
+        .ok()?;
     let path = PathBuf::from(std::ffi::OsStr::from_bytes(&finished.stdout));
     let good = finished.ending == Ending::Exited(0) && path.is_absolute() && is_executable(&path);
     good.then_some(path)

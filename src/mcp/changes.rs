@@ -70,13 +70,13 @@ impl Default for Changes {
 
 impl Changes {
     /// Tells everyone who listens at this moment.
-    pub fn tell(&self, change: Change) {
+    pub fn notify(&self, change: Change) {
         // Without a listener there is nobody to tell.
         let _ = self.0.send(change);
     }
 
     /// Listens from now on.
-    pub fn listen(&self) -> Listening {
+    pub fn subscribe(&self) -> Listening {
         Listening(self.0.subscribe())
     }
 }

@@ -32,7 +32,7 @@ pub struct Job {
 
 /// What is listened to while a program runs.
 #[derive(Debug, Default)]
-pub struct Taps {
+pub struct SideChannels {
     /// The program's end of the events channel: becomes its descriptor 3, and `SMCP_EVENTS=3` is the caller's to set.
     pub events: Option<OwnedFd>,
     /// Each line of stderr (at most 8 KiB of it, lossy UTF-8, without its end) as it comes; a full

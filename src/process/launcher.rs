@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::children::Children;
-use super::job::{Finished, Job, StartError, Taps};
+use super::job::{Finished, Job, SideChannels, StartError};
 use super::pipes::{Stderr, Stdout};
 use super::pool::Supervisors;
-use super::run::{Answer, NotRun, Progress, Run, Stdin, Wires};
+use super::run::{Answer, NotRun, Pipes, Progress, Run, Stdin};
 use super::wire::{self, Unsendable};
 
 /// Starts runs and reaps what they leave. One for the process; cheap to clone.
@@ -68,11 +68,11 @@ impl Launcher {
     pub async fn run(
         &self,
         job: Job,
-        taps: Taps,
+        side_channels: SideChannels,
         cancel: CancellationToken,
     ) -> Result<Finished, StartError> {
         let (caller, answer) = oneshot::channel();
-        let run = self.clone().carry_out(job, taps, cancel, caller);
+        let run = self.clone().carry_out(job, side_channels, cancel, caller);
         // A task of its own, so that a caller who leaves does not take the end of the tree along.
         self.runs.spawn(run);
         answer.await.unwrap_or_else(|_| {
@@ -94,11 +94,11 @@ impl Launcher {
     async fn carry_out(
         self,
         mut job: Job,
-        taps: Taps,
+        side_channels: SideChannels,
         cancel: CancellationToken,
         mut caller: Answer<StartError>,
     ) {
-        let mut run = match self.start(&mut job, taps).await {
+        let mut run = match self.start(&mut job, side_channels).await {
             Ok(run) => run,
             Err(fault) => {
                 let _ = caller.send(Err(fault));
@@ -117,24 +117,25 @@ impl Launcher {
         run.finish().await;
     }
 
-    async fn start(&self, job: &mut Job, taps: Taps) -> Result<Run, StartError> {
+    async fn start(&self, job: &mut Job, side_channels: SideChannels) -> Result<Run, StartError> {
         let stdin = job.stdin.take();
         let order = wire::encode_order(
             &job.argv,
             &job.environment,
             job.directory.as_deref(),
             stdin.is_some(),
-            taps.events.is_some(),
+            side_channels.events.is_some(),
         )
         .map_err(|refused| unsendable(job, refused))?;
         let bounds = (job.stdout_limit, job.stderr_tail);
-        let (wires, programs_ends) = connect(stdin, taps, bounds).map_err(StartError::System)?;
+        let (pipes, programs_ends) =
+            connect(stdin, side_channels, bounds).map_err(StartError::System)?;
         let descriptors: Vec<BorrowedFd<'_>> = programs_ends.iter().map(AsFd::as_fd).collect();
         let given = self.supervisors.give(order, &descriptors).await;
         Ok(Run {
             supervisors: self.supervisors.clone(),
             supervisor: given.map_err(StartError::System)?,
-            wires,
+            pipes,
             progress: Progress::default(),
         })
     }
@@ -143,9 +144,9 @@ impl Launcher {
 /// The server's ends of a program's pipes, and the program's in the order in which they travel.
 fn connect(
     stdin: Option<Vec<u8>>,
-    taps: Taps,
+    side_channels: SideChannels,
     (stdout_limit, stderr_tail): (usize, usize),
-) -> io::Result<(Wires, Vec<OwnedFd>)> {
+) -> io::Result<(Pipes, Vec<OwnedFd>)> {
     let (stdout, stdout_writer) = io::pipe()?;
     let (stderr, stderr_writer) = io::pipe()?;
     let mut travelling = vec![stdout_writer.into(), stderr_writer.into()];
@@ -155,15 +156,15 @@ fn connect(
         travelling.push(reader.into());
         feed = Some(pipe::Sender::from_owned_fd(writer.into())?);
     }
-    travelling.extend(taps.events);
+    travelling.extend(side_channels.events);
     let stdout = pipe::Receiver::from_owned_fd(stdout.into())?;
     let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
-    let wires = Wires {
+    let pipes = Pipes {
         stdin: Stdin::new(feed, stdin.unwrap_or_default()),
         stdout: Stdout::new(stdout, stdout_limit),
-        stderr: Stderr::new(stderr, stderr_tail, taps.stderr_lines),
+        stderr: Stderr::new(stderr, stderr_tail, side_channels.stderr_lines),
     };
-    Ok((wires, travelling))
+    Ok((pipes, travelling))
 }
 
 fn unsendable(job: &Job, refused: Unsendable) -> StartError {

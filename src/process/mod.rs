@@ -13,5 +13,5 @@ pub mod supervisor;
 mod tree;
 mod wire;
 
-pub use job::{Ending, Finished, Job, StartError, Taps};
+pub use job::{Ending, Finished, Job, SideChannels, StartError};
 pub use launcher::Launcher;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 const CHUNK: usize = 16 << 10;
 
 /// Kept of one line of stderr that is passed on.
-const LONGEST_LINE: usize = 8 << 10;
+const MAX_LINE: usize = 8 << 10;
 
 /// The beginning of stdout, up to a limit.
 #[derive(Debug)]
@@ -182,7 +182,7 @@ impl Lines {
                 Some((b'\n', piece)) => (piece, true),
                 _ => (piece, false),
             };
-            let room = LONGEST_LINE - self.begun.len();
+            let room = MAX_LINE - self.begun.len();
             self.begun
                 .extend_from_slice(&piece[..piece.len().min(room)]);
             if ends {
@@ -250,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn lines_are_bounded_and_need_no_last_newline() {
         let (to, mut lines) = mpsc::channel(10);
-        let long = "x".repeat(3 * LONGEST_LINE);
+        let long = "x".repeat(3 * MAX_LINE);
         let text = format!("one\r\n{long}\n\nla\u{e9}st").into_bytes();
         let mut stderr = Stderr::new(pipe_with(&text), 4, Some(to));
         while stderr.is_open() {
@@ -260,7 +260,7 @@ mod tests {
         while let Some(line) = lines.recv().await {
             received.push(line);
         }
-        let cut = "x".repeat(LONGEST_LINE);
+        let cut = "x".repeat(MAX_LINE);
         assert_eq!(received, ["one", &cut, "", "la\u{e9}st"]);
         assert_eq!(stderr.take(), "\u{e9}st".as_bytes());
     }

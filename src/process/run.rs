@@ -41,13 +41,13 @@ pub(super) enum NotRun {
 pub(super) struct Run {
     pub(super) supervisors: Supervisors,
     pub(super) supervisor: Supervisor,
-    pub(super) wires: Wires,
+    pub(super) pipes: Pipes,
     pub(super) progress: Progress,
 }
 
 /// The server's ends of the program's pipes.
 #[derive(Debug)]
-pub(super) struct Wires {
+pub(super) struct Pipes {
     pub(super) stdin: Stdin,
     pub(super) stdout: Stdout,
     pub(super) stderr: Stderr,
@@ -93,15 +93,15 @@ impl Run {
             tokio::select! {
                 // After the last report the socket ends, which would look like a death.
                 report = self.supervisor.reports.next(), if !self.progress.tree_is_gone => {
-                    self.hear(report).await;
+                    self.handle_report(report).await;
                 }
                 () = self.supervisor.commands.send() => {}
-                () = self.wires.stdin.feed() => {}
+                () = self.pipes.stdin.feed() => {}
                 // Also of a program that has exited: what it printed is read after that.
-                read = self.wires.stdout.read() => if read == Err(OverLimit) && self.progress.verdict.is_none() {
+                read = self.pipes.stdout.read() => if read == Err(OverLimit) && self.progress.verdict.is_none() {
                     self.end(Ending::OutputTooLarge, wire::KILL);
                 },
-                () = self.wires.stderr.read() => {}
+                () = self.pipes.stderr.read() => {}
                 () = &mut overdue, if may_be_ended => {
                     self.end(Ending::TimedOut, wire::TERMINATE);
                 }
@@ -113,7 +113,7 @@ impl Run {
                 }
                 // Only to look again whether the answer is known.
                 () = at(self.progress.answer_by) => {}
-                () = at(self.progress.give_up_at) => self.bury().await,
+                () = at(self.progress.give_up_at) => self.abandon_supervisor().await,
             }
         }
     }
@@ -121,14 +121,14 @@ impl Run {
     /// Waits until no process of the run is left.
     pub(super) async fn finish(mut self) {
         // What is left of the tree writes to nobody.
-        self.wires.stdout.close();
-        self.wires.stderr.close();
-        self.wires.stdin.close();
+        self.pipes.stdout.close();
+        self.pipes.stderr.close();
+        self.pipes.stdin.close();
         while !self.progress.tree_is_gone {
             tokio::select! {
-                report = self.supervisor.reports.next() => self.hear(report).await,
+                report = self.supervisor.reports.next() => self.handle_report(report).await,
                 () = self.supervisor.commands.send() => {}
-                () = at(self.progress.give_up_at) => self.bury().await,
+                () = at(self.progress.give_up_at) => self.abandon_supervisor().await,
             }
         }
         if self.progress.supervisor_is_as_new() {
@@ -143,21 +143,21 @@ impl Run {
         let ending = progress.verdict.or(progress.ended)?;
         // A run that the server ends keeps its place until its tree is gone.
         let ended = progress.tree_is_gone || progress.verdict.is_none();
-        let quiet = !self.wires.stdout.is_open() && !self.wires.stderr.is_open();
+        let quiet = !self.pipes.stdout.is_open() && !self.pipes.stderr.is_open();
         let late = progress.answer_by.is_some_and(|by| by <= Instant::now());
         ((ended && quiet) || late).then_some(ending)
     }
 
     fn finished(&mut self, ending: Ending) -> Finished {
-        self.wires.stderr.close();
+        self.pipes.stderr.close();
         Finished {
             ending,
-            stdout: self.wires.stdout.take(),
-            stderr_tail: self.wires.stderr.take(),
+            stdout: self.pipes.stdout.take(),
+            stderr_tail: self.pipes.stderr.take(),
         }
     }
 
-    async fn hear(&mut self, report: Option<Report>) {
+    async fn handle_report(&mut self, report: Option<Report>) {
         let progress = &mut self.progress;
         match report {
             Some(Report::Started) => progress.started = true,
@@ -168,7 +168,7 @@ impl Run {
             Some(Report::Exited(status)) => progress.program_ended(Ending::Exited(status)),
             Some(Report::Signalled(signal)) => progress.program_ended(Ending::Signalled(signal)),
             Some(Report::Done) => progress.tree_ended(),
-            None => self.bury().await,
+            None => self.abandon_supervisor().await,
         }
     }
 
@@ -179,7 +179,7 @@ impl Run {
     }
 
     /// The supervisor is dead or does not answer: its orphans have come to this process.
-    async fn bury(&mut self) {
+    async fn abandon_supervisor(&mut self) {
         self.progress.supervisor_is_lost = true;
         self.supervisor.kill().await;
         self.supervisors.end_orphans().await;

@@ -86,7 +86,7 @@ struct Descriptors {
 
 impl Descriptors {
     /// The copy has no close-on-exec flag; every other descriptor here has.
-    fn lend_third(&mut self, events: &OwnedFd) -> io::Result<()> {
+    fn install_fd3(&mut self, events: &OwnedFd) -> io::Result<()> {
         if self.third.as_raw_fd() != EVENTS {
             return Err(Errno::BADF.into());
         }
@@ -177,7 +177,7 @@ fn start(order: Order, descriptors: &mut Descriptors) -> io::Result<Pid> {
         command.current_dir(directory);
     }
     if let Some(events) = &order.events {
-        descriptors.lend_third(events)?;
+        descriptors.install_fd3(events)?;
     }
     let stdin = order.stdin.map_or_else(Stdio::null, Stdio::from);
     let child = command
@@ -238,7 +238,7 @@ impl<'a> Watch<'a> {
                 self.tree.kill();
             }
             self.wait_for_something()?;
-            self.obey();
+            self.handle_command();
         }
     }
 
@@ -289,7 +289,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Carries out what the server has said, if it has said something.
-    fn obey(&mut self) {
+    fn handle_command(&mut self) {
         let Some(server) = &self.server else { return };
         let mut command = [0];
         let flags = rustix::net::RecvFlags::DONTWAIT;

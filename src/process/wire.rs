@@ -26,14 +26,14 @@ pub(super) const TERMINATE: u8 = b't';
 pub(super) const KILL: u8 = b'k';
 
 /// Above this no system passes arguments to a program; it also bounds what a supervisor allocates.
-const LONGEST_BODY: usize = 64 << 20;
+const MAX_BODY: usize = 64 << 20;
 
 const HAS_DIRECTORY: u8 = 1;
 const HAS_STDIN: u8 = 2;
 const HAS_EVENTS: u8 = 4;
 
 /// stdout, stderr, stdin, events.
-const MOST_DESCRIPTORS: usize = 4;
+const MAX_DESCRIPTORS: usize = 4;
 
 /// Body length, number of arguments, flags.
 const HEADER: usize = 4 + 4 + 1;
@@ -109,7 +109,7 @@ pub(super) fn encode_order(
             .chain(argv.iter().chain(variables).map(OsString::as_os_str))
     };
     let length: usize = texts().map(|text| text.len() + 1).sum();
-    if length > LONGEST_BODY {
+    if length > MAX_BODY {
         return Err(Unsendable::TooLarge);
     }
     let number = |n: usize| {
@@ -144,7 +144,7 @@ pub(super) fn send_order(
     order: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fits = ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     debug_assert!(fits, "there is space for every kind of descriptor");
@@ -177,7 +177,7 @@ impl Order {
         socket.read_exact(&mut header[received..])?;
         let [a, b, c, d, e, f, g, h, flags] = header;
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        if length > LONGEST_BODY {
+        if length > MAX_BODY {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let mut body = vec![0; length];
@@ -228,7 +228,7 @@ fn receive_with_descriptors(
     socket: impl AsFd,
     bytes: &mut [u8],
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     #[cfg(target_os = "linux")]
     let flags = RecvFlags::CMSG_CLOEXEC;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use smcp::process::{Ending, Taps};
+use smcp::process::{Ending, SideChannels};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -40,13 +40,13 @@ async fn a_program_over_its_time_is_ended_with_what_it_had_printed() {
 async fn sigterm_lets_a_program_clean_up_and_is_sent_once() {
     let cancel = CancellationToken::new();
     let (to, mut lines) = mpsc::channel(8);
-    let taps = Taps {
+    let channels = SideChannels {
         stderr_lines: Some(to),
-        ..Taps::default()
+        ..SideChannels::default()
     };
     let launcher = launcher();
     let script = "trap 'echo asked; sleep 0.5; echo cleaned; exit 0' TERM; echo ready >&2; while :; do sleep 0.1; done";
-    let running = launcher.run(shell("clean", script), taps, cancel.clone());
+    let running = launcher.run(shell("clean", script), channels, cancel.clone());
     let cancelling = async {
         assert_eq!(next(&mut lines).await.as_deref(), Some("ready"));
         cancel.cancel();
@@ -67,7 +67,7 @@ async fn a_program_that_ignores_sigterm_is_killed_after_its_grace() {
         "deaf",
         "trap '' TERM; setsid sh -c 'while :; do sleep 1; done' & while :; do sleep 1; done",
     );
-    let running = launcher.run(job, Taps::default(), cancel.clone());
+    let running = launcher.run(job, SideChannels::default(), cancel.clone());
     let cancelling = async {
         until("it runs", Duration::from_secs(10), || {
             left("deaf").len() >= 3
@@ -97,7 +97,11 @@ async fn a_token_cancelled_before_the_start_ends_the_run() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let job = shell("early", "sleep 600");
-    let done = within("the run ends", launcher().run(job, Taps::default(), cancel)).await;
+    let done = within(
+        "the run ends",
+        launcher().run(job, SideChannels::default(), cancel),
+    )
+    .await;
     assert_eq!(done.expect("it starts").ending, Ending::Cancelled);
     assert_eq!(left("early"), []);
 }

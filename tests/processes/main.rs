@@ -18,7 +18,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
-use smcp::process::{Finished, Job, Launcher, StartError, Taps};
+use smcp::process::{Finished, Job, Launcher, SideChannels, StartError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 async fn run(launcher: &Launcher, job: Job) -> Result<Finished, StartError> {
-    let run = launcher.run(job, Taps::default(), CancellationToken::new());
+    let run = launcher.run(job, SideChannels::default(), CancellationToken::new());
     within("the run ends", run).await
 }
 

@@ -1,6 +1,6 @@
 //! Standard input, output and error of a running program.
 
-use smcp::process::{Ending, Taps};
+use smcp::process::{Ending, SideChannels};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -38,9 +38,9 @@ async fn without_stdin_a_program_reads_nothing() {
 #[tokio::test]
 async fn lines_of_stderr_come_while_the_program_runs() {
     let (to, mut lines) = mpsc::channel(8);
-    let taps = Taps {
+    let channels = SideChannels {
         stderr_lines: Some(to),
-        ..Taps::default()
+        ..SideChannels::default()
     };
     let cancel = CancellationToken::new();
     let launcher = launcher();
@@ -48,7 +48,7 @@ async fn lines_of_stderr_come_while_the_program_runs() {
         "lines",
         "echo first >&2; printf 'sec\\377ond\\n' >&2; sleep 600",
     );
-    let running = launcher.run(job, taps, cancel.clone());
+    let running = launcher.run(job, channels, cancel.clone());
     let listening = async {
         assert_eq!(next(&mut lines).await.as_deref(), Some("first"));
         assert_eq!(next(&mut lines).await.as_deref(), Some("sec\u{fffd}ond"));

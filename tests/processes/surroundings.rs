@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 
 use rustix::process::{Resource, Signal, getrlimit};
-use smcp::process::Taps;
+use smcp::process::SideChannels;
 use tokio_util::sync::CancellationToken;
 
 use crate::alone::{self, test_name};
@@ -56,15 +56,15 @@ async fn a_program_runs_in_its_directory_and_else_in_the_servers() {
 #[tokio::test]
 async fn an_events_descriptor_is_number_three_and_nothing_else_is_open() {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
-    let taps = Taps {
+    let channels = SideChannels {
         events: Some(writer.into()),
-        ..Taps::default()
+        ..SideChannels::default()
     };
     // The glob itself opens a directory, the lowest free number: that one is gone when it is looked at.
     let script =
         r#"echo said >&3; for fd in /proc/$$/fd/*; do [ -e "$fd" ] && echo "${fd##*/}"; done"#;
     let done = launcher()
-        .run(shell("three", script), taps, CancellationToken::new())
+        .run(shell("three", script), channels, CancellationToken::new())
         .await
         .expect("it starts");
     assert_eq!(String::from_utf8_lossy(&done.stdout), "0\n1\n2\n3\n");
@@ -89,13 +89,17 @@ fn a_descriptor_that_the_server_inherited_does_not_reach_a_program() {
     in_a_process_of_its_own(test, || async {
         assert!(std::fs::exists("/proc/self/fd/7").expect("it is readable"));
         let (_reader, writer) = std::io::pipe().expect("a pipe");
-        let taps = Taps {
+        let channels = SideChannels {
             events: Some(writer.into()),
-            ..Taps::default()
+            ..SideChannels::default()
         };
         let script = r#"for fd in /proc/$$/fd/*; do [ -e "$fd" ] && echo "${fd##*/}"; done"#;
         let done = launcher()
-            .run(shell("inherited", script), taps, CancellationToken::new())
+            .run(
+                shell("inherited", script),
+                channels,
+                CancellationToken::new(),
+            )
             .await
             .expect("it starts");
         assert_eq!(String::from_utf8_lossy(&done.stdout), "0\n1\n2\n3\n");

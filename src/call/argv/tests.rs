@@ -310,12 +310,12 @@ fn one_word_is_as_long_as_the_system_takes_and_no_longer() {
     let sized =
         |members: Value, length: usize| one(members, &format!("\"{}\"", "x".repeat(length)));
     let in_one_word = "--some-name=".len();
-    assert!(sized(json!({}), LONGEST_WORD).is_ok());
-    assert!(sized(json!({"separator": "="}), LONGEST_WORD - in_one_word).is_ok());
+    assert!(sized(json!({}), MAX_WORD).is_ok());
+    assert!(sized(json!({"separator": "="}), MAX_WORD - in_one_word).is_ok());
     for fault in [
-        sized(json!({}), LONGEST_WORD + 1),
-        sized(json!({"separator": "="}), LONGEST_WORD - in_one_word + 1),
-        sized(json!({"env": "TEXT"}), LONGEST_WORD - 4),
+        sized(json!({}), MAX_WORD + 1),
+        sized(json!({"separator": "="}), MAX_WORD - in_one_word + 1),
+        sized(json!({"env": "TEXT"}), MAX_WORD - 4),
     ] {
         let fault = fault.expect_err("it is too large");
         assert!(fault.contains("'some_name' takes 131072 bytes"), "{fault}");

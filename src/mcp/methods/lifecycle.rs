@@ -44,7 +44,7 @@ pub async fn initialize(services: &Services, revision: Revision) -> Box<RawValue
 
 /// Waits until all plugins have answered, as long as the server's patience lasts.
 pub async fn settled(services: &Services) {
-    let _ = tokio::time::timeout_at(services.patient_until, services.catalog.complete()).await;
+    let _ = tokio::time::timeout_at(services.discovery_deadline, services.catalog.complete()).await;
 }
 
 /// Who this server is.

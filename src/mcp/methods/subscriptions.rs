@@ -26,7 +26,7 @@ pub async fn listen(context: &Context, request: &Request) -> Outcome {
     let id: Value = serde_json::from_str(request.id.raw().get()).unwrap_or_default();
     let meta = json!({ SUBSCRIPTION: id });
     // Listens before it says so: what changes from then on is told.
-    let mut changes = context.services.changes.listen();
+    let mut changes = context.services.changes.subscribe();
     let acknowledged = json!({"_meta": meta, "notifications": wanted.to_value()});
     let line =
         jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &acknowledged);

@@ -17,7 +17,7 @@ use crate::jsonrpc::{self, RpcError};
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Context, Services};
 use crate::mcp::messages::{self, CallParams};
-use crate::mcp::origin::Door;
+use crate::mcp::principal::Transport;
 use crate::telemetry::OK;
 
 /// The built-in tool that says how the server is.
@@ -85,7 +85,7 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
     }
     let tool = match resolve(&context.services, &params.name).await {
         Ok(tool) => tool,
-        Err(unknown) if context.door == Door::Streamable => {
+        Err(unknown) if context.transport == Transport::Streamable => {
             return Err(RpcError::invalid_params(unknown.to_string()).into());
         }
         Err(unknown) => {
@@ -115,7 +115,7 @@ fn govern(context: &Context, arguments: Option<&RawValue>) -> Success {
         .governor
         .run_tool(&client, &services.catalog.snapshot(), arguments);
     if reply.changed {
-        services.changes.tell(Change::ToolsOf(client));
+        services.changes.notify(Change::ToolsOf(client));
     }
     messages::text_result(&reply.json, reply.is_error).into()
 }

@@ -15,14 +15,14 @@ use crate::jsonrpc::{self, IdKey, RequestId, Response};
 /// A client's result, or its error object.
 pub type Answer = Result<Box<RawValue>, Box<RawValue>>;
 
-/// The questions that one client has been asked and has not answered.
+/// The server_requests that one client has been asked and has not answered.
 #[derive(Debug, Default)]
-pub struct Questions {
+pub struct ServerRequests {
     next: AtomicU64,
     waiting: Mutex<HashMap<IdKey, oneshot::Sender<Answer>>>,
 }
 
-impl Questions {
+impl ServerRequests {
     /// Sends a request through `outbox` and waits for its answer. Dropping the future forgets the
     /// question and tells the client so.
     pub async fn ask(
@@ -35,7 +35,7 @@ impl Questions {
         let (sender, receiver) = oneshot::channel();
         self.lock().insert(id.key(), sender);
         let mut pending = Pending {
-            questions: self,
+            server_requests: self,
             outbox,
             id,
             answered: false,
@@ -69,7 +69,7 @@ impl Questions {
 }
 
 struct Pending<'a> {
-    questions: &'a Questions,
+    server_requests: &'a ServerRequests,
     outbox: &'a Outbox,
     id: RequestId,
     answered: bool,
@@ -77,7 +77,7 @@ struct Pending<'a> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if !self.answered && self.questions.lock().remove(&self.id.key()).is_some() {
+        if !self.answered && self.server_requests.lock().remove(&self.id.key()).is_some() {
             self.outbox.offer_log(withdrawn(&self.id));
         }
     }
@@ -103,15 +103,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_reaches_the_question_with_its_id() {
-        let (questions, outbox) = (Questions::default(), Outbox::default());
+        let (server_requests, outbox) = (ServerRequests::default(), Outbox::default());
         let empty = serde_json::json!({});
         let (first, second, ()) = tokio::join!(
-            questions.ask(&outbox, "roots/list", &empty),
-            questions.ask(&outbox, "elicitation/create", &empty),
+            server_requests.ask(&outbox, "roots/list", &empty),
+            server_requests.ask(&outbox, "elicitation/create", &empty),
             async {
-                questions.answer(response("1"));
-                questions.answer(response("99"));
-                questions.answer(response("0"));
+                server_requests.answer(response("1"));
+                server_requests.answer(response("99"));
+                server_requests.answer(response("0"));
             }
         );
         assert!(first.unwrap().is_ok() && second.unwrap().is_ok());
@@ -119,10 +119,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_nobody_waits_for_any_more_is_withdrawn() {
-        let (questions, outbox) = (Questions::default(), Outbox::default());
+        let (server_requests, outbox) = (ServerRequests::default(), Outbox::default());
         let empty = serde_json::json!({});
         {
-            let asking = questions.ask(&outbox, "roots/list", &empty);
+            let asking = server_requests.ask(&outbox, "roots/list", &empty);
             tokio::pin!(asking);
             assert!(futures_util::poll!(asking.as_mut()).is_pending());
         }

@@ -1,12 +1,12 @@
-//! Who sent a request and through which door. Knows no message.
+//! Who sent a request and through which transport. Knows no message.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// Through which door a client came.
+/// Through which transport a client came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Door {
+pub enum Transport {
     /// `GET /sse` and `POST /messages/`.
     Sse,
     /// `POST /messages/` without a session.
@@ -17,7 +17,7 @@ pub enum Door {
     Stdio,
 }
 
-impl Door {
+impl Transport {
     /// Its name in logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,9 +65,9 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// Who sent a request, as far as its door could tell.
+/// Who sent a request, as far as its transport could tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct Principal {
     /// The key it was sent with.
     pub key: Option<KeyId>,
     /// The agent it was sent for (`X-Agent-Id`).

@@ -17,11 +17,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::types::{Event, Listed};
-use crate::process::Taps;
+use crate::process::SideChannels;
 use crate::text::shown;
 
 /// The longest line that is an event.
-const LONGEST_LINE: usize = 1 << 20;
+const MAX_LINE: usize = 1 << 20;
 
 /// Lines of stderr that may wait to be passed on.
 const WAITING_LINES: usize = 256;
@@ -30,11 +30,11 @@ const WAITING_LINES: usize = 256;
 const WAITING_QUESTIONS: usize = 16;
 
 /// How long what was said before the end may take to be passed on after it.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The server's end of a conversation with one running program.
 #[derive(Debug)]
-pub struct Talk {
+pub struct EventChannel {
     events: UnixStream,
     stderr: mpsc::Receiver<String>,
     speaker: Speaker,
@@ -49,7 +49,7 @@ struct Speaker {
     run: CancellationToken,
 }
 
-impl Talk {
+impl EventChannel {
     /// A conversation with a run of `tool`, and the ends that the program gets. `run` is cancelled when the
     /// program asks what nobody will answer.
     ///
@@ -59,7 +59,7 @@ impl Talk {
         tool: &str,
         listener: Option<mpsc::Sender<Event>>,
         run: CancellationToken,
-    ) -> io::Result<(Self, Taps)> {
+    ) -> io::Result<(Self, SideChannels)> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let (lines, stderr) = mpsc::channel(WAITING_LINES);
@@ -68,16 +68,16 @@ impl Talk {
             listener,
             run,
         };
-        let talk = Self {
+        let channel = Self {
             events: UnixStream::from_std(ours)?,
             stderr,
             speaker,
         };
-        let taps = Taps {
+        let side_channels = SideChannels {
             events: Some(OwnedFd::from(theirs)),
             stderr_lines: Some(lines),
         };
-        Ok((talk, taps))
+        Ok((channel, side_channels))
     }
 
     /// Passes on what the program says until it has `ended`, and what it had said by then.
@@ -106,7 +106,7 @@ impl Talk {
             () = &mut talking => {}
             () = ended.cancelled() => {
                 // A listener that is busy with a question must not hold the result back.
-                let _ = tokio::time::timeout(LAST_WORDS, talking).await;
+                let _ = tokio::time::timeout(DRAIN_TIMEOUT, talking).await;
             }
         }
     }
@@ -122,7 +122,7 @@ impl Speaker {
         while let Some(line) = lines.next(ended).await {
             let event = match line {
                 Line::Whole(bytes) => event(&bytes),
-                Line::TooLong => Err(format!("it is longer than {LONGEST_LINE} bytes")),
+                Line::TooLong => Err(format!("it is longer than {MAX_LINE} bytes")),
             };
             match event {
                 Ok(Said::Event(event)) => self.pass_on(event).await,
@@ -346,7 +346,7 @@ impl Lines {
                 .position(|byte| *byte == b'\n')
             else {
                 self.searched = self.buffer.len();
-                if self.buffer.len() > LONGEST_LINE {
+                if self.buffer.len() > MAX_LINE {
                     self.buffer.clear();
                     self.searched = 0;
                     if !std::mem::replace(&mut self.is_skipping, true) {
@@ -362,7 +362,7 @@ impl Lines {
             if std::mem::take(&mut self.is_skipping) || line.trim_ascii().is_empty() {
                 continue;
             }
-            return Some(if line.len() > LONGEST_LINE {
+            return Some(if line.len() > MAX_LINE {
                 Line::TooLong
             } else {
                 Line::Whole(line)

@@ -4,25 +4,31 @@ use super::*;
 
 fn opened(
     listener: Option<mpsc::Sender<Event>>,
-) -> (Talk, StdUnixStream, mpsc::Sender<String>, CancellationToken) {
+) -> (
+    EventChannel,
+    StdUnixStream,
+    mpsc::Sender<String>,
+    CancellationToken,
+) {
     let run = CancellationToken::new();
-    let (talk, taps) = Talk::open("tool", listener, run.clone()).expect("there are descriptors");
-    let program = StdUnixStream::from(taps.events.expect("it has an end"));
+    let (channel, side_channels) =
+        EventChannel::open("tool", listener, run.clone()).expect("there are descriptors");
+    let program = StdUnixStream::from(side_channels.events.expect("it has an end"));
     (
-        talk,
+        channel,
         program,
-        taps.stderr_lines.expect("it has an end"),
+        side_channels.stderr_lines.expect("it has an end"),
         run,
     )
 }
 
 async fn heard(said: &[u8]) -> Vec<String> {
     let (sender, mut receiver) = mpsc::channel(64);
-    let (talk, mut program, _stderr, _run) = opened(Some(sender));
+    let (channel, mut program, _stderr, _run) = opened(Some(sender));
     let ended = CancellationToken::new();
     ended.cancel();
     program.write_all(said).expect("the socket takes it");
-    talk.until(ended).await;
+    channel.until(ended).await;
     let mut events = Vec::new();
     while let Some(event) = receiver.recv().await {
         events.push(format!("{event:?}"));
@@ -58,11 +64,11 @@ async fn each_line_is_one_event_and_what_is_none_is_passed_over() {
 #[tokio::test]
 async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_heard() {
     let (sender, mut receiver) = mpsc::channel(64);
-    let (talk, mut program, stderr, _run) = opened(Some(sender));
+    let (channel, mut program, stderr, _run) = opened(Some(sender));
     let ended = CancellationToken::new();
-    let talking = tokio::spawn(talk.until(ended));
+    let talking = tokio::spawn(channel.until(ended));
     let writing = tokio::task::spawn_blocking(move || {
-        let long = format!("{{\"updated\":\"{}\"}}\n", "x".repeat(3 * LONGEST_LINE));
+        let long = format!("{{\"updated\":\"{}\"}}\n", "x".repeat(3 * MAX_LINE));
         program.write_all(long.as_bytes()).expect("it is read");
         program
             .write_all(b"{\"updated\":\"short\"}\n")
@@ -83,9 +89,9 @@ async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_heard() {
 #[tokio::test]
 async fn answers_go_back_as_one_line_each() {
     let (sender, mut receiver) = mpsc::channel(64);
-    let (talk, mut program, _stderr, _run) = opened(Some(sender));
+    let (channel, mut program, _stderr, _run) = opened(Some(sender));
     let ended = CancellationToken::new();
-    let talking = tokio::spawn(talk.until(ended.clone()));
+    let talking = tokio::spawn(channel.until(ended.clone()));
     program
         .write_all(b"{\"ask\":{\"k\":{\"roots\":{}}}}\n")
         .expect("the socket takes it");
@@ -110,8 +116,8 @@ async fn answers_go_back_as_one_line_each() {
 #[tokio::test]
 async fn a_question_that_will_not_be_answered_ends_the_run() {
     let (sender, mut receiver) = mpsc::channel(64);
-    let (talk, mut program, stderr, run) = opened(Some(sender));
-    let talking = tokio::spawn(talk.until(CancellationToken::new()));
+    let (channel, mut program, stderr, run) = opened(Some(sender));
+    let talking = tokio::spawn(channel.until(CancellationToken::new()));
     program
         .write_all(b"{\"ask\":{}}\n")
         .expect("the socket takes it");
@@ -123,9 +129,9 @@ async fn a_question_that_will_not_be_answered_ends_the_run() {
 
 #[tokio::test]
 async fn a_question_without_a_listener_is_answered_with_an_error() {
-    let (talk, mut program, _stderr, _run) = opened(None);
+    let (channel, mut program, _stderr, _run) = opened(None);
     let ended = CancellationToken::new();
-    let talking = tokio::spawn(talk.until(ended.clone()));
+    let talking = tokio::spawn(channel.until(ended.clone()));
     program
         .write_all(b"{\"ask\":{\"k\":{}}}\n")
         .expect("the socket takes it");
@@ -144,13 +150,13 @@ async fn a_question_without_a_listener_is_answered_with_an_error() {
 #[tokio::test]
 async fn lines_of_stderr_are_logs_for_debugging() {
     let (sender, mut receiver) = mpsc::channel(64);
-    let (talk, program, stderr, _run) = opened(Some(sender));
+    let (channel, program, stderr, _run) = opened(Some(sender));
     stderr
         .send("a \"line\"".to_owned())
         .await
         .expect("somebody listens");
     drop((program, stderr));
-    talk.until(CancellationToken::new()).await;
+    channel.until(CancellationToken::new()).await;
     let event = receiver.recv().await.expect("an event");
     assert_eq!(
         format!("{event:?}"),
@@ -161,11 +167,11 @@ async fn lines_of_stderr_are_logs_for_debugging() {
 #[tokio::test(start_paused = true)]
 async fn a_listener_that_is_stuck_does_not_hold_the_end_back() {
     let (sender, _never_read) = mpsc::channel(1);
-    let (talk, mut program, _stderr, _run) = opened(Some(sender));
+    let (channel, mut program, _stderr, _run) = opened(Some(sender));
     program
         .write_all(b"{\"updated\":\"1\"}\n{\"updated\":\"2\"}\n{\"updated\":\"3\"}\n")
         .expect("the socket takes it");
     let ended = CancellationToken::new();
     ended.cancel();
-    talk.until(ended).await;
+    channel.until(ended).await;
 }

@@ -12,7 +12,7 @@ const ALIKE: f64 = 0.75;
 /// Words shorter than this are in every description.
 const WORD: usize = 3;
 
-/// One tool on the shelf.
+/// One tool on the tool_index.
 #[derive(Debug, Clone, Copy)]
 pub struct Offer<'a> {
     /// The name it is called by.
@@ -38,15 +38,15 @@ impl Offer<'_> {
 
 /// All tools of one moment, in catalogue order.
 #[derive(Debug)]
-pub struct Shelf<'a> {
+pub struct ToolIndex<'a> {
     offers: Vec<Offer<'a>>,
     by_name: HashMap<&'a str, usize>,
     /// By folded name; `None` where several tools fold alike. Made when a name is not found as it stands.
     by_folded: OnceCell<HashMap<String, Option<&'a str>>>,
 }
 
-impl<'a> Shelf<'a> {
-    /// Puts the tools on the shelf.
+impl<'a> ToolIndex<'a> {
+    /// Puts the tools on the tool_index.
     pub fn of(offers: impl IntoIterator<Item = Offer<'a>>) -> Self {
         let offers: Vec<_> = offers.into_iter().collect();
         let by_name = offers

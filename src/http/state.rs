@@ -1,4 +1,4 @@
-//! What every route works on, and how the doors behave. Knows no route.
+//! What every route works on, and how the state behave. Knows no route.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use super::streams::Streams;
 use super::{auth, gate};
 use crate::mcp::sessions::Sessions;
 
-/// How the doors behave, beside who may pass.
+/// How the state behave, beside who may pass.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// `MCP_ROOT_PATH`: what stands before the paths for clients, without a final slash.
@@ -22,12 +22,12 @@ pub struct Settings {
 
 /// What every route works on.
 #[derive(Debug)]
-pub struct Doors {
+pub struct AppState {
     /// All sessions.
     pub sessions: Arc<Sessions>,
     /// The streams of Streamable HTTP sessions.
     pub streams: Streams,
-    /// How the doors behave.
+    /// How the state behave.
     pub settings: Settings,
     /// When the server started.
     pub started: Instant,

@@ -18,7 +18,7 @@ const LIFETIME: Duration = Duration::from_secs(10 * 60);
 pub struct Sealer {
     key: [u8; 32],
     /// Ages are measured from here, so that a clock that is set makes nothing older.
-    born: Instant,
+    issued: Instant,
 }
 
 impl std::fmt::Debug for Sealer {
@@ -56,13 +56,13 @@ impl Sealer {
         getrandom::fill(&mut key)?;
         Ok(Self {
             key,
-            born: Instant::now(),
+            issued: Instant::now(),
         })
     }
 
     /// Seals `answers`, for nothing but what `bound_to` says.
     pub fn seal(&self, answers: &Map<String, Value>, round: u64, bound_to: &[u8]) -> String {
-        let until = (self.born.elapsed() + LIFETIME).as_secs();
+        let until = (self.issued.elapsed() + LIFETIME).as_secs();
         let sealed = Sealed {
             until,
             round,
@@ -94,7 +94,7 @@ impl Sealer {
             .verify_slice(&signature)
             .map_err(|_| Unsealed::Foreign)?;
         let sealed: Sealed = serde_json::from_slice(&payload).map_err(|_| Unsealed::Foreign)?;
-        if self.born.elapsed().as_secs() > sealed.until {
+        if self.issued.elapsed().as_secs() > sealed.until {
             return Err(Unsealed::Expired);
         }
         Ok((sealed.answers, sealed.round))

@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::origin::Origin;
-use super::seal::Sealer;
+use super::principal::Principal;
+use super::request_state::Sealer;
 use crate::jsonrpc::RpcError;
 
 /// The answers that a request brought, and the questions it leaves.
 #[derive(Debug)]
-pub struct Rounds {
+pub struct RoundTrips {
     answers: Map<String, Value>,
     round: u64,
     bound_to: Vec<u8>,
@@ -36,16 +36,16 @@ struct RoundParams<'a> {
     arguments: Option<Value>,
 }
 
-impl Rounds {
+impl RoundTrips {
     /// Reads what the client sent back: answers of this round, and the state with those of earlier ones.
     pub fn read(
         sealer: &Sealer,
-        origin: &Origin,
+        principal: &Principal,
         method: &str,
         params: Option<&RawValue>,
     ) -> Result<Self, RpcError> {
         let params: RoundParams = super::messages::read(method, params)?;
-        let bound_to = binding(origin, method, &params);
+        let bound_to = binding(principal, method, &params);
         let (mut answers, round) = match &params.request_state {
             Some(state) => sealer
                 .open(state, &bound_to)
@@ -110,15 +110,15 @@ fn responses(given: Option<&RawValue>) -> Result<Map<String, Value>, RpcError> {
 }
 
 /// Who asked for what, with which arguments: a state is good for nothing else.
-fn binding(origin: &Origin, method: &str, params: &RoundParams) -> Vec<u8> {
+fn binding(principal: &Principal, method: &str, params: &RoundParams) -> Vec<u8> {
     let arguments = params
         .arguments
         .as_ref()
         .filter(|arguments| !arguments.is_null())
         .map_or_else(|| json!({}), Value::clone);
     let parts = json!([
-        origin.key.map(|key| key.digest().to_vec()),
-        origin.agent,
+        principal.key.map(|key| key.digest().to_vec()),
+        principal.agent,
         method,
         params.name,
         params.uri,
@@ -148,15 +148,15 @@ fn sorted(value: &Value) -> Value {
 mod tests {
     use super::*;
 
-    fn rounds(sealer: &Sealer, params: &Value) -> Result<Rounds, RpcError> {
+    fn round_trips(sealer: &Sealer, params: &Value) -> Result<RoundTrips, RpcError> {
         let raw = RawValue::from_string(params.to_string()).unwrap();
-        Rounds::read(sealer, &Origin::default(), "tools/call", Some(&raw))
+        RoundTrips::read(sealer, &Principal::default(), "tools/call", Some(&raw))
     }
 
     #[test]
     fn answers_of_earlier_rounds_travel_in_the_state() {
         let sealer = Sealer::new().unwrap();
-        let first = rounds(
+        let first = round_trips(
             &sealer,
             &json!({"name": "t", "inputResponses": {"one": {"a": 1}}}),
         )
@@ -167,7 +167,7 @@ mod tests {
             required["inputRequests"]["two"]["method"],
             "elicitation/create"
         );
-        let second = rounds(
+        let second = round_trips(
             &sealer,
             &json!({"name": "t", "arguments": {}, "requestState": required["requestState"], "inputResponses": {"two": {"b": 2}}}),
         )
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_state_of_another_tool_or_other_arguments_is_refused() {
         let sealer = Sealer::new().unwrap();
-        let first = rounds(
+        let first = round_trips(
             &sealer,
             &json!({"name": "t", "arguments": {"x": 1, "y": 2}}),
         )
@@ -187,21 +187,21 @@ mod tests {
         first.leave_open("k", "roots/list", &json!({}));
         let state = first.input_required(&sealer).unwrap()["requestState"].clone();
         assert!(
-            rounds(
+            round_trips(
                 &sealer,
                 &json!({"name": "t", "arguments": {"y": 2, "x": 1}, "requestState": state})
             )
             .is_ok()
         );
         assert!(
-            rounds(
+            round_trips(
                 &sealer,
                 &json!({"name": "u", "arguments": {"x": 1, "y": 2}, "requestState": state})
             )
             .is_err()
         );
         assert!(
-            rounds(
+            round_trips(
                 &sealer,
                 &json!({"name": "t", "arguments": {"x": 2, "y": 2}, "requestState": state})
             )
@@ -213,8 +213,8 @@ mod tests {
     fn responses_must_be_objects() {
         let sealer = Sealer::new().unwrap();
         for bad in [json!([]), json!(3), json!({"k": 12345}), json!({"k": null})] {
-            assert!(rounds(&sealer, &json!({"name": "t", "inputResponses": bad})).is_err());
+            assert!(round_trips(&sealer, &json!({"name": "t", "inputResponses": bad})).is_err());
         }
-        assert!(rounds(&sealer, &json!({"name": "t", "inputResponses": null})).is_ok());
+        assert!(round_trips(&sealer, &json!({"name": "t", "inputResponses": null})).is_ok());
     }
 }

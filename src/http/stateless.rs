@@ -9,25 +9,25 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer};
-use super::auth::Visitor;
+use super::auth::Identity;
 use super::body::Accepted;
-use super::doors::Doors;
 use super::events::{self, OutboxStream};
+use super::state::AppState;
 
-use super::{mirrors, reply};
+use super::{mcp_headers, reply};
 use crate::jsonrpc::{
     self, Body as Messages, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, Message, Request, RpcError,
     UNSUPPORTED_REVISION,
 };
-use crate::mcp::origin::Door;
 use crate::mcp::outbox::Outbox;
+use crate::mcp::principal::Transport;
 use crate::mcp::revision::Revision;
 use crate::mcp::stateless::{self, Meta, Stateless};
 
 /// Answers one POST.
 pub async fn take_in(
-    doors: &Arc<Doors>,
-    visitor: &Visitor,
+    state: &Arc<AppState>,
+    identity: &Identity,
     headers: &HeaderMap,
     accepted: Accepted,
     messages: Messages,
@@ -47,12 +47,12 @@ pub async fn take_in(
             StatusCode::BAD_REQUEST,
             jsonrpc::encode_error(Some(&request.id), &error),
         ),
-        Ok(meta) => match check_params(doors, headers, &request) {
+        Ok(meta) => match check_params(state, headers, &request) {
             Err(error) => reply::json(
                 StatusCode::BAD_REQUEST,
                 jsonrpc::encode_error(Some(&request.id), &error),
             ),
-            Ok(()) => run(doors, visitor, accepted, request, meta).await,
+            Ok(()) => run(state, identity, accepted, request, meta).await,
         },
     }
 }
@@ -77,7 +77,7 @@ fn no_batches() -> Fault {
 
 /// Headers against body, in the order in which a client can mend them.
 fn check(headers: &HeaderMap, request: &Request) -> Result<Meta, RpcError> {
-    let in_header = mirrors::version(headers);
+    let in_header = mcp_headers::version(headers);
     let params = request.params.as_deref();
     let Some(in_header) = in_header else {
         return Err(RpcError::new(
@@ -99,11 +99,11 @@ fn check(headers: &HeaderMap, request: &Request) -> Result<Meta, RpcError> {
         return Err(stateless::unsupported(in_header));
     }
     let meta = stateless::read_meta(params)?;
-    mirrors::check_names(headers, request)?;
+    mcp_headers::check_names(headers, request)?;
     Ok(meta)
 }
 
-fn check_params(doors: &Doors, headers: &HeaderMap, request: &Request) -> Result<(), RpcError> {
+fn check_params(state: &AppState, headers: &HeaderMap, request: &Request) -> Result<(), RpcError> {
     if request.method != "tools/call" {
         return Ok(());
     }
@@ -112,7 +112,7 @@ fn check_params(doors: &Doors, headers: &HeaderMap, request: &Request) -> Result
         .and_then(|params| serde_json::from_str::<Value>(params.get()).ok())
         .and_then(|params| Some(params.get("name")?.as_str()?.to_owned()));
     let tool = name.and_then(|name| {
-        doors
+        state
             .sessions
             .services()
             .catalog
@@ -121,26 +121,26 @@ fn check_params(doors: &Doors, headers: &HeaderMap, request: &Request) -> Result
             .ok()
     });
     tool.map_or(Ok(()), |tool| {
-        mirrors::check_params(headers, &tool.input_schema, params)
+        mcp_headers::check_params(headers, &tool.input_schema, params)
     })
 }
 
 /// Runs the request. Its end is the connection's: when the client goes, so does what it asked for.
 async fn run(
-    doors: &Doors,
-    visitor: &Visitor,
+    state: &AppState,
+    identity: &Identity,
     accepted: Accepted,
     request: Request,
     meta: Meta,
 ) -> Response {
-    let services = doors.sessions.services();
+    let services = state.sessions.services();
     let cancel = CancellationToken::new();
     let gone = cancel.clone().drop_guard();
     let outbox = Arc::new(Outbox::default());
     let stateless = Stateless::new(
         services,
-        Door::Streamable,
-        visitor.origin.clone(),
+        Transport::Streamable,
+        identity.principal.clone(),
         request,
         meta,
         Arc::clone(&outbox),
