@@ -79,34 +79,52 @@ pub const HEAD_LIMIT: Duration = s(20);
 /// The same for a body, which has thirty.
 pub const BODY_LIMIT: Duration = s(45);
 
-/// One test for each kind of request; the cases of a kind go to one server, side by side, for most of them only wait.
-macro_rules! refused {
-    ($($test:ident: $cases:ident),* $(,)?) => {
-        $(#[test]
-        fn $test() {
-            let server = Server::start(&Setup::new());
-            play(&server, &requests::$cases(server.address()));
-        })*
-    };
+/// Takes thirty seconds: as long as a body may take.
+#[test]
+fn slow_requests_are_refused_in_time() {
+    play(requests::slow);
 }
 
-refused! {
-    slow_requests_are_refused_in_time: slow,
-    large_bodies_are_refused_before_they_are_read: large,
-    too_many_headers_and_too_long_ones_are_refused: many,
-    a_body_whose_end_is_ambiguous_is_refused_with_its_connection: ambiguous,
-    a_request_without_one_plain_host_is_refused: hostless,
-    a_content_type_or_a_method_that_does_not_fit_is_refused: unfitting,
-    what_is_no_http_is_refused_with_its_connection: no_http,
+#[test]
+fn large_bodies_are_refused_before_they_are_read() {
+    play(requests::large);
 }
 
-fn play(server: &Server, cases: &[Case]) {
+#[test]
+fn too_many_headers_and_too_long_ones_are_refused() {
+    play(requests::many);
+}
+
+#[test]
+fn a_body_whose_end_is_ambiguous_is_refused_with_its_connection() {
+    play(requests::ambiguous);
+}
+
+#[test]
+fn a_request_without_one_plain_host_is_refused() {
+    play(requests::hostless);
+}
+
+#[test]
+fn a_content_type_or_a_method_that_does_not_fit_is_refused() {
+    play(requests::unfitting);
+}
+
+#[test]
+fn what_is_no_http_is_refused_with_its_connection() {
+    play(requests::no_http);
+}
+
+/// The cases of one kind go to one server, side by side: most of them only wait.
+#[track_caller]
+fn play(kind: fn(SocketAddr) -> Vec<Case>) {
+    let server = Server::start(&Setup::new());
     rows::each(
-        cases,
+        &kind(server.address()),
         64,
         |case| format!("row {}: {}", case.row, case.what),
         |case| {
-            let witness = Witness::of(server, "");
+            let witness = Witness::of(&server, "");
             run(server.address(), case);
             witness.must_be_served();
         },

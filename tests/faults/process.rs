@@ -25,7 +25,7 @@ fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
     );
     found_soon("row-41-short");
     server.signal(Signal::TERM);
-    until("row 41: the server drains", s(2), || {
+    until("row 41: the server drains", s(5), || {
         let mut connection = Connection::open(at);
         let _ = connection.send(&get(at, "/readyz", ""));
         connection
@@ -42,9 +42,9 @@ fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
     let result = session.result(&short, PATIENCE);
     assert_eq!(result["isError"], false, "row 41: {result}");
     assert!(text_of(&result).ends_with("done"), "row 41: {result}");
-    let status = server.ends_within(s(20));
+    let status = server.ends_within(s(40));
     assert!(status.success(), "row 41: {status}");
-    server.leaves_nothing_within(s(1));
+    server.leaves_nothing_within(GONE);
 }
 
 /// Takes fifteen seconds: the ten that running calls get, and the five of grace for the deaf one.
@@ -63,7 +63,7 @@ fn sigterm_ends_what_does_not_end_with_a_stalled_reader_too() {
     server.signal(Signal::TERM);
     let status = server.ends_within(s(30));
     assert!(status.success(), "row 41: {status}");
-    server.leaves_nothing_within(s(1));
+    server.leaves_nothing_within(GONE);
 }
 
 #[test]
@@ -73,14 +73,14 @@ fn a_second_signal_forces_the_end() {
     session.begin("lingers__sleep", json!({"mark": "row-41-forced"}));
     found_soon("row-41-forced");
     server.signal(Signal::TERM);
-    until("row 41: the server drains", s(2), || {
+    until("row 41: the server drains", s(5), || {
         let answer = exchange(server.address(), &get(server.address(), "/readyz", ""));
         (answer.status == 503).then_some(())
     });
     server.signal(Signal::INT);
     // Less than the ten seconds that a running call gets otherwise.
     server.ends_within(s(8));
-    server.leaves_nothing_within(s(1));
+    server.leaves_nothing_within(GONE);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn an_idle_server_ends_without_the_grace_of_running_calls() {
     // Less than the ten seconds that a running call would get.
     let status = server.ends_within(s(8));
     assert!(status.success(), "row 41: {status}");
-    server.leaves_nothing_within(s(1));
+    server.leaves_nothing_within(GONE);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_call_fails_when_its_supervisor_is_killed_and_nothing_is_left() {
         found_soon(&mark);
         let supervisor = supervisor_of(&server, &mark);
         rustix::process::kill_process(supervisor, Signal::KILL).expect("it is there");
-        let result = session.result(&id, s(8));
+        let result = session.result(&id, GONE);
         assert!(
             ["internal_error", "plugin_error", "spawn_failed"].contains(&code_of(&result)),
             "row 42: {result}"
@@ -247,8 +247,8 @@ fn a_killed_server_leaves_nothing() {
         found_soon(&mark);
     }
     server.signal(Signal::KILL);
-    server.ends_within(s(1));
-    server.leaves_nothing_within(s(1));
-    let silence = session.take(s(1), |_| true);
+    server.ends_within(GONE);
+    server.leaves_nothing_within(GONE);
+    let silence = session.take(GONE, |_| true);
     assert_eq!(silence.err(), Some(Silence::Closed), "row 42");
 }

@@ -72,29 +72,6 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
 }
 
 #[test]
-fn every_name_of_the_endpoint_leads_to_the_session() {
-    let server = Server::start(&Setup::new());
-    let mut session = Session::ready(server.address());
-    let id = session.id().to_owned();
-    for (number, name) in ["/messages/", "/messages", "/message"]
-        .into_iter()
-        .enumerate()
-    {
-        let request = json!(format!("ping-{number}"));
-        session.expects(&request, "ping");
-        let path = format!("{name}?session_id={id}");
-        let body = json!({"jsonrpc": "2.0", "id": request, "method": "ping"}).to_string();
-        let answer = exchange(
-            server.address(),
-            &post(server.address(), &path, "", body.as_bytes()),
-        );
-        assert_eq!(answer.status, 202, "{name}: {}", answer.text());
-        assert_eq!(answer.text(), "Accepted", "{name}");
-        session.response(&request, PATIENCE);
-    }
-}
-
-#[test]
 fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     let server = Server::start(&Setup::new().variable("MCP_MAX_SESSIONS", "3"));
     let at = server.address();

@@ -64,7 +64,7 @@ async fn a_caller_who_leaves_takes_the_whole_tree_along() {
 }
 
 #[tokio::test]
-async fn a_killed_server_leaves_nothing_after_a_second() {
+async fn a_killed_server_leaves_nothing() {
     let server = alone::command(&[], test_name!(a_server_that_is_to_be_killed))
         .stdout(Stdio::null())
         .spawn();
@@ -76,7 +76,7 @@ async fn a_killed_server_leaves_nothing_after_a_second() {
     .await;
     server.0.kill().expect("it is ours");
     server.0.wait().expect("it is ours");
-    until("nothing is left", Duration::from_secs(1), || {
+    until("nothing is left", Duration::from_secs(15), || {
         left_of("orphan", pid).is_empty()
     })
     .await;

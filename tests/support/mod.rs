@@ -14,6 +14,7 @@ pub mod processes;
 pub mod rows;
 pub mod server;
 pub mod session;
+pub mod streamable;
 pub mod wire;
 
 use std::time::{Duration, Instant};

@@ -19,6 +19,8 @@ use super::{processes, until};
 /// A variable by which everything that a server starts can be found.
 const MARK: &str = "SMCP_TEST_SERVER";
 
+/// What an ended server leaves is gone at once; what is there after this long stays, however busy the machine.
+const LEFT_FOR: Duration = Duration::from_secs(10);
 /// Reading from a pipe and writing to one have no limit of their own, so the server has one.
 const LONGEST_PIPED: Duration = Duration::from_secs(120);
 
@@ -186,7 +188,7 @@ impl Drop for Piped {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if !std::thread::panicking() {
-            leave_nothing(&self.home, Duration::from_secs(1));
+            leave_nothing(&self.home, LEFT_FOR);
         }
     }
 }
@@ -374,7 +376,7 @@ impl Drop for Server {
             self.signal(Signal::TERM);
             self.ends_within(Duration::from_secs(20));
         }
-        self.leaves_nothing_within(Duration::from_secs(1));
+        self.leaves_nothing_within(LEFT_FOR);
     }
 }
 

@@ -7,4 +7,7 @@
 mod support;
 
 mod sdk;
+mod sse;
+mod stateless;
 mod stdio;
+mod streamable;

@@ -6,14 +6,14 @@ use rmcp::model::{CallToolResult, ErrorCode, ProtocolVersion};
 use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 
-use super::connection::{Connection, Door, Era, Served, text_of};
+use super::connection::{Connection, Era, Served, Transport, text_of};
 use super::user::User;
 use crate::support::server::Setup;
 
 const UNICODE: &str = "Grüße — 世界 🦀 e\u{301} עברית \"quoted\" \\back\\ <tag> &amp; tab\there, line\nbreak\u{2028}end";
 
-pub async fn the_server_says_who_it_is_and_agrees_on_the_revision(door: Door, era: Era) {
-    let served = Served::new(door, era, &[]);
+pub async fn the_server_says_who_it_is_and_agrees_on_the_revision(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &[]);
     let connection = served.connect().await;
     assert_eq!(connection.revision(), era.revision());
     let server = connection.peer().peer_info().expect("it is connected");
@@ -26,8 +26,8 @@ pub async fn the_server_says_who_it_is_and_agrees_on_the_revision(door: Door, er
     connection.end().await;
 }
 
-pub async fn every_revision_that_the_sdk_speaks_is_agreed_on(door: Door, era: Era) {
-    let served = Served::new(door, era, &[]);
+pub async fn every_revision_that_the_sdk_speaks_is_agreed_on(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &[]);
     let ways = match era {
         Era::Handshake => [
             ProtocolVersion::V_2025_03_26,
@@ -37,7 +37,7 @@ pub async fn every_revision_that_the_sdk_speaks_is_agreed_on(door: Door, era: Er
         .map(|version| (version, ClientLifecycleMode::Initialize))
         .to_vec(),
         // Asks first and would go back to the handshake.
-        Era::Sessionless => vec![(
+        Era::Stateless => vec![(
             ProtocolVersion::V_2026_07_28,
             ClientLifecycleMode::Auto {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
@@ -56,8 +56,11 @@ pub async fn every_revision_that_the_sdk_speaks_is_agreed_on(door: Door, era: Er
     }
 }
 
-pub async fn every_tool_is_listed_in_the_fixed_order_with_its_schema(door: Door, era: Era) {
-    let served = Served::new(door, era, &["demo_math", "slow"]);
+pub async fn every_tool_is_listed_in_the_fixed_order_with_its_schema(
+    transport: Transport,
+    era: Era,
+) {
+    let served = Served::new(transport, era, &["demo_math", "slow"]);
     let connection = served.connect().await;
     let tools = connection.peer().list_all_tools().await.expect("a list");
     let names: Vec<_> = tools
@@ -83,8 +86,8 @@ pub async fn every_tool_is_listed_in_the_fixed_order_with_its_schema(door: Door,
     connection.end().await;
 }
 
-pub async fn two_and_three_is_five_as_the_plugin_printed_it(door: Door, era: Era) {
-    let served = Served::new(door, era, &["demo_math"]);
+pub async fn two_and_three_is_five_as_the_plugin_printed_it(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &["demo_math"]);
     let connection = served.connect().await;
     expect_five(&connection).await;
     connection.end().await;
@@ -103,8 +106,11 @@ pub async fn expect_five(connection: &Connection) {
     );
 }
 
-pub async fn what_the_plugin_refuses_is_an_error_result_with_its_own_words(door: Door, era: Era) {
-    let served = Served::new(door, era, &["demo_math"]);
+pub async fn what_the_plugin_refuses_is_an_error_result_with_its_own_words(
+    transport: Transport,
+    era: Era,
+) {
+    let served = Served::new(transport, era, &["demo_math"]);
     let connection = served.connect().await;
     let arguments = json!({"operation": "divide", "a": 1, "b": 0});
     let result = connection.result("demo_math__calculate", arguments).await;
@@ -112,8 +118,8 @@ pub async fn what_the_plugin_refuses_is_an_error_result_with_its_own_words(door:
     connection.end().await;
 }
 
-pub async fn a_missing_argument_is_named_and_nothing_is_started(door: Door, era: Era) {
-    let served = Served::new(door, era, &["slow"]);
+pub async fn a_missing_argument_is_named_and_nothing_is_started(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &["slow"]);
     let connection = served.connect().await;
     let result = connection.result("slow__wait", json!({"seconds": 1})).await;
     expect_failure(&result, "invalid_arguments", "pid_file");
@@ -134,8 +140,11 @@ pub fn expect_failure(result: &CallToolResult, code: &str, part: &str) {
     assert_eq!(error["message"], text);
 }
 
-pub async fn an_unknown_tool_is_refused_the_way_the_door_refuses_it(door: Door, era: Era) {
-    let served = Served::new(door, era, &["demo_math"]);
+pub async fn an_unknown_tool_is_refused_the_way_the_transport_refuses_it(
+    transport: Transport,
+    era: Era,
+) {
+    let served = Served::new(transport, era, &["demo_math"]);
     let connection = served.connect().await;
     let cases = [
         ("nowhere__at_all", "plugin_not_found", "nowhere"),
@@ -143,23 +152,23 @@ pub async fn an_unknown_tool_is_refused_the_way_the_door_refuses_it(door: Door, 
     ];
     for (tool, code, part) in cases {
         let answer = connection.call(tool, json!({})).await;
-        match (door, answer) {
-            (Door::Mcp, Err(ServiceError::McpError(error))) => {
+        match (transport, answer) {
+            (Transport::Mcp, Err(ServiceError::McpError(error))) => {
                 assert_eq!(error.code, ErrorCode::INVALID_PARAMS, "{error}");
                 assert!(error.message.contains(part), "{error}");
             }
-            (Door::Stdio, Ok(result)) => expect_failure(&result, code, part),
+            (Transport::Stdio, Ok(result)) => expect_failure(&result, code, part),
             (_, answer) => panic!("{tool}: {answer:?}"),
         }
     }
     connection.end().await;
 }
 
-pub async fn ten_million_bytes_arrive_whole(door: Door, era: Era) {
+pub async fn ten_million_bytes_arrive_whole(transport: Transport, era: Era) {
     // As the plugin builds it.
     const LINE: &str = "abcdefghijklmnopqrstuvwxyz0123456789·äöü·世界·🦀·\"\\;";
     const SIZE: usize = 10_000_000;
-    let served = Served::new(door, era, &["interop"]);
+    let served = Served::new(transport, era, &["interop"]);
     let connection = served.connect().await;
     let result = connection
         .result("interop__big", json!({"size": SIZE}))
@@ -174,8 +183,11 @@ pub async fn ten_million_bytes_arrive_whole(door: Door, era: Era) {
     connection.end().await;
 }
 
-pub async fn what_is_written_in_other_scripts_comes_back_to_the_letter(door: Door, era: Era) {
-    let served = Served::new(door, era, &["demo_text"]);
+pub async fn what_is_written_in_other_scripts_comes_back_to_the_letter(
+    transport: Transport,
+    era: Era,
+) {
+    let served = Served::new(transport, era, &["demo_text"]);
     let connection = served.connect().await;
     assert_eq!(echo(&connection, UNICODE.to_owned()).await, UNICODE);
     connection.end().await;
@@ -188,8 +200,8 @@ async fn echo(connection: &Connection, message: String) -> String {
     told["output"].as_str().expect("a text").to_owned()
 }
 
-pub async fn sixteen_calls_get_sixteen_answers_and_none_is_crossed(door: Door, era: Era) {
-    let served = Served::new(door, era, &["demo_text"]);
+pub async fn sixteen_calls_get_sixteen_answers_and_none_is_crossed(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &["demo_text"]);
     let connection = served.connect().await;
     let messages: Vec<_> = (0..16).map(|number| format!("call {number}")).collect();
     let calls = messages.iter().map(|text| echo(&connection, text.clone()));
@@ -197,15 +209,15 @@ pub async fn sixteen_calls_get_sixteen_answers_and_none_is_crossed(door: Door, e
     connection.end().await;
 }
 
-pub async fn the_right_key_opens_the_door_and_no_other(door: Door, era: Era) {
+pub async fn the_right_key_lets_a_client_in_and_no_other(transport: Transport, era: Era) {
     const KEY: &str = "a-key-of-the-tests-0123456789";
     let setup = Setup::new()
         .variable("MCP_API_KEY", KEY)
         .argument("--require-auth");
-    let served = Served::with_setup(door, era, &["demo_math"], setup);
+    let served = Served::with_setup(transport, era, &["demo_math"], setup);
     let begin = || match era {
         Era::Handshake => ClientLifecycleMode::Initialize,
-        Era::Sessionless => ClientLifecycleMode::Discover {
+        Era::Stateless => ClientLifecycleMode::Discover {
             preferred_versions: vec![era.revision()],
         },
     };

@@ -28,7 +28,7 @@ pub const PATIENCE: Duration = s(20);
 
 /// Where the client connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum Transport {
     /// Streamable HTTP.
     Mcp,
     /// The server as the client's child.
@@ -41,7 +41,7 @@ pub enum Era {
     /// `initialize`, then 2025-11-25.
     Handshake,
     /// `server/discover`, then every request for itself: 2026-07-28.
-    Sessionless,
+    Stateless,
 }
 
 impl Era {
@@ -49,24 +49,24 @@ impl Era {
     pub fn revision(self) -> ProtocolVersion {
         match self {
             Self::Handshake => ProtocolVersion::V_2025_11_25,
-            Self::Sessionless => ProtocolVersion::V_2026_07_28,
+            Self::Stateless => ProtocolVersion::V_2026_07_28,
         }
     }
 
     fn lifecycle(self) -> ClientLifecycleMode {
         match self {
             Self::Handshake => ClientLifecycleMode::Initialize,
-            Self::Sessionless => ClientLifecycleMode::Discover {
+            Self::Stateless => ClientLifecycleMode::Discover {
                 preferred_versions: vec![self.revision()],
             },
         }
     }
 }
 
-/// Plugins, and for the door over HTTP the server that serves them.
+/// Plugins, and for the transport over HTTP the server that serves them.
 #[derive(Debug)]
 pub struct Served {
-    door: Door,
+    transport: Transport,
     era: Era,
     plugins: Folder,
     names: Vec<String>,
@@ -76,19 +76,19 @@ pub struct Served {
 
 impl Served {
     /// Serves some of the bundled plugins and of the fixtures.
-    pub fn new(door: Door, era: Era, plugins: &[&str]) -> Self {
-        Self::with_setup(door, era, plugins, Setup::new())
+    pub fn new(transport: Transport, era: Era, plugins: &[&str]) -> Self {
+        Self::with_setup(transport, era, plugins, Setup::new())
     }
 
     /// Serves a shell script as the plugin `script`.
-    pub fn script(door: Door, era: Era, program: &str) -> Self {
+    pub fn script(transport: Transport, era: Era, program: &str) -> Self {
         let folder = Folder::new();
         folder.add_executable("script", program);
-        Self::start(door, era, folder, &["script"], Setup::new())
+        Self::start(transport, era, folder, &["script"], Setup::new())
     }
 
-    /// The server is set up further; meant for the door over HTTP.
-    pub fn with_setup(door: Door, era: Era, plugins: &[&str], setup: Setup) -> Self {
+    /// The server is set up further; meant for the transport over HTTP.
+    pub fn with_setup(transport: Transport, era: Era, plugins: &[&str], setup: Setup) -> Self {
         let folder = Folder::new();
         for name in plugins {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -97,17 +97,23 @@ impl Served {
             let plugin = if bundled.exists() { bundled } else { fixture };
             std::os::unix::fs::symlink(plugin, folder.path().join(name)).expect("a new name");
         }
-        Self::start(door, era, folder, plugins, setup)
+        Self::start(transport, era, folder, plugins, setup)
     }
 
-    fn start(door: Door, era: Era, plugins: Folder, names: &[&str], setup: Setup) -> Self {
-        let server = (door == Door::Mcp).then(|| {
+    fn start(
+        transport: Transport,
+        era: Era,
+        plugins: Folder,
+        names: &[&str],
+        setup: Setup,
+    ) -> Self {
+        let server = (transport == Transport::Mcp).then(|| {
             let server = Server::start(&setup.plugins(plugins.path()));
             server.ready();
             server
         });
         Self {
-            door,
+            transport,
             era,
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             work: tempfile::tempdir().expect("a directory for temporary files"),
@@ -195,7 +201,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        if std::thread::panicking() && self.door == Door::Stdio {
+        if std::thread::panicking() && self.transport == Transport::Stdio {
             let log = std::fs::read_to_string(self.log()).unwrap_or_default();
             eprintln!("the server's log, {:?}:\n{log}", self.era);
         }

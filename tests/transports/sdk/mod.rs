@@ -12,20 +12,20 @@ mod user;
 
 /// The tests of one transport: a claim is one test in each era.
 macro_rules! claims_over {
-    ($transport:ident, $door:expr, { $($topic:ident from $file:ident { $($claim:ident),* $(,)? })* }) => {
-        mod $transport {
+    ($module:ident, $transport:expr, { $($topic:ident from $file:ident { $($claim:ident),* $(,)? })* }) => {
+        mod $module {
             $(mod $topic {
                 $(mod $claim {
-                    use crate::sdk::connection::{Door, Era};
+                    use crate::sdk::connection::{Transport, Era};
 
                     #[test]
                     fn with_a_handshake() {
-                        crate::sdk::run(crate::sdk::$file::$claim($door, Era::Handshake));
+                        crate::sdk::run(crate::sdk::$file::$claim($transport, Era::Handshake));
                     }
 
                     #[test]
                     fn stateless() {
-                        crate::sdk::run(crate::sdk::$file::$claim($door, Era::Sessionless));
+                        crate::sdk::run(crate::sdk::$file::$claim($transport, Era::Stateless));
                     }
                 })*
             })*
@@ -33,7 +33,7 @@ macro_rules! claims_over {
     };
 }
 
-claims_over!(mcp, Door::Mcp, {
+claims_over!(mcp, Transport::Mcp, {
     connect from claims {
         the_server_says_who_it_is_and_agrees_on_the_revision,
         every_revision_that_the_sdk_speaks_is_agreed_on,
@@ -43,7 +43,7 @@ claims_over!(mcp, Door::Mcp, {
     failing_call from claims {
         what_the_plugin_refuses_is_an_error_result_with_its_own_words,
         a_missing_argument_is_named_and_nothing_is_started,
-        an_unknown_tool_is_refused_the_way_the_door_refuses_it,
+        an_unknown_tool_is_refused_the_way_the_transport_refuses_it,
     }
     progress from told { every_step_of_the_progress_is_told }
     cancel from endings {
@@ -61,10 +61,10 @@ claims_over!(mcp, Door::Mcp, {
     sixteen_at_once from claims { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
     changes from told { a_client_is_told_of_a_new_tool_and_finds_it_listed }
     logging from told { only_logs_of_the_level_asked_for_are_told }
-    key from claims { the_right_key_opens_the_door_and_no_other }
+    key from claims { the_right_key_lets_a_client_in_and_no_other }
 });
 
-claims_over!(stdio, Door::Stdio, {
+claims_over!(stdio, Transport::Stdio, {
     connect from claims {
         the_server_says_who_it_is_and_agrees_on_the_revision,
         every_revision_that_the_sdk_speaks_is_agreed_on,
@@ -74,7 +74,7 @@ claims_over!(stdio, Door::Stdio, {
     failing_call from claims {
         what_the_plugin_refuses_is_an_error_result_with_its_own_words,
         a_missing_argument_is_named_and_nothing_is_started,
-        an_unknown_tool_is_refused_the_way_the_door_refuses_it,
+        an_unknown_tool_is_refused_the_way_the_transport_refuses_it,
     }
     progress from told { every_step_of_the_progress_is_told }
     cancel from endings {

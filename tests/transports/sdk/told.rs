@@ -6,11 +6,11 @@ use rmcp::model::{
 use serde_json::json;
 
 use super::claims::expect_failure;
-use super::connection::{Door, Era, PATIENCE, Served, eventually, text_of};
+use super::connection::{Era, PATIENCE, Served, Transport, eventually, text_of};
 use super::user::{Notice, User};
 
-pub async fn every_step_of_the_progress_is_told(door: Door, era: Era) {
-    let served = Served::new(door, era, &["slow"]);
+pub async fn every_step_of_the_progress_is_told(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &["slow"]);
     let connection = served.connect().await;
     let result = connection.result("slow__count", json!({"steps": 4})).await;
     assert_eq!(text_of(&result), r#"{"counted": 4}"#);
@@ -29,8 +29,8 @@ pub async fn every_step_of_the_progress_is_told(door: Door, era: Era) {
     connection.end().await;
 }
 
-pub async fn an_accepted_question_brings_its_answer_to_the_plugin(door: Door, era: Era) {
-    let served = Served::new(door, era, &["interop"]);
+pub async fn an_accepted_question_brings_its_answer_to_the_plugin(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &["interop"]);
     let answer =
         ElicitResult::new(ElicitationAction::Accept).with_content(json!({"name": "Ada 世界"}));
     let connection = served.connect_as(User::who_answers(answer)).await;
@@ -47,8 +47,8 @@ pub async fn an_accepted_question_brings_its_answer_to_the_plugin(door: Door, er
     connection.end().await;
 }
 
-pub async fn a_declined_question_is_declined(door: Door, era: Era) {
-    let served = Served::new(door, era, &["interop"]);
+pub async fn a_declined_question_is_declined(transport: Transport, era: Era) {
+    let served = Served::new(transport, era, &["interop"]);
     let answer = ElicitResult::new(ElicitationAction::Decline);
     let connection = served.connect_as(User::who_answers(answer)).await;
     let result = connection.result("interop__greet", json!({})).await;
@@ -56,8 +56,11 @@ pub async fn a_declined_question_is_declined(door: Door, era: Era) {
     connection.end().await;
 }
 
-pub async fn a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so(door: Door, era: Era) {
-    let served = Served::new(door, era, &["interop"]);
+pub async fn a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so(
+    transport: Transport,
+    era: Era,
+) {
+    let served = Served::new(transport, era, &["interop"]);
     let connection = served.connect().await;
     let result = connection.result("interop__greet", json!({})).await;
     expect_failure(&result, "plugin_error", "could not ask");
@@ -77,8 +80,8 @@ fruit) echo sweet ;;
 esac
 "#;
 
-pub async fn a_client_is_told_of_a_new_tool_and_finds_it_listed(door: Door, era: Era) {
-    let served = Served::script(door, era, GROWS);
+pub async fn a_client_is_told_of_a_new_tool_and_finds_it_listed(transport: Transport, era: Era) {
+    let served = Served::script(transport, era, GROWS);
     let connection = served.connect().await;
     let peer = connection.peer();
     let listed = async || {
@@ -88,7 +91,7 @@ pub async fn a_client_is_told_of_a_new_tool_and_finds_it_listed(door: Door, era:
     assert!(!listed().await);
     let mut subscription = match era {
         Era::Handshake => None,
-        Era::Sessionless => {
+        Era::Stateless => {
             let filter = SubscriptionFilter::builder().tools_list_changed().build();
             let subscription = peer.listen(filter).await.expect("it is acknowledged");
             assert_eq!(subscription.acknowledged().tools_list_changed, Some(true));
@@ -143,9 +146,9 @@ esac
     deprecated,
     reason = "logging is on its way out of the protocol, and in use until then"
 )]
-pub async fn only_logs_of_the_level_asked_for_are_told(door: Door, era: Era) {
+pub async fn only_logs_of_the_level_asked_for_are_told(transport: Transport, era: Era) {
     use rmcp::model::{LoggingLevel, SetLevelRequestParams};
-    let served = Served::script(door, era, TALKS);
+    let served = Served::script(transport, era, TALKS);
     let connection = served.connect().await;
     let mut meta = RequestMetaObject::new();
     match era {
@@ -154,7 +157,7 @@ pub async fn only_logs_of_the_level_asked_for_are_told(door: Door, era: Era) {
             let set = connection.peer().set_level(level).await;
             set.expect("the server logs to its clients");
         }
-        Era::Sessionless => {
+        Era::Stateless => {
             // Who names no level is told nothing.
             let result = connection.result("script__talk", json!({})).await;
             assert_eq!(text_of(&result).trim_end(), "talked");

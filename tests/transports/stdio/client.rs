@@ -16,8 +16,8 @@ use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
 use crate::support::{processes, s, until, wire};
 
-/// Longer than running calls may go on, and their processes after that.
-pub const END: Duration = s(20);
+/// Longer than running calls may go on, ten seconds, and their processes after that, five.
+pub const END: Duration = s(40);
 
 /// Echoes, fails, or waits for as long as it lives.
 const PLUGIN: &str = r#"#!/bin/sh
@@ -235,7 +235,7 @@ impl Client {
 
     #[track_caller]
     pub fn leaves_nothing(&self) {
-        until("nothing of it is left", s(2), || {
+        until("nothing of it is left", s(15), || {
             self.processes().is_empty().then_some(())
         });
     }
