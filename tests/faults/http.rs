@@ -12,7 +12,7 @@ use crate::witness::Witness;
 
 /// A mebibyte.
 pub const MIB: usize = 1 << 20;
-/// A message that every door answers.
+/// A message that every transport answers.
 pub const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// What must come back.

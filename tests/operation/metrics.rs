@@ -61,8 +61,8 @@ fn what_happened_is_what_is_scraped() {
         r#"smcp_tool_call_duration_seconds_count 2"#,
         r#"smcp_tool_calls_running 0"#,
         r#"smcp_requests_total{method="ping",outcome="ok"} 1"#,
-        r#"smcp_sessions{door="sse"} 1"#,
-        r#"smcp_sessions_opened_total{door="sse"} 1"#,
+        r#"smcp_sessions{transport="sse"} 1"#,
+        r#"smcp_sessions_opened_total{transport="sse"} 1"#,
         r#"smcp_refused_total{reason="unauthorized"} 1"#,
     ] {
         assert!(
@@ -76,7 +76,7 @@ fn what_happened_is_what_is_scraped() {
         crate::support::http::PATIENCE,
         || {
             scrape(&server)
-                .contains("smcp_sessions{door=\"sse\"} 0\n")
+                .contains("smcp_sessions{transport=\"sse\"} 0\n")
                 .then_some(())
         },
     );
