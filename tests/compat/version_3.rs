@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::support::http::{exchange, post};
+use crate::support::http::{PATIENCE, exchange, post};
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Event, Session, code_of, directly, text_of};
@@ -248,7 +248,7 @@ fn an_idle_stream_has_a_sign_of_life_before_anybody_gives_up() {
 #[test]
 fn a_start_without_authentication_says_so() {
     let server = Server::start(&Setup::new().variable("MCP_AUTH_DISABLED", "1"));
-    until("the warning", s(5), || {
+    until("the warning", PATIENCE, || {
         let said = |line: &str| line.contains("WARN") && line.contains("MCP_AUTH_DISABLED");
         server.log().lines().any(said).then_some(())
     });
@@ -265,7 +265,10 @@ fn a_detached_tool_is_gone_for_its_client_alone_who_is_told() {
     other.heard_until_now();
     let tool = json!({"action": "detach", "tool": "typed__show"});
     assert_eq!(one.call("sanctum__tools", tool)["isError"], false);
-    assert!(one.take(s(10), is_change).is_ok(), "nobody told the client");
+    assert!(
+        one.take(PATIENCE, is_change).is_ok(),
+        "nobody told the client"
+    );
     let listed = |session: &mut Session| {
         let answer = session.ask("tools/list", json!({}));
         answer.to_string().contains("\"typed__show\"")

@@ -240,7 +240,7 @@ fn a_call_that_cannot_start_fails_and_gives_its_place_back() {
     };
     assert_eq!(call(&mut session, 0)["isError"], false, "row 33");
     let crowd: Vec<_> = (0..100).map(|_| Connection::open(at)).collect();
-    until("the server runs out of descriptors", s(10), || {
+    until("the server runs out of descriptors", PATIENCE, || {
         server.log().contains("cannot accept").then_some(())
     });
     for number in 1..4 {
@@ -249,7 +249,7 @@ fn a_call_that_cannot_start_fails_and_gives_its_place_back() {
     }
     drop(crowd);
     let mut number = 4;
-    until("row 33: calls start again", s(10), || {
+    until("row 33: calls start again", PATIENCE, || {
         number += 1;
         (call(&mut session, number)["isError"] == false).then_some(())
     });

@@ -173,7 +173,7 @@ fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
 /// A line of the log that warns of this plugin. The log is written beside everything else, so it may come late.
 #[track_caller]
 fn logged(server: &Server, plugin: &str) -> String {
-    until(&format!("the log warns of {plugin}"), s(5), || {
+    until(&format!("the log warns of {plugin}"), PATIENCE, || {
         let log = server.log();
         let mut lines = log.lines();
         let found = lines.find(|line| {

@@ -222,7 +222,7 @@ fn a_refused_body_ends_the_stream_of_its_session() {
                 .expect("an open connection");
             let answer = connection.answer(BODY_LIMIT).expect("an answer");
             assert_eq!(answer.status, *status, "{}", answer.text());
-            assert!(session.ends_within(s(5)), "the stream stays open");
+            assert!(session.ends_within(PATIENCE), "the stream stays open");
             witness.must_be_served();
         },
     );

@@ -8,11 +8,11 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::served::GONE;
-use crate::support::http::{Connection, post};
+use crate::support::http::{Connection, PATIENCE, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
-use crate::support::{rows, s};
+use crate::support::{rows, s, until};
 
 const ROUNDS: u64 = 100;
 
@@ -55,7 +55,7 @@ fn the_processes_of_a_running_call_are_seen() {
     let mut session = Session::ready(server.address());
     session.begin("brood__brood", json!({}));
     // The shell and its sleep, the shell in its own session and its two, and the supervisor.
-    crate::support::until("all six processes are seen", s(10), || {
+    until("all six processes are seen", PATIENCE, || {
         (server.others().len() >= 6).then_some(())
     });
 }

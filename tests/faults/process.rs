@@ -25,7 +25,7 @@ fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
     );
     found_soon("row-41-short");
     server.signal(Signal::TERM);
-    until("row 41: the server drains", s(5), || {
+    until("row 41: the server drains", PATIENCE, || {
         let mut connection = Connection::open(at);
         let _ = connection.send(&get(at, "/readyz", ""));
         connection
@@ -73,7 +73,7 @@ fn a_second_signal_forces_the_end() {
     session.begin("lingers__sleep", json!({"mark": "row-41-forced"}));
     found_soon("row-41-forced");
     server.signal(Signal::TERM);
-    until("row 41: the server drains", s(5), || {
+    until("row 41: the server drains", PATIENCE, || {
         let answer = exchange(server.address(), &get(server.address(), "/readyz", ""));
         (answer.status == 503).then_some(())
     });
@@ -207,7 +207,7 @@ fn every_log_line_is_one_line_and_no_value_is_in_it() {
             .expect("row 44: the log file is there");
         String::from_utf8(text).expect("row 44: a log is UTF-8")
     };
-    until("row 44: the last line is written", s(5), || {
+    until("row 44: the last line is written", PATIENCE, || {
         (written().contains(at_end) && server.log().contains(at_end)).then_some(())
     });
     for log in [written(), server.log()] {

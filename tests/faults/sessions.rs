@@ -30,7 +30,11 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
         let answer = exchange(at, &post(at, &path, one, PING));
         (answer.status == 404).then_some(())
     };
-    until("the session of a client that left is over", s(5), is_over);
+    until(
+        "the session of a client that left is over",
+        PATIENCE,
+        is_over,
+    );
     let unknown = "0123456789abcdef0123456789abcdef";
     let cases = [
         ("an unknown id", unknown.to_owned(), one, 404),
@@ -84,9 +88,11 @@ fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     assert!(wait.parse::<u32>().is_ok(), "row 15: {wait}");
     assert!(third.heard_until_now().is_empty(), "row 15");
     drop(second);
-    until("row 15: the place of one that left is free", s(5), || {
-        Session::try_open(at, "/sse", "").ok()
-    });
+    until(
+        "row 15: the place of one that left is free",
+        PATIENCE,
+        || Session::try_open(at, "/sse", "").ok(),
+    );
     witness.must_be_served();
 }
 
@@ -231,7 +237,7 @@ fn a_second_stream_of_one_session_is_a_conflict() {
         "row 14"
     );
     drop(first);
-    until("row 14: the place of the first is free", s(5), || {
+    until("row 14: the place of the first is free", PATIENCE, || {
         let mut third = Connection::open(at);
         third.send(request.as_bytes()).expect("an open connection");
         third

@@ -216,7 +216,7 @@ fn a_missing_plugins_directory_is_a_warning_and_an_unreadable_one_the_end() {
         exchange(server.address(), &get(server.address(), "/health", "")).status,
         200
     );
-    until("the warning", s(5), || {
+    until("the warning", PATIENCE, || {
         let log = server.log();
         let warned = log
             .lines()
@@ -291,7 +291,7 @@ fn the_first_lines_say_what_is_served_and_how_to_connect() {
     let server = Server::start(&Setup::new().plugins(folder.path()));
     server.ready();
     let words = ["/sse", "/messages/", "ends", "9 tools", "broken", "curl"];
-    until("the start lines", s(10), || {
+    until("the start lines", PATIENCE, || {
         let lines = server.stdout();
         words.iter().all(|word| lines.contains(word)).then_some(())
     });
@@ -337,7 +337,7 @@ fn ready_is_said_when_every_plugin_has_answered() {
     let mut session = Session::ready(at);
     std::fs::write(&gate, "").expect("ours");
     server.ready();
-    let told = session.take(s(10), |message| {
+    let told = session.take(PATIENCE, |message| {
         message["method"] == "notifications/tools/list_changed"
     });
     assert!(
