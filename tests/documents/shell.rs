@@ -131,6 +131,12 @@ impl Walk {
                     );
                 }
                 Some(Mark::Serve) => script += &self.serving(page, at),
+                Some(Mark::LinesOf(file, _)) => {
+                    script += &format!(
+                        "cp '{file}' '{step}.out'
+"
+                    )
+                }
                 _ => {}
             }
         }
@@ -242,8 +248,7 @@ impl Walk {
                     }
                 }
                 Some(Mark::LinesOf(file, varies)) => {
-                    let content =
-                        fs::read_to_string(self.path("work").join(file)).unwrap_or_default();
+                    let content = self.printed(at, "out");
                     for line in block.text.lines() {
                         if !content.lines().any(|real| line_matches(line, real, varies)) {
                             faults.push(format!(
