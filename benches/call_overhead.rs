@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use smcp::plugins::process::{Ending, Job, Launcher, Taps};
+use smcp::process::{Ending, Job, Launcher, SideChannels};
 use tokio_util::sync::CancellationToken;
 
 fn main() {
@@ -82,7 +82,7 @@ async fn time_supervised(launcher: &Launcher, argv: &[OsString]) -> Duration {
         stdout_limit: 16 << 20,
         stderr_tail: 64 << 10,
     };
-    let run = launcher.run(job, Taps::default(), CancellationToken::new());
+    let run = launcher.run(job, SideChannels::default(), CancellationToken::new());
     let finished = run.await.expect("the program starts");
     assert_eq!(finished.ending, Ending::Exited(0));
     begun.elapsed()

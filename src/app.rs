@@ -1,4 +1,4 @@
-//! Puts the floors together: catalogue, sessions, doors, shutdown. The only file that knows everything.
+//! Puts the floors together: catalogue, sessions, state, shutdown. The only file that knows everything.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -9,6 +9,8 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::types::Listed;
+use crate::catalog::{Catalog, Snapshot};
 use crate::config::Config;
 use crate::governor::Governor;
 use crate::http;
@@ -16,11 +18,9 @@ use crate::letta::Letta;
 use crate::mcp::changes::{Change, Changes};
 use crate::mcp::context::Services;
 use crate::mcp::methods::lifecycle;
-use crate::mcp::seal::Sealer;
+use crate::mcp::request_state::Sealer;
 use crate::mcp::sessions::Sessions;
-use crate::plugins::call::Listed;
-use crate::plugins::catalog::{Catalog, Snapshot};
-use crate::plugins::process::Launcher;
+use crate::process::Launcher;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
@@ -28,7 +28,7 @@ use crate::telemetry::Counters;
 const GRACE: Duration = Duration::from_secs(10);
 /// How long after the start first answers wait for plugins that are still being asked. Long enough
 /// for programs that start as programs do; one that hangs is hardly noticed.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DISCOVERY_WAIT: Duration = Duration::from_secs(3);
 /// How long clients may take to read what was answered last, and connections to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
@@ -58,7 +58,14 @@ impl App {
         let listener = http::accept::bind(config.address)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
-        let sessions = sessions(&config, &launcher, counters, &shutdown, &stopped, PATIENCE)?;
+        let sessions = sessions(
+            &config,
+            &launcher,
+            counters,
+            &shutdown,
+            &stopped,
+            DISCOVERY_WAIT,
+        )?;
         let router = http::router(Arc::clone(&sessions), config.http);
         let connections = TaskTracker::new();
         tokio::spawn(http::accept::serve(
@@ -107,7 +114,7 @@ impl App {
     pub async fn stop(self) {
         self.shutdown.draining().cancel();
         // What was answered last must reach its client before the streams end.
-        let _ = tokio::time::timeout(LAST_ANSWERS, self.sessions.told_all()).await;
+        let _ = tokio::time::timeout(LAST_ANSWERS, self.sessions.drain()).await;
         self.stopped.cancel();
         self.connections.close();
         let _ = tokio::time::timeout(LAST_ANSWERS, self.connections.wait()).await;
@@ -124,7 +131,7 @@ impl App {
     }
 }
 
-/// The part that every door needs. First answers wait `patience` for plugins that are still being asked.
+/// The part that every transport needs. First answers wait `patience` for plugins that are still being asked.
 pub fn sessions(
     config: &Config,
     launcher: &Launcher,
@@ -142,7 +149,7 @@ pub fn sessions(
         catalog,
         governor: Governor::new(&config.governor)?,
         letta: Letta::from_settings(config.letta.clone()),
-        patient_until: tokio::time::Instant::now() + patience,
+        discovery_deadline: tokio::time::Instant::now() + patience,
         changes: Changes::default(),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
@@ -175,7 +182,7 @@ async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationTo
         let generation = *catalogues.borrow_and_update();
         for list in [Listed::Tools, Listed::Prompts, Listed::Resources] {
             if lifecycle::declares(&services, list) {
-                services.changes.tell(Change::Catalogue(list, generation));
+                services.changes.notify(Change::Catalogue(list, generation));
             }
         }
         log_faults(&services.catalog.snapshot(), &services.governor, &mut said);

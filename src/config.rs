@@ -9,6 +9,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::catalog;
 use crate::cli::Flags;
 use crate::governor;
 use crate::http::auth;
@@ -16,8 +17,7 @@ use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, gate};
 use crate::letta;
-use crate::mcp::origin::KeyId;
-use crate::plugins::catalog;
+use crate::mcp::principal::KeyId;
 use crate::telemetry;
 
 /// Variables that belong to the server alone and never reach a plugin.

@@ -11,14 +11,20 @@ compile_error!(
 );
 
 pub mod app;
+pub mod call;
+pub mod catalog;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod contract;
+pub mod discovery;
 pub mod governor;
 pub mod http;
+pub mod jsonrpc;
 pub mod letta;
 pub mod mcp;
-pub mod plugins;
+pub mod process;
 pub mod shutdown;
 pub mod stdio;
 pub mod telemetry;
+pub mod text;

@@ -9,8 +9,8 @@ use smcp::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     // Before anything else: a supervisor must cost no runtime, no parser, no logger.
-    if smcp::plugins::supervise::is_requested() {
-        return smcp::plugins::supervise::run();
+    if smcp::process::supervisor::is_requested() {
+        return smcp::process::supervisor::run();
     }
     let mut cli = Cli::parse();
     if called_as_stdio() && cli.command.is_none() {

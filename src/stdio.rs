@@ -1,11 +1,11 @@
-//! The stdio door: the same session over lines. Knows no HTTP.
+//! The stdio transport: the same session over lines. Knows no HTTP.
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::mcp::jsonrpc::{self, RpcError};
-use crate::mcp::origin::Origin;
+use crate::jsonrpc::{self, RpcError};
+use crate::mcp::principal::Principal;
 use crate::mcp::session::Session;
 
 /// The longest line that is read, in bytes.
@@ -34,7 +34,7 @@ pub async fn serve(
 }
 
 async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
-    let origin = Origin::default();
+    let principal = Principal::default();
     let mut line = Vec::new();
     loop {
         match next_line(&mut input, &mut line).await {
@@ -46,7 +46,7 @@ async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
             }
             Line::Whole if line.trim_ascii().is_empty() => {}
             Line::Whole => {
-                if let Err(fault) = session.receive(&line, &origin).await {
+                if let Err(fault) = session.receive(&line, &principal).await {
                     let _ = session.outbox().send(fault.to_bytes()).await;
                 }
             }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use smcp::plugins::call::{CallError, CallRequest, Caller, Event, ToolResult};
-use smcp::plugins::catalog::{Catalog, Offering, Printed, Reference, Settings, Snapshot};
-use smcp::plugins::process::Launcher;
+use smcp::call::types::{CallError, CallRequest, Caller, Event, ToolResult};
+use smcp::catalog::{Catalog, Offering, Printed, Reference, Settings, Snapshot};
+use smcp::process::Launcher;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

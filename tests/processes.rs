@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
-use smcp::plugins::process::{Ending, Finished, Job, Launcher, StartError, Taps};
+use smcp::process::{Ending, Finished, Job, Launcher, SideChannels, StartError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +45,7 @@ fn shell(mark: &str, script: &str) -> Job {
 
 async fn run(launcher: &Launcher, job: Job) -> Result<Finished, StartError> {
     launcher
-        .run(job, Taps::default(), CancellationToken::new())
+        .run(job, SideChannels::default(), CancellationToken::new())
         .await
 }
 
@@ -177,9 +177,9 @@ async fn a_program_runs_in_its_directory_and_else_in_the_servers() {
 #[tokio::test]
 async fn an_events_descriptor_is_number_three_and_nothing_else_is_open() {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
-    let taps = Taps {
+    let taps = SideChannels {
         events: Some(writer.into()),
-        ..Taps::default()
+        ..SideChannels::default()
     };
     // The glob itself opens a directory, the lowest free number: that one is gone when it is looked at.
     let script =
@@ -215,9 +215,9 @@ fn a_descriptor_that_the_server_inherited_does_not_reach_a_program() {
     alone(test, || async {
         assert!(std::fs::exists("/proc/self/fd/7").expect("it is readable"));
         let (_reader, writer) = std::io::pipe().expect("a pipe");
-        let taps = Taps {
+        let taps = SideChannels {
             events: Some(writer.into()),
-            ..Taps::default()
+            ..SideChannels::default()
         };
         let script = r#"for fd in /proc/$$/fd/*; do [ -e "$fd" ] && echo "${fd##*/}"; done"#;
         let done = launcher()
@@ -291,9 +291,9 @@ async fn without_stdin_a_program_reads_nothing() {
 #[tokio::test]
 async fn lines_of_stderr_come_while_the_program_runs() {
     let (to, mut lines) = mpsc::channel(8);
-    let taps = Taps {
+    let taps = SideChannels {
         stderr_lines: Some(to),
-        ..Taps::default()
+        ..SideChannels::default()
     };
     let cancel = CancellationToken::new();
     let launcher = launcher();
@@ -424,9 +424,9 @@ async fn a_program_over_its_time_is_ended_with_what_it_had_printed() {
 async fn sigterm_lets_a_program_clean_up_and_is_sent_once() {
     let cancel = CancellationToken::new();
     let (to, mut lines) = mpsc::channel(8);
-    let taps = Taps {
+    let taps = SideChannels {
         stderr_lines: Some(to),
-        ..Taps::default()
+        ..SideChannels::default()
     };
     let launcher = launcher();
     let script = "trap 'echo asked; sleep 0.5; echo cleaned; exit 0' TERM; echo ready >&2; while :; do sleep 0.1; done";
@@ -450,7 +450,7 @@ async fn a_program_that_ignores_sigterm_is_gone_after_five_seconds() {
         "deaf",
         "trap '' TERM; setsid sh -c 'while :; do sleep 1; done' & while :; do sleep 1; done",
     );
-    let running = launcher.run(job, Taps::default(), cancel.clone());
+    let running = launcher.run(job, SideChannels::default(), cancel.clone());
     let cancelling = async {
         until("it runs", Duration::from_secs(10), || {
             left("deaf").len() >= 3
@@ -472,7 +472,7 @@ async fn a_token_cancelled_before_the_start_ends_the_run() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let job = shell("early", "sleep 600");
-    let done = launcher().run(job, Taps::default(), cancel).await;
+    let done = launcher().run(job, SideChannels::default(), cancel).await;
     assert_eq!(done.expect("it starts").ending, Ending::Cancelled);
     assert_eq!(left("early"), []);
 }

@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::setup::{prepare, quietly};
+use crate::call::types::{CallRequest, Caller};
+use crate::catalog::Catalog;
 use crate::cli::CallArgs;
 use crate::config::Config;
-use crate::plugins::call::{CallRequest, Caller};
-use crate::plugins::catalog::Catalog;
 use crate::shutdown::Shutdown;
 
 /// Runs the tool and prints its text, or its whole content when that is more than text.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::{counted, prepare, quietly};
+use crate::catalog::{Catalog, Snapshot};
 use crate::config::Config;
-use crate::plugins::catalog::{Catalog, Snapshot};
 
 /// Asks every plugin and reports. Fails when something is not served.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {

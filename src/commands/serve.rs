@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::setup::{counted, prepare};
 use crate::app::App;
+use crate::catalog::Snapshot;
 use crate::config::Config;
-use crate::plugins::catalog::Snapshot;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
 /// The start lines wait this long for plugins that are still being asked.
-const PATIENCE: Duration = Duration::from_secs(2);
+const DISCOVERY_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves until a signal asks for the end.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -58,7 +58,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     say(&format!("  keys             {keys}"));
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
-        let complete = tokio::time::timeout(PATIENCE, catalog.complete())
+        let complete = tokio::time::timeout(DISCOVERY_WAIT, catalog.complete())
             .await
             .is_ok();
         announce(&catalog.snapshot());

@@ -1,7 +1,7 @@
 //! What every command sets up before its work: logs, this process, and how programs are started.
 
 use crate::config::Config;
-use crate::plugins::process::Launcher;
+use crate::process::Launcher;
 use crate::telemetry;
 
 /// Turns the logs on and makes the process one that no plugin can read.

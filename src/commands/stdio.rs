@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::setup::prepare;
 use crate::app;
 use crate::config::Config;
-use crate::mcp::origin::{Door, Origin};
+use crate::mcp::principal::{Principal, Transport};
 use crate::shutdown::Shutdown;
 use crate::stdio;
 use crate::telemetry::Counters;
@@ -19,7 +19,7 @@ use crate::telemetry::Counters;
 /// How long answers that are under way may take once the input has ended.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long the client that starts the server waits for plugins: it may list them just once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DISCOVERY_WAIT: Duration = Duration::from_secs(10);
 /// How long process trees may take to end.
 const KILL_GRACE: Duration = Duration::from_secs(6);
 
@@ -38,9 +38,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Counters::new(guard.losses()),
         &shutdown,
         &stopped,
-        PATIENCE,
+        DISCOVERY_WAIT,
     )?;
-    let session = sessions.open(Door::Stdio, Origin::default())?;
+    let session = sessions.open(Transport::Stdio, Principal::default())?;
     let _held = session.hold();
     let answered = async {
         let _ = shutdown.finish(GRACE).await;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::{prepare, quietly};
+use crate::catalog::Catalog;
 use crate::config::Config;
-use crate::plugins::catalog::Catalog;
 
 /// Prints a line for each tool, or all definitions as one JSON array.
 pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {

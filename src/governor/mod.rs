@@ -6,8 +6,8 @@
 pub mod attachments;
 pub mod profiles;
 pub mod request;
-pub mod shelf;
 pub mod tool;
+pub mod tool_index;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,11 +23,11 @@ use profiles::Profiles;
 pub use profiles::{Error, Settings};
 pub use request::NAME;
 use request::Request;
-use shelf::{Offer, Shelf};
 use tool::{Answer, View};
+use tool_index::{Offer, ToolIndex};
 
-use crate::plugins::call::CallError;
-use crate::plugins::catalog::{Snapshot, Tool};
+use crate::call::types::CallError;
+use crate::catalog::{Snapshot, Tool};
 
 /// Profiles, and who has what attached.
 #[derive(Debug)]
@@ -92,12 +92,12 @@ impl Governor {
         snapshot: &Snapshot,
         arguments: Option<&RawValue>,
     ) -> Reply {
-        let shelf = Shelf::of(snapshot.tools.iter().map(|tool| Offer {
+        let tool_index = ToolIndex::of(snapshot.tools.iter().map(|tool| Offer {
             name: &tool.name,
             definition: &tool.definition,
         }));
         let view = View {
-            shelf: &shelf,
+            tool_index: &tool_index,
             loading: !snapshot.complete,
             profiles: &self.profiles,
         };
@@ -164,7 +164,7 @@ impl Governor {
         let outcome = self.attachments.change(who, now, |attached| {
             let before = attached.clone();
             let answer = change(attached)?;
-            let mut names = view.shelf.names();
+            let mut names = view.tool_index.names();
             let changed = names.any(|name| before.holds(name) != attached.holds(name));
             Ok::<_, Value>((answer, changed))
         });

@@ -61,7 +61,7 @@ fn plain() -> Governor {
     Governor::new(&Settings::default()).unwrap()
 }
 
-/// Definitions that outlive the shelf made of them.
+/// Definitions that outlive the tool_index made of them.
 struct Stock(Vec<(String, Box<RawValue>)>);
 
 impl Stock {
@@ -74,8 +74,8 @@ impl Stock {
         Self(tools.iter().map(entry).collect())
     }
 
-    fn shelf(&self) -> Shelf<'_> {
-        Shelf::of(
+    fn tool_index(&self) -> ToolIndex<'_> {
+        ToolIndex::of(
             self.0
                 .iter()
                 .map(|(name, definition)| Offer { name, definition }),
@@ -84,9 +84,9 @@ impl Stock {
 }
 
 fn ask_on(governor: &Governor, stock: &Stock, who: &Client, arguments: &str) -> (Value, Reply) {
-    let shelf = stock.shelf();
+    let tool_index = stock.tool_index();
     let view = View {
-        shelf: &shelf,
+        tool_index: &tool_index,
         loading: false,
         profiles: &governor.profiles,
     };
@@ -534,9 +534,9 @@ fn the_definition_says_nothing_that_letta_refuses() {
 fn plugins_that_still_load_are_named_as_a_reason() {
     let governor = plain();
     let stock = Stock::of(&TOOLS);
-    let shelf = stock.shelf();
+    let tool_index = stock.tool_index();
     let view = View {
-        shelf: &shelf,
+        tool_index: &tool_index,
         loading: true,
         profiles: &governor.profiles,
     };

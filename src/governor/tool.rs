@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::attachments::Attached;
 use super::profiles::{Hint, Profiles};
 use super::request::{ACTIONS, MAX_EXCEPTIONS, NAME};
-use super::shelf::{Shelf, like, words};
+use super::tool_index::{ToolIndex, like, words};
 
 /// Unknown names that are answered one by one; the rest are counted.
 const MAX_REFUSED: usize = 10;
@@ -16,7 +16,7 @@ const MAX_MATCHES: usize = 20;
 #[derive(Debug)]
 pub struct View<'a> {
     /// The tools there are.
-    pub shelf: &'a Shelf<'a>,
+    pub tool_index: &'a ToolIndex<'a>,
     /// Whether more may still appear, because plugins have not all answered.
     pub loading: bool,
     /// The profiles there are.
@@ -55,8 +55,12 @@ impl View<'_> {
     pub fn list_available(&self, intent: Option<&str>, attached: &Attached) -> Value {
         let mut answer = match intent {
             None => {
-                let names: Vec<_> = self.shelf.names().collect();
-                let detached: Vec<_> = self.shelf.names().filter(|n| !attached.holds(n)).collect();
+                let names: Vec<_> = self.tool_index.names().collect();
+                let detached: Vec<_> = self
+                    .tool_index
+                    .names()
+                    .filter(|n| !attached.holds(n))
+                    .collect();
                 json!({"tools": names, "detached": detached})
             }
             Some(intent) => self.fitting(intent, attached),
@@ -72,7 +76,7 @@ impl View<'_> {
         let hints: Vec<&Hint> = hints.into_iter().filter(|h| fits(h, intent)).collect();
         let hint_for = |name: &str| hints.iter().find(|hint| hint.tool == name);
         let found = self
-            .shelf
+            .tool_index
             .for_intent(intent, |name| hint_for(name).is_some());
         let found = &found[..found.len().min(MAX_MATCHES)];
         let matches: Vec<_> = found
@@ -108,7 +112,7 @@ impl View<'_> {
         for name in names {
             if name == NAME {
                 done.push(NAME);
-            } else if let Some(tool) = self.shelf.find(name) {
+            } else if let Some(tool) = self.tool_index.find(name) {
                 attached.add(tool);
                 done.push(tool);
             } else {
@@ -131,7 +135,7 @@ impl View<'_> {
             // A tool that has gone from the catalogue may still be on the client's own list.
             let gone = attached.added().find(|added| added == name);
             let gone = gone.map(str::to_owned);
-            match self.shelf.find(name).map(str::to_owned).or(gone) {
+            match self.tool_index.find(name).map(str::to_owned).or(gone) {
                 Some(tool) if attached.holds(&tool) => {
                     attached.remove(&tool);
                     done.push(tool);
@@ -170,7 +174,7 @@ impl View<'_> {
 
     /// What the client can call now, the governor's own tool included.
     fn attached_set(&self, attached: &Attached) -> Vec<&str> {
-        let names = self.shelf.names().filter(|name| attached.holds(name));
+        let names = self.tool_index.names().filter(|name| attached.holds(name));
         names.chain([NAME]).collect()
     }
 
@@ -192,7 +196,7 @@ impl View<'_> {
             let reason = format!("{NAME} cannot be detached: it is the way back");
             return json!({"tool": name, "reason": reason});
         }
-        let near = self.shelf.like(name);
+        let near = self.tool_index.like(name);
         let mut reason = if near.is_empty() {
             format!("no tool '{name}'; list-available names those there are")
         } else {

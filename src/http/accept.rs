@@ -33,7 +33,7 @@ const MAX_HEADERS: usize = 100;
 /// Larger than all heads that are accepted, so that the right status can be chosen for the others.
 const HEAD_BUFFER: usize = 160 << 10;
 /// How long a connection may take to finish its answers once the server stops.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// The address of a connection's other end, as every request carries it.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +174,7 @@ async fn connection(
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             // A peer that reads nothing any more must not hold up the end.
-            if let Ok(ended) = tokio::time::timeout(FAREWELL, connection).await {
+            if let Ok(ended) = tokio::time::timeout(CLOSE_GRACE, connection).await {
                 log_end(peer, ended);
             }
         }

@@ -12,7 +12,7 @@ use constant_time_eq::constant_time_eq_32;
 
 use super::accept::Peer;
 use super::authority::Authority;
-use crate::mcp::origin::{KeyId, Origin};
+use crate::mcp::principal::{KeyId, Principal};
 
 /// Names the agent on whose behalf a request is sent.
 pub const AGENT_HEADER: HeaderName = HeaderName::from_static("x-agent-id");
@@ -33,18 +33,18 @@ pub struct Settings {
 
 /// What a request showed of its sender.
 #[derive(Debug, Clone)]
-pub struct Visitor {
+pub struct Identity {
     /// Key and agent.
-    pub origin: Origin,
+    pub principal: Principal,
     /// What to think of it.
-    pub standing: Standing,
+    pub status: AuthStatus,
     /// The other end is on this machine.
     pub loopback: bool,
 }
 
 /// How far a request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum AuthStatus {
     /// It showed an accepted key.
     Keyed,
     /// It needs no key.
@@ -61,44 +61,44 @@ pub async fn resolve(
     mut request: Request<Body>,
     next: Next,
 ) -> Response {
-    let visitor = settings.visitor(&request);
-    request.extensions_mut().insert(visitor);
+    let identity = settings.identity(&request);
+    request.extensions_mut().insert(identity);
     next.run(request).await
 }
 
 impl Settings {
-    fn visitor(&self, request: &Request<Body>) -> Visitor {
+    fn identity(&self, request: &Request<Body>) -> Identity {
         let headers = request.headers();
         let peer = request
             .extensions()
             .get::<Peer>()
             .map(|Peer(address)| address.ip().to_canonical());
         let loopback = peer.is_some_and(|ip| ip.is_loopback());
-        let (standing, key) = self.judge(request, peer);
-        Visitor {
-            origin: Origin {
+        let (status, key) = self.judge(request, peer);
+        Identity {
+            principal: Principal {
                 key,
                 agent: agent(headers),
             },
-            standing,
+            status,
             loopback,
         }
     }
 
-    fn judge(&self, request: &Request<Body>, peer: Option<IpAddr>) -> (Standing, Option<KeyId>) {
+    fn judge(&self, request: &Request<Body>, peer: Option<IpAddr>) -> (AuthStatus, Option<KeyId>) {
         if self.disabled || self.keys.is_empty() {
-            return (Standing::Exempt, None);
+            return (AuthStatus::Exempt, None);
         }
         match presented(request.headers()) {
             Presented::Key(key) => match self.accepted(&key) {
-                Some(key) => (Standing::Keyed, Some(key)),
-                None => (Standing::Bad, None),
+                Some(key) => (AuthStatus::Keyed, Some(key)),
+                None => (AuthStatus::Bad, None),
             },
-            Presented::Nonsense => (Standing::Bad, None),
+            Presented::Nonsense => (AuthStatus::Bad, None),
             Presented::Nothing if self.loopback_exempt && is_direct(request, peer) => {
-                (Standing::Exempt, None)
+                (AuthStatus::Exempt, None)
             }
-            Presented::Nothing => (Standing::Missing, None),
+            Presented::Nothing => (AuthStatus::Missing, None),
         }
     }
 

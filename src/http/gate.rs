@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::accept::Peer;
-use super::auth::{Standing, Visitor};
+use super::auth::{AuthStatus, Identity};
 use super::authority::{Allowed, Authority, Host};
 use super::reply;
 use crate::telemetry::{Counters, audit};
@@ -111,9 +111,9 @@ impl Gate {
     }
 
     fn refusal(&self, request: &Request<Body>, preflight: bool) -> Option<Refused> {
-        let visitor = request
+        let identity = request
             .extensions()
-            .get::<Visitor>()
+            .get::<Identity>()
             .expect("auth stands before the gate and adds it");
         let host = match well_formed(request) {
             Ok(host) => host,
@@ -128,10 +128,10 @@ impl Gate {
         let known_origin = self
             .settings
             .admits_origin(request.headers(), host.as_ref());
-        if visitor.standing == Standing::Bad {
+        if identity.status == AuthStatus::Bad {
             return Some(Refused::unauthorized(known_origin));
         }
-        if visitor.standing != Standing::Keyed && !self.settings.admits_host(host.as_ref()) {
+        if identity.status != AuthStatus::Keyed && !self.settings.admits_host(host.as_ref()) {
             let host = host.map_or_else(String::new, |host| host.to_string());
             let why = format!(
                 "host '{host}' is not served; use the address itself, a key, or set MCP_ALLOWED_HOSTS"
@@ -143,8 +143,9 @@ impl Gate {
             return Some(Refused::forbidden("origin_not_allowed", why));
         }
         // A browser's preflight never carries a credential.
-        let needs_key =
-            visitor.standing == Standing::Missing && !preflight && self.route(request) != "/health";
+        let needs_key = identity.status == AuthStatus::Missing
+            && !preflight
+            && self.route(request) != "/health";
         needs_key.then(|| Refused::unauthorized(true))
     }
 
@@ -156,7 +157,7 @@ impl Gate {
             target: audit::TARGET,
             outcome = reason,
             peer = peer.map(|Peer(address)| address.ip().to_canonical().to_string()),
-            request = &*crate::mcp::jsonrpc::shown(&format!(
+            request = &*crate::text::quoted(&format!(
                 "{} {}",
                 request.method(),
                 request.uri().path()

@@ -9,21 +9,21 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use super::doors::Doors;
 use super::reply;
+use super::state::AppState;
 use crate::telemetry::METRICS_CONTENT_TYPE;
 
 /// `GET /health`: how the server is, for people and scripts.
-pub async fn health(State(doors): State<Arc<Doors>>) -> Response {
-    let snapshot = doors.sessions.services().catalog.snapshot();
-    let draining = doors.sessions.services().draining.is_cancelled();
+pub async fn health(State(state): State<Arc<AppState>>) -> Response {
+    let snapshot = state.sessions.services().catalog.snapshot();
+    let draining = state.sessions.services().draining.is_cancelled();
     let body = json!({
         "status": if draining { "draining" } else { "healthy" },
         "version": env!("CARGO_PKG_VERSION"),
         "plugins": snapshot.plugins.len(),
-        "tools": crate::mcp::methods::tools::count(doors.sessions.services()),
-        "sessions": doors.sessions.count(),
-        "uptime_seconds": Instant::now().duration_since(doors.started).as_secs(),
+        "tools": crate::mcp::methods::tools::count(state.sessions.services()),
+        "sessions": state.sessions.count(),
+        "uptime_seconds": Instant::now().duration_since(state.started).as_secs(),
     });
     reply::json(StatusCode::OK, body.to_string())
 }
@@ -34,8 +34,8 @@ pub async fn alive() -> Response {
 }
 
 /// `GET /readyz`: 200 once every plugin has answered and until the server begins to stop.
-pub async fn ready(State(doors): State<Arc<Doors>>) -> Response {
-    let services = doors.sessions.services();
+pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
+    let services = state.sessions.services();
     if services.draining.is_cancelled() {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
     } else if services.catalog.snapshot().complete {
@@ -46,7 +46,7 @@ pub async fn ready(State(doors): State<Arc<Doors>>) -> Response {
 }
 
 /// `GET /metrics`: the counters for Prometheus. It names tools, so it needs the key like any other route.
-pub async fn metrics(State(doors): State<Arc<Doors>>) -> Response {
-    let text = doors.sessions.services().counters.render_prometheus();
+pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
+    let text = state.sessions.services().counters.render_prometheus();
     reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)
 }

@@ -1,19 +1,19 @@
-//! The HTTP door: connections, who is calling, whether they may, and the routes.
+//! The HTTP transport: connections, who is calling, whether they may, and the routes.
 
 pub mod accept;
 pub mod answer;
 pub mod auth;
 pub mod authority;
 pub mod body;
-pub mod doors;
 pub mod events;
 pub mod gate;
 pub mod head;
 pub mod health;
-pub mod mirrors;
+pub mod mcp_headers;
 pub mod reply;
-pub mod sessionless;
 pub mod sse;
+pub mod state;
+pub mod stateless;
 pub mod streamable;
 pub mod streams;
 
@@ -31,7 +31,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::mcp::sessions::Sessions;
 
-pub use doors::{Doors, Settings};
+pub use state::{AppState, Settings};
 
 /// The routes, behind `auth` and `gate`.
 pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
@@ -42,7 +42,7 @@ pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
         counters: sessions.services().counters.clone(),
     });
     let root_path = settings.root_path.clone();
-    let doors = Arc::new(Doors {
+    let state = Arc::new(AppState {
         sessions,
         streams: streams::Streams::default(),
         settings,
@@ -61,7 +61,7 @@ pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
         .route("/healthz", read_only(axum::routing::get(health::alive)))
         .route("/readyz", read_only(axum::routing::get(health::ready)))
         .route("/metrics", read_only(axum::routing::get(health::metrics)))
-        .with_state(doors);
+        .with_state(state);
     // A proxy may pass the prefix on or take it off; both reach the same routes.
     let routes = if root_path.is_empty() {
         routes
@@ -82,7 +82,7 @@ fn read_only<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> Method
 async fn not_found(request: Request) -> Response {
     let why = format!(
         "nothing at {}; clients connect to /mcp or /sse, scripts post to /messages/, people look at /health",
-        crate::mcp::jsonrpc::shown(request.uri().path())
+        crate::text::quoted(request.uri().path())
     );
     reply::refusal(StatusCode::NOT_FOUND, "not_found", &why)
 }

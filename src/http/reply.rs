@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::mcp::jsonrpc::Fault;
+use crate::jsonrpc::Fault;
 
 /// An answer of one of the web's types.
 pub fn typed(

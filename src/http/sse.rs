@@ -9,13 +9,13 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use tokio_util::sync::CancellationToken;
 
-use super::auth::Visitor;
+use super::auth::Identity;
 use super::body::{self, BodyFault};
-use super::doors::Doors;
 use super::events::{OutboxStream, event, event_stream};
 use super::reply;
+use super::state::AppState;
 use crate::mcp::direct::{self, Reply};
-use crate::mcp::origin::Door;
+use crate::mcp::principal::Transport;
 use crate::mcp::session::{Held, Session};
 use crate::mcp::sessions::Sessions;
 
@@ -24,8 +24,8 @@ const PREFIX_HEADER: &str = "x-forwarded-prefix";
 
 /// `GET /sse`: opens a session and streams to it.
 pub async fn open(
-    State(doors): State<Arc<Doors>>,
-    Extension(visitor): Extension<Visitor>,
+    State(state): State<Arc<AppState>>,
+    Extension(identity): Extension<Identity>,
     request: Request,
 ) -> Response {
     match *request.method() {
@@ -40,25 +40,28 @@ pub async fn open(
             "this path answers text/event-stream",
         );
     }
-    if doors.sessions.services().draining.is_cancelled() {
+    if state.sessions.services().draining.is_cancelled() {
         return reply::unavailable("the server is shutting down; connect again in a moment");
     }
-    let session = match doors.sessions.open(Door::Sse, visitor.origin.clone()) {
+    let session = match state
+        .sessions
+        .open(Transport::Sse, identity.principal.clone())
+    {
         Ok(session) => session,
         Err(full) => return reply::unavailable(&full.to_string()),
     };
     let endpoint = format!(
         "{}/messages/?session_id={}",
-        doors.prefix(&visitor, request.headers()),
+        state.prefix(&identity, request.headers()),
         session.id()
     );
-    if doors.settings.manifest || wants_manifest(request.uri().query()) {
+    if state.settings.manifest || wants_manifest(request.uri().query()) {
         session.announce_tools();
     }
     let first = Some(event("endpoint", endpoint.as_bytes()));
     let outbox = Arc::clone(session.outbox());
     let opened = Opened {
-        sessions: Arc::clone(&doors.sessions),
+        sessions: Arc::clone(&state.sessions),
         _held: session.hold(),
         session,
     };
@@ -75,8 +78,8 @@ fn wrong_door() -> Response {
 
 /// `POST /messages/`: a message for a session, or, without a session id, a message of its own.
 pub async fn message(
-    State(doors): State<Arc<Doors>>,
-    Extension(visitor): Extension<Visitor>,
+    State(state): State<Arc<AppState>>,
+    Extension(identity): Extension<Identity>,
     request: Request,
 ) -> Response {
     if request.method() != Method::POST {
@@ -86,11 +89,14 @@ pub async fn message(
         return body::not_json();
     }
     match session_id(request.uri().query()) {
-        None => answer_directly(&doors, visitor, request).await,
+        None => answer_directly(&state, identity, request).await,
         Some(id) => match well_formed(&id) {
             None => reply::text(StatusCode::BAD_REQUEST, "Invalid session ID"),
-            Some(id) => match doors.sessions.find(&id, Door::Sse, &visitor.origin) {
-                Some(session) => hand_in(&doors, &session, &visitor, request).await,
+            Some(id) => match state
+                .sessions
+                .find(&id, Transport::Sse, &identity.principal)
+            {
+                Some(session) => hand_in(&state, &session, &identity, request).await,
                 None => reply::text(StatusCode::NOT_FOUND, "Could not find session"),
             },
         },
@@ -98,9 +104,9 @@ pub async fn message(
 }
 
 async fn hand_in(
-    doors: &Doors,
+    state: &AppState,
     session: &Arc<Session>,
-    visitor: &Visitor,
+    identity: &Identity,
     request: Request,
 ) -> Response {
     let message = match body::read(request).await {
@@ -109,18 +115,18 @@ async fn hand_in(
             if fault != BodyFault::Broken {
                 // The client's writer does not survive this answer; an open stream would let its
                 // caller wait for ever.
-                doors.sessions.close(session);
+                state.sessions.close(session);
             }
             return fault.response();
         }
     };
-    match session.receive(&message, &visitor.origin).await {
+    match session.receive(&message, &identity.principal).await {
         Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
     }
 }
 
-async fn answer_directly(doors: &Doors, visitor: Visitor, request: Request) -> Response {
+async fn answer_directly(state: &AppState, identity: Identity, request: Request) -> Response {
     if !body::accepts(request.headers(), "application/json") {
         return reply::refusal(
             StatusCode::NOT_ACCEPTABLE,
@@ -135,7 +141,14 @@ async fn answer_directly(doors: &Doors, visitor: Visitor, request: Request) -> R
     let cancel = CancellationToken::new();
     // The connection closed: nobody waits for the answer any more.
     let _cancelled_when_dropped = cancel.clone().drop_guard();
-    match direct::answer(doors.sessions.services(), visitor.origin, &message, cancel).await {
+    match direct::answer(
+        state.sessions.services(),
+        identity.principal,
+        &message,
+        cancel,
+    )
+    .await
+    {
         Ok(Reply::Response(response)) => reply::json(StatusCode::OK, response),
         Ok(Reply::Nothing) => reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
@@ -181,16 +194,16 @@ impl Drop for Opened {
     }
 }
 
-impl Doors {
+impl AppState {
     /// What stands before this server's paths for the client: configured, or told by a proxy on
     /// this machine.
-    fn prefix(&self, visitor: &Visitor, headers: &HeaderMap) -> String {
+    fn prefix(&self, identity: &Identity, headers: &HeaderMap) -> String {
         if !self.settings.root_path.is_empty() {
             return self.settings.root_path.clone();
         }
         let told = headers
             .get(PREFIX_HEADER)
-            .filter(|_| visitor.loopback)
+            .filter(|_| identity.loopback)
             .and_then(|prefix| prefix.to_str().ok());
         told.and_then(clean_prefix).unwrap_or_default()
     }

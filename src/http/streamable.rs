@@ -1,6 +1,6 @@
 //! Streamable HTTP at `/mcp`: which era a request belongs to, and sessions of the older one.
 //!
-//! Knows no method beyond `initialize`; requests without a session are `sessionless`.
+//! Knows no method beyond `initialize`; requests without a session are `stateless`.
 
 use std::sync::Arc;
 
@@ -12,44 +12,44 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::answer::{self, Answer};
-use super::auth::Visitor;
+use super::auth::Identity;
 use super::body::Accepted;
-use super::doors::Doors;
 use super::events;
+use super::state::AppState;
 use super::streams::Stream;
-use super::{body, mirrors, reply, sessionless};
-use crate::mcp::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
-use crate::mcp::origin::Door;
+use super::{body, mcp_headers, reply, stateless};
+use crate::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
 use crate::mcp::outbox::Outbox;
+use crate::mcp::principal::Transport;
 use crate::mcp::revision::Revision;
 use crate::mcp::session::{Admitted, Batch, Session};
-use crate::mcp::stateless;
+use crate::mcp::stateless::{named_version, unsupported};
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// All of `/mcp`.
 pub async fn serve(
-    State(doors): State<Arc<Doors>>,
-    Extension(visitor): Extension<Visitor>,
+    State(state): State<Arc<AppState>>,
+    Extension(identity): Extension<Identity>,
     request: HttpRequest,
 ) -> Response {
-    if doors.sessions.services().draining.is_cancelled() && request.method() != Method::DELETE {
+    if state.sessions.services().draining.is_cancelled() && request.method() != Method::DELETE {
         return reply::unavailable("the server is shutting down; connect again in a moment");
     }
     match *request.method() {
-        Method::POST => post(&doors, &visitor, request).await,
+        Method::POST => post(&state, &identity, request).await,
         Method::GET if request.headers().contains_key(SESSION_HEADER) => {
-            listen(&doors, &visitor, &request)
+            listen(&state, &identity, &request)
         }
         Method::DELETE if request.headers().contains_key(SESSION_HEADER) => {
-            end(&doors, &visitor, &request)
+            end(&state, &identity, &request)
         }
         // Without a session there is nothing to listen to and nothing to end.
         _ => reply::method_not_allowed("POST"),
     }
 }
 
-async fn post(doors: &Arc<Doors>, visitor: &Visitor, request: HttpRequest) -> Response {
+async fn post(state: &Arc<AppState>, identity: &Identity, request: HttpRequest) -> Response {
     let headers = request.headers().clone();
     if !body::is_json(&headers) {
         return body::not_json();
@@ -63,22 +63,22 @@ async fn post(doors: &Arc<Doors>, visitor: &Visitor, request: HttpRequest) -> Re
         Ok(bytes) => bytes,
         Err(fault) => return fault.response(),
     };
-    doors
+    state
         .sessions
         .services()
         .counters
         .received(bytes.len() as u64);
     let messages = jsonrpc::parse(&bytes);
     if is_sessionless(&headers, &messages) {
-        return sessionless::take_in(doors, visitor, &headers, accepted, messages).await;
+        return stateless::take_in(state, identity, &headers, accepted, messages).await;
     }
-    match session_for(doors, visitor, &headers, &messages) {
+    match session_for(state, identity, &headers, &messages) {
         Ok(session) => {
             let opened = !headers.contains_key(SESSION_HEADER);
-            let mut response = take_in(doors, &session, visitor, accepted, messages).await;
+            let mut response = take_in(state, &session, identity, accepted, messages).await;
             if opened && session.revision().is_none() {
                 // The handshake failed: nobody knows the session.
-                doors.sessions.close(&session);
+                state.sessions.close(&session);
             } else if opened {
                 let id = HeaderValue::from_str(session.id()).expect("session ids are hex digits");
                 response.headers_mut().insert(SESSION_HEADER, id);
@@ -91,11 +91,11 @@ async fn post(doors: &Arc<Doors>, visitor: &Visitor, request: HttpRequest) -> Re
 
 /// Revision 2026-07-28 names itself in a header and in the body; either is enough to be judged by it.
 fn is_sessionless(headers: &HeaderMap, messages: &Messages) -> bool {
-    let in_header = mirrors::version(headers).map(str::to_owned);
+    let in_header = mcp_headers::version(headers).map(str::to_owned);
     let (initializes, in_body) = match messages {
         Messages::Single(Ok(Message::Request(request))) => (
             request.method == "initialize",
-            stateless::named_version(request.params.as_deref()),
+            named_version(request.params.as_deref()),
         ),
         _ => (false, None),
     };
@@ -113,17 +113,17 @@ fn is_sessionless(headers: &HeaderMap, messages: &Messages) -> bool {
 }
 
 fn in_header_is_newest(headers: &HeaderMap) -> bool {
-    mirrors::version(headers) == Some(Revision::V2026_07_28.name())
+    mcp_headers::version(headers) == Some(Revision::V2026_07_28.name())
 }
 
 fn session_for(
-    doors: &Doors,
-    visitor: &Visitor,
+    state: &AppState,
+    identity: &Identity,
     headers: &HeaderMap,
     messages: &Messages,
 ) -> Result<Arc<Session>, Box<Response>> {
     if headers.contains_key(SESSION_HEADER) {
-        return known_session(doors, visitor, headers);
+        return known_session(state, identity, headers);
     }
     let initializes = matches!(messages, Messages::Single(Ok(Message::Request(Request { method, .. }))) if method == "initialize");
     match messages {
@@ -136,35 +136,32 @@ fn session_for(
                 error: RpcError::new(jsonrpc::INVALID_REQUEST, why),
             })))
         }
-        _ => doors
+        _ => state
             .sessions
-            .open(Door::Streamable, visitor.origin.clone())
+            .open(Transport::Streamable, identity.principal.clone())
             .map_err(|full| Box::new(reply::unavailable(&full.to_string()))),
     }
 }
 
 /// The session that a request names; 404 tells its client to begin anew.
 fn known_session(
-    doors: &Doors,
-    visitor: &Visitor,
+    state: &AppState,
+    identity: &Identity,
     headers: &HeaderMap,
 ) -> Result<Arc<Session>, Box<Response>> {
-    if let Some(version) = mirrors::version(headers)
+    if let Some(version) = mcp_headers::version(headers)
         && !Revision::parse(version).is_some_and(Revision::has_handshake)
     {
-        let error = RpcError::new(
-            jsonrpc::INVALID_REQUEST,
-            stateless::unsupported(version).message,
-        );
+        let error = RpcError::new(jsonrpc::INVALID_REQUEST, unsupported(version).message);
         return Err(Box::new(reply::fault(&Fault { id: None, error })));
     }
     let id = headers
         .get(SESSION_HEADER)
         .and_then(|id| id.to_str().ok())
         .unwrap_or_default();
-    doors
+    state
         .sessions
-        .find(id, Door::Streamable, &visitor.origin)
+        .find(id, Transport::Streamable, &identity.principal)
         .ok_or_else(|| {
             let error = RpcError::new(
                 jsonrpc::INVALID_REQUEST,
@@ -178,9 +175,9 @@ fn known_session(
 }
 
 async fn take_in(
-    doors: &Arc<Doors>,
+    state: &Arc<AppState>,
     session: &Arc<Session>,
-    visitor: &Visitor,
+    identity: &Identity,
     accepted: Accepted,
     messages: Messages,
 ) -> Response {
@@ -192,7 +189,7 @@ async fn take_in(
     };
     let work = match messages {
         Messages::Single(Ok(Message::Request(request))) => session
-            .admit(request, &visitor.origin, &outbox)
+            .admit(request, &identity.principal, &outbox)
             .map(Work::One),
         Messages::Single(Ok(Message::Notification(notification))) => {
             session.notified(&notification);
@@ -204,12 +201,12 @@ async fn take_in(
         }
         Messages::Single(Err(fault)) => Err(fault),
         Messages::Batch(messages) => session
-            .admit_batch(messages, &visitor.origin, &outbox)
+            .admit_batch(messages, &identity.principal, &outbox)
             .map(Work::Several),
     };
     match work {
         Ok(Work::Several(batch)) if batch.is_silent() => reply::empty(StatusCode::ACCEPTED),
-        Ok(work) => run(doors, session, accepted, work, outbox).await,
+        Ok(work) => run(state, session, accepted, work, outbox).await,
         Err(fault) => reply::fault(&fault),
     }
 }
@@ -231,7 +228,7 @@ impl Work {
 /// Runs the work. Under these revisions a connection that is lost is no cancellation: the answer
 /// waits for a client that comes back.
 async fn run(
-    doors: &Arc<Doors>,
+    state: &Arc<AppState>,
     session: &Arc<Session>,
     accepted: Accepted,
     work: Work,
@@ -243,7 +240,7 @@ async fn run(
             code: None,
         }
     };
-    match answer::first(&doors.sessions.services().tasks, accepted, &outbox, work).await {
+    match answer::first(&state.sessions.services().tasks, accepted, &outbox, work).await {
         Some(Answer {
             response: Some(response),
             ..
@@ -254,14 +251,14 @@ async fn run(
             let resumable = session
                 .revision()
                 .is_some_and(Revision::has_resumable_streams);
-            let stream = doors.streams.of(session).open(outbox, resumable);
+            let stream = state.streams.of(session).open(outbox, resumable);
             events::event_stream(Body::new(stream.read(Some(session.hold()))))
         }
     }
 }
 
 /// `GET /mcp`: the session's own stream, or another one again after `Last-Event-ID`.
-fn listen(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
+fn listen(state: &AppState, identity: &Identity, request: &HttpRequest) -> Response {
     if !body::accepts(request.headers(), "text/event-stream") {
         return reply::refusal(
             StatusCode::NOT_ACCEPTABLE,
@@ -269,11 +266,11 @@ fn listen(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
             "send the header Accept: text/event-stream",
         );
     }
-    let session = match known_session(doors, visitor, request.headers()) {
+    let session = match known_session(state, identity, request.headers()) {
         Ok(session) => session,
         Err(response) => return *response,
     };
-    let streams = doors.streams.of(&session);
+    let streams = state.streams.of(&session);
     let resumable = session
         .revision()
         .is_some_and(Revision::has_resumable_streams);
@@ -298,11 +295,11 @@ fn listen(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
 }
 
 /// `DELETE /mcp`.
-fn end(doors: &Doors, visitor: &Visitor, request: &HttpRequest) -> Response {
-    match known_session(doors, visitor, request.headers()) {
+fn end(state: &AppState, identity: &Identity, request: &HttpRequest) -> Response {
+    match known_session(state, identity, request.headers()) {
         Ok(session) => {
-            doors.sessions.close(&session);
-            doors.streams.forget(session.id());
+            state.sessions.close(&session);
+            state.streams.forget(session.id());
             reply::empty(StatusCode::NO_CONTENT)
         }
         Err(response) => *response,

@@ -2,8 +2,8 @@
 
 use tokio::sync::broadcast;
 
+use crate::call::types::Listed;
 use crate::governor::Client;
-use crate::plugins::call::Listed;
 
 /// Changes that a slow listener may lag behind; lists that are told changed twice were changed once.
 const WAITING_CHANGES: usize = 256;
@@ -70,13 +70,13 @@ impl Default for Changes {
 
 impl Changes {
     /// Tells everyone who listens at this moment.
-    pub fn tell(&self, change: Change) {
+    pub fn notify(&self, change: Change) {
         // Without a listener there is nobody to tell.
         let _ = self.0.send(change);
     }
 
     /// Listens from now on.
-    pub fn listen(&self) -> Listening {
+    pub fn subscribe(&self) -> Listening {
         Listening(self.0.subscribe())
     }
 }

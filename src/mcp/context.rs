@@ -8,16 +8,16 @@ use tokio_util::task::TaskTracker;
 
 use super::changes::Changes;
 use super::messages::{ClientDetails, LogLevel};
-use super::origin::{Door, Origin};
 use super::outbox::Outbox;
-use super::questions::Questions;
+use super::principal::{Principal, Transport};
+use super::request_state::Sealer;
 use super::revision::Revision;
-use super::rounds::Rounds;
-use super::seal::Sealer;
+use super::round_trips::RoundTrips;
+use super::server_requests::ServerRequests;
+use crate::call::types::Caller;
+use crate::catalog::Catalog;
 use crate::governor::{Client, Governor};
 use crate::letta::Letta;
-use crate::plugins::call::Caller;
-use crate::plugins::catalog::Catalog;
 use crate::telemetry::Counters;
 
 /// What all clients share.
@@ -26,7 +26,7 @@ pub struct Services {
     /// The tools.
     pub catalog: Catalog,
     /// Until when first answers wait for plugins that are still being asked.
-    pub patient_until: Instant,
+    pub discovery_deadline: Instant,
     /// Who is told when lists and resources change.
     pub changes: Changes,
     /// Signs the request states that travel through clients.
@@ -48,14 +48,14 @@ pub struct Services {
 pub struct Context {
     /// What all clients share.
     pub services: Arc<Services>,
-    /// Through which door it came.
-    pub door: Door,
+    /// Through which transport it came.
+    pub transport: Transport,
     /// The rules that hold for it.
     pub revision: Revision,
     /// Its session's id; empty where there is none.
     pub session: String,
     /// Who sent it.
-    pub origin: Origin,
+    pub principal: Principal,
     /// What the client said of itself.
     pub client: Arc<ClientDetails>,
     /// The least grave log message that the client wants; `None` where it wants none.
@@ -63,9 +63,9 @@ pub struct Context {
     /// Where notifications that belong to the request go; `None` where they reach nobody.
     pub outbox: Option<Arc<Outbox>>,
     /// Where the client can be asked; `None` where it cannot.
-    pub questions: Option<Arc<Questions>>,
-    /// What a request without a session brought for its questions; `None` where it has none.
-    pub rounds: Option<Arc<Rounds>>,
+    pub server_requests: Option<Arc<ServerRequests>>,
+    /// What a request without a session brought for its server_requests; `None` where it has none.
+    pub round_trips: Option<Arc<RoundTrips>>,
     /// Cancelled when the request is.
     pub cancel: CancellationToken,
 }
@@ -76,13 +76,13 @@ impl Context {
         Caller {
             call_id: uuid::Uuid::new_v4().simple().to_string(),
             session_id: self.session.clone(),
-            agent_id: self.origin.agent.clone(),
+            agent_id: self.principal.agent.clone(),
             client: self.client.for_plugin(self.revision),
             capabilities: self.client.declared(),
             environment: self
                 .services
                 .letta
-                .environment_for(self.origin.agent.as_deref())
+                .environment_for(self.principal.agent.as_deref())
                 .await,
             unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
         }
@@ -90,9 +90,9 @@ impl Context {
 
     /// Whose attachments hold for this request.
     pub fn governed(&self) -> Client {
-        let key = self.origin.key.map(|key| *key.digest());
+        let key = self.principal.key.map(|key| *key.digest());
         if self.revision.has_handshake() {
-            Client::of(self.origin.agent.as_deref(), key, Some(&self.session))
+            Client::of(self.principal.agent.as_deref(), key, Some(&self.session))
         } else {
             Client::by_authorization(key)
         }

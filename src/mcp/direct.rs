@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
 use super::methods::{Outcome, lifecycle, logging};
-use super::origin::{Door, Origin};
+use super::principal::{Principal, Transport};
 use super::record::Record;
 use super::revision::Revision;
+use crate::jsonrpc::{self, Body, Fault, Message, Request, RpcError};
 
 /// What a message sent without a session is answered with.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub enum Reply {
 /// what it runs. The error is a body from which no id could be read.
 pub async fn answer(
     services: &Arc<Services>,
-    origin: Origin,
+    principal: Principal,
     body: &[u8],
     cancel: CancellationToken,
 ) -> Result<Reply, Fault> {
@@ -49,8 +49,14 @@ pub async fn answer(
             return Err(Fault { id: None, error });
         }
     };
-    let context = context(services, origin, cancel);
-    let record = Record::of(services, Door::Direct, None, &context.origin, &request);
+    let context = context(services, principal, cancel);
+    let record = Record::of(
+        services,
+        Transport::Direct,
+        None,
+        &context.principal,
+        &request,
+    );
     let outcome = if services.draining.is_cancelled() {
         Err(dispatch::refused_while_draining().into())
     } else {
@@ -77,18 +83,18 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
     }
 }
 
-fn context(services: &Arc<Services>, origin: Origin, cancel: CancellationToken) -> Context {
+fn context(services: &Arc<Services>, principal: Principal, cancel: CancellationToken) -> Context {
     Context {
         services: Arc::clone(services),
-        door: Door::Direct,
+        transport: Transport::Direct,
         revision: Revision::NEWEST_WITH_HANDSHAKE,
         session: String::new(),
-        origin,
+        principal,
         client: Arc::default(),
         log_level: None,
         outbox: None,
-        questions: None,
-        rounds: None,
+        server_requests: None,
+        round_trips: None,
         cancel,
     }
 }

@@ -6,8 +6,8 @@ use futures_util::FutureExt;
 use serde_json::value::RawValue;
 
 use super::context::Context;
-use super::jsonrpc::{INTERNAL_ERROR, RpcError};
 use super::methods::{Outcome, completion, lifecycle, prompts, resources, tools};
+use crate::jsonrpc::{INTERNAL_ERROR, RpcError};
 
 /// Runs a method that leaves the session as it is.
 pub async fn dispatch(context: &Context, method: &str, params: Option<&RawValue>) -> Outcome {

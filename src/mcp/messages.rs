@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
 
-use super::jsonrpc::{self, RpcError};
 use super::revision::Revision;
-use crate::plugins::call::{CallError, ClientCapabilities, ToolResult};
+use crate::call::types::{CallError, ClientCapabilities, ToolResult};
+use crate::jsonrpc::{self, RpcError};
 
 /// The name that Letta installations know this server by.
 pub const SERVER_NAME: &str = "sanctum-letta-mcp";

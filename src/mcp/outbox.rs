@@ -22,7 +22,7 @@ pub struct Outbox {
     queue: Mutex<Queue>,
     room: Notify,
     /// Senders that wait for room, each with a line in hand.
-    crowd: watch::Sender<usize>,
+    blocked_senders: watch::Sender<usize>,
     reader: AtomicWaker,
 }
 
@@ -61,7 +61,7 @@ impl Default for Outbox {
         Self {
             queue: Mutex::new(queue),
             room: Notify::new(),
-            crowd: watch::Sender::new(0),
+            blocked_senders: watch::Sender::new(0),
             reader: AtomicWaker::new(),
         }
     }
@@ -82,11 +82,11 @@ impl Outbox {
 
     /// How many lines wait for room to wait in: a reader that stalls makes it grow.
     pub fn unread(&self) -> watch::Receiver<usize> {
-        self.crowd.subscribe()
+        self.blocked_senders.subscribe()
     }
 
     async fn send_when_there_is_room(&self, mut line: Line) -> Result<(), Closed> {
-        let _in_crowd = InCrowd::join(&self.crowd);
+        let _blocked = BlockedSender::join(&self.blocked_senders);
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
@@ -262,18 +262,18 @@ impl Outbox {
     }
 }
 
-struct InCrowd<'a>(&'a watch::Sender<usize>);
+struct BlockedSender<'a>(&'a watch::Sender<usize>);
 
-impl<'a> InCrowd<'a> {
-    fn join(crowd: &'a watch::Sender<usize>) -> Self {
-        crowd.send_modify(|crowd| *crowd += 1);
-        Self(crowd)
+impl<'a> BlockedSender<'a> {
+    fn join(blocked_senders: &'a watch::Sender<usize>) -> Self {
+        blocked_senders.send_modify(|blocked_senders| *blocked_senders += 1);
+        Self(blocked_senders)
     }
 }
 
-impl Drop for InCrowd<'_> {
+impl Drop for BlockedSender<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|crowd| *crowd -= 1);
+        self.0.send_modify(|blocked_senders| *blocked_senders -= 1);
     }
 }
 

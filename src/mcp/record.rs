@@ -9,18 +9,18 @@ use serde_json::value::RawValue;
 
 use super::context::Services;
 use super::dispatch;
-use super::jsonrpc::{self, Request, RpcError};
 use super::methods::{Failure, Outcome};
-use super::origin::{Door, Origin};
+use super::principal::{Principal, Transport};
+use crate::jsonrpc::{self, Request, RpcError};
 use crate::telemetry::AuditLine;
 
 /// One request, from its arrival on.
 #[derive(Debug)]
 pub struct Record<'a> {
     services: &'a Services,
-    door: Door,
+    transport: Transport,
     session: Option<&'a str>,
-    origin: &'a Origin,
+    principal: &'a Principal,
     request: &'a Request,
     arrived: Instant,
 }
@@ -29,16 +29,16 @@ impl<'a> Record<'a> {
     /// Begins with a request's arrival.
     pub fn of(
         services: &'a Services,
-        door: Door,
+        transport: Transport,
         session: Option<&'a str>,
-        origin: &'a Origin,
+        principal: &'a Principal,
         request: &'a Request,
     ) -> Self {
         Self {
             services,
-            door,
+            transport,
             session,
-            origin,
+            principal,
             request,
             arrived: Instant::now(),
         }
@@ -73,12 +73,12 @@ impl<'a> Record<'a> {
         let call = (self.request.method == "tools/call")
             .then(|| params.and_then(names))
             .flatten();
-        let key = self.origin.key.map(|key| key.to_string());
+        let key = self.principal.key.map(|key| key.to_string());
         let line = AuditLine {
             method: &self.request.method,
-            door: self.door.name(),
+            transport: self.transport.name(),
             session: self.session,
-            agent: self.origin.agent.as_deref(),
+            agent: self.principal.agent.as_deref(),
             key: key.as_deref(),
             outcome: code,
             duration: self.arrived.elapsed(),

@@ -1,6 +1,6 @@
 //! One client, independent of transport: its handshake, its running requests, what waits for it.
 //!
-//! Knows no HTTP and no pipe. Doors hand bodies in and read the outbox.
+//! Knows no HTTP and no pipe. AppState hand bodies in and read the outbox.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,19 +16,19 @@ use tokio_util::sync::CancellationToken;
 use super::changes::{self, Change};
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{
-    self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
-};
 use super::messages::{self, CancelledParams, ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, lifecycle, logging, resources, tools};
-use super::origin::{Door, Origin};
 use super::outbox::Outbox;
-use super::questions::Questions;
+use super::principal::{Principal, Transport};
 use super::record::Record;
 use super::revision::Revision;
+use super::server_requests::ServerRequests;
 use super::stateless::{self, Stateless};
+use crate::call::types::Listed;
 use crate::governor::Client;
-use crate::plugins::call::Listed;
+use crate::jsonrpc::{
+    self, Body, Fault, IdKey, Message, Notification, Request, RequestId, RpcError,
+};
 
 /// Requests of one session that may be in flight at once: more than a catalogue lets wait.
 const MAX_IN_FLIGHT: usize = 1024;
@@ -37,11 +37,11 @@ const MAX_IN_FLIGHT: usize = 1024;
 #[derive(Debug)]
 pub struct Session {
     id: String,
-    door: Door,
-    origin: Origin,
+    transport: Transport,
+    principal: Principal,
     services: Arc<Services>,
     outbox: Arc<Outbox>,
-    questions: Arc<Questions>,
+    server_requests: Arc<ServerRequests>,
     state: Mutex<State>,
     running: Mutex<HashMap<IdKey, CancellationToken>>,
     ended: CancellationToken,
@@ -77,18 +77,18 @@ impl Session {
     /// A session that has not shaken hands yet. It ends with `ended`.
     pub fn new(
         id: String,
-        door: Door,
-        origin: Origin,
+        transport: Transport,
+        principal: Principal,
         services: Arc<Services>,
         ended: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
-            door,
-            origin,
+            transport,
+            principal,
             services,
             outbox: Arc::default(),
-            questions: Arc::default(),
+            server_requests: Arc::default(),
             state: Mutex::default(),
             running: Mutex::default(),
             ended,
@@ -102,14 +102,14 @@ impl Session {
         &self.id
     }
 
-    /// Through which door it came.
-    pub fn door(&self) -> Door {
-        self.door
+    /// Through which transport it came.
+    pub fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// Who opened it.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// What waits to go to the client, outside of any one request's own stream.
@@ -126,7 +126,7 @@ impl Session {
     pub fn close(&self) {
         self.ended.cancel();
         self.outbox.close();
-        self.questions.abandon();
+        self.server_requests.abandon();
         self.services.governor.forget_session(&self.id);
     }
 
@@ -154,25 +154,29 @@ impl Session {
         }
     }
 
-    /// Takes a body from a door whose answers go to the outbox. What cannot be told there, because
+    /// Takes a body from a transport whose answers go to the outbox. What cannot be told there, because
     /// no id was readable or the id belongs to a call that must not be disturbed, is the error.
-    pub async fn receive(self: &Arc<Self>, body: &[u8], origin: &Origin) -> Result<(), Fault> {
+    pub async fn receive(
+        self: &Arc<Self>,
+        body: &[u8],
+        principal: &Principal,
+    ) -> Result<(), Fault> {
         *self.last_used() = Instant::now();
         self.services.counters.received(body.len() as u64);
         match jsonrpc::parse(body) {
-            Body::Single(message) => self.receive_message(message, origin).await,
-            Body::Batch(messages) => self.receive_batch(messages, origin),
+            Body::Single(message) => self.receive_message(message, principal).await,
+            Body::Batch(messages) => self.receive_batch(messages, principal),
         }
     }
 
     async fn receive_message(
         self: &Arc<Self>,
         message: Result<Message, Fault>,
-        origin: &Origin,
+        principal: &Principal,
     ) -> Result<(), Fault> {
         match message {
             Ok(Message::Request(request)) => {
-                let admitted = match self.admit(request, origin, &self.outbox) {
+                let admitted = match self.admit(request, principal, &self.outbox) {
                     Ok(admitted) => admitted,
                     // On the stream, an error for a repeated id would end the call that has it.
                     Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => {
@@ -183,7 +187,7 @@ impl Session {
                         return Ok(());
                     }
                 };
-                if self.door == Door::Stdio && admitted.is_sessionless() {
+                if self.transport == Transport::Stdio && admitted.is_sessionless() {
                     let session = Arc::clone(self);
                     self.services.tasks.spawn(async move {
                         session.deliver(admitted.run_sessionless().await).await;
@@ -204,7 +208,7 @@ impl Session {
                 Ok(())
             }
             Ok(Message::Response(response)) => {
-                self.questions.answer(response);
+                self.server_requests.answer(response);
                 Ok(())
             }
             Err(fault) if fault.id.is_some() => {
@@ -218,9 +222,9 @@ impl Session {
     fn receive_batch(
         self: &Arc<Self>,
         messages: Vec<Result<Message, Fault>>,
-        origin: &Origin,
+        principal: &Principal,
     ) -> Result<(), Fault> {
-        let batch = self.admit_batch(messages, origin, &self.outbox)?;
+        let batch = self.admit_batch(messages, principal, &self.outbox)?;
         let session = Arc::clone(self);
         self.services.tasks.spawn(async move {
             session.deliver(batch.run().await).await;
@@ -232,7 +236,7 @@ impl Session {
     pub fn admit_batch(
         self: &Arc<Self>,
         messages: Vec<Result<Message, Fault>>,
-        origin: &Origin,
+        principal: &Principal,
         outbox: &Arc<Outbox>,
     ) -> Result<Batch, Fault> {
         if !self.revision().is_some_and(Revision::has_batches) {
@@ -248,12 +252,12 @@ impl Session {
         };
         for message in messages {
             match message {
-                Ok(Message::Request(request)) => match self.admit(request, origin, outbox) {
+                Ok(Message::Request(request)) => match self.admit(request, principal, outbox) {
                     Ok(admitted) => batch.admitted.push(admitted),
                     Err(fault) => batch.refused.push(fault.to_bytes()),
                 },
                 Ok(Message::Notification(notification)) => self.notified(&notification),
-                Ok(Message::Response(response)) => self.questions.answer(response),
+                Ok(Message::Response(response)) => self.server_requests.answer(response),
                 Err(fault) => batch.refused.push(fault.to_bytes()),
             }
         }
@@ -265,7 +269,7 @@ impl Session {
     pub fn admit(
         self: &Arc<Self>,
         request: Request,
-        origin: &Origin,
+        principal: &Principal,
         outbox: &Arc<Outbox>,
     ) -> Result<Admitted, Fault> {
         let key = request.id.key();
@@ -282,7 +286,7 @@ impl Session {
         if running.contains_key(&key) {
             let why = format!(
                 "id {} is in flight already; use another",
-                jsonrpc::shown(request.id.raw().get())
+                crate::text::quoted(request.id.raw().get())
             );
             return Err(Fault {
                 id: Some(request.id),
@@ -291,16 +295,19 @@ impl Session {
         }
         running.insert(key.clone(), cancel.clone());
         drop(running);
-        let origin = Origin {
-            key: origin.key,
-            agent: origin.agent.clone().or_else(|| self.origin.agent.clone()),
+        let principal = Principal {
+            key: principal.key,
+            agent: principal
+                .agent
+                .clone()
+                .or_else(|| self.principal.agent.clone()),
         };
         Ok(Admitted {
             session: Arc::clone(self),
             request,
             key,
             cancel,
-            origin,
+            principal,
             outbox: Arc::clone(outbox),
         })
     }
@@ -320,8 +327,8 @@ impl Session {
 
     /// Whose attachments hold for it.
     fn client(&self) -> Client {
-        let key = self.origin.key.map(|key| *key.digest());
-        Client::of(self.origin.agent.as_deref(), key, Some(&self.id))
+        let key = self.principal.key.map(|key| *key.digest());
+        Client::of(self.principal.agent.as_deref(), key, Some(&self.id))
     }
 
     /// Tells the client of a change, if it has shaken hands and, for a resource, subscribed to it.
@@ -356,7 +363,7 @@ impl Session {
     /// Tells the client all tools unasked, in the form that version 2 used.
     pub fn announce_tools(&self) {
         self.asks_for(Listed::Tools);
-        let context = self.context(&self.origin, &self.outbox, &self.ended);
+        let context = self.context(&self.principal, &self.outbox, &self.ended);
         self.outbox.offer_latest(
             "manifest",
             jsonrpc::encode_notification("notifications/tools/list", &tools::listing(&context)),
@@ -365,7 +372,7 @@ impl Session {
 
     /// Hands a client's answer to who asked.
     pub fn answered(&self, response: jsonrpc::Response) {
-        self.questions.answer(response);
+        self.server_requests.answer(response);
     }
 
     fn cancel(&self, id: &RawValue) {
@@ -408,7 +415,7 @@ impl Session {
             "ping" => Ok(lifecycle::empty().into()),
             method if self.revision().is_none() => Err(RpcError::invalid_params(format!(
                 "{} before initialize: send initialize first, then notifications/initialized",
-                jsonrpc::shown(method)
+                crate::text::quoted(method)
             ))
             .into()),
             method => dispatch::dispatch(context, method, params).await,
@@ -431,7 +438,7 @@ impl Session {
 
     fn context(
         &self,
-        origin: &Origin,
+        principal: &Principal,
         outbox: &Arc<Outbox>,
         cancel: &CancellationToken,
     ) -> Context {
@@ -439,17 +446,17 @@ impl Session {
         let settled = state.handshake.clone();
         Context {
             services: Arc::clone(&self.services),
-            door: self.door,
+            transport: self.transport,
             revision: settled
                 .as_ref()
                 .map_or(Revision::NEWEST_WITH_HANDSHAKE, |settled| settled.revision),
             session: self.id.clone(),
-            origin: origin.clone(),
+            principal: principal.clone(),
             client: settled.map(|settled| settled.client).unwrap_or_default(),
             log_level: Some(state.log_level),
             outbox: Some(Arc::clone(outbox)),
-            questions: Some(Arc::clone(&self.questions)),
-            rounds: None,
+            server_requests: Some(Arc::clone(&self.server_requests)),
+            round_trips: None,
             cancel: cancel.clone(),
         }
     }
@@ -491,7 +498,7 @@ pub struct Admitted {
     request: Request,
     key: IdKey,
     cancel: CancellationToken,
-    origin: Origin,
+    principal: Principal,
     outbox: Arc<Outbox>,
 }
 
@@ -525,15 +532,15 @@ impl Admitted {
             method: self.request.method.clone(),
             params: self.request.params.clone(),
         };
-        let (origin, outbox, cancel) = (
-            self.origin.clone(),
+        let (principal, outbox, cancel) = (
+            self.principal.clone(),
             Arc::clone(&self.outbox),
             self.cancel.clone(),
         );
         let (response, _) = Stateless::new(
             services,
-            self.session.door,
-            origin,
+            self.session.transport,
+            principal,
             request,
             meta,
             outbox,
@@ -553,12 +560,12 @@ impl Admitted {
     pub async fn run(self) -> Option<Bytes> {
         let context = self
             .session
-            .context(&self.origin, &self.outbox, &self.cancel);
+            .context(&self.principal, &self.outbox, &self.cancel);
         let record = Record::of(
             &context.services,
-            context.door,
+            context.transport,
             Some(&context.session),
-            &self.origin,
+            &self.principal,
             &self.request,
         );
         let outcome = if context.services.draining.is_cancelled() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Services;
-use super::origin::{Door, Origin};
+use super::principal::{Principal, Transport};
 use super::session::Session;
 use crate::telemetry::OpenSession;
 
@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often sessions are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// The sessions of all doors.
+/// The sessions of all state.
 #[derive(Debug)]
 pub struct Sessions {
     services: Arc<Services>,
@@ -58,12 +58,16 @@ impl Sessions {
     }
 
     /// Opens a session. At the cap the one that has been idle longest makes room, if any is.
-    pub fn open(&self, door: Door, origin: Origin) -> Result<Arc<Session>, AllInUse> {
+    pub fn open(
+        &self,
+        transport: Transport,
+        principal: Principal,
+    ) -> Result<Arc<Session>, AllInUse> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let session = Session::new(
             id,
-            door,
-            origin,
+            transport,
+            principal,
             Arc::clone(&self.services),
             self.ended.child_token(),
         );
@@ -80,7 +84,7 @@ impl Sessions {
             open.remove(idlest.id());
             idlest.close();
         }
-        let counted = self.services.counters.session_opened(door.name());
+        let counted = self.services.counters.session_opened(transport.name());
         open.insert(
             session.id().to_owned(),
             Open {
@@ -91,10 +95,16 @@ impl Sessions {
         Ok(session)
     }
 
-    /// The live session of that id, if it came through `door` and `origin` has the key that opened it.
-    pub fn find(&self, id: &str, door: Door, origin: &Origin) -> Option<Arc<Session>> {
+    /// The live session of that id, if it came through `transport` and `principal` has the key that opened it.
+    pub fn find(
+        &self,
+        id: &str,
+        transport: Transport,
+        principal: &Principal,
+    ) -> Option<Arc<Session>> {
         let session = Arc::clone(&self.read().get(id)?.session);
-        (session.door() == door && session.origin().key == origin.key).then_some(session)
+        (session.transport() == transport && session.principal().key == principal.key)
+            .then_some(session)
     }
 
     /// Ends a session and forgets it.
@@ -119,7 +129,7 @@ impl Sessions {
     }
 
     /// Lets every stream end when what waits for it has been read, and waits for that.
-    pub async fn told_all(&self) {
+    pub async fn drain(&self) {
         self.each(|session| session.outbox().finish());
         loop {
             let mut waiting = false;
@@ -133,7 +143,7 @@ impl Sessions {
 
     /// Passes changes on to the sessions, until all sessions end.
     pub async fn pass_changes_on(&self) {
-        let mut changes = self.services.changes.listen();
+        let mut changes = self.services.changes.subscribe();
         loop {
             let change = tokio::select! {
                 () = self.ended.cancelled() => return,

@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::context::{Context, Services};
 use super::dispatch::{self, guarded};
-use super::jsonrpc::{self, Request, RpcError, UNSUPPORTED_REVISION};
 use super::messages::{ClientDetails, LogLevel};
 use super::methods::{Failure, Outcome, Success, lifecycle, subscriptions};
-use super::origin::{Door, Origin};
 use super::outbox::Outbox;
+use super::principal::{Principal, Transport};
 use super::record::Record;
 use super::revision::Revision;
-use super::rounds::Rounds;
+use super::round_trips::RoundTrips;
+use crate::jsonrpc::{self, Request, RpcError, UNSUPPORTED_REVISION};
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -91,7 +91,7 @@ pub fn unsupported(requested: &str) -> RpcError {
         UNSUPPORTED_REVISION,
         format!(
             "this server does not speak revision '{}'",
-            jsonrpc::shown(requested)
+            crate::text::quoted(requested)
         ),
     )
     .with_data(json!({"supported": supported(), "requested": requested}))
@@ -116,8 +116,8 @@ impl Stateless {
     /// Notifications go to `outbox`, until the response. Cancelling the token ends the request.
     pub fn new(
         services: &Arc<Services>,
-        door: Door,
-        origin: Origin,
+        transport: Transport,
+        principal: Principal,
         request: Request,
         meta: Meta,
         outbox: Arc<Outbox>,
@@ -125,15 +125,15 @@ impl Stateless {
     ) -> Self {
         let context = Context {
             services: Arc::clone(services),
-            door,
+            transport,
             revision: Revision::V2026_07_28,
             session: String::new(),
-            origin,
+            principal,
             client: meta.client,
             log_level: meta.log_level,
             outbox: Some(outbox),
-            questions: None,
-            rounds: None,
+            server_requests: None,
+            round_trips: None,
             cancel,
         };
         Self { context, request }
@@ -147,8 +147,14 @@ impl Stateless {
     /// Runs it. The error code, where it has one, tells the HTTP status.
     pub async fn run(mut self) -> (Option<Bytes>, Option<i64>) {
         let services = Arc::clone(&self.context.services);
-        let origin = self.context.origin.clone();
-        let record = Record::of(&services, self.context.door, None, &origin, &self.request);
+        let principal = self.context.principal.clone();
+        let record = Record::of(
+            &services,
+            self.context.transport,
+            None,
+            &principal,
+            &self.request,
+        );
         let outcome = if services.draining.is_cancelled() {
             Err(dispatch::refused_while_draining().into())
         } else {
@@ -166,8 +172,9 @@ async fn perform(context: &mut Context, request: &Request) -> Outcome {
     let params = request.params.as_deref();
     let method = request.method.as_str();
     if asks(method) {
-        let rounds = Rounds::read(&context.services.sealer, &context.origin, method, params)?;
-        context.rounds = Some(Arc::new(rounds));
+        let round_trips =
+            RoundTrips::read(&context.services.sealer, &context.principal, method, params)?;
+        context.round_trips = Some(Arc::new(round_trips));
     }
     let outcome = match method {
         "server/discover" => Ok(discover(&context.services).await.into()),
@@ -181,9 +188,9 @@ async fn perform(context: &mut Context, request: &Request) -> Outcome {
         _ => dispatch::dispatch(context, method, params).await,
     };
     let required = context
-        .rounds
+        .round_trips
         .as_ref()
-        .and_then(|rounds| rounds.input_required(&context.services.sealer));
+        .and_then(|round_trips| round_trips.input_required(&context.services.sealer));
     match (required, outcome) {
         // The run was ended by its own question.
         (Some(required), _) => Ok(finished(Success::from(jsonrpc::to_raw(&required)), method)),

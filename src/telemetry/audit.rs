@@ -19,7 +19,7 @@ pub struct AuditLine<'a> {
     /// JSON-RPC method.
     pub method: &'a str,
     /// Where it came in: `sse`, `direct`, `mcp`, `stdio`.
-    pub door: &'static str,
+    pub transport: &'static str,
     /// Session id; the line shows its beginning only.
     pub session: Option<&'a str>,
     /// What the client says to be (`X-Agent-Id`).
@@ -54,7 +54,7 @@ impl<'a> AuditLine<'a> {
         tracing::info!(
             target: TARGET,
             method = &*cut(self.method),
-            door = self.door,
+            transport = self.transport,
             tool = self.tool.map(cut).as_deref(),
             arguments = self.argument_names.as_deref(),
             outcome = self.outcome,

@@ -126,9 +126,9 @@ impl Counters {
         }
     }
 
-    /// A session opens at `door` (`sse`, `mcp`, `stdio`); it closes when the returned [`OpenSession`] is dropped.
-    pub fn session_opened(&self, door: &'static str) -> OpenSession {
-        let label = DoorLabel { door };
+    /// A session opens at `transport` (`sse`, `mcp`, `stdio`); it closes when the returned [`OpenSession`] is dropped.
+    pub fn session_opened(&self, transport: &'static str) -> OpenSession {
+        let label = DoorLabel { transport };
         self.0
             .totals
             .sessions_opened
@@ -137,7 +137,7 @@ impl Counters {
         self.0.metrics.sessions.get_or_create(&label).inc();
         OpenSession {
             counters: self.clone(),
-            door,
+            transport,
         }
     }
 
@@ -283,7 +283,7 @@ impl Drop for RunningCall {
 #[must_use = "a session that is dropped at once counts as closed"]
 pub struct OpenSession {
     counters: Counters,
-    door: &'static str,
+    transport: &'static str,
 }
 
 impl Drop for OpenSession {
@@ -293,7 +293,9 @@ impl Drop for OpenSession {
         inner
             .metrics
             .sessions
-            .get_or_create(&DoorLabel { door: self.door })
+            .get_or_create(&DoorLabel {
+                transport: self.transport,
+            })
             .dec();
     }
 }
@@ -356,10 +358,16 @@ mod tests {
             (1, 2, 1)
         );
         let text = counters.render_prometheus();
-        assert!(text.contains("smcp_sessions{door=\"sse\"} 0\n"), "{text}");
-        assert!(text.contains("smcp_sessions{door=\"mcp\"} 1\n"), "{text}");
         assert!(
-            text.contains("smcp_sessions_opened_total{door=\"sse\"} 1\n"),
+            text.contains("smcp_sessions{transport=\"sse\"} 0\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("smcp_sessions{transport=\"mcp\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("smcp_sessions_opened_total{transport=\"sse\"} 1\n"),
             "{text}"
         );
         drop(second);

@@ -64,8 +64,8 @@ impl Metrics {
         r.register_with_unit("tool_call_time", "Time spent in calls, by tool", Unit::Seconds, self.call_seconds.clone());
         r.register_with_unit("tool_call_duration", "How long tool calls take", Unit::Seconds, self.call_duration.clone());
         r.register("tool_calls_running", "Tool calls under way", self.calls_running.clone());
-        r.register("sessions", "Sessions open, by door", self.sessions.clone());
-        r.register("sessions_opened", "Sessions opened, by door", self.sessions_opened.clone());
+        r.register("sessions", "Sessions open, by transport", self.sessions.clone());
+        r.register("sessions_opened", "Sessions opened, by transport", self.sessions_opened.clone());
         r.register("refused", "Connections and messages turned away, by reason", self.refused.clone());
         r.register_with_unit("received", "Bytes of messages received", Unit::Bytes, self.received.clone());
         r.register_with_unit("sent", "Bytes of messages sent", Unit::Bytes, self.sent.clone());
@@ -94,7 +94,7 @@ pub(super) struct ToolLabel {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct DoorLabel {
-    pub(super) door: &'static str,
+    pub(super) transport: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]

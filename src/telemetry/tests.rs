@@ -391,7 +391,7 @@ fn the_audit_line_tells_who_asked_for_what_and_how_it_ended() {
     let text = file_of(Settings::default(), || {
         AuditLine {
             method: "tools/call",
-            door: "sse",
+            transport: "sse",
             session: Some("0123456789abcdef0123456789abcdef"),
             agent: Some("agent-1"),
             key: Some("sha256:9f86d081"),
@@ -407,7 +407,7 @@ fn the_audit_line_tells_who_asked_for_what_and_how_it_ended() {
     });
     assert_eq!(
         after_time(&text),
-        " INFO smcp::audit: method=tools/call door=sse tool=demo_math__add arguments=a,b outcome=ok \
+        " INFO smcp::audit: method=tools/call transport=sse tool=demo_math__add arguments=a,b outcome=ok \
          duration_ms=12.345 session=01234567 agent=agent-1 key=sha256:9f86d081 bytes_in=120 bytes_out=80\n"
     );
 }

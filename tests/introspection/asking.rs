@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use smcp::plugins::introspect;
+use smcp::discovery::introspect;
 
 /// What came back from one question.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Help pages as they are printed by what people write programs with.
 
 use serde_json::{Value, json};
-use smcp::plugins::introspect::{add_page, pages_to_ask, parse_help};
+use smcp::discovery::introspect::{add_page, pages_to_ask, parse_help};
 
 const VERSION_3: &str = "usage: cli.py [-h] {click-button,take-screenshot} ...
 

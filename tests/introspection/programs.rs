@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use smcp::plugins::call::CallError;
+use smcp::call::types::CallError;
 
 use crate::asking::{fixture, payload, say_skipped, shown};
 use crate::serving::Served;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use smcp::plugins::introspect::{NOT_ASKED, REFUSED};
+use smcp::discovery::introspect::{NOT_ASKED, REFUSED};
 
 use crate::asking::{ask, ask_within, fixture, payload, python3};
 use crate::serving::Served;

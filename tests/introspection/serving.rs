@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use smcp::plugins::call::{CallError, CallRequest, Caller};
-use smcp::plugins::catalog::{Catalog, Settings, Snapshot};
-use smcp::plugins::contract::{self, Command};
-use smcp::plugins::process::Launcher;
-use smcp::plugins::{arguments, argv, schema};
+use smcp::call::types::{CallError, CallRequest, Caller};
+use smcp::catalog::{Catalog, Settings, Snapshot};
+use smcp::contract::{self, Command};
+use smcp::process::Launcher;
+use smcp::{call::arguments, call::argv, contract::schema};
 use tokio_util::sync::CancellationToken;
 
 use crate::asking::payload;

@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::outcome::Outcome;
 use super::serving;
+use crate::catalog::{Printed, Reference, Snapshot};
+use crate::jsonrpc::{self, RpcError};
 use crate::mcp::context::Context;
-use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages;
-use crate::plugins::catalog::{Printed, Reference, Snapshot};
 
 /// The most values of one answer, as the specification has it.
 const MAX_VALUES: usize = 100;
@@ -79,7 +79,7 @@ fn known(snapshot: &Snapshot, reference: WireReference) -> Result<Reference, Rpc
     match (&reference, exists) {
         (_, true) => Ok(reference),
         (Reference::Prompt(key) | Reference::Template(key), false) => Err(
-            RpcError::invalid_params(format!("nothing is called '{}'", jsonrpc::shown(key))),
+            RpcError::invalid_params(format!("nothing is called '{}'", crate::text::quoted(key))),
         ),
     }
 }

@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::call::types::Listed;
+use crate::jsonrpc::{self, RpcError};
 use crate::mcp::context::Services;
-use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
 use crate::mcp::revision::Revision;
-use crate::plugins::call::Listed;
 
 /// What `initialize` settles.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub async fn initialize(services: &Services, revision: Revision) -> Box<RawValue
 
 /// Waits until all plugins have answered, as long as the server's patience lasts.
 pub async fn settled(services: &Services) {
-    let _ = tokio::time::timeout_at(services.patient_until, services.catalog.complete()).await;
+    let _ = tokio::time::timeout_at(services.discovery_deadline, services.catalog.complete()).await;
 }
 
 /// Who this server is.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::mcp::jsonrpc::RpcError;
+use crate::jsonrpc::RpcError;
 use crate::mcp::messages::{self, LogLevel};
 
 #[derive(Deserialize)]

@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::mcp::jsonrpc::RpcError;
+use crate::call::types::CallError;
+use crate::jsonrpc::RpcError;
 use crate::mcp::messages;
-use crate::plugins::call::CallError;
 
 /// A method's result, or why there is none.
 pub type Outcome = Result<Success, Failure>;

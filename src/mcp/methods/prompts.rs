@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::outcome::Outcome;
 use super::serving;
 use super::tools::refuse_cursor;
+use crate::catalog::{OfferKind, Printed, PromptArgument};
+use crate::jsonrpc::{self, RpcError};
 use crate::mcp::context::Context;
-use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, RequestMeta};
-use crate::plugins::catalog::{OfferKind, Printed, PromptArgument};
 
 #[derive(Deserialize)]
 struct GetParams<'a> {
@@ -42,7 +42,7 @@ pub async fn get(context: &Context, params: Option<&RawValue>) -> Outcome {
             .collect();
         let why = format!(
             "unknown prompt '{}'; there are: {}",
-            jsonrpc::shown(&params.name),
+            crate::text::quoted(&params.name),
             names.join(", ")
         );
         return Err(RpcError::invalid_params(why).into());
@@ -78,7 +78,7 @@ fn check_arguments(
         if !declared.iter().any(|argument| argument.name == *name) {
             faults.push(format!(
                 "'{}' is no argument of the prompt",
-                jsonrpc::shown(name)
+                crate::text::quoted(name)
             ));
         } else if !value.is_string() {
             faults.push(format!("'{name}' must be a string"));

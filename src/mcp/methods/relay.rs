@@ -8,15 +8,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::call::types::{ClientCapabilities, Event};
+use crate::jsonrpc;
 use crate::mcp::changes::Change;
 use crate::mcp::context::Context;
-use crate::mcp::jsonrpc;
 use crate::mcp::messages::LogLevel;
-use crate::mcp::origin::Door;
 use crate::mcp::outbox::Outbox;
-use crate::mcp::questions::Questions;
-use crate::mcp::rounds::Rounds;
-use crate::plugins::call::{ClientCapabilities, Event};
+use crate::mcp::principal::Transport;
+use crate::mcp::round_trips::RoundTrips;
+use crate::mcp::server_requests::ServerRequests;
 
 /// Events that may wait for the client; a program that says more waits itself.
 const WAITING_EVENTS: usize = 64;
@@ -79,10 +79,10 @@ impl<'a> Relay<'a> {
             Event::Log { level, data } => self.log(&level, &data),
             Event::Changed(list) => {
                 services.catalog.reload();
-                services.changes.tell(Change::List(list));
+                services.changes.notify(Change::List(list));
             }
             // Only a stream that can be taken up again has a use for it.
-            Event::Updated(uri) => services.changes.tell(Change::Resource(uri)),
+            Event::Updated(uri) => services.changes.notify(Change::Resource(uri)),
             Event::Reconnect(pause) => self.send_away(pause),
             Event::Ask { questions, answers } => self.ask(&questions, answers).await,
         }
@@ -90,8 +90,8 @@ impl<'a> Relay<'a> {
 
     /// A client that could not come back is not sent away.
     fn send_away(&self, pause: Duration) {
-        let comes_back =
-            self.context.door == Door::Streamable && self.context.revision.has_resumable_streams();
+        let comes_back = self.context.transport == Transport::Streamable
+            && self.context.revision.has_resumable_streams();
         if let Some(outbox) = self.context.outbox.as_ref().filter(|_| comes_back) {
             outbox.send_away(pause);
         }
@@ -162,11 +162,11 @@ impl<'a> Relay<'a> {
             requests.push((key, kind, &question[kind.member()]));
         }
         match (
-            &self.context.rounds,
-            &self.context.questions,
+            &self.context.round_trips,
+            &self.context.server_requests,
             &self.context.outbox,
         ) {
-            (Some(rounds), _, _) => Ok(from_rounds(rounds, &requests)),
+            (Some(round_trips), _, _) => Ok(from_rounds(round_trips, &requests)),
             (None, Some(asking), Some(outbox)) => {
                 from_client(asking, outbox, &requests).await.map(Some)
             }
@@ -179,21 +179,21 @@ impl<'a> Relay<'a> {
 
 type Question<'q> = (&'q String, Kind, &'q Value);
 
-fn from_rounds(rounds: &Rounds, questions: &[Question<'_>]) -> Option<Map<String, Value>> {
+fn from_rounds(round_trips: &RoundTrips, questions: &[Question<'_>]) -> Option<Map<String, Value>> {
     let mut answers = Map::new();
     for (key, kind, params) in questions {
-        match rounds.answer(key).filter(|answer| kind.fits(answer)) {
+        match round_trips.answer(key).filter(|answer| kind.fits(answer)) {
             Some(answer) => {
                 answers.insert((*key).clone(), answer.clone());
             }
-            None => rounds.leave_open(key, kind.method(), params),
+            None => round_trips.leave_open(key, kind.method(), params),
         }
     }
     (answers.len() == questions.len()).then_some(answers)
 }
 
 async fn from_client(
-    asking: &Questions,
+    asking: &ServerRequests,
     outbox: &Outbox,
     questions: &[Question<'_>],
 ) -> Result<Map<String, Value>, Value> {
@@ -231,7 +231,7 @@ impl Kind {
             .ok_or_else(|| {
                 refused(&format!(
                     "question '{}' must have one object: elicit, sample or roots",
-                    jsonrpc::shown(key)
+                    crate::text::quoted(key)
                 ))
             })
     }

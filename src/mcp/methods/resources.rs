@@ -7,10 +7,10 @@ use serde_json::{Map, json};
 use super::outcome::Outcome;
 use super::serving;
 use super::tools::refuse_cursor;
+use crate::catalog::{Printed, Readable};
+use crate::jsonrpc::{self, INVALID_PARAMS, RpcError};
 use crate::mcp::context::Context;
-use crate::mcp::jsonrpc::{self, INVALID_PARAMS, RpcError};
 use crate::mcp::messages::{self, RequestMeta};
-use crate::plugins::catalog::{Printed, Readable};
 
 /// The code of the session revisions for a resource that is not there.
 const NOT_FOUND: i64 = -32002;
@@ -90,7 +90,10 @@ fn find(context: &Context, uri: &str) -> Result<Readable, RpcError> {
         } else {
             INVALID_PARAMS
         };
-        RpcError::new(code, format!("resource not found: {}", jsonrpc::shown(uri)))
-            .with_data(json!({"uri": uri}))
+        RpcError::new(
+            code,
+            format!("resource not found: {}", crate::text::quoted(uri)),
+        )
+        .with_data(json!({"uri": uri}))
     })
 }

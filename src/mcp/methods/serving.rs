@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use super::lifecycle;
 use super::outcome::Failure;
 use super::relay::Relay;
+use crate::call::types::{CallError, CallRequest};
+use crate::catalog::{Offering, Printed};
+use crate::jsonrpc::{INTERNAL_ERROR, MISSING_CAPABILITY, RpcError};
 use crate::mcp::context::Context;
-use crate::mcp::jsonrpc::{INTERNAL_ERROR, MISSING_CAPABILITY, RpcError};
-use crate::plugins::call::{CallError, CallRequest};
-use crate::plugins::catalog::{Offering, Printed};
 
 /// Refuses the methods of a family that nothing declares, as the capabilities do not name it.
 pub fn require(context: &Context, family: &str, method: &str) -> Result<(), RpcError> {

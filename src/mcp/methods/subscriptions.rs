@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::lifecycle;
 use super::outcome::{Failure, Outcome};
+use crate::call::types::Listed;
 use crate::governor::Client;
+use crate::jsonrpc::{self, Request, RpcError};
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Context, Services};
-use crate::mcp::jsonrpc::{self, Request, RpcError};
 use crate::mcp::messages;
-use crate::plugins::call::Listed;
 
 /// Names the subscription in everything that is told because of it.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -26,7 +26,7 @@ pub async fn listen(context: &Context, request: &Request) -> Outcome {
     let id: Value = serde_json::from_str(request.id.raw().get()).unwrap_or_default();
     let meta = json!({ SUBSCRIPTION: id });
     // Listens before it says so: what changes from then on is told.
-    let mut changes = context.services.changes.listen();
+    let mut changes = context.services.changes.subscribe();
     let acknowledged = json!({"_meta": meta, "notifications": wanted.to_value()});
     let line =
         jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &acknowledged);

@@ -10,14 +10,14 @@ use super::lifecycle;
 use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
+use crate::call::types::{CallError, CallRequest};
+use crate::catalog::{Snapshot, Tool};
 use crate::governor;
+use crate::jsonrpc::{self, RpcError};
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Context, Services};
-use crate::mcp::jsonrpc::{self, RpcError};
 use crate::mcp::messages::{self, CallParams};
-use crate::mcp::origin::Door;
-use crate::plugins::call::{CallError, CallRequest};
-use crate::plugins::catalog::{Snapshot, Tool};
+use crate::mcp::principal::Transport;
 use crate::telemetry::OK;
 
 /// The built-in tool that says how the server is.
@@ -58,7 +58,7 @@ pub fn refuse_cursor(method: &str, params: Option<&RawValue>) -> Result<(), RpcE
     match messages::read::<Page>(method, params)?.cursor {
         Some(cursor) => Err(RpcError::invalid_params(format!(
             "unknown cursor '{}': {method} gives everything on one page",
-            jsonrpc::shown(&cursor)
+            crate::text::quoted(&cursor)
         ))),
         None => Ok(()),
     }
@@ -73,7 +73,7 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
     {
         let why = format!(
             "arguments must be an object: {}",
-            jsonrpc::shown(arguments.get())
+            crate::text::quoted(arguments.get())
         );
         return Err(RpcError::invalid_params(why).into());
     }
@@ -85,7 +85,7 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
     }
     let tool = match resolve(&context.services, &params.name).await {
         Ok(tool) => tool,
-        Err(unknown) if context.door == Door::Streamable => {
+        Err(unknown) if context.transport == Transport::Streamable => {
             return Err(RpcError::invalid_params(unknown.to_string()).into());
         }
         Err(unknown) => {
@@ -115,7 +115,7 @@ fn govern(context: &Context, arguments: Option<&RawValue>) -> Success {
         .governor
         .run_tool(&client, &services.catalog.snapshot(), arguments);
     if reply.changed {
-        services.changes.tell(Change::ToolsOf(client));
+        services.changes.notify(Change::ToolsOf(client));
     }
     messages::text_result(&reply.json, reply.is_error).into()
 }

@@ -1,0 +1,506 @@
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{call::arguments, contract, contract::schema};
+
+fn write_line(entry: &Value, arguments: &str) -> Result<Line, String> {
+    let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");
+    let command = &description.commands[0];
+    let schema = schema::of_input(command).expect("a schema");
+    let raw = RawValue::from_string(arguments.to_owned()).expect("it is JSON");
+    let checked =
+        arguments::check(command, &schema, Some(&raw)).map_err(|faults| faults.join("; "))?;
+    write(command, &checked).map_err(|refused| match refused {
+        Unwritable::Faults(faults) => faults.join("; "),
+        Unwritable::TooLarge(message) => message,
+    })
+}
+
+/// The words of a command `run` with these parameters; without the command itself.
+fn words(parameters: Value, arguments: &str) -> Result<Vec<String>, String> {
+    let line = write_line(&json!({"name": "run", "parameters": parameters}), arguments)?;
+    assert_eq!(line.words.first().map(String::as_str), Some("run"));
+    Ok(line.words[1..].to_vec())
+}
+
+fn one(members: Value, value: &str) -> Result<Vec<String>, String> {
+    let mut parameter = json!({"name": "some_name"});
+    parameter
+        .as_object_mut()
+        .expect("an object")
+        .extend(members.as_object().expect("an object").clone());
+    words(json!([parameter]), &format!("{{\"some_name\":{value}}}"))
+}
+
+#[test]
+fn each_kind_of_value_is_written_as_the_contract_says() {
+    let strings = json!({"type": "array", "items": {"type": "string"}});
+    let with = |base: &Value, more: Value| {
+        let mut members = base.clone();
+        members
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        members
+    };
+    let cases: Vec<(Value, &str, &[&str])> = vec![
+        (
+            json!({"type": "boolean", "action": "store_true"}),
+            "true",
+            &["--some-name"],
+        ),
+        (
+            json!({"type": "boolean", "action": "store_true"}),
+            "false",
+            &[],
+        ),
+        (
+            json!({"type": "boolean", "action": "store_false"}),
+            "true",
+            &["--some-name"],
+        ),
+        (
+            json!({"type": "boolean", "takes_value": false}),
+            "\"true\"",
+            &["--some-name"],
+        ),
+        (
+            json!({"type": "boolean", "flag": "--on", "negative_flag": "--off"}),
+            "true",
+            &["--on"],
+        ),
+        (
+            json!({"type": "boolean", "flag": "--on", "negative_flag": "--off"}),
+            "false",
+            &["--off"],
+        ),
+        (json!({"type": "boolean"}), "true", &["--some-name", "true"]),
+        (
+            json!({"type": "boolean"}),
+            "false",
+            &["--some-name", "false"],
+        ),
+        (
+            json!({"type": "boolean"}),
+            "\"True\"",
+            &["--some-name", "True"],
+        ),
+        (
+            json!({"type": "boolean", "arg_style": "value"}),
+            "true",
+            &["--some-name", "true"],
+        ),
+        (strings.clone(), "{\"item\":\"x\"}", &["--some-name", "x"]),
+        (
+            strings.clone(),
+            "[\"a\",\"b\"]",
+            &["--some-name", "a", "--some-name", "b"],
+        ),
+        (
+            strings.clone(),
+            "[\"-a\",\"\"]",
+            &["--some-name=-a", "--some-name", ""],
+        ),
+        (strings.clone(), "[]", &[]),
+        (strings.clone(), "\"a,b\"", &["--some-name", "a,b"]),
+        (
+            with(&strings, json!({"arg_style": "list"})),
+            "[\"a\",\"b\"]",
+            &["--some-name", "a", "b"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "list"})),
+            "[\"-a\"]",
+            &["--some-name=-a"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "list"})),
+            "[]",
+            &["--some-name"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "list", "dashes": "any"})),
+            "[\"-a\",\"b\"]",
+            &["--some-name", "-a", "b"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "list", "dashes": "numbers"})),
+            "[\"-.5\",\"b\"]",
+            &["--some-name", "-.5", "b"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "value"})),
+            "[\"a\"]",
+            &["--some-name", "[\"a\"]"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "positional"})),
+            "[\"a\",\"b\"]",
+            &["a", "b"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "positional"})),
+            "[\"a\",\"-b\"]",
+            &["--", "a", "-b"],
+        ),
+        (
+            with(&strings, json!({"arg_style": "rest"})),
+            "[\"a\",\"-b\"]",
+            &["a", "-b"],
+        ),
+        (json!({"type": "array"}), "[1, true, \"x\"]", &["!"]),
+        (
+            json!({"type": "array", "items": {}}),
+            "[1.50, true, \"x\"]",
+            &[
+                "--some-name",
+                "1.50",
+                "--some-name",
+                "true",
+                "--some-name",
+                "x",
+            ],
+        ),
+        (
+            json!({"type": "array", "items": {}}),
+            "[1, {\"a\": 2}]",
+            &["--some-name", "[1, {\"a\": 2}]"],
+        ),
+        (
+            json!({"type": "array", "items": {"type": "object"}}),
+            "[{\"a\": 1.0}]",
+            &["--some-name", "[{\"a\": 1.0}]"],
+        ),
+        (
+            json!({"type": "array", "items": {"type": "object"}}),
+            "[]",
+            &["--some-name", "[]"],
+        ),
+        (
+            json!({"type": "array", "items": {"type": "array"}, "arg_style": "repeat"}),
+            "[[\"a\",\"b\"],[\"c\"]]",
+            &["--some-name", "a", "b", "--some-name", "c"],
+        ),
+        (
+            json!({"type": "object"}),
+            "{\"a\": 1e2}",
+            &["--some-name", "{\"a\": 1e2}"],
+        ),
+        (
+            json!({"type": "object"}),
+            "\"@file\"",
+            &["--some-name", "@file"],
+        ),
+        (json!({"type": "object"}), "\"-x\"", &["--some-name=-x"]),
+        (json!({}), "\"--help\"", &["--some-name=--help"]),
+        (json!({}), "\"-\"", &["--some-name=-"]),
+        (json!({}), "\"--\"", &["--some-name=--"]),
+        (json!({}), "\"\"", &["--some-name", ""]),
+        (json!({}), "\"two\\nlines\"", &["--some-name", "two\nlines"]),
+        (json!({"type": "number"}), "-1e-07", &["--some-name=-1e-07"]),
+        (json!({"type": "number"}), "2.50", &["--some-name", "2.50"]),
+        (json!({"type": "integer"}), "5.0", &["--some-name", "5"]),
+        (
+            json!({"type": "integer", "arg_style": "count", "flag": "-v"}),
+            "3",
+            &["-v", "-v", "-v"],
+        ),
+        (
+            json!({"type": "integer", "arg_style": "count", "flag": "-v"}),
+            "0",
+            &[],
+        ),
+        (
+            json!({"flag": "--some_name"}),
+            "\"x\"",
+            &["--some_name", "x"],
+        ),
+        (json!({"flag": "-n"}), "\"x\"", &["-n", "x"]),
+        (json!({"flag": "-n", "type": "integer"}), "-5", &["-n-5"]),
+        (json!({"flag": "-name"}), "\"-5\"", &["-name=-5"]),
+        (json!({"separator": "="}), "\"x\"", &["--some-name=x"]),
+        (json!({"separator": "=", "flag": "-n"}), "\"\"", &["-n="]),
+        (json!({"separator": "", "flag": "-n"}), "\"-x\"", &["-n-x"]),
+        (json!({"separator": "", "flag": "-n"}), "\"\"", &["-n", ""]),
+        (json!({"arg_style": "positional"}), "\"x\"", &["x"]),
+        (
+            json!({"arg_style": "positional"}),
+            "\"--help\"",
+            &["--", "--help"],
+        ),
+    ];
+    for (members, value, expected) in cases {
+        if expected == ["!"] {
+            assert!(one(members.clone(), value).is_err(), "{members} {value}");
+            continue;
+        }
+        assert_eq!(
+            one(members.clone(), value).as_deref(),
+            Ok(&expected
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()[..]),
+            "{members} {value}"
+        );
+    }
+}
+
+#[test]
+fn what_no_command_line_can_carry_is_refused() {
+    let list = |more: Value| {
+        let mut members = json!({"type": "array", "items": {"type": "string"}});
+        members
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        members
+    };
+    let cases = [
+        (
+            list(json!({"arg_style": "list"})),
+            "[\"a\",\"-b\"]",
+            "cannot have the item -b among others",
+        ),
+        (
+            list(json!({"arg_style": "list", "dashes": "numbers"})),
+            "[\"-5\",\"-b\"]",
+            "cannot have the item -b",
+        ),
+        (
+            list(json!({"arg_style": "list", "dashes": "numbers"})),
+            "[\"a\",\"-1e5\"]",
+            "cannot have the item -1e5",
+        ),
+        (
+            list(json!({"arg_style": "rest"})),
+            "[\"-a\"]",
+            "'some_name' cannot be -a",
+        ),
+        (
+            json!({"arg_style": "positional", "level": 0}),
+            "\"-a\"",
+            "'some_name' cannot be -a",
+        ),
+        (
+            json!({}),
+            "\"a\\u0000b\"",
+            "'some_name' contains a NUL character",
+        ),
+        (
+            json!({"env": "NAME"}),
+            "\"a\\u0000b\"",
+            "'some_name' contains a NUL character",
+        ),
+        (
+            json!({"type": "integer", "arg_style": "count", "flag": "-v"}),
+            "100000",
+            "must be from 0 to 1000",
+        ),
+    ];
+    for (members, value, expected) in cases {
+        let fault = one(members.clone(), value).expect_err("it is refused");
+        assert!(fault.contains(expected), "{members} {value}: {fault}");
+    }
+}
+
+#[test]
+fn one_word_is_as_long_as_the_system_takes_and_no_longer() {
+    let sized =
+        |members: Value, length: usize| one(members, &format!("\"{}\"", "x".repeat(length)));
+    let in_one_word = "--some-name=".len();
+    assert!(sized(json!({}), MAX_WORD).is_ok());
+    assert!(sized(json!({"separator": "="}), MAX_WORD - in_one_word).is_ok());
+    for fault in [
+        sized(json!({}), MAX_WORD + 1),
+        sized(json!({"separator": "="}), MAX_WORD - in_one_word + 1),
+        sized(json!({"env": "TEXT"}), MAX_WORD - 4),
+    ] {
+        let fault = fault.expect_err("it is too large");
+        assert!(fault.contains("'some_name' takes 131072 bytes"), "{fault}");
+    }
+}
+
+#[test]
+fn options_of_outer_parsers_stand_before_the_words_of_inner_ones() {
+    let entry = json!({"name": "run", "invoke": ["remote", "add"], "parameters": [
+        {"name": "url", "arg_style": "positional"},
+        {"name": "verbose", "type": "integer", "arg_style": "count", "flag": "-v", "level": 0},
+        {"name": "repository", "level": 0, "arg_style": "positional"},
+        {"name": "dry", "type": "boolean", "arg_style": "flag", "level": 1},
+        {"name": "tags", "type": "array", "arg_style": "list"},
+    ]});
+    let line = write_line(
+        &entry,
+        r#"{"url":"u","verbose":2,"dry":true,"tags":["a","b"],"repository":"r"}"#,
+    );
+    let expected = [
+        "-v", "-v", "r", "remote", "--dry", "add", "--tags", "a", "b", "--", "u",
+    ];
+    assert_eq!(line.expect("it is written").words, expected);
+    let bare = json!({"name": "run", "invoke": [], "parameters": [{"name": "x"}]});
+    assert_eq!(
+        write_line(&bare, r#"{"x":"1"}"#)
+            .expect("it is written")
+            .words,
+        ["--x", "1"]
+    );
+}
+
+#[test]
+fn a_word_in_the_middle_cannot_be_left_out() {
+    let parameters = json!([
+        {"name": "a", "arg_style": "positional"}, {"name": "b", "arg_style": "positional"},
+        {"name": "c", "arg_style": "positional", "required": true},
+    ]);
+    assert_eq!(
+        words(parameters.clone(), r#"{"c":"3"}"#),
+        Ok(vec!["3".to_owned()])
+    );
+    assert_eq!(
+        words(parameters.clone(), r#"{"a":"1","c":"3"}"#),
+        Ok(vec!["1".to_owned(), "3".to_owned()])
+    );
+    assert_eq!(
+        words(parameters, r#"{"b":"2","c":"3"}"#),
+        Err("'b' needs 'a' before it".to_owned())
+    );
+}
+
+#[test]
+fn values_for_the_environment_and_for_stdin_stay_off_the_command_line() {
+    let entry = json!({"name": "run", "input": "stdin", "parameters": [
+        {"name": "b", "type": "number"}, {"name": "a", "type": "string"}, {"name": "key", "env": "KEY"},
+        {"name": "list", "type": "array", "env": "LIST"},
+    ]});
+    let line = write_line(
+        &entry,
+        r#"{"key":"s","a":"x\u0000","b":1.50,"list":["p", "q"]}"#,
+    )
+    .expect("it is written");
+    assert_eq!(line.words, ["run"]);
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(
+        line.environment,
+        [variable("KEY", "s"), variable("LIST", "[\"p\", \"q\"]")]
+    );
+    assert_eq!(
+        line.stdin.as_deref(),
+        Some(br#"{"b":1.50,"a":"x\u0000"}"#.as_slice())
+    );
+}
+
+#[test]
+fn undeclared_names_become_options_only_where_they_are_plain() {
+    let open = json!({"name": "run", "input_schema": {"type": "object"}});
+    let line = write_line(
+        &open,
+        r#"{"max_size":1,"ok":false,"list":["-a"],"o":{"k":1}}"#,
+    )
+    .expect("it is written");
+    assert_eq!(
+        line.words,
+        [
+            "run",
+            "--max-size",
+            "1",
+            "--ok",
+            "false",
+            "--list=-a",
+            "--o",
+            "{\"k\":1}"
+        ]
+    );
+    for name in ["-help", "=x", "a b", "", "ü", "a\n", "_x", &"x".repeat(65)] {
+        let arguments = json!({name: "v"}).to_string();
+        assert!(
+            write_line(&open, &arguments)
+                .expect_err("it is refused")
+                .contains("cannot be an option"),
+            "{name:?}"
+        );
+    }
+}
+
+/// Any text, and often one that looks like an option.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>().prop_filter("no NUL", |text| !text.contains('\0')),
+        "-{1,3}[a-z]{0,6}(=[a-z]{0,3})?",
+        "-[0-9.e-]{0,5}",
+        Just("--".to_owned()),
+        Just("--flag".to_owned()),
+    ]
+}
+
+const PARAMETERS: &str = r#"[
+    {"name": "flag", "type": "boolean", "arg_style": "flag"},
+    {"name": "text"},
+    {"name": "short", "flag": "-s"},
+    {"name": "many", "type": "array", "items": {"type": "string"}},
+    {"name": "word", "arg_style": "positional"},
+    {"name": "words", "type": "array", "items": {"type": "string"}, "arg_style": "positional"}
+]"#;
+
+/// Reads a command line as getopt and its heirs do, for the options of [`PARAMETERS`].
+fn parsed(words: &[String]) -> Value {
+    let mut read = json!({});
+    let mut many = Vec::new();
+    let mut positional = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) if word.starts_with("--") => (option, Some(value.to_owned())),
+            _ if word.starts_with("-s") && word.len() > 2 => ("-s", Some(word[2..].to_owned())),
+            _ => (word.as_str(), None),
+        };
+        let mut value = || {
+            value
+                .clone()
+                .or_else(|| rest.next().cloned())
+                .expect("an option has its value")
+        };
+        match option {
+            "--" if word == "--" => positional.extend(rest.by_ref().cloned()),
+            "--flag" => read["flag"] = true.into(),
+            "--text" => read["text"] = value().into(),
+            "-s" => read["short"] = value().into(),
+            "--many" => many.push(value()),
+            other => {
+                assert!(
+                    !other.starts_with('-'),
+                    "{word} would be taken for an option"
+                );
+                positional.push(word.clone());
+            }
+        }
+    }
+    if !many.is_empty() {
+        read["many"] = json!(many);
+    }
+    let mut positional = positional.into_iter();
+    if let Some(word) = positional.next() {
+        read["word"] = word.into();
+    }
+    if positional.len() > 0 {
+        read["words"] = positional.collect::<Vec<_>>().into();
+    }
+    read
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_value_is_the_program_gets_it_as_that_value(
+        flag in proptest::bool::ANY, value in text(), short in text(), word in text(),
+        many in prop::collection::vec(text(), 1..4), spread in prop::collection::vec(text(), 1..4),
+    ) {
+        let mut given = json!({"text": value, "short": short, "many": many, "word": word, "words": spread});
+        if flag {
+            given["flag"] = true.into();
+        }
+        let parameters: Value = serde_json::from_str(PARAMETERS).expect("it is JSON");
+        let written = words(parameters, &given.to_string()).expect("all of it can be written");
+        prop_assert_eq!(parsed(&written), given);
+    }
+}

@@ -1,0 +1,26 @@
+//! What can be run: a command of a plugin with everything that a run of it needs.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::contract::Command;
+use crate::contract::schema::Schema;
+
+/// A command with everything that a run of it needs.
+#[derive(Debug)]
+pub struct Runnable {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The plugin's directory.
+    pub directory: PathBuf,
+    /// The words that start the program.
+    pub start: Vec<OsString>,
+    /// What the plugin says of it.
+    pub command: Command,
+    /// What its arguments are held against.
+    pub input: Schema,
+    /// What its output is held against.
+    pub output: Option<Schema>,
+    /// How many calls of the whole plugin run at once.
+    pub plugin_limit: Option<usize>,
+}

@@ -1,0 +1,177 @@
+use std::io::{BufRead, BufReader, Write};
+
+use super::*;
+
+fn opened(
+    listener: Option<mpsc::Sender<Event>>,
+) -> (
+    EventChannel,
+    StdUnixStream,
+    mpsc::Sender<String>,
+    CancellationToken,
+) {
+    let run = CancellationToken::new();
+    let (channel, side_channels) =
+        EventChannel::open("tool", listener, run.clone()).expect("there are descriptors");
+    let program = StdUnixStream::from(side_channels.events.expect("it has an end"));
+    (
+        channel,
+        program,
+        side_channels.stderr_lines.expect("it has an end"),
+        run,
+    )
+}
+
+async fn heard(said: &[u8]) -> Vec<String> {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let (channel, mut program, _stderr, _run) = opened(Some(sender));
+    let ended = CancellationToken::new();
+    ended.cancel();
+    program.write_all(said).expect("the socket takes it");
+    channel.until(ended).await;
+    let mut events = Vec::new();
+    while let Some(event) = receiver.recv().await {
+        events.push(format!("{event:?}"));
+    }
+    events
+}
+
+#[tokio::test]
+async fn each_line_is_one_event_and_what_is_none_is_passed_over() {
+    let said = concat!(
+        "{\"progress\":1.50,\"total\":3,\"message\":\"half\"}\n",
+        "{\"progress\":\"one\"}\n",
+        "not json\n\n",
+        "{\"log\":\"info\",\"data\":{\"a\":1e2}}\n",
+        "{\"log\":\"loud\",\"data\":1}\n",
+        "{\"changed\":\"tools\"}\n{\"changed\":\"rooms\"}\n",
+        "{\"updated\":\"notes://1\",\"unknown\":true}\n",
+        "{\"reconnect\":500}\n",
+        "{}\n[1]\n",
+        "{\"changed\":\"prompts\"}",
+    );
+    let expected = [
+        "Progress { progress: RawValue(1.50), total: Some(RawValue(3)), message: Some(\"half\") }",
+        "Log { level: \"info\", data: RawValue({\"a\":1e2}) }",
+        "Changed(Tools)",
+        "Updated(\"notes://1\")",
+        "Reconnect(500ms)",
+        "Changed(Prompts)",
+    ];
+    assert_eq!(heard(said.as_bytes()).await, expected);
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_heard() {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let (channel, mut program, stderr, _run) = opened(Some(sender));
+    let ended = CancellationToken::new();
+    let talking = tokio::spawn(channel.until(ended));
+    let writing = tokio::task::spawn_blocking(move || {
+        let long = format!("{{\"updated\":\"{}\"}}\n", "x".repeat(3 * MAX_LINE));
+        program.write_all(long.as_bytes()).expect("it is read");
+        program
+            .write_all(b"{\"updated\":\"short\"}\n")
+            .expect("it is read");
+    });
+    let event = receiver.recv().await.expect("an event");
+    assert!(
+        matches!(&event, Event::Updated(uri) if uri == "short"),
+        "{event:?}"
+    );
+    writing.await.expect("it ends");
+    drop(stderr);
+    talking
+        .await
+        .expect("the end of the program's socket ends it");
+}
+
+#[tokio::test]
+async fn answers_go_back_as_one_line_each() {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let (channel, mut program, _stderr, _run) = opened(Some(sender));
+    let ended = CancellationToken::new();
+    let talking = tokio::spawn(channel.until(ended.clone()));
+    program
+        .write_all(b"{\"ask\":{\"k\":{\"roots\":{}}}}\n")
+        .expect("the socket takes it");
+    let Some(Event::Ask { questions, answers }) = receiver.recv().await else {
+        panic!("a question was asked");
+    };
+    assert_eq!(questions.get(), "{\"k\":{\"roots\":{}}}");
+    let answer = RawValue::from_string("{\n\"k\": 1}".to_owned()).expect("it is JSON");
+    answers.send(answer).expect("somebody waits");
+    let line = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        BufReader::new(program)
+            .read_line(&mut line)
+            .expect("an answer comes");
+        line
+    });
+    assert_eq!(line.await.expect("it ends"), "{ \"k\": 1}\n");
+    ended.cancel();
+    talking.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn a_question_that_will_not_be_answered_ends_the_run() {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let (channel, mut program, stderr, run) = opened(Some(sender));
+    let talking = tokio::spawn(channel.until(CancellationToken::new()));
+    program
+        .write_all(b"{\"ask\":{}}\n")
+        .expect("the socket takes it");
+    drop(receiver.recv().await);
+    run.cancelled().await;
+    drop((program, stderr));
+    talking.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn a_question_without_a_listener_is_answered_with_an_error() {
+    let (channel, mut program, _stderr, _run) = opened(None);
+    let ended = CancellationToken::new();
+    let talking = tokio::spawn(channel.until(ended.clone()));
+    program
+        .write_all(b"{\"ask\":{\"k\":{}}}\n")
+        .expect("the socket takes it");
+    let line = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        BufReader::new(program)
+            .read_line(&mut line)
+            .expect("an answer comes");
+        line
+    });
+    assert!(line.await.expect("it ends").starts_with("{\"error\":"));
+    ended.cancel();
+    talking.await.expect("it ends");
+}
+
+#[tokio::test]
+async fn lines_of_stderr_are_logs_for_debugging() {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let (channel, program, stderr, _run) = opened(Some(sender));
+    stderr
+        .send("a \"line\"".to_owned())
+        .await
+        .expect("somebody listens");
+    drop((program, stderr));
+    channel.until(CancellationToken::new()).await;
+    let event = receiver.recv().await.expect("an event");
+    assert_eq!(
+        format!("{event:?}"),
+        "Log { level: \"debug\", data: RawValue(\"a \\\"line\\\"\") }"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_is_stuck_does_not_hold_the_end_back() {
+    let (sender, _never_read) = mpsc::channel(1);
+    let (channel, mut program, _stderr, _run) = opened(Some(sender));
+    program
+        .write_all(b"{\"updated\":\"1\"}\n{\"updated\":\"2\"}\n{\"updated\":\"3\"}\n")
+        .expect("the socket takes it");
+    let ended = CancellationToken::new();
+    ended.cancel();
+    channel.until(ended).await;
+}

@@ -1,0 +1,12 @@
+//! One call of a command, from its arguments to its result.
+//!
+//! Knows no plugin directory, no catalogue and no protocol.
+
+pub mod arguments;
+pub mod argv;
+pub mod command;
+pub mod event_channel;
+pub mod output;
+pub mod queue;
+pub mod runner;
+pub mod types;

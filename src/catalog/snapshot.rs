@@ -1,0 +1,245 @@
+//! The tools, resources and prompts of one moment, and which of them a name means.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
+
+use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
+use crate::call::types::CallError;
+use crate::contract::{OfferKind, Reference};
+
+/// The tools of one moment. Immutable: a reload replaces it whole.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// In the fixed order: plugin name, then the order of the plugin's description.
+    pub tools: Vec<Arc<Tool>>,
+    /// In the same order.
+    pub resources: Vec<Arc<Offering>>,
+    /// In the same order.
+    pub templates: Vec<Arc<Offering>>,
+    /// In the same order.
+    pub prompts: Vec<Arc<Offering>>,
+    /// In the same order.
+    pub completions: Vec<Arc<Offering>>,
+    /// The plugins that were loaded, by name.
+    pub plugins: Vec<PluginInfo>,
+    /// What was passed over, and why.
+    pub skipped: Vec<Skipped>,
+    /// Whether every plugin has answered or timed out.
+    pub complete: bool,
+    /// The tools by their exact name.
+    by_name: HashMap<String, Arc<Tool>>,
+}
+
+/// A resource, and the arguments with which its command reads it.
+#[derive(Debug)]
+pub struct Readable {
+    /// The resource, or the template that the address fits.
+    pub offering: Arc<Offering>,
+    /// `uri`, and the template's variables.
+    pub arguments: Box<RawValue>,
+}
+
+impl Snapshot {
+    /// The snapshot of these plugins, which are in their order. A name that two of them claim is nobody's:
+    /// whoever comes first in the alphabet must not take another's calls.
+    pub fn new(plugins: &[Arc<Plugin>], mut skipped: Vec<Skipped>, complete: bool) -> Self {
+        let mut snapshot = Self {
+            complete,
+            ..Self::default()
+        };
+        let owners = owners(plugins);
+        for plugin in plugins {
+            let mut served = 0;
+            skipped.extend(plugin.skipped.iter().cloned());
+            for tool in &plugin.tools {
+                match owners[tool.name.as_str()].as_slice() {
+                    [_] => {
+                        served += 1;
+                        snapshot.by_name.insert(tool.name.clone(), Arc::clone(tool));
+                        snapshot.tools.push(Arc::clone(tool));
+                    }
+                    claims => skipped.push(claimed(tool, claims)),
+                }
+            }
+            for offering in &plugin.offerings {
+                snapshot.offer(offering, &mut skipped);
+            }
+            snapshot.plugins.push(PluginInfo {
+                tools: served,
+                ..plugin.info.clone()
+            });
+        }
+        skipped.sort_by(|one, other| one.name.cmp(&other.name));
+        snapshot.skipped = skipped;
+        snapshot
+    }
+
+    fn offer(&mut self, offering: &Arc<Offering>, skipped: &mut Vec<Skipped>) {
+        let list = match offering.kind {
+            OfferKind::Resource => &mut self.resources,
+            OfferKind::Template(_) => &mut self.templates,
+            OfferKind::Prompt(_) => &mut self.prompts,
+            OfferKind::Completion { .. } => return self.completions.push(Arc::clone(offering)),
+        };
+        match list.iter().find(|known| known.key == offering.key) {
+            None => list.push(Arc::clone(offering)),
+            Some(known) => skipped.push(Skipped {
+                name: format!("{} {}", offering.plugin, offering.key),
+                reason: format!("the plugin {} serves it already", known.plugin),
+            }),
+        }
+    }
+
+    /// Whether clients and people see the same in both.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        let same = |one: &[Arc<Offering>], other: &[Arc<Offering>]| {
+            one.iter().map(shown_as).eq(other.iter().map(shown_as))
+        };
+        self.complete == other.complete
+            && self.plugins == other.plugins
+            && self.skipped == other.skipped
+            && self
+                .tools
+                .iter()
+                .map(entry)
+                .eq(other.tools.iter().map(entry))
+            && same(&self.resources, &other.resources)
+            && same(&self.templates, &other.templates)
+            && same(&self.prompts, &other.prompts)
+            && same(&self.completions, &other.completions)
+    }
+
+    /// The tool that `name` means: the exact name, then `plugin.command`, then `plugin_command` where only
+    /// one can be meant.
+    ///
+    /// # Errors
+    /// Which part of the name is wrong.
+    pub fn resolve(&self, name: &str) -> Result<Arc<Tool>, CallError> {
+        if let Some(tool) = self.by_name.get(name) {
+            return Ok(Arc::clone(tool));
+        }
+        self.joined_by(".", name)
+            .or_else(|| self.joined_by("_", name))
+            .map_or_else(|| Err(self.unknown(name)), Ok)
+    }
+
+    /// The one tool whose plugin and command, joined in this way, give `name`.
+    fn joined_by(&self, joint: &str, name: &str) -> Option<Arc<Tool>> {
+        let is_meant = |tool: &&Arc<Tool>| {
+            let command = name
+                .strip_prefix(tool.plugin.as_str())
+                .and_then(|rest| rest.strip_prefix(joint));
+            command == Some(tool.run.command.name.as_str())
+        };
+        let mut meant = self.tools.iter().filter(is_meant);
+        let first = meant.next()?;
+        meant.next().is_none().then(|| Arc::clone(first))
+    }
+
+    fn unknown(&self, name: &str) -> CallError {
+        let splits = ["__", "."].into_iter().flat_map(|joint| {
+            name.match_indices(joint)
+                .map(move |(at, _)| (&name[..at], &name[at + joint.len()..]))
+        });
+        let splits: Vec<(&str, &str)> = splits
+            .filter(|(plugin, command)| !plugin.is_empty() && !command.is_empty())
+            .collect();
+        let Some((first, _)) = splits.first() else {
+            return CallError::InvalidToolName(name.to_owned());
+        };
+        let of_known = splits
+            .iter()
+            .find(|(plugin, _)| self.plugins.iter().any(|known| known.name == *plugin));
+        let Some((plugin, command)) = of_known else {
+            return CallError::PluginNotFound((*first).to_owned());
+        };
+        let tools = self.tools.iter().filter(|tool| tool.plugin == *plugin);
+        let names: Vec<&str> = tools.map(|tool| tool.run.command.name.as_str()).collect();
+        CallError::CommandNotFound {
+            plugin: (*plugin).to_owned(),
+            command: (*command).to_owned(),
+            available: names.join(", "),
+        }
+    }
+
+    /// What reads the resource `uri`: the resource itself, else the first template that it fits.
+    pub fn resource(&self, uri: &str) -> Option<Readable> {
+        let mut arguments = Map::from_iter([("uri".to_owned(), Value::from(uri))]);
+        let exact = self.resources.iter().find(|resource| resource.key == uri);
+        let offering = exact.map(Arc::clone).or_else(|| {
+            self.templates.iter().find_map(|offering| {
+                let OfferKind::Template(template) = &offering.kind else {
+                    return None;
+                };
+                for (name, value) in template.matches(uri)? {
+                    // A variable called uri must not hide the address itself.
+                    arguments.entry(name).or_insert(Value::from(value));
+                }
+                Some(Arc::clone(offering))
+            })
+        })?;
+        let arguments = to_raw_value(&arguments).expect("a JSON value is JSON");
+        Some(Readable {
+            offering,
+            arguments,
+        })
+    }
+
+    /// The prompt of this name.
+    pub fn prompt(&self, name: &str) -> Option<Arc<Offering>> {
+        self.prompts
+            .iter()
+            .find(|prompt| prompt.key == name)
+            .map(Arc::clone)
+    }
+
+    /// What completes `argument` of `reference`: what was declared for just that argument, else for all.
+    pub fn completion(&self, reference: &Reference, argument: &str) -> Option<Arc<Offering>> {
+        let of = |wanted: Option<&str>| {
+            self.completions.iter().find(|offering| {
+                matches!(&offering.kind, OfferKind::Completion { reference: known, argument }
+                    if known == reference && argument.as_deref() == wanted)
+            })
+        };
+        of(Some(argument)).or_else(|| of(None)).map(Arc::clone)
+    }
+}
+
+fn entry(tool: &Arc<Tool>) -> &str {
+    tool.definition.get()
+}
+
+fn shown_as(offering: &Arc<Offering>) -> (&str, &str) {
+    (&offering.key, offering.definition.get())
+}
+
+/// Which plugins claim a tool name.
+fn owners(plugins: &[Arc<Plugin>]) -> HashMap<&str, Vec<&str>> {
+    let mut owners: HashMap<&str, Vec<&str>> = HashMap::new();
+    for tool in plugins.iter().flat_map(|plugin| &plugin.tools) {
+        owners.entry(&tool.name).or_default().push(&tool.plugin);
+    }
+    owners
+}
+
+fn claimed(tool: &Tool, claims: &[&str]) -> Skipped {
+    let mut plugins = claims.to_vec();
+    plugins.dedup();
+    let claim = match plugins.as_slice() {
+        [only] => format!(
+            "{} commands of the plugin {only} claim this tool name",
+            claims.len()
+        ),
+        several => format!("the plugins {} claim this tool name", several.join(", ")),
+    };
+    Skipped {
+        name: tool.name.clone(),
+        reason: format!(
+            "{claim}, so none of them has it; rename all but one (from {})",
+            tool.plugin
+        ),
+    }
+}

@@ -1,0 +1,396 @@
+//! One command: a tool, or what serves resources and prompts.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::members::{Members, quoted};
+use super::parameter::{Kind, Parameter, Style, fault_of_name, folded};
+
+/// The client capabilities that a command may require.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientCapabilities {
+    /// The client can show a form to its user.
+    pub elicitation: bool,
+    /// The client can run a prompt through its model.
+    pub sampling: bool,
+    /// The client can list its workspace roots.
+    pub roots: bool,
+}
+
+/// What a command prints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Text.
+    #[default]
+    Text,
+    /// One JSON value.
+    Json,
+    /// A complete tool result.
+    Content,
+}
+
+/// How a command gets its arguments.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Input {
+    /// On the command line.
+    #[default]
+    Argv,
+    /// As one JSON object on standard input.
+    Stdin,
+}
+
+/// The name of a command's tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ToolName {
+    /// `plugin__command`.
+    #[default]
+    Derived,
+    /// Exactly this.
+    Exact(String),
+    /// It is no tool; it only serves.
+    None,
+}
+
+/// Arguments that exclude each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOf {
+    /// Their declared names.
+    pub names: Vec<String>,
+    /// Whether one of them must be given.
+    pub required: bool,
+}
+
+/// One command of a plugin.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Command {
+    /// Where it stands in the description, for messages.
+    pub address: String,
+    /// Its name.
+    pub name: String,
+    /// For the model that chooses between tools.
+    pub description: String,
+    /// Its arguments, in the order in which they are written.
+    pub parameters: Vec<Parameter>,
+    /// The whole schema of the arguments, where the author wrote one.
+    pub input_schema: Option<Value>,
+    /// The schema of what it prints.
+    pub output_schema: Option<Value>,
+    /// What it prints.
+    pub output: Output,
+    /// How it gets its arguments.
+    pub input: Input,
+    /// The name of its tool.
+    pub tool: ToolName,
+    /// The name that people are shown.
+    pub title: Option<String>,
+    /// `annotations`, `icons` and `_meta`, passed on.
+    pub passed_on: Vec<(&'static str, Value)>,
+    /// Its own time limit.
+    pub time_limit: Option<Duration>,
+    /// How many calls of it run at once.
+    pub max_concurrency: Option<usize>,
+    /// What the client must be able to answer.
+    pub requires: ClientCapabilities,
+    /// The words that select it on the command line.
+    pub invoke: Vec<String>,
+    /// Groups of arguments that exclude each other.
+    pub one_of: Vec<OneOf>,
+    /// Whether an interpreter prepared beforehand may run it.
+    pub warm: bool,
+    /// Whether calls may share one process, one after the other.
+    pub reuse: bool,
+    /// Whether `--` stands before positional values in any case, not only where one begins with `-`.
+    pub ends_options: bool,
+    /// Words that the program's parser loses, so that no value may be one of them.
+    pub refuse_words: Vec<String>,
+}
+
+/// What becomes of one entry of `commands`.
+#[derive(Debug)]
+pub enum Entry {
+    /// A command.
+    Command(Box<Command>),
+    /// One that cannot be served, for this reason.
+    Refused {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing: it is passed over, or its faults are noted.
+    Nothing,
+}
+
+impl Command {
+    /// Reads one entry of `commands`.
+    pub fn read(members: &Members<'_>) -> Entry {
+        let Some(name) = command_name(members, "name") else {
+            return Entry::Nothing;
+        };
+        if matches!(name.as_str(), "connect" | "disconnect") {
+            return Entry::Nothing;
+        }
+        let declared: Vec<Parameter> = members
+            .objects("parameters")
+            .iter()
+            .filter_map(Parameter::read)
+            .collect();
+        let input_schema = input_schema(members);
+        let parameters = match &input_schema {
+            Some(schema) => along(schema, declared),
+            None => declared,
+        };
+        if let Some((one, other)) = same_twice(&parameters) {
+            let reason = format!(
+                "it declares '{one}' and '{other}', which callers cannot tell apart; rename one of them"
+            );
+            return Entry::Refused { name, reason };
+        }
+        let invoke = match members.value("invoke") {
+            Some(_) => members.texts("invoke"),
+            None => vec![name.clone()],
+        };
+        check_levels(members, &parameters, invoke.len());
+        let input = members
+            .choice("input", &[("argv", Input::Argv), ("stdin", Input::Stdin)])
+            .unwrap_or_default();
+        if input == Input::Argv {
+            check_options(members, &parameters);
+        }
+        Entry::Command(Box::new(Self {
+            address: members.address.clone(),
+            description: members.prose("description").unwrap_or_default(),
+            output_schema: members.object("output_schema").cloned(),
+            output: members
+                .choice(
+                    "output",
+                    &[
+                        ("text", Output::Text),
+                        ("json", Output::Json),
+                        ("content", Output::Content),
+                    ],
+                )
+                .unwrap_or_default(),
+            input,
+            tool: tool_name(members),
+            title: members.prose("title"),
+            passed_on: passed_on(members),
+            time_limit: time_limit(members),
+            max_concurrency: at_least_one(members, "max_concurrency"),
+            requires: requires(members),
+            one_of: one_of(members, &parameters),
+            warm: members.flag("warm").unwrap_or(true),
+            reuse: members.flag("reuse").unwrap_or(false),
+            ends_options: false,
+            refuse_words: members.texts("refuse_words"),
+            name,
+            parameters,
+            input_schema,
+            invoke,
+        }))
+    }
+
+    /// A command that a resource, prompt or completion names and `commands` does not have.
+    pub fn undeclared(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            invoke: vec![name.to_owned()],
+            tool: ToolName::None,
+            warm: true,
+            ..Self::default()
+        }
+    }
+
+    /// The declared argument that `name` means, `-` and `_` being the same.
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        let folded_name = folded(name);
+        self.parameters
+            .iter()
+            .find(|known| folded(&known.name) == folded_name)
+    }
+}
+
+/// A member that names a command.
+pub fn command_name(members: &Members<'_>, member: &str) -> Option<String> {
+    let name = members.name(member)?;
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    if name.starts_with('-') {
+        members.fault(
+            member,
+            &format!("{} must not begin with '-'", quoted(&name)),
+        );
+    } else if !name.chars().all(allowed) {
+        let what = "has characters other than a-z, A-Z, 0-9, '_' and '-'";
+        members.fault(member, &format!("{} {what}", quoted(&name)));
+    } else {
+        return Some(name);
+    }
+    None
+}
+
+/// A whole number from 1.
+pub fn at_least_one(members: &Members<'_>, member: &str) -> Option<usize> {
+    let count = members.count(member)?;
+    if count == 0 {
+        members.fault(member, "must be at least 1");
+    }
+    usize::try_from(count).ok().filter(|count| *count > 0)
+}
+
+fn input_schema(members: &Members<'_>) -> Option<Value> {
+    let schema = members.object("input_schema")?;
+    if schema["type"] != "object" {
+        members.fault(
+            "input_schema",
+            "must have \"type\": \"object\": arguments are an object",
+        );
+    }
+    Some(schema.clone())
+}
+
+/// The properties of a whole schema as parameters, with what `parameters` says about writing them.
+fn along(schema: &Value, mut declared: Vec<Parameter>) -> Vec<Parameter> {
+    let names = schema["required"].as_array();
+    let is_required =
+        |name: &str| names.is_some_and(|names| names.iter().any(|known| known == name));
+    let mut parameters = Vec::new();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let mut parameter = Parameter::of_property(name, property, is_required(name));
+        if let Some(index) = declared
+            .iter()
+            .position(|known| folded(&known.name) == folded(name))
+        {
+            let known = declared.remove(index);
+            parameter.kind = parameter.kind.or(known.kind);
+            parameter.writing = known.writing;
+        }
+        parameters.push(parameter);
+    }
+    parameters.append(&mut declared);
+    parameters
+}
+
+fn same_twice(parameters: &[Parameter]) -> Option<(String, String)> {
+    parameters.iter().enumerate().find_map(|(index, one)| {
+        let twin = parameters[index + 1..]
+            .iter()
+            .find(|other| folded(&other.name) == folded(&one.name));
+        twin.map(|other| (one.name.clone(), other.name.clone()))
+    })
+}
+
+fn check_levels(members: &Members<'_>, parameters: &[Parameter], words: usize) {
+    for parameter in parameters {
+        if parameter.writing.level.is_some_and(|level| level > words) {
+            let what = format!(
+                "says that '{}' stands after more words than the {words} of invoke",
+                parameter.name
+            );
+            members.fault("parameters", &what);
+        }
+    }
+}
+
+/// The names of a whole schema may be anything, unless they become options.
+fn check_options(members: &Members<'_>, parameters: &[Parameter]) {
+    for parameter in parameters {
+        let writing = &parameter.writing;
+        let becomes_option = writing.flag.is_none()
+            && writing.env.is_none()
+            && !matches!(writing.style, Some(Style::Positional | Style::Rest));
+        if let Some(fault) = fault_of_name(&parameter.name).filter(|_| becomes_option) {
+            let what = format!(
+                "has the property {}, which {fault}",
+                quoted(&parameter.name)
+            );
+            members.fault("input_schema", &what);
+        }
+    }
+}
+
+fn tool_name(members: &Members<'_>) -> ToolName {
+    match members.value("tool") {
+        None => ToolName::Derived,
+        Some(Value::Bool(false)) => ToolName::None,
+        Some(_) => members
+            .name("tool")
+            .map_or(ToolName::Derived, ToolName::Exact),
+    }
+}
+
+fn passed_on(members: &Members<'_>) -> Vec<(&'static str, Value)> {
+    let mut passed_on = Vec::new();
+    if let Some(annotations) = members.object("annotations") {
+        passed_on.push(("annotations", annotations.clone()));
+    }
+    if !members.objects("icons").is_empty() {
+        passed_on.push(("icons", members.all["icons"].clone()));
+    }
+    if let Some(meta) = members.object("_meta") {
+        passed_on.push(("_meta", meta.clone()));
+    }
+    passed_on
+}
+
+fn time_limit(members: &Members<'_>) -> Option<Duration> {
+    let seconds = members.number("timeout")?;
+    let limit = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|limit| !limit.is_zero());
+    if limit.is_none() {
+        members.fault(
+            "timeout",
+            &format!("must be a number of seconds above 0, not {seconds}"),
+        );
+    }
+    limit
+}
+
+fn requires(members: &Members<'_>) -> ClientCapabilities {
+    let mut needed = ClientCapabilities::default();
+    for (index, word) in members.texts("requires").iter().enumerate() {
+        match word.as_str() {
+            "elicitation" => needed.elicitation = true,
+            "sampling" => needed.sampling = true,
+            "roots" => needed.roots = true,
+            other => members.fault(
+                &format!("requires[{index}]"),
+                &format!(
+                    "{} is not one of elicitation, sampling, roots",
+                    quoted(other)
+                ),
+            ),
+        }
+    }
+    needed
+}
+
+fn one_of(members: &Members<'_>, parameters: &[Parameter]) -> Vec<OneOf> {
+    let mut groups = Vec::new();
+    for group in members.objects("one_of") {
+        let mut names = Vec::new();
+        for (index, name) in group.texts("names").iter().enumerate() {
+            match parameters
+                .iter()
+                .find(|known| folded(&known.name) == folded(name))
+            {
+                Some(known) => names.push(known.name.clone()),
+                None => group.fault(
+                    &format!("names[{index}]"),
+                    &format!("{} is no parameter", quoted(name)),
+                ),
+            }
+        }
+        let required = group.flag("required").unwrap_or(false);
+        groups.push(OneOf { names, required });
+    }
+    groups
+}
+
+/// Whether the value `false` of a parameter is written at all.
+pub fn says_false(parameter: &Parameter) -> bool {
+    parameter.kind != Some(Kind::Boolean)
+        || parameter.writing.negative_flag.is_some()
+        || parameter.writing.style != Some(Style::Flag)
+}

@@ -1,0 +1,148 @@
+//! What a plugin finds in its environment.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::Arc;
+
+/// A variable and its value.
+pub type Variable = (OsString, OsString);
+
+/// What all plugins inherit, prepared once.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    inherited: Arc<[Variable]>,
+}
+
+/// What is said of one call.
+#[derive(Debug)]
+pub struct OfCall<'a> {
+    /// The plugin's directory.
+    pub directory: &'a Path,
+    /// What the call says of itself, first the names that nothing may take: the first of two with
+    /// one name counts.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Environment {
+    /// Takes the server's environment, without what an outer smcp said of one of its own calls.
+    pub fn new(environment: &[Variable]) -> Self {
+        const SAID_OF_A_CALL: [&str; 7] = [
+            "SMCP_CALL_ID",
+            "SMCP_TOOL",
+            "SMCP_SESSION_ID",
+            "SMCP_AGENT_ID",
+            "SMCP_CLIENT",
+            "SMCP_EVENTS",
+            "SMCP_PLUGIN_DIR",
+        ];
+        let inherited = environment
+            .iter()
+            .filter(|(name, _)| SAID_OF_A_CALL.iter().all(|own| name != own));
+        Self {
+            inherited: inherited.cloned().collect(),
+        }
+    }
+
+    /// What plugins inherit.
+    pub fn inherited(&self) -> Arc<[Variable]> {
+        Arc::clone(&self.inherited)
+    }
+
+    /// For a plugin that is asked what it can do.
+    pub fn of_question(&self, directory: &Path) -> Vec<Variable> {
+        self.with(always(directory))
+    }
+
+    /// For one call.
+    pub fn of_call(&self, call: OfCall<'_>) -> Vec<Variable> {
+        let mut own = always(call.directory);
+        let variables = call.variables.into_iter();
+        own.extend(variables.map(|(name, value)| (name.into(), value.into())));
+        self.with(own)
+    }
+
+    /// `own`, then what is inherited; the first of two with one name counts.
+    fn with(&self, mut own: Vec<Variable>) -> Vec<Variable> {
+        let mut names: HashSet<OsString> = HashSet::with_capacity(own.len());
+        own.retain(|(name, value)| is_variable(name, value) && names.insert(name.clone()));
+        let rest = self
+            .inherited
+            .iter()
+            .filter(|(name, _)| !names.contains(name));
+        own.extend(rest.cloned());
+        own
+    }
+}
+
+fn always(directory: &Path) -> Vec<Variable> {
+    vec![
+        ("PYTHONUNBUFFERED".into(), "1".into()),
+        ("PYTHONIOENCODING".into(), "utf-8".into()),
+        ("SMCP_PLUGIN_DIR".into(), directory.into()),
+    ]
+}
+
+/// What the system can carry; anything else would stop the program from being started at all.
+fn is_variable(name: &OsStr, value: &OsStr) -> bool {
+    let (name, value) = (name.as_encoded_bytes(), value.as_encoded_bytes());
+    !name.is_empty() && !name.contains(&b'=') && !name.contains(&0) && !value.contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value<'a>(variables: &'a [Variable], name: &str) -> Option<&'a str> {
+        let found: Vec<_> = variables
+            .iter()
+            .filter(|(known, _)| known == name)
+            .collect();
+        assert!(found.len() <= 1, "{name} stands there twice");
+        found.first().and_then(|(_, value)| value.to_str())
+    }
+
+    #[test]
+    fn a_call_finds_what_is_said_of_it_above_what_the_agent_and_the_server_have() {
+        let server = [
+            ("PATH", "/bin"),
+            ("TOKEN", "server's"),
+            ("SMCP_AGENT_ID", "outer"),
+            ("PYTHONUNBUFFERED", ""),
+        ];
+        let server: Vec<Variable> = server
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        let own = [
+            ("SMCP_CALL_ID", "c1"),
+            ("SMCP_TOOL", "one__run"),
+            ("NOTE", "given"),
+            ("TOKEN", "agent's"),
+            ("SMCP_TOOL", "forged"),
+            ("broken", "nul\0"),
+        ];
+        let variables = Environment::new(&server).of_call(OfCall {
+            directory: Path::new("/plugins/one"),
+            variables: own
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        });
+        let expected = [
+            ("PATH", Some("/bin")),
+            ("TOKEN", Some("agent's")),
+            ("SMCP_TOOL", Some("one__run")),
+            ("SMCP_CALL_ID", Some("c1")),
+            ("SMCP_AGENT_ID", None),
+            ("SMCP_SESSION_ID", None),
+            ("NOTE", Some("given")),
+            ("SMCP_PLUGIN_DIR", Some("/plugins/one")),
+            ("PYTHONUNBUFFERED", Some("1")),
+            ("PYTHONIOENCODING", Some("utf-8")),
+            ("broken", None),
+        ];
+        for (name, expected) in expected {
+            assert_eq!(value(&variables, name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a plugin serves besides tools: resources, resource templates, prompts, completions.
+
+use serde_json::{Map, Value};
+
+use super::command::command_name;
+use super::members::Members;
+use crate::contract::uri_template::UriTemplate;
+use crate::text::cleaned;
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// A resource with a fixed address.
+    Resource,
+    /// A family of resources.
+    Template(UriTemplate),
+    /// A prompt, with the arguments it takes.
+    Prompt(Vec<PromptArgument>),
+    /// Suggestions for the arguments of a prompt or the variables of a template.
+    Completion {
+        /// What is filled in.
+        reference: Reference,
+        /// The one argument that it completes; every one when `None`.
+        argument: Option<String>,
+    },
+}
+
+/// One argument of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptArgument {
+    /// Its name.
+    pub name: String,
+    /// Whether it must be given.
+    pub required: bool,
+}
+
+/// What a completion is asked for, as clients refer to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// `ref/prompt`, by the prompt's name.
+    Prompt(String),
+    /// `ref/resource`, by the template's text.
+    Template(String),
+}
+
+/// One entry of `resources`, `resource_templates`, `prompts` or `completions`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// Where it stands in the description, for messages.
+    pub address: String,
+    /// The address, the template, or the prompt's name; of a completion, what it refers to.
+    pub key: String,
+    /// What it is.
+    pub kind: Kind,
+    /// What clients are shown.
+    pub definition: Value,
+    /// The media type that it declares.
+    pub mime_type: Option<String>,
+    /// The command that serves it.
+    pub command: String,
+}
+
+/// All the entries, in the order of the description.
+pub fn read(description: &Members<'_>) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    for entry in description.objects("resources") {
+        let uri = entry.name("uri");
+        offers.extend(uri.and_then(|uri| listed(&entry, uri, Kind::Resource)));
+    }
+    for entry in description.objects("resource_templates") {
+        offers.extend(template(&entry));
+    }
+    for entry in description.objects("prompts") {
+        let kind = Kind::Prompt(arguments(&entry));
+        let name = entry.name("name");
+        offers.extend(name.and_then(|name| listed(&entry, name, kind)));
+    }
+    for entry in description.objects("completions") {
+        offers.extend(completion(&entry));
+    }
+    offers
+}
+
+fn template(entry: &Members<'_>) -> Option<Offer> {
+    let text = entry.name("uriTemplate")?;
+    match UriTemplate::parse(&text) {
+        Ok(template) => listed(entry, text, Kind::Template(template)),
+        Err(fault) => {
+            entry.fault("uriTemplate", &fault);
+            None
+        }
+    }
+}
+
+fn listed(entry: &Members<'_>, key: String, kind: Kind) -> Option<Offer> {
+    entry.name("name")?;
+    entry.text("description");
+    Some(Offer {
+        address: entry.address.clone(),
+        command: command_name(entry, "command")?,
+        mime_type: entry.text("mimeType"),
+        definition: definition(entry.all),
+        key,
+        kind,
+    })
+}
+
+/// The entry as it stands, without what is between the plugin and the server.
+fn definition(all: &Map<String, Value>) -> Value {
+    let shown = all
+        .iter()
+        .filter(|(name, value)| *name != "command" && !value.is_null());
+    let cleaned_texts = shown.map(|(name, value)| {
+        let value = match (name.as_str(), value) {
+            ("description" | "title", Value::String(text)) => cleaned(text).into(),
+            (_, value) => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Value::Object(cleaned_texts.collect())
+}
+
+fn arguments(entry: &Members<'_>) -> Vec<PromptArgument> {
+    let given = entry.objects("arguments");
+    let read = given.iter().filter_map(|argument| {
+        Some(PromptArgument {
+            name: argument
+                .name("name")
+                .filter(|name| !name.starts_with('-'))?,
+            required: argument.flag("required").unwrap_or(false),
+        })
+    });
+    read.collect()
+}
+
+fn completion(entry: &Members<'_>) -> Option<Offer> {
+    let Some(reference) = entry.object("ref") else {
+        entry.fault("ref", "is missing");
+        return None;
+    };
+    let word = |member: &str| reference[member].as_str().map(str::to_owned);
+    let named = match reference["type"].as_str() {
+        Some("ref/prompt") => word("name").map(Reference::Prompt),
+        Some("ref/resource") => word("uri").map(Reference::Template),
+        _ => None,
+    };
+    let Some(reference) = named else {
+        entry.fault(
+            "ref",
+            "must be {\"type\":\"ref/prompt\",\"name\":…} or {\"type\":\"ref/resource\",\"uri\":…}",
+        );
+        return None;
+    };
+    let (Reference::Prompt(key) | Reference::Template(key)) = &reference;
+    Some(Offer {
+        address: entry.address.clone(),
+        key: key.clone(),
+        command: command_name(entry, "command")?,
+        definition: Value::Null,
+        mime_type: None,
+        kind: Kind::Completion {
+            argument: entry.text("argument"),
+            reference,
+        },
+    })
+}

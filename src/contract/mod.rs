@@ -1,0 +1,117 @@
+//! What a plugin may say of itself: contract v1 and v1.1, validated with field addresses.
+//!
+//! Knows no process and no catalogue: a text goes in, a [`Description`] or its faults come out.
+
+mod command;
+pub mod environment;
+mod features;
+mod members;
+mod parameter;
+mod payload;
+pub mod schema;
+#[cfg(test)]
+mod tests;
+pub mod uri_template;
+
+use serde_json::Value;
+
+use crate::text::cleaned;
+
+pub use command::{ClientCapabilities, Command, Input, OneOf, Output, ToolName, says_false};
+use command::{Entry, at_least_one};
+pub use features::{Kind as OfferKind, Offer, PromptArgument, Reference};
+use members::{Faults, Members, quoted};
+pub use parameter::{Dashes, Kind, Parameter, Style, Writing, folded};
+pub use payload::{Payload, find_payload};
+
+/// What a plugin says of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Description {
+    /// What it is for.
+    pub about: String,
+    /// Its own version.
+    pub version: Option<String>,
+    /// Its commands, in its order.
+    pub commands: Vec<Command>,
+    /// Resources, templates, prompts and completions, in its order.
+    pub offers: Vec<Offer>,
+    /// Commands that cannot be served, each with its reason.
+    pub refused: Vec<(String, String)>,
+    /// What its author should read.
+    pub warnings: Vec<String>,
+    /// How many calls of all its commands run at once.
+    pub max_concurrency: Option<usize>,
+    /// Whether an interpreter prepared beforehand may run it.
+    pub warm: bool,
+}
+
+/// Reads a description.
+///
+/// # Errors
+/// Everything that is wrong with it, each fault with the address of its field.
+pub fn read(payload: &Value) -> Result<Description, Vec<String>> {
+    let faults = Faults::default();
+    let description =
+        Members::of(payload, String::new(), &faults).map(|members| described(&members));
+    let faults = faults.into_vec();
+    match description {
+        Some(description) if faults.is_empty() => Ok(description),
+        _ => Err(faults),
+    }
+}
+
+fn described(members: &Members<'_>) -> Description {
+    check_version(members);
+    if members.value("commands").is_none() {
+        members.fault("commands", "is missing");
+    }
+    let mut description = Description {
+        offers: features::read(members),
+        warnings: members
+            .texts("warnings")
+            .iter()
+            .map(|text| cleaned(text))
+            .collect(),
+        max_concurrency: at_least_one(members, "max_concurrency"),
+        warm: members.flag("warm").unwrap_or(true),
+        ..Description::default()
+    };
+    if let Some(plugin) = members.object("plugin") {
+        let text = |member: &str| {
+            plugin[member]
+                .as_str()
+                .map(|text| cleaned(text).trim().to_owned())
+        };
+        description.about = text("description").unwrap_or_default();
+        description.version = text("version");
+    }
+    for entry in members.objects("commands") {
+        match Command::read(&entry) {
+            Entry::Command(command) => description.commands.push(*command),
+            Entry::Refused { name, reason } => description.refused.push((name, reason)),
+            Entry::Nothing => {}
+        }
+    }
+    description
+}
+
+fn check_version(members: &Members<'_>) {
+    let version = match members.value("contract_version") {
+        None => return,
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => {
+            members.fault("contract_version", "must be a string such as \"1.1\"");
+            return;
+        }
+    };
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = version.split('.');
+    if parts.next() != Some("1") || !parts.all(digits) {
+        let what = format!(
+            "{} is not a version of contract 1, such as 1.0 or 1.1",
+            quoted(&version)
+        );
+        members.fault("contract_version", &what);
+    }
+}

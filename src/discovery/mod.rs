@@ -1,0 +1,9 @@
+//! What a plugin is: its directory found, its interpreter chosen, its description asked for.
+//!
+//! Knows no call and no catalogue.
+
+pub mod demo;
+pub mod describe;
+pub mod interpreter;
+pub mod introspect;
+pub mod scan;

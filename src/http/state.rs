@@ -1,0 +1,34 @@
+//! What every route works on, and how the state behave. Knows no route.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::streams::Streams;
+use super::{auth, gate};
+use crate::mcp::sessions::Sessions;
+
+/// How the state behave, beside who may pass.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `MCP_ROOT_PATH`: what stands before the paths for clients, without a final slash.
+    pub root_path: String,
+    /// `MCP_SSE_MANIFEST`: the tools are announced on every new stream.
+    pub manifest: bool,
+    /// Who is calling.
+    pub auth: auth::Settings,
+    /// Who may.
+    pub gate: gate::Settings,
+}
+
+/// What every route works on.
+#[derive(Debug)]
+pub struct AppState {
+    /// All sessions.
+    pub sessions: Arc<Sessions>,
+    /// The streams of Streamable HTTP sessions.
+    pub streams: Streams,
+    /// How the state behave.
+    pub settings: Settings,
+    /// When the server started.
+    pub started: Instant,
+}

@@ -1,0 +1,605 @@
+//! The JSON-RPC 2.0 envelope: strict parse, ids kept as they came, errors. Knows no method.
+
+use bytes::Bytes;
+use serde::de::Deserializer;
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::strict::{self, Flaw};
+use crate::text::quoted;
+
+/// A request id longer than this is refused instead of echoed, in bytes.
+pub const MAX_ID_BYTES: usize = 1024;
+
+/// What cannot be parsed as JSON. <https://www.jsonrpc.org/specification#error_object>
+pub const PARSE_ERROR: i64 = -32700;
+/// JSON that is no valid request.
+pub const INVALID_REQUEST: i64 = -32600;
+/// A method that this server does not have.
+pub const METHOD_NOT_FOUND: i64 = -32601;
+/// Parameters that do not fit the method.
+pub const INVALID_PARAMS: i64 = -32602;
+/// A fault of the server itself.
+pub const INTERNAL_ERROR: i64 = -32603;
+
+/// Headers and body say different things. Revision 2026-07-28, transports.
+pub const HEADER_MISMATCH: i64 = -32020;
+/// The command needs a capability that the client did not declare.
+pub const MISSING_CAPABILITY: i64 = -32021;
+/// The request names a revision that this server does not speak.
+pub const UNSUPPORTED_REVISION: i64 = -32022;
+
+/// A request's id: a string or an integer, echoed byte for byte.
+#[derive(Debug, Clone)]
+pub struct RequestId(Box<RawValue>);
+
+/// What makes two ids the same one: `"a"` equals `"\u0061"`, and never equals `1`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdKey(String);
+
+impl RequestId {
+    /// Reads an id; the error says what is wrong with it.
+    pub fn parse(raw: &RawValue) -> Result<Self, String> {
+        let text = raw.get();
+        if text.len() > MAX_ID_BYTES {
+            return Err(format!(
+                "id is {} bytes long; the limit is {MAX_ID_BYTES}",
+                text.len()
+            ));
+        }
+        let is_string = text.starts_with('"');
+        let is_integer = text
+            .strip_prefix('-')
+            .unwrap_or(text)
+            .bytes()
+            .all(|byte| byte.is_ascii_digit());
+        if is_string && serde_json::from_str::<String>(text).is_err() {
+            Err("id is no valid string".to_owned())
+        } else if is_string || is_integer {
+            Ok(Self(raw.to_owned()))
+        } else {
+            Err(format!(
+                "id must be a string or an integer, not {}",
+                kind_of(text)
+            ))
+        }
+    }
+
+    /// An id of this server's own requests.
+    pub fn number(number: u64) -> Self {
+        Self(RawValue::from_string(number.to_string()).expect("digits are JSON"))
+    }
+
+    /// The text as it came.
+    pub fn raw(&self) -> &RawValue {
+        &self.0
+    }
+
+    /// What to compare it by.
+    pub fn key(&self) -> IdKey {
+        IdKey(match serde_json::from_str::<String>(self.0.get()) {
+            Ok(text) => format!("s{text}"),
+            Err(_) => format!("n{}", self.0.get()),
+        })
+    }
+}
+
+/// A message that was understood.
+#[derive(Debug)]
+pub enum Message {
+    /// Wants a response.
+    Request(Request),
+    /// Wants none.
+    Notification(Notification),
+    /// Answers a request of this server.
+    Response(Response),
+}
+
+/// A method call that is answered.
+#[derive(Debug)]
+pub struct Request {
+    /// Echoed in the response.
+    pub id: RequestId,
+    /// The method's name.
+    pub method: String,
+    /// An object, when present.
+    pub params: Option<Box<RawValue>>,
+}
+
+/// A method call that is not answered.
+#[derive(Debug)]
+pub struct Notification {
+    /// The method's name.
+    pub method: String,
+    /// An object, when present.
+    pub params: Option<Box<RawValue>>,
+}
+
+/// A client's answer to a request of this server.
+#[derive(Debug)]
+pub struct Response {
+    /// Which request it answers.
+    pub id: RequestId,
+    /// The result, or the error object as it came.
+    pub outcome: Result<Box<RawValue>, Box<RawValue>>,
+}
+
+/// A body: one message, or a batch where the revision has them.
+#[derive(Debug)]
+pub enum Body {
+    /// One message.
+    Single(Result<Message, Fault>),
+    /// An array of messages, each for itself valid or not. Never empty.
+    Batch(Vec<Result<Message, Fault>>),
+}
+
+/// A message that is no valid one.
+#[derive(Debug)]
+pub struct Fault {
+    /// The id, where it could be read: then the error can be told to the caller that waits for it.
+    pub id: Option<RequestId>,
+    /// What is wrong.
+    pub error: RpcError,
+}
+
+impl Fault {
+    fn of(id: Option<RequestId>, code: i64, message: impl Into<String>) -> Self {
+        Self {
+            id,
+            error: RpcError::new(code, message),
+        }
+    }
+
+    /// The error response, without an id where none could be read.
+    pub fn to_bytes(&self) -> Bytes {
+        encode_error(self.id.as_ref(), &self.error)
+    }
+}
+
+/// A JSON-RPC error object.
+#[derive(Debug, Clone, Serialize, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct RpcError {
+    /// One of the codes of JSON-RPC or of the protocol.
+    pub code: i64,
+    /// For the person who reads it.
+    pub message: String,
+    /// For the program that reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
+}
+
+impl RpcError {
+    /// An error without data.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
+    }
+
+    /// The same with `data`.
+    #[must_use]
+    pub fn with_data(mut self, data: serde_json::Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// [`INVALID_PARAMS`].
+    pub fn invalid_params(message: impl Into<String>) -> Self {
+        Self::new(INVALID_PARAMS, message)
+    }
+
+    /// [`METHOD_NOT_FOUND`] for `method`.
+    pub fn method_not_found(method: &str) -> Self {
+        Self::new(
+            METHOD_NOT_FOUND,
+            format!("method not found: {}", quoted(method)),
+        )
+    }
+}
+
+/// Parses a body strictly: UTF-8, JSON without repeated members, at most 128 levels deep.
+pub fn parse(body: &[u8]) -> Body {
+    let checked = std::str::from_utf8(body)
+        .map_err(|error| Fault::of(None, PARSE_ERROR, format!("the body is not UTF-8: {error}")))
+        .and_then(|text| check(text).map(|()| text));
+    let text = match checked {
+        Ok(text) => text.trim_ascii(),
+        Err(fault) => return Body::Single(Err(fault)),
+    };
+    if !text.starts_with('[') {
+        return Body::Single(parse_message(text));
+    }
+    let items: Vec<&RawValue> =
+        serde_json::from_str(text).expect("the text was checked and is an array");
+    if items.is_empty() {
+        return Body::Single(Err(Fault::of(
+            None,
+            INVALID_REQUEST,
+            "a batch must hold at least one message",
+        )));
+    }
+    Body::Batch(
+        items
+            .into_iter()
+            .map(|item| parse_message(item.get()))
+            .collect(),
+    )
+}
+
+/// The members of an envelope, `null` told apart from absent.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn parse_message(text: &str) -> Result<Message, Fault> {
+    let invalid = |id: Option<RequestId>, why: String| Fault::of(id, INVALID_REQUEST, why);
+    if !text.starts_with('{') {
+        return Err(invalid(
+            None,
+            format!("a message must be an object, not {}", kind_of(text)),
+        ));
+    }
+    let envelope: Envelope =
+        serde_json::from_str(text).expect("the text was checked and is an object");
+    let id = envelope
+        .id
+        .map(RequestId::parse)
+        .transpose()
+        .map_err(|why| invalid(None, why))?;
+    if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+        return Err(invalid(id, "jsonrpc must be \"2.0\"".to_owned()));
+    }
+    match (envelope.method, envelope.result, envelope.error) {
+        (Some(method), None, None) => parse_call(id, method, envelope.params),
+        (None, Some(result), None) => match id {
+            Some(id) => Ok(Message::Response(Response {
+                id,
+                outcome: Ok(result.to_owned()),
+            })),
+            None => Err(invalid(None, "a response needs an id".to_owned())),
+        },
+        (None, None, Some(error)) => match id {
+            Some(id) => Ok(Message::Response(Response {
+                id,
+                outcome: Err(error.to_owned()),
+            })),
+            None => Err(invalid(None, "a response needs an id".to_owned())),
+        },
+        (None, None, None) => Err(invalid(id, "method is missing".to_owned())),
+        _ => Err(invalid(
+            id,
+            "a message has one of method, result and error".to_owned(),
+        )),
+    }
+}
+
+fn parse_call(
+    id: Option<RequestId>,
+    method: &RawValue,
+    params: Option<&RawValue>,
+) -> Result<Message, Fault> {
+    let Ok(method) = serde_json::from_str::<String>(method.get()) else {
+        let why = format!("method must be a string, not {}", kind_of(method.get()));
+        return Err(Fault::of(id, INVALID_REQUEST, why));
+    };
+    if let Some(params) = params.filter(|params| !params.get().starts_with('{')) {
+        let why = format!("params must be an object, not {}", kind_of(params.get()));
+        return match id {
+            Some(id) => Err(Fault::of(Some(id), INVALID_PARAMS, why)),
+            // Nobody waits for an answer to a notification: it is passed over, as an unknown one is.
+            None => Ok(Message::Notification(Notification {
+                method,
+                params: None,
+            })),
+        };
+    }
+    let params = params.map(RawValue::to_owned);
+    Ok(match id {
+        Some(id) => Message::Request(Request { id, method, params }),
+        None => Message::Notification(Notification { method, params }),
+    })
+}
+
+/// A result response as one line.
+pub fn encode_result(id: &RequestId, result: &RawValue) -> Bytes {
+    to_line(&ResultResponse {
+        id: id.raw(),
+        result,
+    })
+}
+
+/// An error response as one line.
+pub fn encode_error(id: Option<&RequestId>, error: &RpcError) -> Bytes {
+    to_line(&ErrorResponse {
+        id: id.map(RequestId::raw),
+        error,
+    })
+}
+
+/// A notification as one line.
+pub fn encode_notification(method: &str, params: &impl Serialize) -> Bytes {
+    to_line(&Call {
+        id: None,
+        method,
+        params,
+    })
+}
+
+/// A request of this server as one line.
+pub fn encode_request(id: &RequestId, method: &str, params: &impl Serialize) -> Bytes {
+    to_line(&Call {
+        id: Some(id.raw()),
+        method,
+        params,
+    })
+}
+
+/// A value as raw JSON.
+pub fn to_raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value)
+        .expect("messages have string keys and no failing serialisers")
+}
+
+fn to_line(message: &impl Serialize) -> Bytes {
+    let mut line =
+        serde_json::to_vec(message).expect("messages have string keys and no failing serialisers");
+    // What plugins wrote is passed on as it is; outside of strings their line breaks are only white
+    // space, and inside of strings JSON has none. A message must stand on one line of a stream.
+    for byte in &mut line {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    line.into()
+}
+
+struct ResultResponse<'a> {
+    id: &'a RawValue,
+    result: &'a RawValue,
+}
+
+impl Serialize for ResultResponse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut response = serializer.serialize_struct("Response", 3)?;
+        response.serialize_field("jsonrpc", "2.0")?;
+        response.serialize_field("id", self.id)?;
+        response.serialize_field("result", self.result)?;
+        response.end()
+    }
+}
+
+struct ErrorResponse<'a> {
+    id: Option<&'a RawValue>,
+    error: &'a RpcError,
+}
+
+impl Serialize for ErrorResponse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut response = serializer.serialize_struct("Response", 3)?;
+        response.serialize_field("jsonrpc", "2.0")?;
+        // Where no id could be read there is none to give: the protocol's schemas know no null.
+        if let Some(id) = self.id {
+            response.serialize_field("id", id)?;
+        }
+        response.serialize_field("error", self.error)?;
+        response.end()
+    }
+}
+
+struct Call<'a, P> {
+    id: Option<&'a RawValue>,
+    method: &'a str,
+    params: &'a P,
+}
+
+impl<P: Serialize> Serialize for Call<'_, P> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut call = serializer.serialize_struct("Call", 4)?;
+        call.serialize_field("jsonrpc", "2.0")?;
+        if let Some(id) = self.id {
+            call.serialize_field("id", id)?;
+        }
+        call.serialize_field("method", self.method)?;
+        call.serialize_field("params", self.params)?;
+        call.end()
+    }
+}
+
+fn kind_of(json: &str) -> &'static str {
+    match json.bytes().next() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ if json.contains(['.', 'e', 'E']) => "a fraction",
+        _ => "a number",
+    }
+}
+
+fn check(text: &str) -> Result<(), Fault> {
+    strict::check(text).map_err(|flaw| {
+        let code = match flaw {
+            Flaw::NotJson(_) => PARSE_ERROR,
+            Flaw::Repeated(_) => INVALID_REQUEST,
+        };
+        Fault::of(None, code, flaw.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault_of(body: &[u8]) -> Fault {
+        match parse(body) {
+            Body::Single(Err(fault)) => fault,
+            other => panic!("{} was taken as {other:?}", String::from_utf8_lossy(body)),
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_a_parse_error() {
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#,
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        );
+        let bodies: [&[u8]; 10] = [
+            b"",
+            b"{",
+            b"\xff\xfe",
+            b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
+            br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"\ud800"}}"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":NaN}}"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1e400}}"#,
+            br#"{"jsonrpc":"2.0","id":1,"method":"ping"} trailing"#,
+            b"{'jsonrpc':'2.0'}",
+            deep.as_bytes(),
+        ];
+        for body in bodies {
+            let fault = fault_of(body);
+            assert_eq!(fault.error.code, PARSE_ERROR, "{fault:?}");
+            assert!(fault.id.is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_an_invalid_request() {
+        let bodies = [
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1,"\u0061":2}}"#,
+            "[]",
+            "3",
+            "null",
+        ];
+        for body in bodies {
+            let fault = fault_of(body.as_bytes());
+            assert_eq!(fault.error.code, INVALID_REQUEST, "{body}");
+            assert!(fault.id.is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_readable_id_is_kept_with_the_fault() {
+        let cases = [
+            (
+                r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#,
+                INVALID_REQUEST,
+            ),
+            (r#"{"id":7,"method":"ping"}"#, INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":7}"#, INVALID_REQUEST),
+            (r#"{"jsonrpc":"2.0","id":7,"method":5}"#, INVALID_REQUEST),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"Method":"ping"}"#,
+                INVALID_REQUEST,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":[]}"#,
+                INVALID_PARAMS,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#,
+                INVALID_PARAMS,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","result":{}}"#,
+                INVALID_REQUEST,
+            ),
+        ];
+        for (body, code) in cases {
+            let fault = fault_of(body.as_bytes());
+            assert_eq!(fault.error.code, code, "{body}");
+            assert_eq!(
+                fault.id.expect("the id is readable").raw().get(),
+                "7",
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn ids_are_echoed_to_the_letter() {
+        let long = "9".repeat(400);
+        for id in [
+            long.as_str(),
+            "1180591620717411303424",
+            "-3",
+            r#""\u0061b""#,
+            r#""""#,
+            "0",
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id": {id} ,"method":"ping"}}"#);
+            let Body::Single(Ok(Message::Request(request))) = parse(body.as_bytes()) else {
+                panic!("{body} is a request")
+            };
+            let answer = encode_result(&request.id, &to_raw(&serde_json::json!({})));
+            assert_eq!(
+                answer,
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
+            );
+        }
+    }
+
+    #[test]
+    fn an_id_over_a_kilobyte_is_refused() {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#,
+            "x".repeat(MAX_ID_BYTES)
+        );
+        assert_eq!(fault_of(body.as_bytes()).error.code, INVALID_REQUEST);
+    }
+
+    #[test]
+    fn ids_are_the_same_by_meaning() {
+        let key = |text: &str| {
+            RequestId::parse(&RawValue::from_string(text.to_owned()).unwrap())
+                .unwrap()
+                .key()
+        };
+        assert_eq!(key(r#""a""#), key(r#""\u0061""#));
+        assert_ne!(key(r#""1""#), key("1"));
+    }
+
+    #[test]
+    fn a_message_stands_on_one_line() {
+        let pretty = RawValue::from_string("{\n \"a\": \"x\\n\"\r\n}".to_owned()).unwrap();
+        let line = encode_result(&RequestId::number(1), &pretty);
+        assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));
+        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(value["result"]["a"], "x\n");
+    }
+
+    #[test]
+    fn a_batch_keeps_good_and_bad_messages_apart() {
+        let Body::Batch(items) = parse(br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}, 5]"#) else {
+            panic!("an array is a batch")
+        };
+        assert!(items[0].is_ok() && items[1].is_err());
+    }
+}

@@ -1,0 +1,7 @@
+//! JSON-RPC 2.0: strict JSON, the envelope, errors. Knows no method.
+
+mod envelope;
+pub mod members;
+pub mod strict;
+
+pub use envelope::*;

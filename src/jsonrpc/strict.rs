@@ -1,0 +1,109 @@
+//! JSON held to more than its grammar: no member twice, no number that nothing can hold, no depth
+//! without end. Knows no message but where its id is.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// What is wrong with a text.
+#[derive(Debug, thiserror::Error)]
+pub enum Flaw {
+    /// It is no JSON.
+    #[error("the body is not JSON: {0}")]
+    NotJson(serde_json::Error),
+    /// An object names a member twice.
+    #[error("{0}")]
+    Repeated(serde_json::Error),
+}
+
+/// Walks the whole text once: raw values are only skipped over later, so that what is wrong inside
+/// them (a lone surrogate, 1e400, 10,000 levels, a repeated member) has to be found here.
+pub fn check(text: &str) -> Result<(), Flaw> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let walked = Strict::Envelope.deserialize(&mut deserializer);
+    walked.and_then(|()| deserializer.end()).map_err(|error| {
+        if error.is_data() {
+            Flaw::Repeated(error)
+        } else {
+            Flaw::NotJson(error)
+        }
+    })
+}
+
+/// What a value must not have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strict {
+    /// A message, or an array of them. Its id is judged by itself: an integer has no limit but its length.
+    Envelope,
+    /// Anything below.
+    Value,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut names = HashSet::new();
+        while let Some(Name(name)) = members.next_key()? {
+            if names.contains(&name) {
+                let fault =
+                    format_args!("member '{}' is repeated", crate::text::quoted(&name)).to_string();
+                return Err(serde::de::Error::custom(fault));
+            }
+            if self == Self::Envelope && name == "id" {
+                members.next_value::<IgnoredAny>()?;
+            } else {
+                members.next_value_seed(Self::Value)?;
+            }
+            names.insert(name);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,0 +1,152 @@
+//! Request states that travel through a client: signed, bound to what they belong to, short-lived.
+//!
+//! Knows no method: what is sealed and what it is bound to is the caller's.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::Sha256;
+
+/// How long a state may be away.
+const LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// Seals and opens states. The key is made at the start and never leaves the process.
+pub struct Sealer {
+    key: [u8; 32],
+    /// Ages are measured from here, so that a clock that is set makes nothing older.
+    issued: Instant,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer(…)")
+    }
+}
+
+/// Why a state is not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unsealed {
+    /// Not what this server gave out, or for another request.
+    #[error(
+        "requestState is not the one that this server gave for this request; repeat the request without it"
+    )]
+    Foreign,
+    /// Over its lifetime.
+    #[error("requestState is older than {} minutes; repeat the request without it", LIFETIME.as_secs() / 60)]
+    Expired,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    /// Seconds after the server's birth at which it ends.
+    until: u64,
+    /// Makes the state of every round another one, also when nothing was answered in it.
+    round: u64,
+    answers: Map<String, Value>,
+}
+
+impl Sealer {
+    /// A sealer with a key of its own.
+    pub fn new() -> Result<Self, getrandom::Error> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        Ok(Self {
+            key,
+            issued: Instant::now(),
+        })
+    }
+
+    /// Seals `answers`, for nothing but what `bound_to` says.
+    pub fn seal(&self, answers: &Map<String, Value>, round: u64, bound_to: &[u8]) -> String {
+        let until = (self.issued.elapsed() + LIFETIME).as_secs();
+        let sealed = Sealed {
+            until,
+            round,
+            answers: answers.clone(),
+        };
+        let payload = serde_json::to_vec(&sealed).expect("answers have string keys");
+        let signature = self.sign(&payload, bound_to).finalize().into_bytes();
+        format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(&payload),
+            URL_SAFE_NO_PAD.encode(signature)
+        )
+    }
+
+    /// The answers that were sealed for `bound_to`, and the round they are from.
+    pub fn open(
+        &self,
+        state: &str,
+        bound_to: &[u8],
+    ) -> Result<(Map<String, Value>, u64), Unsealed> {
+        let (payload, signature) = state.split_once('.').ok_or(Unsealed::Foreign)?;
+        let payload = URL_SAFE_NO_PAD
+            .decode(payload)
+            .map_err(|_| Unsealed::Foreign)?;
+        let signature = URL_SAFE_NO_PAD
+            .decode(signature)
+            .map_err(|_| Unsealed::Foreign)?;
+        self.sign(&payload, bound_to)
+            .verify_slice(&signature)
+            .map_err(|_| Unsealed::Foreign)?;
+        let sealed: Sealed = serde_json::from_slice(&payload).map_err(|_| Unsealed::Foreign)?;
+        if self.issued.elapsed().as_secs() > sealed.until {
+            return Err(Unsealed::Expired);
+        }
+        Ok((sealed.answers, sealed.round))
+    }
+
+    fn sign(&self, payload: &[u8], bound_to: &[u8]) -> Hmac<Sha256> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
+        // The length goes first, so that no byte can wander from one part to the other.
+        mac.update(&(bound_to.len() as u64).to_be_bytes());
+        mac.update(bound_to);
+        mac.update(payload);
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_opens_for_what_it_was_sealed_for_and_for_nothing_else() {
+        let sealer = Sealer::new().unwrap();
+        let answers = Map::from_iter([("name".to_owned(), Value::from("Ada"))]);
+        let state = sealer.seal(&answers, 1, b"tool a");
+        assert_eq!(sealer.open(&state, b"tool a").unwrap(), (answers, 1));
+        assert_eq!(sealer.open(&state, b"tool b"), Err(Unsealed::Foreign));
+        assert_eq!(
+            Sealer::new().unwrap().open(&state, b"tool a"),
+            Err(Unsealed::Foreign)
+        );
+        for tampered in [
+            format!("{state}-TAMPERED"),
+            format!("x{state}"),
+            String::new(),
+            ".".to_owned(),
+            "é.é".to_owned(),
+        ] {
+            assert_eq!(
+                sealer.open(&tampered, b"tool a"),
+                Err(Unsealed::Foreign),
+                "{tampered}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_rounds_have_two_states() {
+        let sealer = Sealer::new().unwrap();
+        assert_ne!(
+            sealer.seal(&Map::new(), 1, b""),
+            sealer.seal(&Map::new(), 2, b"")
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Requests of this server to one client, and the answers that come back. Knows no method.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+
+use super::outbox::{Closed, Outbox};
+use crate::jsonrpc::{self, IdKey, RequestId, Response};
+
+/// A client's result, or its error object.
+pub type Answer = Result<Box<RawValue>, Box<RawValue>>;
+
+/// The server_requests that one client has been asked and has not answered.
+#[derive(Debug, Default)]
+pub struct ServerRequests {
+    next: AtomicU64,
+    waiting: Mutex<HashMap<IdKey, oneshot::Sender<Answer>>>,
+}
+
+impl ServerRequests {
+    /// Sends a request through `outbox` and waits for its answer. Dropping the future forgets the
+    /// question and tells the client so.
+    pub async fn ask(
+        &self,
+        outbox: &Outbox,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<Answer, Closed> {
+        let id = RequestId::number(self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.lock().insert(id.key(), sender);
+        let mut pending = Pending {
+            server_requests: self,
+            outbox,
+            id,
+            answered: false,
+        };
+        outbox
+            .send(jsonrpc::encode_request(&pending.id, method, params))
+            .await?;
+        let answer = receiver.await.map_err(|_| Closed)?;
+        pending.answered = true;
+        Ok(answer)
+    }
+
+    /// Hands a response to who waits for it; one that nobody waits for is passed over.
+    pub fn answer(&self, response: Response) {
+        if let Some(waiting) = self.lock().remove(&response.id.key()) {
+            // Who asked may have gone in this very moment.
+            let _ = waiting.send(response.outcome);
+        }
+    }
+
+    /// Ends every question without an answer: the client has gone.
+    pub fn abandon(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdKey, oneshot::Sender<Answer>>> {
+        self.waiting
+            .lock()
+            .expect("no code that holds this lock can panic")
+    }
+}
+
+struct Pending<'a> {
+    server_requests: &'a ServerRequests,
+    outbox: &'a Outbox,
+    id: RequestId,
+    answered: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.server_requests.lock().remove(&self.id.key()).is_some() {
+            self.outbox.offer_log(withdrawn(&self.id));
+        }
+    }
+}
+
+fn withdrawn(id: &RequestId) -> Bytes {
+    let params =
+        serde_json::json!({"requestId": id.raw(), "reason": "the call that asked has ended"});
+    jsonrpc::encode_notification("notifications/cancelled", &params)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(id: &str) -> Response {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        Response {
+            id: RequestId::parse(&raw(id)).unwrap(),
+            outcome: Ok(raw(r#"{"action":"accept"}"#)),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_reaches_the_question_with_its_id() {
+        let (server_requests, outbox) = (ServerRequests::default(), Outbox::default());
+        let empty = serde_json::json!({});
+        let (first, second, ()) = tokio::join!(
+            server_requests.ask(&outbox, "roots/list", &empty),
+            server_requests.ask(&outbox, "elicitation/create", &empty),
+            async {
+                server_requests.answer(response("1"));
+                server_requests.answer(response("99"));
+                server_requests.answer(response("0"));
+            }
+        );
+        assert!(first.unwrap().is_ok() && second.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_question_nobody_waits_for_any_more_is_withdrawn() {
+        let (server_requests, outbox) = (ServerRequests::default(), Outbox::default());
+        let empty = serde_json::json!({});
+        {
+            let asking = server_requests.ask(&outbox, "roots/list", &empty);
+            tokio::pin!(asking);
+            assert!(futures_util::poll!(asking.as_mut()).is_pending());
+        }
+        assert!(String::from_utf8_lossy(&outbox.next().await.unwrap()).contains("roots/list"));
+        assert!(
+            String::from_utf8_lossy(&outbox.next().await.unwrap())
+                .contains("notifications/cancelled")
+        );
+    }
+}

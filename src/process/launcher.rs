@@ -1,0 +1,181 @@
+//! One run of one program: started below a supervisor, read, bounded, and ended with its whole tree.
+//!
+//! Knows no plugin and no tool: a [`Job`] goes in, a [`Finished`] comes out.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::children::Children;
+use super::job::{Finished, Job, SideChannels, StartError};
+use super::pipes::{Stderr, Stdout};
+use super::pool::Supervisors;
+use super::run::{Answer, NotRun, Pipes, Progress, Run, Stdin};
+use super::wire::{self, Unsendable};
+
+/// Starts runs and reaps what they leave. One for the process; cheap to clone.
+///
+/// Waits for nobody's children but its own, with one exception: when a supervisor has been killed
+/// from outside, every child of the process that no launcher call started is taken for its orphan
+/// and ended. Nothing else in the process may therefore keep children for longer than a moment.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    supervisors: Supervisors,
+    runs: TaskTracker,
+}
+
+impl Launcher {
+    /// Makes the process a sub-reaper and starts to reap. Must be called within a tokio runtime.
+    ///
+    /// The running binary itself is the supervisor: its `main` must begin with
+    /// [`super::supervisor::is_requested`].
+    pub fn new() -> io::Result<Self> {
+        // The path names the running binary itself, also when its file has been replaced.
+        #[cfg(target_os = "linux")]
+        let this_binary = PathBuf::from("/proc/self/exe");
+        #[cfg(not(target_os = "linux"))]
+        let this_binary = std::env::current_exe()?;
+        Self::with_supervisor(this_binary)
+    }
+
+    /// The same with another binary as the supervisor; for programs that only link this library.
+    pub fn with_supervisor(program: impl Into<PathBuf>) -> io::Result<Self> {
+        // Whoever started this process may have left it descriptors that its programs must not get.
+        close_fds::set_fds_cloexec_threadsafe(3, &[]);
+        let runs = TaskTracker::new();
+        // A closed tracker still tracks; it only lets `idle` return when there is nothing left.
+        runs.close();
+        Ok(Self {
+            supervisors: Supervisors::new(program.into().into(), Children::new()?),
+            runs,
+        })
+    }
+
+    /// Runs `job` to its end. Cancelling the token ends the tree; dropping the future does so too.
+    ///
+    /// A program that ended by itself is answered when its pipes are closed, 2 s after its exit at
+    /// the latest; one that is ended, when its tree is gone: 5 s after SIGTERM comes SIGKILL. What
+    /// is left of the tree after the answer is ended by a task that [`Launcher::idle`] waits for.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when the program has not run at all.
+    pub async fn run(
+        &self,
+        job: Job,
+        side_channels: SideChannels,
+        cancel: CancellationToken,
+    ) -> Result<Finished, StartError> {
+        let (caller, answer) = oneshot::channel();
+        let run = self.clone().carry_out(job, side_channels, cancel, caller);
+        // A task of its own, so that a caller who leaves does not take the end of the tree along.
+        self.runs.spawn(run);
+        answer.await.unwrap_or_else(|_| {
+            let lost = io::Error::other("the run was given up, because the server ends");
+            Err(StartError::System(lost))
+        })
+    }
+
+    /// How many runs have processes left at this moment.
+    pub fn running(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Waits until no run has a process left.
+    pub async fn idle(&self) {
+        self.runs.wait().await;
+    }
+
+    async fn carry_out(
+        self,
+        mut job: Job,
+        side_channels: SideChannels,
+        cancel: CancellationToken,
+        mut caller: Answer<StartError>,
+    ) {
+        let mut run = match self.start(&mut job, side_channels).await {
+            Ok(run) => run,
+            Err(fault) => {
+                let _ = caller.send(Err(fault));
+                return;
+            }
+        };
+        let known = run.until_known(job.time_limit, &cancel, &mut caller).await;
+        let answer = match known {
+            Ok(finished) => Ok(finished),
+            Err(NotRun::Refused(errno)) => Err(StartError::of_program(&job, errno)),
+            Err(NotRun::Lost) => Err(StartError::System(io::Error::other(
+                "the supervisor died before the program began",
+            ))),
+        };
+        let _ = caller.send(answer);
+        run.finish().await;
+    }
+
+    async fn start(&self, job: &mut Job, side_channels: SideChannels) -> Result<Run, StartError> {
+        let stdin = job.stdin.take();
+        let order = wire::encode_order(
+            &job.argv,
+            &job.environment,
+            job.directory.as_deref(),
+            stdin.is_some(),
+            side_channels.events.is_some(),
+        )
+        .map_err(|refused| unsendable(job, refused))?;
+        let bounds = (job.stdout_limit, job.stderr_tail);
+        let (pipes, programs_ends) =
+            connect(stdin, side_channels, bounds).map_err(StartError::System)?;
+        let descriptors: Vec<BorrowedFd<'_>> = programs_ends.iter().map(AsFd::as_fd).collect();
+        let given = self.supervisors.give(order, &descriptors).await;
+        Ok(Run {
+            supervisors: self.supervisors.clone(),
+            supervisor: given.map_err(StartError::System)?,
+            pipes,
+            progress: Progress::default(),
+        })
+    }
+}
+
+/// The server's ends of a program's pipes, and the program's in the order in which they travel.
+fn connect(
+    stdin: Option<Vec<u8>>,
+    side_channels: SideChannels,
+    (stdout_limit, stderr_tail): (usize, usize),
+) -> io::Result<(Pipes, Vec<OwnedFd>)> {
+    let (stdout, stdout_writer) = io::pipe()?;
+    let (stderr, stderr_writer) = io::pipe()?;
+    let mut travelling = vec![stdout_writer.into(), stderr_writer.into()];
+    let mut feed = None;
+    if stdin.is_some() {
+        let (reader, writer) = io::pipe()?;
+        travelling.push(reader.into());
+        feed = Some(pipe::Sender::from_owned_fd(writer.into())?);
+    }
+    travelling.extend(side_channels.events);
+    let stdout = pipe::Receiver::from_owned_fd(stdout.into())?;
+    let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
+    let pipes = Pipes {
+        stdin: Stdin::new(feed, stdin.unwrap_or_default()),
+        stdout: Stdout::new(stdout, stdout_limit),
+        stderr: Stderr::new(stderr, stderr_tail, side_channels.stderr_lines),
+    };
+    Ok((pipes, travelling))
+}
+
+fn unsendable(job: &Job, refused: Unsendable) -> StartError {
+    match refused {
+        Unsendable::TooLarge => StartError::TooLarge,
+        Unsendable::Nul(text) => StartError::Program {
+            program: job.program(),
+            source: io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("a NUL byte cannot be passed to a program: {text:?}"),
+            ),
+        },
+    }
+}

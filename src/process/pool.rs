@@ -1,0 +1,247 @@
+//! The server's side of its supervisors: started when needed, given an order, kept for the next.
+//!
+//! Knows no job and no pipe: an order is bytes and descriptors. A supervisor serves one run at a
+//! time; starting one costs as much as starting a small program, so an idle one is used again.
+
+use std::future::pending;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::process::Pid;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::children::{Children, Owned};
+use super::wire::{self, Report};
+
+/// Idle supervisors that are kept for each core; runs beyond that start their own.
+const KEPT_PER_CORE: usize = 2;
+
+/// All supervisors. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct Supervisors {
+    program: Arc<Path>,
+    children: Children,
+    idle: Arc<Mutex<Vec<Supervisor>>>,
+    kept: usize,
+}
+
+impl Supervisors {
+    pub(super) fn new(program: Arc<Path>, children: Children) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            program,
+            children,
+            idle: Arc::default(),
+            kept: KEPT_PER_CORE * cores,
+        }
+    }
+
+    /// Gives the order to an idle supervisor, or to a new one. What of it does not fit the socket
+    /// at once is sent by [`Commands::send`].
+    pub(super) async fn give(
+        &self,
+        order: Vec<u8>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<Supervisor> {
+        loop {
+            let idle = self.idle().pop();
+            let was_idle = idle.is_some();
+            let mut supervisor = match idle {
+                Some(supervisor) => supervisor,
+                None => self.start().await?,
+            };
+            match supervisor.commands.order(&order, descriptors) {
+                Ok(sent) => {
+                    supervisor.commands.unsent = order;
+                    supervisor.commands.sent = sent;
+                    return Ok(supervisor);
+                }
+                Err(fault) => {
+                    supervisor.retire().await;
+                    // One that was killed while it was idle has harmed nobody.
+                    if !(was_idle && fault.kind() == io::ErrorKind::BrokenPipe) {
+                        return Err(fault);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes back a supervisor that has reported its last run as done and was sent no command.
+    pub(super) async fn take_back(&self, supervisor: Supervisor) {
+        let too_many = {
+            let mut idle = self.idle();
+            if idle.len() < self.kept {
+                idle.push(supervisor);
+                None
+            } else {
+                Some(supervisor)
+            }
+        };
+        if let Some(supervisor) = too_many {
+            supervisor.retire().await;
+        }
+    }
+
+    /// Ends what came to this process from a supervisor that is gone.
+    pub(super) async fn end_orphans(&self) {
+        self.children.end_orphans().await;
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Supervisor>> {
+        // A push or a pop either happened or did not.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start(&self) -> io::Result<Supervisor> {
+        let program = Arc::clone(&self.program);
+        let (process, socket) = self.children.start(move || spawn(&program)).await?;
+        let (reports, commands) = match UnixStream::from_std(socket) {
+            Ok(socket) => socket.into_split(),
+            Err(fault) => {
+                // Its socket is closed by now, and that ends it.
+                process.gone().await;
+                return Err(fault);
+            }
+        };
+        Ok(Supervisor {
+            process,
+            reports: Reports::new(reports),
+            commands: Commands::new(commands),
+        })
+    }
+}
+
+/// Starts a supervisor; blocks until it executes.
+fn spawn(program: &Path) -> io::Result<(Pid, StdUnixStream)> {
+    let (socket, supervisors_end) = StdUnixStream::pair()?;
+    socket.set_nonblocking(true)?;
+    // Nothing here may need code between fork and exec: only then is the whole process not copied.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "what it starts is bounded and reaped here"
+    )]
+    let child = Command::new(program)
+        .arg0("smcp")
+        .arg(wire::MARKER)
+        .env_clear()
+        .process_group(0)
+        .stdin(Stdio::from(OwnedFd::from(supervisors_end)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|fault| naming(program, fault))?;
+    Ok((Pid::from_child(&child), socket))
+}
+
+/// A lack of something speaks for itself; any other fault is the program's path.
+fn naming(program: &Path, fault: io::Error) -> io::Error {
+    match fault.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => io::Error::new(
+            fault.kind(),
+            format!("the supervisor {}: {fault}", program.display()),
+        ),
+        _ => fault,
+    }
+}
+
+/// One supervisor and the two directions of its socket.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    process: Owned,
+    pub(super) reports: Reports,
+    pub(super) commands: Commands,
+}
+
+impl Supervisor {
+    /// Lets it end, with whatever it still has below it, and waits for that.
+    pub(super) async fn retire(self) {
+        drop((self.reports, self.commands));
+        self.process.gone().await;
+    }
+
+    /// Ends it at once; what it had below it comes to this process.
+    pub(super) async fn kill(&self) {
+        self.process.kill();
+        self.process.gone().await;
+    }
+}
+
+/// What the supervisor says.
+#[derive(Debug)]
+pub(super) struct Reports {
+    socket: OwnedReadHalf,
+    received: Vec<u8>,
+}
+
+impl Reports {
+    fn new(socket: OwnedReadHalf) -> Self {
+        let received = Vec::with_capacity(4 * Report::SIZE);
+        Self { socket, received }
+    }
+
+    /// The next report; `None` when there will be none. Safe to drop while it waits.
+    pub(super) async fn next(&mut self) -> Option<Report> {
+        loop {
+            if let Some((report, _)) = self.received.split_first_chunk() {
+                let report = Report::decode(*report);
+                self.received.drain(..Report::SIZE);
+                return report;
+            }
+            if !matches!(self.socket.read_buf(&mut self.received).await, Ok(1..)) {
+                return None;
+            }
+        }
+    }
+}
+
+/// What the supervisor is told. Dropping it tells it to kill the tree.
+#[derive(Debug)]
+pub(super) struct Commands {
+    socket: OwnedWriteHalf,
+    unsent: Vec<u8>,
+    sent: usize,
+}
+
+impl Commands {
+    fn new(socket: OwnedWriteHalf) -> Self {
+        Self {
+            socket,
+            unsent: Vec::new(),
+            sent: 0,
+        }
+    }
+
+    fn order(&self, order: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        let socket: &UnixStream = self.socket.as_ref();
+        wire::send_order(socket.as_fd(), order, descriptors)
+    }
+
+    pub(super) fn push(&mut self, command: u8) {
+        self.unsent.push(command);
+    }
+
+    /// Sends once. Never ready when all is sent; safe to drop while it waits.
+    pub(super) async fn send(&mut self) {
+        let rest = &self.unsent[self.sent..];
+        if rest.is_empty() {
+            return pending().await;
+        }
+        match self.socket.write(rest).await {
+            Ok(more @ 1..) => self.sent += more,
+            // The end of the reports will tell what there is to tell.
+            _ => self.sent = self.unsent.len(),
+        }
+        if self.sent == self.unsent.len() {
+            self.unsent = Vec::new();
+            self.sent = 0;
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! What the server and a supervisor say to each other over their socket.
+//!
+//! Knows no process, no task and no runtime: bytes and descriptors in, bytes and descriptors out.
+//! Both ends are the same binary, so the format carries no version.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// The only argument of a supervisor.
+pub(super) const MARKER: &str = "__supervise";
+
+/// SIGTERM to the tree now, SIGKILL after [`super::supervisor::TERMINATE_GRACE`].
+pub(super) const TERMINATE: u8 = b't';
+
+/// SIGKILL to the tree now.
+pub(super) const KILL: u8 = b'k';
+
+/// Above this no system passes arguments to a program; it also bounds what a supervisor allocates.
+const MAX_BODY: usize = 64 << 20;
+
+const HAS_DIRECTORY: u8 = 1;
+const HAS_STDIN: u8 = 2;
+const HAS_EVENTS: u8 = 4;
+
+/// stdout, stderr, stdin, events.
+const MAX_DESCRIPTORS: usize = 4;
+
+/// Body length, number of arguments, flags.
+const HEADER: usize = 4 + 4 + 1;
+
+/// What a supervisor reports, in the order in which it can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Report {
+    /// The program runs.
+    Started,
+    /// It could not be started, by this errno; nothing else follows.
+    Failed(i32),
+    /// The program exited with this status.
+    Exited(i32),
+    /// The program was ended by this signal.
+    Signalled(i32),
+    /// No process of the tree is left; nothing else follows.
+    Done,
+}
+
+impl Report {
+    /// Every report has this many bytes.
+    pub(super) const SIZE: usize = 5;
+
+    pub(super) fn encode(self) -> [u8; Self::SIZE] {
+        let (tag, value) = match self {
+            Self::Started => (b's', 0),
+            Self::Failed(errno) => (b'f', errno),
+            Self::Exited(status) => (b'x', status),
+            Self::Signalled(signal) => (b'k', signal),
+            Self::Done => (b'd', 0),
+        };
+        let [a, b, c, d] = value.to_le_bytes();
+        [tag, a, b, c, d]
+    }
+
+    /// `None` for bytes that no supervisor writes.
+    pub(super) fn decode([tag, a, b, c, d]: [u8; Self::SIZE]) -> Option<Self> {
+        let value = i32::from_le_bytes([a, b, c, d]);
+        match tag {
+            b's' => Some(Self::Started),
+            b'f' => Some(Self::Failed(value)),
+            b'x' => Some(Self::Exited(value)),
+            b'k' => Some(Self::Signalled(value)),
+            b'd' => Some(Self::Done),
+            _ => None,
+        }
+    }
+}
+
+/// Why an order cannot be put into bytes.
+#[derive(Debug)]
+pub(super) enum Unsendable {
+    /// A text of it holds a NUL, which ends every text that a program is given.
+    Nul(String),
+    /// No system takes that much.
+    TooLarge,
+}
+
+/// The order as bytes. Its descriptors travel beside the first of them: stdout, stderr, and as
+/// announced stdin and events.
+pub(super) fn encode_order(
+    argv: &[OsString],
+    environment: &[(OsString, OsString)],
+    directory: Option<&Path>,
+    has_stdin: bool,
+    has_events: bool,
+) -> Result<Vec<u8>, Unsendable> {
+    let texts = || {
+        let variables = environment.iter().flat_map(|(name, value)| [name, value]);
+        directory
+            .map(Path::as_os_str)
+            .into_iter()
+            .chain(argv.iter().chain(variables).map(OsString::as_os_str))
+    };
+    let length: usize = texts().map(|text| text.len() + 1).sum();
+    if length > MAX_BODY {
+        return Err(Unsendable::TooLarge);
+    }
+    let number = |n: usize| {
+        u32::try_from(n)
+            .expect("there are no more texts than bytes, and those are bounded")
+            .to_le_bytes()
+    };
+    let mut bytes = Vec::with_capacity(HEADER + length);
+    bytes.extend(number(length));
+    bytes.extend(number(argv.len()));
+    bytes.push(
+        if directory.is_some() {
+            HAS_DIRECTORY
+        } else {
+            0
+        } | if has_stdin { HAS_STDIN } else { 0 }
+            | if has_events { HAS_EVENTS } else { 0 },
+    );
+    for text in texts() {
+        if text.as_bytes().contains(&0) {
+            return Err(Unsendable::Nul(text.to_string_lossy().into_owned()));
+        }
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+    }
+    Ok(bytes)
+}
+
+/// Sends as much of the order as fits without waiting, the descriptors with its first byte.
+pub(super) fn send_order(
+    socket: impl AsFd,
+    order: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let fits = ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    debug_assert!(fits, "there is space for every kind of descriptor");
+    let bytes = [IoSlice::new(order)];
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    Ok(sendmsg(socket, &bytes, &mut ancillary, flags)?)
+}
+
+/// An order as the supervisor received it.
+#[derive(Debug)]
+pub(super) struct Order {
+    body: Vec<u8>,
+    arguments: usize,
+    has_directory: bool,
+    /// Where the program prints.
+    pub(super) stdout: OwnedFd,
+    /// Where it complains.
+    pub(super) stderr: OwnedFd,
+    /// What the program reads as stdin.
+    pub(super) stdin: Option<OwnedFd>,
+    /// What becomes the program's descriptor 3.
+    pub(super) events: Option<OwnedFd>,
+}
+
+impl Order {
+    /// Waits for the order. `UnexpectedEof` means that the server is gone.
+    pub(super) fn receive(mut socket: impl AsFd + Read) -> io::Result<Self> {
+        let mut header = [0; HEADER];
+        let (received, descriptors) = receive_with_descriptors(&socket, &mut header)?;
+        socket.read_exact(&mut header[received..])?;
+        let [a, b, c, d, e, f, g, h, flags] = header;
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        if length > MAX_BODY {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut body = vec![0; length];
+        socket.read_exact(&mut body)?;
+
+        let mut descriptors = descriptors.into_iter();
+        // The system drops descriptors for which the process has no room.
+        let mut next = || descriptors.next().ok_or(Errno::MFILE);
+        Ok(Self {
+            stdout: next()?,
+            stderr: next()?,
+            stdin: (flags & HAS_STDIN != 0).then(&mut next).transpose()?,
+            events: (flags & HAS_EVENTS != 0).then(&mut next).transpose()?,
+            body,
+            arguments: u32::from_le_bytes([e, f, g, h]) as usize,
+            has_directory: flags & HAS_DIRECTORY != 0,
+        })
+    }
+
+    /// The program and its arguments.
+    pub(super) fn argv(&self) -> impl Iterator<Item = &OsStr> {
+        self.texts()
+            .skip(usize::from(self.has_directory))
+            .take(self.arguments)
+    }
+
+    /// The program's environment.
+    pub(super) fn environment(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let mut texts = self
+            .texts()
+            .skip(usize::from(self.has_directory) + self.arguments);
+        std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
+    }
+
+    /// The program's working directory.
+    pub(super) fn directory(&self) -> Option<&OsStr> {
+        self.texts().next().filter(|_| self.has_directory)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &OsStr> {
+        self.body
+            .split_inclusive(|byte| *byte == 0)
+            .map(|text| OsStr::from_bytes(&text[..text.len() - 1]))
+    }
+}
+
+fn receive_with_descriptors(
+    socket: impl AsFd,
+    bytes: &mut [u8],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    #[cfg(target_os = "linux")]
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let flags = RecvFlags::empty();
+    let message = recvmsg(socket, &mut [IoSliceMut::new(bytes)], &mut ancillary, flags)?;
+    let mut descriptors = Vec::new();
+    for part in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            descriptors.extend(rights);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    for descriptor in &descriptors {
+        rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(Errno::MFILE.into());
+    }
+    Ok((message.bytes, descriptors))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn travelled(order: &[u8], more: &[BorrowedFd<'_>]) -> io::Result<Order> {
+        let (mut server, supervisor) = UnixStream::pair().expect("a socket pair");
+        let null = File::open("/dev/null").expect("there is a null device");
+        let descriptors = [&[null.as_fd(), null.as_fd()], more].concat();
+        let sent = send_order(&server, order, &descriptors).expect("the first bytes fit");
+        let rest = order[sent..].to_vec();
+        let writer = std::thread::spawn(move || server.write_all(&rest));
+        let order = Order::receive(&supervisor);
+        writer
+            .join()
+            .expect("the writer does not panic")
+            .expect("all is read");
+        order
+    }
+
+    #[test]
+    fn an_order_keeps_every_byte_but_nul() {
+        let any = OsString::from_vec((1..=255).collect());
+        let argv = [OsString::from("/bin/true"), OsString::new(), any.clone()];
+        let environment = [("A".into(), any.clone()), ("EMPTY".into(), OsString::new())];
+        let bytes = encode_order(&argv, &environment, Some(Path::new("/tmp")), false, false)
+            .expect("no NUL in it");
+        let order = travelled(&bytes, &[]).expect("a whole order");
+        assert_eq!(order.argv().collect::<Vec<_>>(), argv);
+        let received: Vec<_> = order.environment().collect();
+        assert_eq!(
+            received,
+            [
+                (OsStr::new("A"), any.as_os_str()),
+                (OsStr::new("EMPTY"), OsStr::new(""))
+            ]
+        );
+        assert_eq!(order.directory(), Some(OsStr::new("/tmp")));
+        assert!(order.stdin.is_none() && order.events.is_none());
+    }
+
+    #[test]
+    fn an_order_larger_than_the_socket_buffer_arrives_whole() {
+        let argv = [OsString::from("p"), "x".repeat(5 << 20).into()];
+        let bytes = encode_order(&argv, &[], None, false, false).expect("no NUL in it");
+        let order = travelled(&bytes, &[]).expect("a whole order");
+        assert_eq!(order.argv().collect::<Vec<_>>(), argv);
+        assert_eq!(order.directory(), None);
+        assert_eq!(order.environment().count(), 0);
+    }
+
+    #[test]
+    fn descriptors_arrive_in_their_places() {
+        let null = File::open("/dev/null").expect("there is a null device");
+        let bytes = encode_order(&["p".into()], &[], None, false, true).expect("no NUL in it");
+        let order = travelled(&bytes, &[null.as_fd()]).expect("a whole order");
+        assert!(order.stdin.is_none());
+        let events = order.events.expect("it was sent");
+        let flags = rustix::io::fcntl_getfd(events).expect("it is open");
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn a_descriptor_that_is_missing_is_a_lack_of_descriptors() {
+        let bytes = encode_order(&["p".into()], &[], None, true, false).expect("no NUL in it");
+        let lacking = travelled(&bytes, &[]).expect_err("stdin was announced");
+        assert_eq!(lacking.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+    }
+
+    #[test]
+    fn a_text_with_a_nul_is_refused() {
+        let refused = encode_order(&["p".into(), "a\0b".into()], &[], None, false, false);
+        assert!(matches!(refused, Err(Unsendable::Nul(text)) if text == "a\0b"));
+    }
+
+    #[test]
+    fn an_order_cut_short_means_that_the_server_is_gone() {
+        let bytes = encode_order(&["program".into()], &[], None, false, false).expect("no NUL");
+        let cut = travelled(&bytes[..bytes.len() - 3], &[]).expect_err("three bytes are missing");
+        assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn every_report_reads_back_as_it_was_written() {
+        for report in [
+            Report::Started,
+            Report::Failed(7),
+            Report::Exited(255),
+            Report::Signalled(9),
+            Report::Done,
+        ] {
+            assert_eq!(Report::decode(report.encode()), Some(report));
+        }
+        assert_eq!(Report::decode(*b"?0000"), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! Text from elsewhere made fit to be shown: no terminal commands, no control characters, bounded.
+//!
+//! Knows neither who wrote the text nor who reads it.
+
+/// How many characters of a client's value an error message quotes.
+const MAX_QUOTED: usize = 128;
+
+/// The text without ANSI escape sequences and without control characters other than line ends and tabs.
+pub fn cleaned(text: &str) -> String {
+    Cleaned::of(text).collect()
+}
+
+/// The text on one line and not longer than `limit` characters, for messages that quote it.
+/// Invisible characters, such as those that turn the direction of writing, are escaped.
+pub fn shown(text: &str, limit: usize) -> String {
+    let mut letters = Cleaned::of(text);
+    let mut line = String::new();
+    for letter in letters.by_ref().take(limit) {
+        match letter {
+            '\n' | '\t' => line.push(' '),
+            '"' | '\'' | '\\' => line.push(letter),
+            _ => line.extend(letter.escape_debug()),
+        }
+    }
+    if letters.next().is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// A value that a client sent, as error messages quote it: [`shown`], at most 128 characters.
+pub fn quoted(text: &str) -> String {
+    shown(text, MAX_QUOTED)
+}
+
+/// The letters of a text that may be shown. Lazy, so that an excerpt of a large text costs little.
+struct Cleaned<'a>(Letters<'a>);
+
+impl<'a> Cleaned<'a> {
+    fn of(text: &'a str) -> Self {
+        Self(text.chars().peekable())
+    }
+}
+
+impl Iterator for Cleaned<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            match self.0.next()? {
+                '\u{1b}' => skip_sequence(&mut self.0),
+                '\u{9b}' => skip_control(&mut self.0),
+                letter @ ('\n' | '\t') => return Some(letter),
+                letter if letter.is_control() => {}
+                letter => return Some(letter),
+            }
+        }
+    }
+}
+
+type Letters<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+/// What follows an ESC: a control sequence, a string that ends with BEL or ESC \, or one more character.
+fn skip_sequence(rest: &mut Letters<'_>) {
+    match rest.peek() {
+        Some('[') => {
+            rest.next();
+            skip_control(rest);
+        }
+        Some(']' | 'P' | '_' | '^' | 'X') => skip_string(rest),
+        Some(letter) if letter.is_ascii() && !letter.is_control() => {
+            let is_intermediate = matches!(letter, ' '..='/');
+            rest.next();
+            if is_intermediate {
+                rest.next();
+            }
+        }
+        _ => {}
+    }
+}
+
+fn skip_control(rest: &mut Letters<'_>) {
+    while rest.next_if(|letter| matches!(letter, ' '..='?')).is_some() {}
+    rest.next_if(|letter| matches!(letter, '@'..='~'));
+}
+
+fn skip_string(rest: &mut Letters<'_>) {
+    while let Some(letter) = rest.next() {
+        match letter {
+            '\u{7}' | '\u{9c}' => return,
+            '\u{1b}' => {
+                rest.next_if_eq(&'\\');
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_and_control_characters_are_removed() {
+        let cases = [
+            ("plain\ttext\nin lines", "plain\ttext\nin lines"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;a title\u{7}after", "after"),
+            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+            ("\u{9b}2Jcleared", "cleared"),
+            ("bell\u{7} back\u{8} nul\0 cr\r", "bell back nul cr"),
+            ("\u{1b}(Bcharset", "charset"),
+            ("\u{1b}cwhole reset", "whole reset"),
+            ("ends with \u{1b}", "ends with "),
+            ("ends in \u{1b}[12", "ends in "),
+            ("ünï ☃", "ünï ☃"),
+        ];
+        for (given, expected) in cases {
+            assert_eq!(cleaned(given), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_quoted_text_is_one_bounded_line() {
+        assert_eq!(shown("two\nlines", 20), "two lines");
+        assert_eq!(shown("abcdef", 3), "abc…");
+        assert_eq!(shown("abc", 3), "abc");
+        assert_eq!(shown("a\u{202e}\"b'\\", 20), "a\\u{202e}\"b'\\");
+    }
+}
