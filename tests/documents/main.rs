@@ -7,7 +7,9 @@ mod support;
 
 mod clients;
 mod compare;
+mod examples;
 mod marks;
+mod metrics;
 mod pages;
 mod proxies;
 mod references;
