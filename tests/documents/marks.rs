@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::pages::{self, Mark};
 
-/// The pages whose code `tests/plugin_contract.rs` finds in plugins that run.
+/// The pages of the test `code_in_the_guides_is_taken_from_plugins_that_run`.
 const QUOTING: [&str; 2] = ["docs/plugin-contract/README.md", "docs/plugin-events.md"];
 
 #[test]

@@ -26,6 +26,28 @@ fn every_relative_link_leads_somewhere() {
 }
 
 #[test]
+fn every_anchor_of_a_link_is_a_heading() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let folder = page.parent().expect("a page was found in a folder");
+        for link in links(&read(&page)) {
+            let Some((target, anchor)) = link.split_once('#') else {
+                continue;
+            };
+            let there = match target {
+                "" => page.clone(),
+                target => folder.join(target),
+            };
+            let is_page = there.extension().is_some_and(|extension| extension == "md");
+            if is_page && there.exists() && !anchors(&read(&there)).contains(&anchor.to_owned()) {
+                broken.push(format!("{}: {link}", name(&page)));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "no such heading:\n{}", broken.join("\n"));
+}
+
+#[test]
 fn every_test_that_parity_names_exists() {
     let page = read(&root().join("docs/parity.md"));
     let missing: Vec<_> = named_tests(&page)
@@ -104,6 +126,7 @@ fn links_and_rows_are_read() {
         links("see [a](b.md), [c](d/e.md#f) and [g](https://h.example)"),
         ["b.md", "d/e.md#f", "https://h.example"]
     );
+    assert_eq!(anchors("# A b, `c`\ntext\n## D-e?\n"), ["a-b-c", "d-e"]);
     assert_eq!(
         rows("text\n| a | b | c | d |\n|---|---|---|---|\n| 3.1 | `x` | same | |\n"),
         [["3.1", "`x`", "same", ""]]
@@ -172,6 +195,21 @@ fn rows(page: &str) -> Vec<Vec<&str>> {
                 .trim_end_matches('|')
                 .split('|')
                 .map(str::trim)
+                .collect()
+        })
+        .collect()
+}
+
+/// The headings of a page as links name them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let titles = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    titles
+        .map(|title| {
+            let kept = title
+                .chars()
+                .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+            kept.map(|letter| if letter == ' ' { '-' } else { letter })
                 .collect()
         })
         .collect()

@@ -1,7 +1,7 @@
 //! The environment variables that the program reads or sets, and those that the documents describe.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::pages::{entries, read, root};
 
@@ -57,7 +57,10 @@ fn every_setting_is_in_the_tables_of_the_readme() {
 /// The names that stand as literals in the source, its tests left out.
 fn in_the_source() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for file in files_below(&root().join("src")) {
+    for file in files_below(&root().join("src"), "rs") {
+        if file.ends_with("tests.rs") {
+            continue;
+        }
         let text = read(&file);
         let code = text
             .split("#[cfg(test)]\nmod tests {")
@@ -77,41 +80,29 @@ fn in_the_source() -> BTreeSet<String> {
     found
 }
 
-fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut files = Vec::new();
-    for path in entries(folder) {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if path.is_dir() {
-            files.extend(files_below(&path));
-        } else if name.ends_with(".rs") && name != "tests.rs" {
-            files.push(path);
-        }
-    }
-    files
-}
-
-fn in_the_documents() -> BTreeSet<String> {
-    let mut found = variables(&read(&root().join("README.md")));
-    for path in pages_below(&root().join("docs")) {
-        found.extend(variables(&read(&path)));
+/// The files with this ending below a folder.
+fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let (folders, files): (Vec<_>, Vec<_>) =
+        entries(folder).into_iter().partition(|path| path.is_dir());
+    let mut found: Vec<_> = files
+        .into_iter()
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == ending)
+        })
+        .collect();
+    for folder in folders {
+        found.extend(files_below(&folder, ending));
     }
     found
 }
 
-fn pages_below(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut pages = Vec::new();
-    for path in entries(folder) {
-        if path.is_dir() {
-            pages.extend(pages_below(&path));
-        } else if path.extension().is_some_and(|end| end == "md") {
-            pages.push(path);
-        }
+fn in_the_documents() -> BTreeSet<String> {
+    let mut found = variables(&read(&root().join("README.md")));
+    for page in files_below(&root().join("docs"), "md") {
+        found.extend(variables(&read(&page)));
     }
-    pages
+    found
 }
 
 /// The names of environment variables in a text.
