@@ -9,12 +9,16 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::compare::{json_matches, line_matches, text_matches};
 use super::pages::{self, Block, Mark, Page, root};
-use super::support::{s, until};
+use super::support::s;
+
+/// What the script of a page can do.
+const STEPS: &str = include_str!("steps.sh");
 
 /// The ports that pages name.
 const PORTS: [&str; 2] = ["8000", "8001"];
@@ -99,76 +103,36 @@ impl Walk {
 
     /// One script for the whole page: variables live on from block to block.
     fn script(&self, page: &Page) -> String {
-        let mut script = String::from(
-            "server=\nstop() { [ -z \"$server\" ] || { kill \"$server\"; wait \"$started\"; server=; } 2>/dev/null; }\ntrap stop EXIT\n",
+        let mut script = format!(
+            "page_steps='{}'\npage_processes='{}'\n{STEPS}\n",
+            self.path("steps").display(),
+            self.path("processes").display()
         );
         for (at, block) in page.blocks.iter().enumerate() {
-            let step = self.path("steps").join(at.to_string());
-            let step = step.display();
-            match &block.mark {
-                Some(Mark::Run(_) | Mark::Serve | Mark::Setup) => {
-                    write_file(
-                        Path::new(&step.to_string()),
-                        &self.with_own_ports(&block.text),
-                    );
-                }
-                Some(Mark::File(path)) => {
-                    write_file(Path::new(&step.to_string()), &block.text);
-                    script +=
-                        &format!("mkdir -p \"$(dirname '{path}')\"; cp -p '{step}' '{path}'\n");
-                }
-                _ => {}
-            }
-            match &block.mark {
-                Some(Mark::Run(0) | Mark::Setup) => {
-                    script += &format!(
-                        "set -e; . '{step}' >'{step}.out' 2>'{step}.err'; set +e; echo 0 >'{step}.status'\n"
-                    );
-                }
-                Some(Mark::Run(_)) => {
-                    script += &format!(
-                        ". '{step}' >'{step}.out' 2>'{step}.err'; echo $? >'{step}.status'\n"
-                    );
-                }
-                Some(Mark::Serve) => script += &self.serving(page, at),
-                Some(Mark::LinesOf(file, _)) => {
-                    script += &format!(
-                        "cp '{file}' '{step}.out'
-"
-                    )
-                }
-                _ => {}
-            }
+            let commands = || self.with_own_ports(&block.text);
+            let (line, content) = match &block.mark {
+                Some(Mark::Run(0) | Mark::Setup) => (format!("run {at}"), commands()),
+                Some(Mark::Run(_)) => (format!("fail {at}"), commands()),
+                Some(Mark::Serve) => (self.serving(page, at), commands()),
+                Some(Mark::File(path)) => (format!("place {at} '{path}'"), block.text.clone()),
+                Some(Mark::LinesOf(file, _)) => (format!("keep {at} '{file}'"), String::new()),
+                _ => continue,
+            };
+            write_file(&self.path("steps").join(at.to_string()), &content);
+            script += &format!("{line}\n");
         }
         script
     }
 
-    /// Starts a server and waits until it is ready and has said as much as the page shows.
+    /// The server's port, and how many lines of its start the page shows.
     fn serving(&self, page: &Page, at: usize) -> String {
-        let step = self.path("steps").join(at.to_string());
-        let step = step.display();
-        let port = match page.blocks[at].text.contains(PORTS[1]) {
-            false => &self.ports[0],
-            true => &self.ports[1],
-        };
-        let shown = match page
-            .blocks
-            .get(at + 1)
-            .map(|block| (&block.mark, &block.text))
-        {
-            Some((Some(Mark::Output(_)), text)) => text.lines().count(),
+        let second = page.blocks[at].text.contains(PORTS[1]);
+        let port = &self.ports[usize::from(second)];
+        let shown = match page.blocks.get(at + 1) {
+            Some(next) if matches!(next.mark, Some(Mark::Output(_))) => next.text.lines().count(),
             _ => 0,
         };
-        let processes = self.path("processes");
-        let processes = processes.display();
-        // On a machine that is busy the start lists only the plugins that have answered by then.
-        format!(
-            "for attempt in 1 2 3 4 5; do stop\n( . '{step}' ) >'{step}.out' 2>'{step}.err' & started=$!\n\
-             until curl -fs -o /dev/null http://127.0.0.1:{port}/readyz; do kill -0 $started || exit; sleep 0.05; done\n\
-             server=$(tail -n 1 '{processes}')\n\
-             for wait in $(seq 100); do [ \"$(wc -l <'{step}.out')\" -ge {shown} ] && break; sleep 0.05; done\n\
-             grep -q 'not answered yet' '{step}.out' || break; done\necho 0 >'{step}.status'\n"
-        )
+        format!("serve {at} {port} {shown}")
     }
 
     fn run(&self, script: &str) {
@@ -197,70 +161,73 @@ impl Walk {
             .process_group(0)
             .spawn()
             .expect("bash is installed");
-        let id = pid(shell.id()).expect("a child has a number");
-        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            until("a page's commands end", s(120), || {
-                shell.try_wait().expect("a child of ours")
-            })
-        }));
-        if ended.is_err() {
-            let _ = kill_process_group(id, Signal::KILL);
-            let _ = shell.wait();
+        let deadline = Instant::now() + s(120);
+        while shell.try_wait().expect("a child of ours").is_none() {
+            if Instant::now() > deadline {
+                let id = pid(shell.id()).expect("a child has a number");
+                let _ = kill_process_group(id, Signal::KILL);
+                let _ = shell.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
+    /// What is not as the page says.
     fn faults(&self, page: &Page) -> Vec<String> {
         let mut faults = Vec::new();
+        // The block that was run last, and the status with which it should end.
         let mut last = None;
         for (at, block) in page.blocks.iter().enumerate() {
-            let place = format!("{}:{}:", page.name, block.line);
-            let printed = |kind: &str| self.printed(at, kind);
-            match &block.mark {
+            let fault = match &block.mark {
                 Some(Mark::Run(_) | Mark::Serve | Mark::Setup) => {
                     let wanted = match block.mark {
                         Some(Mark::Run(status)) => status,
                         _ => 0,
                     };
-                    if printed("status").trim() != wanted.to_string() {
-                        let (text, out, err) = (&block.text, printed("out"), printed("err"));
-                        let ended = printed("status");
-                        faults.push(format!(
-                            "{place} did not end with {wanted} ({}):\n{text}\nIt printed:\n{out}{err}",
-                            ended.trim()
-                        ));
-                    }
                     last = Some((at, wanted));
+                    self.ended_otherwise(at, wanted, block)
                 }
-                Some(Mark::Output(varies)) => {
-                    let Some((run, status)) = last else {
-                        faults.push(format!("{place} shows the output of nothing"));
-                        continue;
-                    };
-                    let mut printed = self.printed(run, "out");
-                    if status != 0 {
-                        printed += &self.printed(run, "err");
-                    }
-                    if !shows(block, &printed, varies) {
-                        faults.push(format!(
-                            "{place} shows\n{}\nand this was printed:\n{printed}",
-                            block.text
-                        ));
-                    }
-                }
+                Some(Mark::Output(varies)) => match last {
+                    Some(run) => self.printed_otherwise(run, block, varies),
+                    None => Some("shows the output of nothing".to_owned()),
+                },
                 Some(Mark::LinesOf(file, varies)) => {
                     let content = self.printed(at, "out");
-                    for line in block.text.lines() {
-                        if !content.lines().any(|real| line_matches(line, real, varies)) {
-                            faults.push(format!(
-                                "{place} no line of {file} is like\n{line}\nIt has:\n{content}"
-                            ));
-                        }
-                    }
+                    let real =
+                        |line: &&str| content.lines().any(|real| line_matches(line, real, varies));
+                    let missing = block.text.lines().find(|line| !real(line));
+                    missing.map(|line| {
+                        format!("no line of {file} is like\n{line}\nIt has:\n{content}")
+                    })
                 }
-                _ => {}
-            }
+                _ => None,
+            };
+            faults.extend(fault.map(|fault| format!("{}:{}: {fault}", page.name, block.line)));
         }
         faults
+    }
+
+    fn ended_otherwise(&self, at: usize, wanted: i32, block: &Block) -> Option<String> {
+        let [status, out, err] = ["status", "out", "err"].map(|kind| self.printed(at, kind));
+        (status.trim() != wanted.to_string()).then(|| {
+            let (status, text) = (status.trim(), &block.text);
+            format!("did not end with {wanted} ({status}):\n{text}\nIt printed:\n{out}{err}")
+        })
+    }
+
+    fn printed_otherwise(
+        &self,
+        (run, status): (usize, i32),
+        block: &Block,
+        varies: &[String],
+    ) -> Option<String> {
+        let mut printed = self.printed(run, "out");
+        if status != 0 {
+            printed += &self.printed(run, "err");
+        }
+        (!shows(block, &printed, varies))
+            .then(|| format!("shows\n{}\nand this was printed:\n{printed}", block.text))
     }
 
     /// What a step printed, with the ports that the page names.
