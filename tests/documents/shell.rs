@@ -3,18 +3,17 @@
 //! A page has a directory of its own with the bundled plugins in `plugins/`, and free ports for those that it names.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::compare::{json_matches, line_matches, text_matches};
 use super::pages::{self, Block, Mark, Page, root};
+use super::ports::free_ports;
 use super::support::s;
 
 /// What the script of a page can do.
@@ -71,7 +70,8 @@ impl Walk {
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()
             .expect("a directory for temporary files");
-        let ports = free_ports();
+        let ports = free_ports(PORTS.len());
+        let ports = ports.iter().map(u16::to_string).collect();
         let walk = Self { directory, ports };
         walk.lay_out();
         walk.run(&walk.script(page));
@@ -275,19 +275,6 @@ fn shows(block: &Block, printed: &str, varies: &[String]) -> bool {
 
 fn pid(number: u32) -> Option<Pid> {
     Pid::from_raw(number.try_into().ok()?)
-}
-
-/// A free port for each that pages name, from below the range that the system gives to outgoing connections.
-fn free_ports() -> Vec<String> {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let free = std::iter::repeat_with(|| {
-        let at = std::process::id().wrapping_mul(61) + GIVEN.fetch_add(1, Ordering::Relaxed);
-        20_000 + at % 10_000
-    })
-    .filter(|port| TcpListener::bind(format!("0.0.0.0:{port}")).is_ok());
-    free.take(PORTS.len())
-        .map(|port| port.to_string())
-        .collect()
 }
 
 /// Writes a file that can be executed where it begins with `#!`.
