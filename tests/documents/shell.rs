@@ -161,7 +161,7 @@ impl Walk {
             .process_group(0)
             .spawn()
             .expect("bash is installed");
-        let deadline = Instant::now() + s(120);
+        let deadline = Instant::now() + s(300);
         while shell.try_wait().expect("a child of ours").is_none() {
             if Instant::now() > deadline {
                 let id = pid(shell.id()).expect("a child has a number");
