@@ -7,11 +7,11 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::http::{exchange, get};
+use crate::support::http::{PATIENCE, exchange, get};
 use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup, is_root, run};
 use crate::support::session::{Session, directly, text_of};
-use crate::support::{rows, s, until};
+use crate::support::{rows, until};
 
 const DEMO: [&str; 7] = [
     "demo_math__calculate",
