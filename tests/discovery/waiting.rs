@@ -57,6 +57,7 @@ fn a_plugin_that_hangs_holds_up_none_that_answers() {
     });
 }
 
+/// Takes seven seconds: more programs hang than are asked at once, and the first of them keep their places for a while.
 #[test]
 fn many_plugins_that_hang_hold_up_none_that_answers() {
     live(async {

@@ -354,6 +354,7 @@ fn names_that_cannot_be_are_refused_in_the_same_way_each_time() {
     }
 }
 
+/// Takes as long as the system needs to start five hundred programs.
 #[test]
 fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
     let folder = Folder::new();

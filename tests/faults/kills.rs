@@ -28,6 +28,7 @@ fn a_hundred_servers_killed_at_random_moments_leave_nothing() {
     });
 }
 
+/// Takes longer than the other hundred: where a call outlasts the grace, its server takes ten seconds to end.
 #[test]
 fn a_hundred_servers_asked_to_end_at_random_moments_end_well_and_leave_nothing() {
     play("SIGTERM", |chance| {

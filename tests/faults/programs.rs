@@ -11,6 +11,7 @@ use crate::support::session::{Session, code_of, text_of};
 use crate::support::{processes, rows, s};
 use crate::witness::Witness;
 
+/// Takes as long as the system needs to carry two gigabytes through pipes.
 #[test]
 fn a_flood_is_cut_and_memory_stays() {
     let setup = Setup::new()

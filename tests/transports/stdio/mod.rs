@@ -126,6 +126,7 @@ fn a_script_that_writes_everything_at_once_gets_every_answer() {
     assert!(client.ends_within(END).success());
 }
 
+/// Takes ten seconds: the grace that running calls get.
 #[test]
 fn a_call_that_does_not_end_holds_up_the_end_for_its_grace_and_is_then_gone() {
     let mut client = Client::ready();
