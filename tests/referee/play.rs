@@ -1,0 +1,383 @@
+//! Runs one case: prepares what it needs, does what it says, and looks at everything that must be as before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+use crate::case::{Case, Then, Transport};
+use crate::client::{Client, Message, Outcome};
+use crate::judge::judge;
+use crate::lines::Lines;
+use crate::raw;
+use crate::scenes;
+use crate::sites::{Site, Sites, Surroundings, setup};
+use crate::support::http::{PATIENCE, exchange, get};
+use crate::support::{processes, s, server, until};
+use crate::template::Words;
+use crate::witness::Witness;
+
+/// As much as a health check may take. The goal is a tenth of a second; a busy machine needs more for anything.
+const HEALTH_LIMIT: Duration = s(2);
+/// As long as an end of the server may take.
+const END_LIMIT: Duration = s(20);
+/// What is no longer wanted is gone after five seconds; what is there after this long stays.
+const GONE: Duration = s(15);
+
+/// What is noted of a case.
+#[derive(Debug, Clone, Default)]
+pub struct Note {
+    /// The slowest answer of `/healthz` meanwhile.
+    pub slowest: Option<Duration>,
+}
+
+/// Runs a case; a panic says what is wrong with it.
+#[track_caller]
+pub fn play(case: &Case, sites: &Sites, note: &mut Note) {
+    if case.entry.run.is_some() {
+        return ends_by_itself(case);
+    }
+    if case.transport == Transport::Stdio && case.entry.scene.is_none() {
+        return over_lines(case, sites);
+    }
+    let site = sites.site(case);
+    let began = Instant::now();
+    let witness = Witness::of(site.address, &site.headers);
+    let pid = site.server.lock().expect("one case at a time has it").pid();
+    let memory = case.expect().grows_mib.map(|most| (most, Memory::of(pid)));
+    let logged = case.expect().log_lines.map(|most| (most, lines_of(&site)));
+    let words = words(case, &site.surroundings.words(), Some(&site));
+    if let Some(scene) = &case.entry.scene {
+        scenes::play(scene, case, &site, &words);
+    } else if case.transport == Transport::Raw {
+        raw::play(case, &site, &words);
+    } else {
+        over_http(case, &site, &words);
+    }
+    let over = case.ends_server() || scenes::ends_server(case.entry.scene.as_deref());
+    if !over {
+        witness.must_be_served();
+        let watch = site.watch.lock().expect("nobody panics here");
+        note.slowest = watch.slowest_since(began);
+        let slowest = note.slowest.expect("/healthz was answered every time");
+        assert!(slowest <= HEALTH_LIMIT, "a health check took {slowest:?}");
+        assert_eq!(watch.complaint(), None);
+    }
+    if let Some((most, memory)) = memory {
+        let grown = memory.grown_mib();
+        assert!(grown <= most, "the server grew by {grown} MiB");
+    }
+    if let Some((most, before)) = logged {
+        let written = lines_of(&site) - before;
+        assert!(written <= most, "{written} lines of log");
+    }
+    if case.has_own_server() && !over {
+        site.unwatched();
+        terminate(&site);
+    }
+}
+
+fn lines_of(site: &Site) -> usize {
+    let server = site.server.lock().expect("one case at a time has it");
+    server.log().lines().count()
+}
+
+/// The words that a case may use; its mark is on the command line of its processes alone.
+pub fn words(case: &Case, around: &Words, site: Option<&Arc<Site>>) -> Words {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut words = around.clone();
+    let mark = format!(
+        "referee-{}-row-{}-{number}-",
+        std::process::id(),
+        case.entry.row
+    );
+    words.push(("mark", mark));
+    if let Some(site) = site {
+        words.push(("address", site.address.to_string()));
+        words.push(("port", site.address.port().to_string()));
+    }
+    words
+}
+
+/// The value of a word.
+pub fn word<'a>(words: &'a Words, name: &str) -> &'a str {
+    let found = words.iter().find(|(word, _)| *word == name);
+    found
+        .map(|(_, value)| value.as_str())
+        .expect("every case has it")
+}
+
+/// The case's message, in the envelope of its transport.
+pub fn message(case: &Case, words: &Words) -> Message {
+    if let Some(send) = &case.entry.send {
+        return Message {
+            bytes: send.bytes(words),
+            ..Message::default()
+        };
+    }
+    let (method, name, params, id) = match (&case.entry.request, &case.entry.call) {
+        (Some(request), None) => {
+            let params = request.params.as_ref().map(|params| params.text(words));
+            let id = request.id.as_ref().map(|id| id.text(words));
+            let name = params.as_deref().and_then(name_in);
+            (request.method.clone(), name, params, id)
+        }
+        (None, Some(call)) => {
+            let arguments = call.arguments.as_ref().map(|text| text.text(words));
+            let tool = serde_json::Value::from(call.tool.as_str());
+            let arguments = arguments.unwrap_or_else(|| "{}".to_owned());
+            let params = format!(r#"{{"name":{tool},"arguments":{arguments}}}"#);
+            (
+                "tools/call".to_owned(),
+                Some(call.tool.clone()),
+                Some(params),
+                None,
+            )
+        }
+        _ => panic!("a case sends one of `send`, `request` and `call`"),
+    };
+    let id = id.unwrap_or_else(|| "9".to_owned());
+    let params = enveloped(case.transport, params.unwrap_or_else(|| "{}".to_owned()));
+    let text = serde_json::Value::from(method.as_str());
+    Message {
+        bytes: format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{text},"params":{params}}}"#)
+            .into_bytes(),
+        method,
+        name,
+        id,
+    }
+}
+
+fn name_in(params: &str) -> Option<String> {
+    let params: serde_json::Value = serde_json::from_str(params).ok()?;
+    let name = params.get("name").or_else(|| params.get("uri"))?;
+    name.as_str().map(str::to_owned)
+}
+
+/// Under 2026-07-28 every request says of itself what a handshake says elsewhere.
+fn enveloped(transport: Transport, params: String) -> String {
+    const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"smcp-tests","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
+    if transport != Transport::Stateless || params.contains("\"_meta\"") {
+        return params;
+    }
+    match params.strip_prefix('{') {
+        None => params,
+        Some("}") => format!("{{{META}}}"),
+        Some(rest) => format!("{{{META},{rest}"),
+    }
+}
+
+/// Sends the case's message over its transport, does what is to be done then, and judges.
+#[track_caller]
+pub fn over_http(case: &Case, site: &Arc<Site>, words: &Words) {
+    let message = message(case, words);
+    let mut client = Client::open(case.transport, site.address, &site.headers);
+    client.begin(&message);
+    let expect = case.expect();
+    let Some(then) = case.entry.then else {
+        let outcome = client.outcome(case.limit(), expect.silence);
+        judge(expect, &outcome, &message, words);
+        return gone(case, words);
+    };
+    found_soon(word(words, "mark"));
+    match then {
+        Then::Cancel => {
+            client.cancel();
+            // Where the end of the connection cancels there is nobody left to be answered.
+            if !matches!(case.transport, Transport::Direct | Transport::Stateless) {
+                let outcome = client.outcome(case.limit(), expect.silence);
+                judge(expect, &outcome, &message, words);
+            }
+        }
+        Then::Leave => drop(client),
+        Then::Stray => {
+            client.stray(b"\r\n");
+            drop(client);
+        }
+        Then::Reset => client.reset(),
+        Then::Sigterm => {
+            site.unwatched();
+            site.server
+                .lock()
+                .expect("it has it alone")
+                .signal(Signal::TERM);
+            drains(site);
+            let outcome = client.outcome(case.limit(), expect.silence);
+            judge(expect, &outcome, &message, words);
+            drop(client);
+            terminate(site);
+        }
+        Then::Sigkill => {
+            site.unwatched();
+            let mut server = site.server.lock().expect("it has it alone");
+            server.signal(Signal::KILL);
+            server.ends_within(s(5));
+            server.leaves_nothing_within(s(5));
+        }
+    }
+    gone(case, words);
+}
+
+/// While calls get their grace the server says that it takes no new ones, or takes no connection at all.
+fn drains(site: &Site) {
+    let address = site.address;
+    until("/readyz is 503 while the server drains", s(5), || {
+        let Ok(probe) = std::net::TcpStream::connect(address) else {
+            return Some(());
+        };
+        drop(probe);
+        let answer = std::panic::catch_unwind(|| exchange(address, &get(address, "/readyz", "")));
+        answer.map_or(Some(()), |answer| (answer.status == 503).then_some(()))
+    });
+}
+
+/// Asks the server to end, which must be over in time, with success, and leave nothing.
+#[track_caller]
+pub fn terminate(site: &Site) {
+    let mut server = site.server.lock().expect("it has it alone");
+    server.signal(Signal::TERM);
+    let status = server.ends_within(END_LIMIT);
+    assert!(status.success(), "the server ended with {status}");
+    server.leaves_nothing_within(s(5));
+}
+
+#[track_caller]
+pub fn found_soon(mark: &str) {
+    until("the call has begun", PATIENCE, || {
+        (!processes::with_argument(mark).is_empty()).then_some(())
+    });
+}
+
+#[track_caller]
+fn gone(case: &Case, words: &Words) {
+    if case.expect().gone {
+        let mark = word(words, "mark");
+        until("the processes of the call are gone", GONE, || {
+            processes::with_argument(mark).is_empty().then_some(())
+        });
+    }
+}
+
+/// A command line that must end by itself.
+fn ends_by_itself(case: &Case) {
+    let run = case.entry.run.as_ref().expect("it was looked at before");
+    let surroundings = Surroundings::of(Some(case));
+    let words = words(case, &surroundings.words(), None);
+    let mut wanted = server::Setup::new();
+    for argument in &run.arguments {
+        wanted = wanted.argument(crate::template::fill(argument, &words));
+    }
+    for (name, value) in &run.variables {
+        wanted = wanted.variable(name, crate::template::fill(value, &words));
+    }
+    let output = server::run(&wanted);
+    let outcome = Outcome {
+        all: format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        ..Outcome::default()
+    };
+    let expect = case.expect();
+    if let Some(code) = expect.exit {
+        assert_eq!(output.status.code(), Some(code), "{}", outcome.all);
+    }
+    judge(expect, &outcome, &Message::default(), &words);
+}
+
+fn over_lines(case: &Case, sites: &Sites) {
+    let surroundings = Surroundings::of(Some(case));
+    let words = words(case, &surroundings.words(), None);
+    let setup = setup(sites.settings(case), &surroundings.words())
+        .argument("stdio")
+        .argument("--plugins-dir")
+        .argument(surroundings.plugins());
+    let mut lines = Lines::start(&setup);
+    let memory = case
+        .expect()
+        .grows_mib
+        .map(|most| (most, Memory::of(lines.pid())));
+    let mut client = Client::over(lines);
+    let message = message(case, &words);
+    client.begin(&message);
+    let expect = case.expect();
+    if case.entry.then.is_some() {
+        found_soon(word(&words, "mark"));
+    }
+    let ends = match case.entry.then {
+        None => false,
+        Some(Then::Cancel) => {
+            client.cancel();
+            false
+        }
+        Some(Then::Leave | Then::Stray | Then::Reset) => {
+            client.lines().expect("it has lines").finish();
+            true
+        }
+        Some(Then::Sigterm) => {
+            client.lines().expect("it has lines").signal(Signal::TERM);
+            true
+        }
+        Some(Then::Sigkill) => {
+            client.lines().expect("it has lines").signal(Signal::KILL);
+            true
+        }
+    };
+    let outcome = client.outcome(case.limit(), expect.silence);
+    judge(expect, &outcome, &message, &words);
+    let lines = client.lines().expect("it has lines");
+    if let Some((most, memory)) = memory {
+        let grown = memory.grown_mib();
+        assert!(grown <= most, "the server grew by {grown} MiB");
+    }
+    if !ends {
+        assert!(!outcome.closed, "the server has closed its output");
+        lines.signal(Signal::TERM);
+    }
+    let status = lines.ends_within(END_LIMIT);
+    if case.entry.then != Some(Then::Sigkill) {
+        assert!(status.success(), "the server ended with {status}");
+    }
+    drop(client);
+    gone(case, &words);
+}
+
+/// Looks at how much memory a process has, until it is asked.
+pub struct Memory {
+    before: u64,
+    highest: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+}
+
+impl Memory {
+    pub fn of(pid: Pid) -> Self {
+        let before = processes::resident(pid);
+        let highest = Arc::new(AtomicU64::new(before));
+        let over = Arc::new(AtomicBool::new(false));
+        let (seen, end) = (Arc::clone(&highest), Arc::clone(&over));
+        std::thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) && processes::lives(pid) {
+                let now = std::panic::catch_unwind(|| processes::resident(pid));
+                seen.fetch_max(now.unwrap_or(0), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Self {
+            before,
+            highest,
+            over,
+        }
+    }
+
+    /// By how much it had grown at most, in MiB.
+    pub fn grown_mib(&self) -> u64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.highest
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.before)
+            >> 20
+    }
+}

@@ -1,0 +1,108 @@
+//! The page that says what was tried and what came of it: `docs/faults-report.md`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::case::Case;
+use crate::play::Note;
+
+/// How a case ended.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    pub case: Case,
+    /// What was wrong, if anything.
+    pub fault: Option<String>,
+    pub note: Note,
+}
+
+#[derive(Default)]
+struct Row {
+    cases: usize,
+    held: usize,
+    slowest: Option<Duration>,
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults-report.md")
+}
+
+/// Writes the page anew.
+pub fn write(verdicts: &[Verdict]) {
+    std::fs::write(path(), page(verdicts)).expect("the tree can be written to");
+}
+
+/// The lines of the committed page that list cases.
+pub fn committed() -> Vec<String> {
+    let page = std::fs::read_to_string(path()).unwrap_or_default();
+    let lines = page.lines().filter_map(|line| line.strip_prefix("- row "));
+    lines.map(|line| format!("- row {line}")).collect()
+}
+
+/// The lines that list these cases.
+pub fn listed<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Vec<String> {
+    // An entry is one line, whatever its transports are.
+    let mut lines: BTreeMap<(u32, &str), Vec<&str>> = BTreeMap::new();
+    for case in cases {
+        let entry = (case.entry.row, case.entry.name.as_str());
+        lines.entry(entry).or_default().push(case.transport.name());
+    }
+    let lines = lines.into_iter();
+    lines
+        .map(|((row, name), on)| format!("- row {row}: {name} ({})", on.join(", ")))
+        .collect()
+}
+
+fn page(verdicts: &[Verdict]) -> String {
+    let mut rows: BTreeMap<u32, Row> = BTreeMap::new();
+    for verdict in verdicts {
+        let row = rows.entry(verdict.case.entry.row).or_default();
+        row.cases += 1;
+        row.held += usize::from(verdict.fault.is_none());
+        row.slowest = row.slowest.max(verdict.note.slowest);
+    }
+    let mut page = String::from(HEAD);
+    let held: usize = rows.values().map(|row| row.held).sum();
+    writeln!(page, "{} cases, {held} held.\n", verdicts.len()).expect("a string grows");
+    page.push_str("| Row | Cases | Held | Slowest health answer |\n|---|---|---|---|\n");
+    for (number, row) in &rows {
+        let slowest = row
+            .slowest
+            .map_or_else(|| "-".to_owned(), |took| format!("{} ms", took.as_millis()));
+        writeln!(
+            page,
+            "| {number} | {} | {} | {slowest} |",
+            row.cases, row.held
+        )
+        .expect("a string grows");
+    }
+    page.push_str("\n## Open\n\n");
+    let open: Vec<&Verdict> = verdicts
+        .iter()
+        .filter(|verdict| verdict.fault.is_some())
+        .collect();
+    if open.is_empty() {
+        page.push_str("None.\n");
+    }
+    for verdict in open {
+        let reason = verdict.case.known().unwrap_or("not known before");
+        writeln!(page, "- {}: {reason}", verdict.case.name()).expect("a string grows");
+    }
+    page.push_str("\n## Cases\n\n");
+    for line in listed(verdicts.iter().map(|verdict| &verdict.case)) {
+        page.push_str(&line);
+        page.push('\n');
+    }
+    page
+}
+
+const HEAD: &str = "# Faults: what was tried, and what came of it
+
+Written by the test program `referee` (`SMCP_WRITE_REPORT=1 cargo test --test referee`); its cases are data, in
+`tests/referee/cases`. Each case sends bad input or causes a fault, waits for the answer that is promised, and fails
+when that answer does not come in time. Meanwhile and afterwards a second, well-behaved session must be served, and
+`GET /healthz` is asked all the time. The last column is the slowest of its answers. Many cases run at the same time
+on one machine, so the number is an upper bound: it holds the work of the cases beside it.
+
+";
