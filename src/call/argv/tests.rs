@@ -11,9 +11,9 @@ fn write_line(entry: &Value, arguments: &str) -> Result<Line, String> {
     let schema = schema::of_input(command).expect("a schema");
     let raw = RawValue::from_string(arguments.to_owned()).expect("it is JSON");
     let checked =
-        arguments::check(command, &schema, Some(&raw)).map_err(|faults| faults.join("; "))?;
+        arguments::check(command, &schema, Some(&raw)).map_err(|faults| faults.to_string())?;
     write(command, &checked).map_err(|refused| match refused {
-        Unwritable::Faults(faults) => faults.join("; "),
+        Unwritable::Faults(faults) => faults.to_string(),
         Unwritable::TooLarge(message) => message,
     })
 }
