@@ -108,7 +108,11 @@ fn in_order(
     taken.sort_by_key(|(place, ..)| place.unwrap_or(usize::MAX));
     let declared = taken.into_iter().map(|(place, name, raw)| {
         let parameter = place.map(|place| &command.parameters[place]);
-        (parameter, parameter.map_or(name, |known| known.name.clone()), raw)
+        (
+            parameter,
+            parameter.map_or(name, |known| known.name.clone()),
+            raw,
+        )
     });
     declared.collect()
 }
@@ -183,7 +187,10 @@ fn add_exclusive(command: &Command, given: &[Argument], faults: &mut Faults) {
                 faults.add(&format!("one of {} must be given", group.names.join(", ")));
             }
             0 | 1 => {}
-            _ => faults.add(&format!("{} exclude each other; give only one", said.join(", "))),
+            _ => faults.add(&format!(
+                "{} exclude each other; give only one",
+                said.join(", ")
+            )),
         }
     }
 }

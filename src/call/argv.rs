@@ -98,7 +98,11 @@ impl<'a> Writer<'a> {
         let last = command.invoke.len();
         let level_of = |known: &Parameter| known.writing.level.unwrap_or(last).min(last);
         let mut levels: Vec<Level<'g>> = (0..=last).map(|_| Level::default()).collect();
-        for known in command.parameters.iter().filter(|known| is_positional(known)) {
+        for known in command
+            .parameters
+            .iter()
+            .filter(|known| is_positional(known))
+        {
             levels[level_of(known)].positionals.push(known);
         }
         for argument in given {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
-use super::argv::{self, Line, Unwritable};
 use super::arguments;
+use super::argv::{self, Line, Unwritable};
 use super::command::Runnable;
 use super::types::CallError;
 
@@ -28,7 +28,10 @@ pub async fn line(
     run: &Arc<Runnable>,
     arguments: Option<Box<RawValue>>,
 ) -> Result<Line, CallError> {
-    if arguments.as_ref().is_none_or(|raw| raw.get().len() <= LARGE) {
+    if arguments
+        .as_ref()
+        .is_none_or(|raw| raw.get().len() <= LARGE)
+    {
         return line_of(tool, run, arguments.as_deref());
     }
     let _turn = LARGE_AT_ONCE.acquire().await;

@@ -103,7 +103,10 @@ impl<'a> Members<'a> {
         if text.trim().is_empty() {
             self.fault(name, "must not be empty");
         } else if text.chars().any(char::is_control) {
-            self.fault(name, &format!("{} has control characters", in_quotes(&text)));
+            self.fault(
+                name,
+                &format!("{} has control characters", in_quotes(&text)),
+            );
         } else {
             return Some(text);
         }

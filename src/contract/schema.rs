@@ -118,9 +118,8 @@ pub fn of_output(command: &Command) -> Result<Option<Schema>, Faults> {
         .clone()
         .map(Schema::compile)
         .transpose();
-    compiled.map_err(|fault| {
-        Fault::new(format!("{}.output_schema {fault}", command.address)).into()
-    })
+    compiled
+        .map_err(|fault| Fault::new(format!("{}.output_schema {fault}", command.address)).into())
 }
 
 fn from_parameters(parameters: &[Parameter]) -> Value {
@@ -264,7 +263,10 @@ fn add_sentences(fault: &ValidationError<'_>, schema: &Value, faults: &mut Fault
 
 /// The names of the arguments that there are, as many as a message can list.
 fn known_names(schema: &Value) -> String {
-    let Some(known) = schema["properties"].as_object().filter(|known| !known.is_empty()) else {
+    let Some(known) = schema["properties"]
+        .as_object()
+        .filter(|known| !known.is_empty())
+    else {
         return "none".to_owned();
     };
     let names: Vec<&str> = known.keys().take(MAX_LISTED).map(String::as_str).collect();

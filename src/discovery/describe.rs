@@ -303,7 +303,9 @@ async fn aside<T: Send + 'static>(
 }
 
 async fn payload_of(printed: Vec<u8>) -> Result<Option<Payload>, No> {
-    aside(move || find_payload(&printed)).await.map_err(No::Skip)
+    aside(move || find_payload(&printed))
+        .await
+        .map_err(No::Skip)
 }
 
 fn start_words(plugin: &Found, interpreter: Option<&PathBuf>) -> Vec<OsString> {

@@ -58,7 +58,9 @@ pub fn look(plugins: &Path) -> Result<Look, Unserved> {
 fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, Unserved> {
     let unreadable = |fault| Unserved::of_system("the plugins directory cannot be read", &fault);
     let metadata = std::fs::metadata(plugins).map_err(|fault| match unreadable(fault) {
-        Unserved::Plugin(text) => Unserved::Plugin(format!("{text}; set MCP_PLUGINS_DIR to one that can")),
+        Unserved::Plugin(text) => {
+            Unserved::Plugin(format!("{text}; set MCP_PLUGINS_DIR to one that can"))
+        }
         passing => passing,
     })?;
     if !metadata.is_dir() {
@@ -132,9 +134,8 @@ fn exists(path: &Path) -> bool {
 
 fn check_file(path: &Path, access: Access, otherwise: &str) -> Result<(), Unserved> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let metadata = std::fs::metadata(path).map_err(|fault| {
-        Unserved::of_system(&format!("its {name} cannot be looked at"), &fault)
-    })?;
+    let metadata = std::fs::metadata(path)
+        .map_err(|fault| Unserved::of_system(&format!("its {name} cannot be looked at"), &fault))?;
     if let Some(kind) = irregular(&metadata) {
         return Err(Unserved::Plugin(format!("its {name} is {kind}")));
     }

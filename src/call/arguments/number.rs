@@ -76,9 +76,15 @@ mod tests {
             ("1E+3", "1E+3"),
         ];
         for (text, expected) in cases {
-            assert_eq!(as_json(text).map(|(json, _)| json).as_deref(), Some(expected), "{text}");
+            assert_eq!(
+                as_json(text).map(|(json, _)| json).as_deref(),
+                Some(expected),
+                "{text}"
+            );
         }
-        for text in ["", ".", "-", "+-5", "1e", "e5", "1e400", "0x1", "1_000", "inf", " 5", "1.2.3", "١"] {
+        for text in [
+            "", ".", "-", "+-5", "1e", "e5", "1e400", "0x1", "1_000", "inf", " 5", "1.2.3", "١",
+        ] {
             assert_eq!(as_json(text), None, "{text}");
         }
     }

@@ -134,12 +134,8 @@ fn text_for(text: String, expected: Expected) -> Result<Read, Fault> {
             None => plain_text(text),
         }),
         Some(Kind::Integer) => integer_for(text),
-        Some(Kind::Boolean) if text.eq_ignore_ascii_case("true") => {
-            Ok(switch_for(true, text))
-        }
-        Some(Kind::Boolean) if text.eq_ignore_ascii_case("false") => {
-            Ok(switch_for(false, text))
-        }
+        Some(Kind::Boolean) if text.eq_ignore_ascii_case("true") => Ok(switch_for(true, text)),
+        Some(Kind::Boolean) if text.eq_ignore_ascii_case("false") => Ok(switch_for(false, text)),
         Some(Kind::Array) => array_for(text, expected),
         Some(Kind::Object) => Ok(object_for(text)),
         _ => Ok(plain_text(text)),
@@ -174,7 +170,9 @@ fn array_for(text: String, expected: Expected) -> Result<Read, Fault> {
         return Ok(Read::standing_for(Given::Word(text), instance, json));
     }
     let item = text_for(text.clone(), expected.item())?;
-    let json = item.json.unwrap_or_else(|| Value::from(text.as_str()).to_string());
+    let json = item
+        .json
+        .unwrap_or_else(|| Value::from(text.as_str()).to_string());
     let word = match item.given {
         Given::Word(word) => word,
         _ => text,

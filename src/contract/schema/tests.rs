@@ -107,30 +107,39 @@ fn a_header_stands_only_where_clients_can_follow_it() {
 
 #[test]
 fn of_a_million_items_that_do_not_fit_the_first_is_named() {
-    let schema = Schema::compile(json!({"type": "object", "properties": {"v": {"items": {"type": "integer"}}}}))
-        .expect("a schema");
+    let schema = Schema::compile(
+        json!({"type": "object", "properties": {"v": {"items": {"type": "integer"}}}}),
+    )
+    .expect("a schema");
     let found = faults(&schema, &json!({"v": vec!["x"; 1_000_000]}));
     assert_eq!(found, ["'v[0]': \"x\" is not of type \"integer\""]);
 }
 
 #[test]
 fn of_many_faults_twenty_are_named() {
-    let schema = Schema::compile(json!({"type": "object", "properties": {"v": {"items": {"type": "integer"}}},
-        "additionalProperties": false}))
+    let schema = Schema::compile(
+        json!({"type": "object", "properties": {"v": {"items": {"type": "integer"}}},
+        "additionalProperties": false}),
+    )
     .expect("a schema");
     let found = faults(&schema, &json!({"v": vec!["x"; 5_000]}));
     assert_eq!((found.len(), found[20].as_str()), (21, "and 4980 more"));
-    let unknown: Map<String, Value> = (0..300_000).map(|n| (format!("n{n}"), Value::Null)).collect();
-    let found = faults(&schema, &Value::Object(unknown));
-    assert_eq!((found.len(), found[20].as_str()), (21, "and 299980 more"));
+    let unknown = |count: usize| {
+        let names = (0..count).map(|n| (format!("n{n}"), Value::Null));
+        faults(&schema, &Value::Object(names.collect()))
+    };
+    let found = unknown(5_000);
+    assert_eq!((found.len(), found[20].as_str()), (21, "and 4980 more"));
     let long: usize = found.iter().map(String::len).sum();
     assert!(long < 20 * 600, "{long}");
+    assert_eq!(unknown(300_000).len(), 1, "the first is enough");
 }
 
 #[test]
 fn of_a_large_value_a_fault_quotes_the_beginning() {
-    let schema = Schema::compile(json!({"type": "object", "properties": {"v": {"type": "integer"}}}))
-        .expect("a schema");
+    let schema =
+        Schema::compile(json!({"type": "object", "properties": {"v": {"type": "integer"}}}))
+            .expect("a schema");
     let found = faults(&schema, &json!({"v": "x".repeat(3_000_000)}));
     assert!(found[0].len() < 300, "{}", found[0].len());
 }
