@@ -13,10 +13,9 @@ use serde_json::{Map, Value};
 
 use crate::contract::schema::Schema;
 use crate::contract::{Command, Fault, Faults, Parameter, Style, folded, says_false};
-use crate::jsonrpc::members;
 use crate::text::{in_quotes, shown};
 pub use value::Given;
-use value::{Expected, Read};
+use value::{Expected, Member, Read};
 
 /// Of longer arguments that have a fault already, the schema is not asked for more.
 const MAX_TEXT_FOR_ALL_FAULTS: usize = 16 << 10;
@@ -52,7 +51,7 @@ pub fn check(
     let members = match text {
         "null" => Vec::new(),
         text if text.starts_with('{') => {
-            parse(text).map_err(|fault| Fault::new(format!("arguments {fault}")))?
+            value::parse(text).map_err(|fault| Fault::new(format!("arguments {fault}")))?
         }
         text => {
             let found = shown(text, 60);
@@ -77,12 +76,6 @@ pub fn check(
     } else {
         Err(faults)
     }
-}
-
-type Member = (String, Box<RawValue>);
-
-fn parse(text: &str) -> Result<Vec<Member>, Fault> {
-    members::members(text).map_err(|fault| Fault::new(format!("is no valid object: {fault}")))
 }
 
 /// The members in the order of the schema, each with what it is declared as and under its declared name. Of two that

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, json};
 
-use super::BUILT_IN;
-use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
+use super::plugin::{BUILT_IN, Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::command::Runnable;
 use crate::contract::schema::{self, Schema};
 use crate::contract::{Command, Faults, Offer, ToolName};

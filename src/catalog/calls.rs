@@ -1,17 +1,21 @@
 //! Running what the catalogue has: one call of a tool, or of the command behind a resource, a prompt, a completion.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::plugin::{Offering, Tool};
 use super::presence::{self, Presence};
-use super::{Catalog, OfferKind, Offering, Snapshot, Tool};
+use super::snapshot::Snapshot;
+use super::state::State;
 use crate::call::command::Runnable;
 use crate::call::output::{self, Expectation};
+use crate::call::runner::Runner;
 use crate::call::types::{CallError, CallRequest, ToolResult};
+use crate::contract::OfferKind;
 use crate::jsonrpc::members;
 
 /// How long the plugins are not asked again because a file is gone that was gone before.
@@ -26,7 +30,30 @@ pub enum Printed {
     Text(String),
 }
 
-impl Catalog {
+/// Runs calls.
+#[derive(Debug)]
+pub struct Calls {
+    state: Arc<State>,
+    runner: Runner,
+    /// When plugins were last asked again because the files of one were gone.
+    healed: Mutex<Option<Instant>>,
+}
+
+impl Calls {
+    /// Calls of what `state` has, run by `runner`.
+    pub fn new(state: Arc<State>, runner: Runner) -> Self {
+        Self {
+            state,
+            runner,
+            healed: Mutex::default(),
+        }
+    }
+
+    /// How many calls run and how many wait for a place.
+    pub fn load(&self) -> (usize, usize) {
+        self.runner.load()
+    }
+
     /// Runs one call of one tool: schema, place in the queue, process, output.
     ///
     /// # Errors
@@ -40,11 +67,7 @@ impl Catalog {
         let tool = &self
             .present(tool, |tool| &tool.run, now, &request.cancel)
             .await?;
-        let ran = self
-            .inner
-            .runner
-            .run(&tool.name, &tool.run, request)
-            .await?;
+        let ran = self.runner.run(&tool.name, &tool.run, request).await?;
         let expected = Expectation {
             tool: &tool.name,
             output: tool.run.command.output,
@@ -71,7 +94,7 @@ impl Catalog {
         let run = &offering.run;
         let name = format!("{} {}", offering.plugin, offering.key);
         request.arguments = offering.arguments(request.arguments, &name)?;
-        let ran = self.inner.runner.run(&name, run, request).await?;
+        let ran = self.runner.run(&name, run, request).await?;
         let text = output::text(ran.finished, &name, ran.time_limit)?;
         Ok(printed(text, &offering.kind))
     }
@@ -91,13 +114,13 @@ impl Catalog {
             Presence::Gone(reason) => reason,
         };
         if self.may_heal() {
-            self.reload();
+            self.state.reload();
             tokio::select! {
                 () = cancel.cancelled() => return Err(CallError::Cancelled),
-                () = self.reloaded() => {}
+                () = self.state.reloaded() => {}
             }
         }
-        let Some(found) = now(&self.snapshot()) else {
+        let Some(found) = now(&self.state.snapshot()) else {
             return Err(CallError::SpawnFailed(reason));
         };
         match look(run_of(&found), cancel).await? {
@@ -108,11 +131,7 @@ impl Catalog {
 
     /// Whether plugins may be asked again because of a file that is gone; not for every call of one that is.
     fn may_heal(&self) -> bool {
-        let mut healed = self
-            .inner
-            .healed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if healed.is_some_and(|last| now.duration_since(last) < HEAL_INTERVAL) {
             return false;

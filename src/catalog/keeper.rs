@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Inner;
 use super::load::{Known, Loader};
+use super::state::State;
 
 /// The first pause before plugins are asked again that could not be asked.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -13,15 +13,15 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Loads until the catalogue is stopped, and publishes to it alone.
-pub async fn keep_loaded(inner: Arc<Inner>, loader: Loader) {
+pub async fn keep_loaded(state: Arc<State>, loader: Loader) {
     tokio::select! {
-        () = keep(&inner, &loader) => {}
-        () = inner.stop.cancelled() => {}
+        () = keep(&state, &loader) => {}
+        () = state.stopped() => {}
     }
 }
 
-async fn keep(inner: &Inner, loader: &Loader) {
-    let mut wanted = inner.wanted.subscribe();
+async fn keep(state: &State, loader: &Loader) {
+    let mut wanted = state.wanted();
     let mut known = Known::default();
     let mut pause = FIRST_PAUSE;
     let mut is_retry = false;
@@ -29,13 +29,13 @@ async fn keep(inner: &Inner, loader: &Loader) {
         let target = *wanted.borrow_and_update();
         if is_retry {
             loader
-                .retry(&mut known, |snapshot| inner.publish(snapshot))
+                .retry(&mut known, |snapshot| state.publish(snapshot))
                 .await;
         } else {
             loader
-                .load(&mut known, |snapshot| inner.publish(snapshot))
+                .load(&mut known, |snapshot| state.publish(snapshot))
                 .await;
-            inner.done.send_replace(target);
+            state.have_loaded(target);
         }
         let wait = async {
             if !known.has_passing_faults() {

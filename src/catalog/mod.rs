@@ -8,37 +8,30 @@ mod load;
 pub mod plugin;
 mod presence;
 pub mod snapshot;
+mod state;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::runner::Runner;
+use crate::call::types::{CallError, CallRequest, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::{OfferKind, Reference};
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
 use crate::process::Launcher;
+use calls::Calls;
 pub use calls::Printed;
 use home::Home;
 use load::Loader;
-pub use plugin::{Offering, PluginInfo, Skipped, Tool};
+pub use plugin::{BUILT_IN, GOVERNOR_TOOL, HEALTH_TOOL, Offering, PluginInfo, Skipped, Tool};
 pub use snapshot::{Readable, Snapshot};
-
-/// The server's own tool that says how it is.
-pub const HEALTH_TOOL: &str = "health";
-
-/// The server's own tool that says and changes which tools an agent sees.
-pub const GOVERNOR_TOOL: &str = "sanctum__tools";
-
-/// The names that no plugin's tool can have, because the server's own tools have them.
-pub const BUILT_IN: [&str; 2] = [HEALTH_TOOL, GOVERNOR_TOOL];
+use state::State;
 
 /// Where plugins come from and how they run.
 #[derive(Debug, Clone)]
@@ -60,21 +53,9 @@ pub struct Settings {
 /// The catalogue: cheap to clone, shared by all sessions.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    current: ArcSwap<Snapshot>,
-    changes: watch::Sender<u64>,
-    /// How many loads were asked for, and how many of these are done.
-    wanted: watch::Sender<u64>,
-    done: watch::Sender<u64>,
-    runner: Runner,
-    stop: CancellationToken,
+    state: Arc<State>,
+    calls: Arc<Calls>,
     home: Arc<Home>,
-    /// When plugins were last asked again because the files of one were gone.
-    healed: Mutex<Option<Instant>>,
 }
 
 impl Catalog {
@@ -87,16 +68,8 @@ impl Catalog {
             settings.max_calls,
             settings.time_limit,
         );
-        let inner = Arc::new(Inner {
-            current: ArcSwap::default(),
-            changes: watch::Sender::new(0),
-            wanted: watch::Sender::new(1),
-            done: watch::Sender::new(0),
-            runner,
-            stop: stop.clone(),
-            home: Arc::new(Home::new(settings.directory)),
-            healed: Mutex::default(),
-        });
+        let state = Arc::new(State::new(stop.clone()));
+        let home = Arc::new(Home::new(settings.directory));
         let asker = Asker {
             launcher,
             environment,
@@ -105,54 +78,77 @@ impl Catalog {
         };
         let loader = Loader {
             asker,
-            home: Arc::clone(&inner.home),
+            home: Arc::clone(&home),
             python: settings.python,
             resolved: Arc::new(Resolved::default()),
         };
         // Ends with `stop`.
-        tokio::spawn(keeper::keep_loaded(Arc::clone(&inner), loader));
-        Self { inner }
+        tokio::spawn(keeper::keep_loaded(Arc::clone(&state), loader));
+        Self {
+            calls: Arc::new(Calls::new(Arc::clone(&state), runner)),
+            state,
+            home,
+        }
     }
 
     /// The tools of this moment.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.inner.current.load_full()
+        self.state.snapshot()
     }
 
     /// Changes whenever a snapshot is in place that is not like the one before.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.changes.subscribe()
+        self.state.changes()
     }
 
     /// Asks every plugin again, in the background.
     pub fn reload(&self) {
-        self.inner.wanted.send_modify(|loads| *loads += 1);
+        self.state.reload();
     }
 
     /// Waits until every load that was asked for by now is done.
     pub async fn reloaded(&self) {
-        let wanted = *self.inner.wanted.borrow();
-        let mut done = self.inner.done.subscribe();
-        tokio::select! {
-            _ = done.wait_for(|done| *done >= wanted) => {}
-            () = self.inner.stop.cancelled() => {}
-        }
+        self.state.reloaded().await;
     }
 
     /// Waits until every plugin has answered or timed out.
     pub async fn complete(&self) {
-        let mut changes = self.changes();
-        while !self.snapshot().complete {
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = self.inner.stop.cancelled() => return,
-            }
-        }
+        self.state.complete().await;
+    }
+
+    /// How many calls run and how many wait for a place.
+    pub fn load(&self) -> (usize, usize) {
+        self.calls.load()
+    }
+
+    /// Runs one call of one tool: schema, place in the queue, process, output.
+    ///
+    /// # Errors
+    /// Why there is no result, with a stable code.
+    pub async fn call(
+        &self,
+        tool: &Arc<Tool>,
+        request: CallRequest,
+    ) -> Result<ToolResult, CallError> {
+        self.calls.call(tool, request).await
+    }
+
+    /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
+    /// command those that it declares, of another all, each as an option.
+    ///
+    /// # Errors
+    /// Why there is no result, with a stable code.
+    pub async fn serve(
+        &self,
+        offering: &Arc<Offering>,
+        request: CallRequest,
+    ) -> Result<Printed, CallError> {
+        self.calls.serve(offering, request).await
     }
 
     /// Removes the demo plugins, where they were unpacked. Nothing can be called afterwards.
     pub fn close(&self) {
-        self.inner.home.close();
+        self.home.close();
     }
 
     /// [Closes](Self::close) the catalogue when the returned value is dropped, on whichever way.
@@ -163,21 +159,6 @@ impl Catalog {
                 self.0.close();
             }
         }
-        Closing(Arc::clone(&self.inner.home))
-    }
-
-    /// How many calls run and how many wait for a place.
-    pub fn load(&self) -> (usize, usize) {
-        self.inner.runner.load()
-    }
-}
-
-impl Inner {
-    /// Puts `snapshot` in place. Nobody is told of one that looks the same to clients.
-    fn publish(&self, snapshot: Snapshot) {
-        let before = self.current.swap(Arc::new(snapshot));
-        if !self.current.load().looks_like(&before) {
-            self.changes.send_modify(|count| *count += 1);
-        }
+        Closing(Arc::clone(&self.home))
     }
 }

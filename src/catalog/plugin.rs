@@ -9,6 +9,15 @@ use serde_json::value::RawValue;
 use crate::call::command::Runnable;
 use crate::contract::OfferKind;
 
+/// The server's own tool that says how it is.
+pub const HEALTH_TOOL: &str = "health";
+
+/// The server's own tool that says and changes which tools an agent sees.
+pub const GOVERNOR_TOOL: &str = "sanctum__tools";
+
+/// The names that no plugin's tool can have, because the server's own tools have them.
+pub const BUILT_IN: [&str; 2] = [HEALTH_TOOL, GOVERNOR_TOOL];
+
 /// One tool as clients see it and as calls need it.
 #[derive(Debug)]
 pub struct Tool {

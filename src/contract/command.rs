@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::kind::Kind;
 use super::members::{MAX_ITEMS, Members};
-use super::parameter::{Kind, Parameter};
+use super::parameter::Parameter;
 use super::parameters::Parameters;
 use super::writing::Style;
 use crate::text::in_quotes;

@@ -6,6 +6,7 @@ mod command;
 pub mod environment;
 pub mod faults;
 mod features;
+mod kind;
 mod members;
 mod parameter;
 mod parameters;
@@ -24,8 +25,9 @@ pub use command::{ClientCapabilities, Command, Input, OneOf, Output, ToolName, s
 use command::{Entry, at_least_one};
 pub use faults::{Fault, Faults};
 pub use features::{Kind as OfferKind, Offer, PromptArgument, Reference};
+pub use kind::Kind;
 use members::{Findings, Members};
-pub use parameter::{Kind, Parameter, folded};
+pub use parameter::{Parameter, folded};
 pub use parameters::Parameters;
 pub use payload::{Payload, find_payload};
 pub use writing::{Dashes, Style, Writing};

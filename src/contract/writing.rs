@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::environment::steers_programs;
+use super::kind::Kind;
 use super::members::Members;
-use super::parameter::Kind;
 use crate::text::in_quotes;
 
 /// How a value is written (`arg_style`).

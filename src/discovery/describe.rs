@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::introspect;
 use super::mentions::mentions_describe;
 use super::scan::{Found, Program};
-use super::{Unserved, introspect};
+use super::unserved::Unserved;
 use crate::contract::environment::Environment;
 use crate::contract::{self, Description, Payload, find_payload};
 use crate::process::{Ending, Finished, Job, Launcher, SideChannels, StartError};

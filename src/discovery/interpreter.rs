@@ -11,8 +11,8 @@ use rustix::fs::Access;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::Unserved;
 use super::scan::read_regular;
+use super::unserved::Unserved;
 use crate::process::{Ending, Job, Launcher, SideChannels};
 
 /// Where interpreters are looked for.

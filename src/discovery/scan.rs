@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, OFlags};
 
-use super::Unserved;
+use super::unserved::Unserved;
 use crate::text::shown;
 
 /// A directory with a program in it.

@@ -4,8 +4,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::number::{as_json, integer_digits};
-use super::parse;
 use crate::contract::{Fault, Kind, Parameter};
+use crate::jsonrpc::members;
 use crate::text::shown;
 
 /// How much of a wrong value a message quotes, in characters.
@@ -77,6 +77,17 @@ impl Read {
             ..Self::plain(given, instance)
         }
     }
+}
+
+/// A member of an object, with the text it was written with.
+pub type Member = (String, Box<RawValue>);
+
+/// The members of the object `text`.
+///
+/// # Errors
+/// That it is none.
+pub fn parse(text: &str) -> Result<Vec<Member>, Fault> {
+    members::members(text).map_err(|fault| Fault::new(format!("is no valid object: {fault}")))
 }
 
 /// Reads the value that is written as `raw`.
