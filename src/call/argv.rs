@@ -73,6 +73,8 @@ struct Writer<'a> {
     too_large: Option<String>,
     /// Whether an option with a varying number of words was the last thing written.
     is_open: bool,
+    /// Whether such an option with one value is written as one word, which closes it.
+    joins_single: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -85,6 +87,7 @@ impl<'a> Writer<'a> {
             faults: Faults::default(),
             too_large: None,
             is_open: false,
+            joins_single: false,
         }
     }
 
@@ -134,16 +137,29 @@ impl<'a> Writer<'a> {
         levels
     }
 
-    /// Options, then positional values.
+    /// Options, then positional values. A word of `invoke` behind an option with a varying number of words would be
+    /// one of these, so that they come first where such a word follows, and another option behind them.
     fn level(&mut self, is_last: bool, level: &Level<'_>) {
         self.is_open = false;
-        for (parameter, argument) in &level.options {
+        self.joins_single = !is_last;
+        let stays_open = |argument: &Argument, known: Option<&Parameter>| {
+            known.is_some_and(|known| known.writing.style == Some(Style::List))
+                && matches!(&argument.value, Given::Array(items, _) if items.len() != 1)
+        };
+        let mut options = level.options.clone();
+        if !is_last {
+            options.sort_by_key(|(parameter, argument)| !stays_open(argument, *parameter));
+        }
+        for (parameter, argument) in options {
             match parameter {
                 Some(known) => self.option(known, argument),
                 None => self.undeclared(argument),
             }
         }
         self.positionals(is_last, level);
+        if self.is_open && !is_last {
+            self.faults.add("an option with several values needs another option behind it: the program would take the command for one of the values");
+        }
     }
 
     fn positionals(&mut self, is_last: bool, level: &Level<'_>) {
@@ -239,8 +255,13 @@ impl<'a> Writer<'a> {
     /// An option and its one value.
     fn value(&mut self, known: &Parameter, option: &str, value: String) {
         self.is_open = false;
+        let joint = separator(known, option, &value);
+        self.valued(known, option, value, joint);
+    }
+
+    fn valued(&mut self, known: &Parameter, option: &str, value: String, joint: Option<String>) {
         self.refuse_lost(&known.name, &value);
-        match separator(known, option, &value) {
+        match joint {
             Some(separator) => self.push(&known.name, format!("{option}{separator}{value}")),
             None => {
                 self.push(&known.name, option.to_owned());
@@ -253,7 +274,12 @@ impl<'a> Writer<'a> {
     fn several(&mut self, known: &Parameter, option: &str, items: &[Given]) {
         let texts: Vec<String> = items.iter().map(text_of).collect();
         if let [only] = texts.as_slice() {
-            return self.value(known, option, only.clone());
+            let joint = separator(known, option, only)
+                .or_else(|| self.joins_single.then(|| joint_of(option)))
+                // `-n=x` is the value `x` to some parsers.
+                .filter(|joint| !joint.is_empty() || !(only.is_empty() || only.starts_with('=')));
+            self.is_open = joint.is_none();
+            return self.valued(known, option, only.clone(), joint);
         }
         let carried = |text: &str| match known.writing.dashes {
             Dashes::Any => true,
@@ -394,10 +420,14 @@ fn separator(parameter: &Parameter, option: &str, value: &str) -> Option<String>
         Some(separator) if separator.is_empty() && value.is_empty() => None,
         Some(separator) => Some(separator.clone()),
         None if !value.starts_with('-') => None,
-        // `-n=-5` is the value `=-5` to most parsers; `-n-5` is `-5` to all.
-        None if option.len() == 2 && !option.starts_with("--") => Some(String::new()),
-        None => Some("=".to_owned()),
+        None => Some(joint_of(option)),
     }
+}
+
+/// `-n=-5` is the value `=-5` to most parsers; `-n-5` is `-5` to all.
+fn joint_of(option: &str) -> String {
+    let is_short = option.len() == 2 && !option.starts_with("--");
+    if is_short { "" } else { "=" }.to_owned()
 }
 
 /// As argparse sees it: `-5`, `-0.5`, `-.5`.
