@@ -301,7 +301,7 @@ fn same(one: &Value, other: &Value) -> bool {
 #[test]
 fn what_is_given_is_what_a_real_parser_reads() {
     let cases = std::env::var("SMCP_ORACLE_CASES").ok();
-    let maps: usize = cases.map_or(4_000, |cases| cases.parse().expect("a number of maps"));
+    let maps: usize = cases.map_or(3_000, |cases| cases.parse().expect("a number of maps"));
     let mut argparse = Argparse::start();
     let (mut written, mut refused) = (0, 0);
     let mut runner = TestRunner::new(Config {
