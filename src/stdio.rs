@@ -46,7 +46,8 @@ async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
             }
             Line::Whole if line.trim_ascii().is_empty() => {}
             Line::Whole => {
-                if let Err(fault) = session.receive(&line, &principal).await {
+                let message = jsonrpc::parse(&line);
+                if let Err(fault) = session.receive(message, line.len(), &principal).await {
                     let _ = session.outbox().send(fault.to_bytes()).await;
                 }
             }

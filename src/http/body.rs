@@ -1,18 +1,27 @@
-//! Request bodies, bounded in size and time. Knows no route.
+//! Request bodies, bounded in size and time, and parsed where that holds nobody up. Knows no route.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
+use tokio::sync::Semaphore;
 
+use super::audit::Progress;
 use super::reply;
 
 /// The largest body, in bytes.
 pub const MAX_BODY: usize = 4 << 20;
 /// A body must have arrived after this long.
 const BODY_LIMIT: Duration = Duration::from_secs(30);
+
+/// A body above this is parsed off the event loop, in bytes. Below it, the strict walk takes a few milliseconds.
+const LARGE: usize = 256 << 10;
+/// Large bodies that are parsed at once; the others wait.
+static PARSING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(PARSED_AT_ONCE));
+const PARSED_AT_ONCE: usize = 2;
 
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +57,21 @@ impl BodyFault {
     }
 }
 
-/// Reads a whole body. One whose declared length is too large is refused before any of it is read.
+/// Reads a whole body.
+///
+/// # Errors
+///
+/// It is larger than [`MAX_BODY`] (by its declared length, before any of it is read), slower than 30 s, or broken.
 pub async fn read(request: Request<Body>) -> Result<Bytes, BodyFault> {
+    let progress = request.extensions().get::<Progress>().cloned();
+    let body = read_whole(request).await?;
+    if let Some(progress) = progress {
+        progress.handed_over();
+    }
+    Ok(body)
+}
+
+async fn read_whole(request: Request<Body>) -> Result<Bytes, BodyFault> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -65,6 +87,21 @@ pub async fn read(request: Request<Body>) -> Result<Bytes, BodyFault> {
         }
         Ok(Err(_)) => Err(BodyFault::Broken),
         Err(_) => Err(BodyFault::TooSlow),
+    }
+}
+
+/// Parses a body with `parse`, and never on the event loop when it is large.
+pub async fn parse<T: Send + 'static>(body: Bytes, parse: fn(&[u8]) -> T) -> T {
+    if body.len() <= LARGE {
+        return parse(&body);
+    }
+    let _permit = PARSING
+        .acquire()
+        .await
+        .expect("nothing closes the semaphore");
+    match tokio::task::spawn_blocking(move || parse(&body)).await {
+        Ok(parsed) => parsed,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 

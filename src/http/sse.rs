@@ -14,6 +14,7 @@ use super::body::{self, BodyFault};
 use super::events::{OutboxStream, event, event_stream};
 use super::reply;
 use super::state::AppState;
+use crate::jsonrpc;
 use crate::mcp::direct::{self, Reply};
 use crate::mcp::principal::Transport;
 use crate::mcp::session::{Held, Session};
@@ -120,9 +121,11 @@ async fn hand_in(
             return fault.response();
         }
     };
-    match session.receive(&message, &identity.principal).await {
+    let size = message.len();
+    let message = body::parse(message, jsonrpc::parse).await;
+    match session.receive(message, size, &identity.principal).await {
         Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+        Err(fault) => reply::fault(&fault),
     }
 }
 
@@ -138,20 +141,16 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
         Ok(message) => message,
         Err(fault) => return fault.response(),
     };
+    let services = state.sessions.services();
+    services.counters.received(message.len() as u64);
+    let message = body::parse(message, jsonrpc::parse).await;
     let cancel = CancellationToken::new();
     // The connection closed: nobody waits for the answer any more.
     let _cancelled_when_dropped = cancel.clone().drop_guard();
-    match direct::answer(
-        state.sessions.services(),
-        identity.principal,
-        &message,
-        cancel,
-    )
-    .await
-    {
+    match direct::answer(services, identity.principal, message, cancel).await {
         Ok(Reply::Response(response)) => reply::json(StatusCode::OK, response),
         Ok(Reply::Nothing) => reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+        Err(fault) => reply::fault(&fault),
     }
 }
 

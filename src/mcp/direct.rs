@@ -28,11 +28,10 @@ pub enum Reply {
 pub async fn answer(
     services: &Arc<Services>,
     principal: Principal,
-    body: &[u8],
+    body: Body,
     cancel: CancellationToken,
 ) -> Result<Reply, Fault> {
-    services.counters.received(body.len() as u64);
-    let request = match jsonrpc::parse(body) {
+    let request = match body {
         Body::Single(Ok(Message::Request(request))) => request,
         Body::Single(Ok(Message::Notification(_) | Message::Response(_))) => {
             return Ok(Reply::Nothing);

@@ -154,16 +154,17 @@ impl Session {
         }
     }
 
-    /// Takes a body from a transport whose answers go to the outbox. What cannot be told there, because
+    /// Takes a body of so many bytes from a transport whose answers go to the outbox. What cannot be told there, because
     /// no id was readable or the id belongs to a call that must not be disturbed, is the error.
     pub async fn receive(
         self: &Arc<Self>,
-        body: &[u8],
+        body: Body,
+        bytes: usize,
         principal: &Principal,
     ) -> Result<(), Fault> {
         *self.last_used() = Instant::now();
-        self.services.counters.received(body.len() as u64);
-        match jsonrpc::parse(body) {
+        self.services.counters.received(bytes as u64);
+        match body {
             Body::Single(message) => self.receive_message(message, principal).await,
             Body::Batch(messages) => self.receive_batch(messages, principal),
         }
