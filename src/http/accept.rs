@@ -11,7 +11,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
-use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::connection::{Answering, Connection, HeadBudget, RequestIo};
+use super::connection::{Answering, Connection, HeadBudget, Reading, RequestIo};
 use super::framing::MAX_HEAD;
 use super::refusals::{Refusals, Refused};
 use super::rejection::Rejection;
@@ -309,32 +308,39 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 
 async fn answer(
     router: Router,
-    answering: Answering,
+    (answering, reading): (Answering, Reading),
     peer: SocketAddr,
-    mut request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Infallible> {
+    request: Request<Incoming>,
+) -> Result<Response<Guarded<Body, Answering>>, Infallible> {
+    let mut request = request.map(|body| Body::new(Guarded::new(body, reading)));
     request.extensions_mut().insert(Peer(peer));
-    let response = router.oneshot(request.map(Body::new)).await?;
-    Ok(response.map(|body| AnswerBody {
-        body,
-        _answering: answering,
-    }))
+    let response = router.oneshot(request).await?;
+    Ok(response.map(|body| Guarded::new(body, answering)))
 }
 
-/// The body of an answer; its end is the end of the answering.
-struct AnswerBody {
-    body: Body,
-    _answering: Answering,
+/// A body, and what ends with it.
+struct Guarded<B, G> {
+    body: B,
+    _guard: G,
 }
 
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
+impl<B, G> Guarded<B, G> {
+    fn new(body: B, guard: G) -> Self {
+        Self {
+            body,
+            _guard: guard,
+        }
+    }
+}
+
+impl<B: http_body::Body + Unpin, G: Unpin> http_body::Body for Guarded<B, G> {
+    type Data = B::Data;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

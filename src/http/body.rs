@@ -162,3 +162,31 @@ impl Accepted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static LOOP_RUNS: AtomicBool = AtomicBool::new(false);
+
+    /// Ends when the event loop has run another task meanwhile.
+    fn slow(_: &[u8]) -> bool {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !LOOP_RUNS.load(Ordering::Relaxed) {
+            if std::time::Instant::now() > deadline {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        true
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_parsed_beside_the_event_loop() {
+        let parsing = tokio::spawn(parse(Bytes::from(vec![b' '; LARGE + 1]), slow));
+        tokio::task::yield_now().await;
+        LOOP_RUNS.store(true, Ordering::Relaxed);
+        assert!(parsing.await.unwrap(), "the parse held up the event loop");
+    }
+}

@@ -9,11 +9,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::framing::Framing;
 use super::rejection::Rejection;
@@ -21,10 +20,9 @@ use super::rejection::Rejection;
 /// A head must be complete this long after its first byte, the first one of a connection this long
 /// after the connection was made.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
-/// What is held of the requests that a client sends before it has its answer, in bytes.
+/// What is held of the requests that a client sends before it has its answer, in bytes. If it sends
+/// more, that is thrown away and the connection ends with the answer.
 const MAX_HELD: usize = 16 << 10;
-/// How often a connection is looked at whose client has sent more than is held.
-const HANG_UP_CHECK: Duration = Duration::from_millis(250);
 /// A head may be this large without being counted against [`HeadBudget`]: most are smaller.
 const FREE_HEAD: usize = 8 << 10;
 /// How long, and for how many bytes, a client is listened to after it was rejected. A socket that is
@@ -62,6 +60,8 @@ pub struct Connection {
     stream: TcpStream,
     /// A request is being answered: its handler runs, or its answer is under way.
     answering: AtomicBool,
+    /// Nobody reads the present request's body any more.
+    body_dropped: AtomicBool,
     /// Part of an answer is written and not flushed.
     mid_answer: AtomicBool,
     input: Mutex<Input>,
@@ -73,6 +73,8 @@ struct Input {
     framing: Framing,
     /// Bytes that came before their turn.
     held: BytesMut,
+    /// More came than is held: no further request is read.
+    overflown: bool,
     /// The client will send nothing more.
     ended: bool,
     deadline: Option<Pin<Box<Sleep>>>,
@@ -87,10 +89,12 @@ impl Connection {
         Arc::new(Self {
             stream,
             answering: AtomicBool::new(false),
+            body_dropped: AtomicBool::new(false),
             mid_answer: AtomicBool::new(false),
             input: Mutex::new(Input {
                 framing: Framing::default(),
                 held: BytesMut::new(),
+                overflown: false,
                 ended: false,
                 deadline: Some(Box::pin(tokio::time::sleep(HEAD_LIMIT))),
                 rejected: None,
@@ -105,10 +109,11 @@ impl Connection {
         &self.stream
     }
 
-    /// Says that a request is being answered until the returned value is dropped.
-    pub fn answer(self: &Arc<Self>) -> Answering {
+    /// Says that a request is being answered, and its body read, until the returned values are dropped.
+    pub fn answer(self: &Arc<Self>) -> (Answering, Reading) {
         self.answering.store(true, Ordering::Relaxed);
-        Answering(Arc::clone(self))
+        self.body_dropped.store(false, Ordering::Relaxed);
+        (Answering(Arc::clone(self)), Reading(Arc::clone(self)))
     }
 
     /// Why the connection's last request was rejected, if it was.
@@ -119,16 +124,28 @@ impl Connection {
     /// Completes when the client goes away while a request of its is being answered. hyper notices
     /// that only as long as nothing else came from the client.
     pub async fn hung_up(&self) {
-        let mut check = Box::pin(tokio::time::sleep(HANG_UP_CHECK));
-        std::future::poll_fn(|cx| self.poll_hung_up(cx, &mut check)).await;
+        std::future::poll_fn(|cx| self.poll_hung_up(cx)).await;
     }
 
-    fn poll_hung_up(&self, cx: &mut Context<'_>, check: &mut Pin<Box<Sleep>>) -> Poll<()> {
+    /// Reads ahead, for the end of the bytes is behind all of them.
+    fn poll_hung_up(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.answering.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
         let mut input = self.input();
-        while input.held.len() < MAX_HELD {
+        loop {
+            if input.held.len() >= MAX_HELD {
+                let body_is_wanted =
+                    !input.framing.is_over() && !self.body_dropped.load(Ordering::Relaxed);
+                if body_is_wanted {
+                    // hyper reads on, and finds the end itself.
+                    return Poll::Pending;
+                }
+                input.overflown = true;
+            }
+            if input.overflown {
+                input.held.clear();
+            }
             if input.ended || ready!(self.stream.poll_read_ready(cx)).is_err() {
                 return Poll::Ready(());
             }
@@ -140,23 +157,6 @@ impl Connection {
                 Err(_) => return Poll::Ready(()),
             }
         }
-        // More is not read, so the end of the bytes is not reached: the system knows of it.
-        loop {
-            if self.is_closed_by_peer() {
-                return Poll::Ready(());
-            }
-            ready!(check.as_mut().poll(cx));
-            check.as_mut().reset(Instant::now() + HANG_UP_CHECK);
-        }
-    }
-
-    fn is_closed_by_peer(&self) -> bool {
-        let mut sockets = [PollFd::new(&self.stream, PollFlags::RDHUP)];
-        let asked = poll(&mut sockets, Some(&Timespec::default()));
-        asked.is_ok()
-            && sockets[0]
-                .revents()
-                .intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
     }
 
     /// Lets the client read what it was told last: closes this side and reads what still comes, for
@@ -191,6 +191,9 @@ impl Connection {
                     return Poll::Pending;
                 }
                 input.framing.next();
+            }
+            if input.overflown {
+                return Poll::Ready(Ok(()));
             }
             let before = buffer.filled().len();
             if !input.held.is_empty() {
@@ -319,6 +322,16 @@ pub struct Answering(Arc<Connection>);
 impl Drop for Answering {
     fn drop(&mut self) {
         self.0.answering.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A request whose body is wanted; dropped with it.
+#[derive(Debug)]
+pub struct Reading(Arc<Connection>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.body_dropped.store(true, Ordering::Relaxed);
     }
 }
 

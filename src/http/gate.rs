@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::auth::{AuthStatus, Identity};
+use super::auth::{self, AuthStatus, Identity};
 use super::authority::{Allowed, Authority, Host};
 use super::framing::{MAX_HEADER_BYTES, MAX_TARGET};
 use super::{mcp_headers, reply};
@@ -96,12 +96,12 @@ impl Refused {
 }
 
 impl Gate {
-    /// The gate of a server with these settings.
-    pub fn new(settings: &super::Settings) -> Self {
+    /// The gate of a server with these settings, below `root_path`.
+    pub fn new(settings: Settings, root_path: &str, auth: &auth::Settings) -> Self {
         Self {
-            settings: settings.gate.clone(),
-            root_path: settings.root_path.clone(),
-            any_host: settings.auth.disabled && !settings.gate.bound_to_loopback,
+            any_host: auth.disabled && !settings.bound_to_loopback,
+            root_path: root_path.to_owned(),
+            settings,
         }
     }
 

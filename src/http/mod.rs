@@ -56,7 +56,11 @@ const METHODS: [(&str, &str); 8] = [
 pub fn service(sessions: Arc<Sessions>, settings: Settings) -> Service {
     let refusals = Refusals::new(sessions.services().counters.clone());
     let auth = Arc::new(settings.auth.clone());
-    let gate = Arc::new(gate::Gate::new(&settings));
+    let gate = Arc::new(gate::Gate::new(
+        settings.gate.clone(),
+        &settings.root_path,
+        &settings.auth,
+    ));
     let root_path = settings.root_path.clone();
     let state = Arc::new(AppState {
         sessions,
