@@ -270,24 +270,21 @@ fn preflight_answer(asked: &HeaderMap) -> Response {
     response
 }
 
-/// The headers that a page asks to send, as far as it may; all fixed ones when it names none.
+/// The headers that a page may send: the fixed ones, and those of arguments that it asks for.
 fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
-    let all = HeaderValue::from_static(CORS_HEADERS);
-    let asked: Vec<String> = asked
+    let parameters = asked
         .get_all(header::ACCESS_CONTROL_REQUEST_HEADERS)
         .iter()
         .filter_map(|names| names.to_str().ok())
         .flat_map(|names| names.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| {
-            let is_fixed = CORS_HEADERS.split(", ").any(|fixed| fixed == name);
-            is_fixed || name.starts_with(mcp_headers::PARAM_PREFIX)
-        })
-        .collect();
-    if asked.is_empty() {
-        return all;
+        .filter(|name| name.starts_with(mcp_headers::PARAM_PREFIX));
+    let mut allowed = CORS_HEADERS.to_owned();
+    for name in parameters {
+        allowed.push_str(", ");
+        allowed.push_str(&name);
     }
-    HeaderValue::from_str(&asked.join(", ")).unwrap_or(all)
+    HeaderValue::from_str(&allowed).unwrap_or(HeaderValue::from_static(CORS_HEADERS))
 }
 
 fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {

@@ -116,7 +116,9 @@ impl Connection {
     pub fn answer(&mut self, limit: Duration) -> Result<Answer, Silence> {
         let deadline = Instant::now() + limit;
         let (status, head) = self.head(limit)?;
-        let body = if header(&head, "transfer-encoding").is_some() {
+        let body = if status == 204 {
+            Vec::new()
+        } else if header(&head, "transfer-encoding").is_some() {
             let mut body = Vec::new();
             while let Some(chunk) = self.chunk(deadline)? {
                 body.extend(chunk);
