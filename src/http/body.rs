@@ -35,7 +35,7 @@ pub enum BodyFault {
 }
 
 impl BodyFault {
-    /// The answer to it.
+    /// 413, 408 or 400.
     pub fn response(self) -> Response<Body> {
         match self {
             Self::TooLarge => {
@@ -126,7 +126,7 @@ pub fn not_json() -> Response<Body> {
     )
 }
 
-/// Whether a client that sends these headers takes an answer of `wanted` (`text/event-stream`).
+/// Whether the `Accept` header allows the type `wanted` (`text/event-stream`). Without the header, every type is allowed.
 pub fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     let mut ranges = headers
         .get_all(header::ACCEPT)
@@ -144,7 +144,7 @@ pub fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
         })
 }
 
-/// What a client takes as an answer to a POST.
+/// Which answers to a POST the client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
     /// `application/json`.
@@ -154,7 +154,7 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// What the `Accept` header admits.
+    /// What the `Accept` header allows.
     pub fn of(headers: &HeaderMap) -> Self {
         Self {
             json: accepts(headers, "application/json"),

@@ -1,4 +1,4 @@
-//! Small, typed answers that say what to do next. Knows no route.
+//! Small answers with a content type, which say what to do next. Knows no route.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -46,7 +46,7 @@ pub fn empty(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// A refusal: a code for programs, a message for people.
+/// A refusal as JSON: `error` is a stable code for programs, `message` is for people.
 pub fn refusal(status: StatusCode, code: &'static str, message: &str) -> Response<Body> {
     let body = json!({"error": code, "message": message}).to_string();
     because(code, json(status, body))
@@ -58,7 +58,7 @@ fn because(code: &'static str, mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// 400 for what was no valid message, with the JSON-RPC error as its body.
+/// 400 for what is not a valid message, with the JSON-RPC error as its body.
 pub fn fault(fault: &Fault) -> Response<Body> {
     let code = match fault.error.code {
         jsonrpc::PARSE_ERROR => "parse_error",
@@ -100,7 +100,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     response
 }
 
-/// 503 with the advice to come again.
+/// 503 with `Retry-After`.
 pub fn unavailable(message: &str) -> Response<Body> {
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
     response

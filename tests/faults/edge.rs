@@ -298,6 +298,11 @@ fn half_heads_hold_little_memory() {
     must_be_served();
     let grown = processes::resident(server.pid()).saturating_sub(before);
     assert!(grown < 80 << 20, "600 half heads cost {} MiB", grown >> 20);
+    let metrics = exchange(at, &get(at, "/metrics", "")).text();
+    assert!(
+        metrics.contains("smcp_refused_total{reason=\"overloaded\"}"),
+        "the heads were not bounded:\n{metrics}"
+    );
     drop(open);
 }
 
