@@ -46,8 +46,7 @@ async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
             }
             Line::Whole if line.trim_ascii().is_empty() => {}
             Line::Whole => {
-                let message = jsonrpc::parse(&line);
-                if let Err(fault) = session.receive(message, line.len(), &principal).await {
+                if let Err(fault) = session.receive(&line, &principal).await {
                     let _ = session.outbox().send(fault.to_bytes()).await;
                 }
             }

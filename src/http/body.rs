@@ -1,13 +1,11 @@
-//! Request bodies, bounded in size and time, and parsed where that holds nobody up. Knows no route.
+//! Request bodies, bounded in size and time. Knows no route.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use tokio::sync::Semaphore;
 
 use super::audit::Progress;
 use super::reply;
@@ -16,12 +14,6 @@ use super::reply;
 pub const MAX_BODY: usize = 4 << 20;
 /// A body must have arrived after this long.
 const BODY_LIMIT: Duration = Duration::from_secs(30);
-
-/// A body above this is parsed off the event loop, in bytes. Below it, the strict walk takes a few milliseconds.
-const LARGE: usize = 256 << 10;
-/// Large bodies that are parsed at once; the others wait.
-static PARSING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(PARSED_AT_ONCE));
-const PARSED_AT_ONCE: usize = 2;
 
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,21 +82,6 @@ async fn read_whole(request: Request<Body>) -> Result<Bytes, BodyFault> {
     }
 }
 
-/// Parses a body with `parse`, and never on the event loop when it is large.
-pub async fn parse<T: Send + 'static>(body: Bytes, parse: fn(&[u8]) -> T) -> T {
-    if body.len() <= LARGE {
-        return parse(&body);
-    }
-    let _permit = PARSING
-        .acquire()
-        .await
-        .expect("nothing closes the semaphore");
-    match tokio::task::spawn_blocking(move || parse(&body)).await {
-        Ok(parsed) => parsed,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
-}
-
 /// Whether a body is declared to be JSON, with or without parameters such as a charset.
 pub fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
@@ -160,33 +137,5 @@ impl Accepted {
             json: accepts(headers, "application/json"),
             events: accepts(headers, "text/event-stream"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    static LOOP_RUNS: AtomicBool = AtomicBool::new(false);
-
-    /// Ends when the event loop has run another task meanwhile.
-    fn slow(_: &[u8]) -> bool {
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while !LOOP_RUNS.load(Ordering::Relaxed) {
-            if std::time::Instant::now() > deadline {
-                return false;
-            }
-            std::thread::yield_now();
-        }
-        true
-    }
-
-    #[tokio::test]
-    async fn a_large_body_is_parsed_beside_the_event_loop() {
-        let parsing = tokio::spawn(parse(Bytes::from(vec![b' '; LARGE + 1]), slow));
-        tokio::task::yield_now().await;
-        LOOP_RUNS.store(true, Ordering::Relaxed);
-        assert!(parsing.await.unwrap(), "the parse held up the event loop");
     }
 }

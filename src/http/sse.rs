@@ -14,7 +14,6 @@ use super::body::{self, BodyFault};
 use super::events::{OutboxStream, event, event_stream};
 use super::reply;
 use super::state::AppState;
-use crate::jsonrpc;
 use crate::mcp::direct::{self, Reply};
 use crate::mcp::principal::Transport;
 use crate::mcp::session::{Held, Session};
@@ -121,9 +120,7 @@ async fn hand_in(
             return fault.response();
         }
     };
-    let size = message.len();
-    let message = body::parse(message, jsonrpc::parse).await;
-    match session.receive(message, size, &identity.principal).await {
+    match session.receive(&message, &identity.principal).await {
         Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) => reply::fault(&fault),
     }
@@ -141,13 +138,17 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
         Ok(message) => message,
         Err(fault) => return fault.response(),
     };
-    let services = state.sessions.services();
-    services.counters.received(message.len() as u64);
-    let message = body::parse(message, jsonrpc::parse).await;
     let cancel = CancellationToken::new();
     // The connection closed: nobody waits for the answer any more.
     let _cancelled_when_dropped = cancel.clone().drop_guard();
-    match direct::answer(services, identity.principal, message, cancel).await {
+    match direct::answer(
+        state.sessions.services(),
+        identity.principal,
+        &message,
+        cancel,
+    )
+    .await
+    {
         Ok(Reply::Response(response)) => reply::json(StatusCode::OK, response),
         Ok(Reply::Nothing) => reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) => reply::fault(&fault),

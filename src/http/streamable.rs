@@ -68,7 +68,7 @@ async fn post(state: &Arc<AppState>, identity: &Identity, request: HttpRequest) 
         .services()
         .counters
         .received(bytes.len() as u64);
-    let messages = body::parse(bytes, jsonrpc::parse).await;
+    let messages = jsonrpc::parse(&bytes);
     if is_sessionless(&headers, &messages) {
         return stateless::take_in(state, identity, &headers, accepted, messages).await;
     }

@@ -28,10 +28,11 @@ pub enum Reply {
 pub async fn answer(
     services: &Arc<Services>,
     principal: Principal,
-    body: Body,
+    body: &[u8],
     cancel: CancellationToken,
 ) -> Result<Reply, Fault> {
-    let request = match body {
+    services.counters.received(body.len() as u64);
+    let request = match jsonrpc::parse(body) {
         Body::Single(Ok(Message::Request(request))) => request,
         Body::Single(Ok(Message::Notification(_) | Message::Response(_))) => {
             return Ok(Reply::Nothing);

@@ -154,17 +154,16 @@ impl Session {
         }
     }
 
-    /// Takes a body of so many bytes from a transport whose answers go to the outbox. What cannot be told there, because
+    /// Takes a body from a transport whose answers go to the outbox. What cannot be told there, because
     /// no id was readable or the id belongs to a call that must not be disturbed, is the error.
     pub async fn receive(
         self: &Arc<Self>,
-        body: Body,
-        bytes: usize,
+        body: &[u8],
         principal: &Principal,
     ) -> Result<(), Fault> {
         *self.last_used() = Instant::now();
-        self.services.counters.received(bytes as u64);
-        match body {
+        self.services.counters.received(body.len() as u64);
+        match jsonrpc::parse(body) {
             Body::Single(message) => self.receive_message(message, principal).await,
             Body::Batch(messages) => self.receive_batch(messages, principal),
         }
