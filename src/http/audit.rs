@@ -114,9 +114,47 @@ fn refused(response: &Response) -> Option<&'static str> {
     }
     match response.status() {
         StatusCode::NOT_FOUND => Some("unknown_session"),
-        StatusCode::SERVICE_UNAVAILABLE => Some("unavailable"),
+        // `/readyz` says no more than that; refusals of new work carry their reason.
+        StatusCode::SERVICE_UNAVAILABLE => None,
         status if status.is_server_error() => Some("internal_error"),
         status if status.is_client_error() => Some("bad_request"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::reply;
+
+    #[test]
+    fn a_refusal_has_its_reason_and_an_answer_has_none() {
+        let recorded = |status| {
+            let mut response = reply::json(status, "{}");
+            response.extensions_mut().insert(Recorded);
+            response
+        };
+        for (response, expected) in [
+            (reply::unauthorized(), Some("unauthorized")),
+            (reply::unavailable("stopping"), Some("unavailable")),
+            (reply::method_not_allowed("GET"), Some("method_not_allowed")),
+            (
+                reply::text(StatusCode::NOT_FOUND, ""),
+                Some("unknown_session"),
+            ),
+            (reply::empty(StatusCode::BAD_REQUEST), Some("bad_request")),
+            (
+                reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
+                Some("internal_error"),
+            ),
+            (
+                reply::text(StatusCode::SERVICE_UNAVAILABLE, "loading plugins"),
+                None,
+            ),
+            (reply::empty(StatusCode::ACCEPTED), None),
+            (recorded(StatusCode::NOT_FOUND), None),
+        ] {
+            assert_eq!(refused(&response), expected, "{}", response.status());
+        }
     }
 }
