@@ -3,7 +3,7 @@
 use crate::support::http::{Connection, PATIENCE, Silence, get};
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
-use crate::support::{s, until};
+use crate::support::until;
 
 #[test]
 fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
@@ -11,7 +11,7 @@ fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
     let at = server.address();
     let mut open: Vec<Session> = (0..7).map(|_| Session::ready(at)).collect();
     let held = Connection::open(at);
-    until("the last place is taken", s(5), || {
+    until("the last place is taken", PATIENCE, || {
         let mut one_more = Connection::open(at);
         let _ = one_more.send(&get(at, "/healthz", ""));
         match one_more.answer(PATIENCE) {
@@ -27,7 +27,7 @@ fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
         }
     });
     drop(held);
-    until("there is a place again", s(5), || {
+    until("there is a place again", PATIENCE, || {
         let mut one_more = Connection::open(at);
         let _ = one_more.send(&get(at, "/healthz", ""));
         one_more

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::http::{PING, judge};
-use crate::sessions::{found_soon, gone_within};
+use crate::served::{GONE, found_soon, gone_within};
 use crate::support::http::{Connection, PATIENCE, Silence, exchange, get, header, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
@@ -103,7 +103,7 @@ fn a_byte_after_the_request_does_not_hide_that_its_client_went() {
             connection.send_what_is_read(request);
             found_soon(mark);
             drop(connection);
-            gone_within(mark, s(6));
+            gone_within(mark, GONE);
         },
     );
     Witness::of(&server, "").must_be_served();
@@ -145,7 +145,7 @@ fn leave_a_session(at: SocketAddr, mark: &str, behind: &[u8]) {
     }
     found_soon(mark);
     drop(stream);
-    gone_within(mark, s(6));
+    gone_within(mark, GONE);
 }
 
 #[test]
