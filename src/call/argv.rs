@@ -115,17 +115,24 @@ impl<'a> Writer<'a> {
         self.is_open = false;
         for (parameter, argument) in places.iter().filter(|(parameter, _)| here(*parameter)) {
             match parameter {
-                Some(known) if is_positional(known) => {}
+                Some(known) if is_positional(known) || is_rest_option(known) => {}
                 Some(known) => self.option(known, argument),
                 None => self.undeclared(argument),
             }
         }
-        self.positionals(level == last, places, &here);
+        let rest = places
+            .iter()
+            .find(|(known, _)| here(*known) && known.is_some_and(is_rest_option));
+        self.positionals(level == last, rest.is_none(), places, &here);
+        if let Some((Some(known), argument)) = rest {
+            self.rest_option(known, argument);
+        }
     }
 
     fn positionals(
         &mut self,
         is_last: bool,
+        may_end_options: bool,
         places: &[Place<'_>],
         here: &dyn Fn(Option<&Parameter>) -> bool,
     ) {
@@ -156,31 +163,39 @@ impl<'a> Writer<'a> {
             }
             words.push((*known, own));
         }
-        let takes_rest = declared
+        // A program hands on a `--` that stands first in what it takes unread.
+        let begins_with_rest = words
             .first()
-            .is_some_and(|known| known.writing.style == Some(Style::Rest));
+            .is_some_and(|(known, _)| known.writing.style == Some(Style::Rest));
         let begins_with_dash = words
             .iter()
             .any(|(_, own)| own.iter().any(|word| word.starts_with('-')));
         let ends_options = is_last
-            && !takes_rest
+            && may_end_options
+            && !begins_with_rest
             && !words.is_empty()
             && (self.command.ends_options || begins_with_dash || self.is_open);
         if ends_options {
             self.words.push("--".to_owned());
         }
-        for (known, own) in words {
-            self.positional(known, own, ends_options);
+        for (index, (known, own)) in words.into_iter().enumerate() {
+            self.positional(known, own, index == 0, ends_options);
         }
     }
 
-    fn positional(&mut self, known: &Parameter, words: Vec<String>, after_end: bool) {
+    fn positional(
+        &mut self,
+        known: &Parameter,
+        words: Vec<String>,
+        is_first: bool,
+        after_end: bool,
+    ) {
+        let looks_like_option = |word: &&String| word.starts_with('-') && *word != "-";
         let unsafe_word = if known.writing.style == Some(Style::Rest) {
-            words.first().filter(|word| word.starts_with('-'))
+            let first = words.first().filter(|_| is_first && !after_end);
+            first.filter(looks_like_option)
         } else {
-            words
-                .iter()
-                .find(|word| word.starts_with('-') && !after_end)
+            words.iter().filter(|_| !after_end).find(looks_like_option)
         };
         if let Some(word) = unsafe_word {
             self.faults.push(format!(
@@ -221,6 +236,24 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// An option that takes all words behind it, options included.
+    fn rest_option(&mut self, known: &Parameter, argument: &Argument) {
+        let words = spread(&argument.value);
+        if !words.is_empty() {
+            self.push(&known.name, known.option());
+        }
+        for word in words {
+            if word == "--" {
+                let fault = format!(
+                    "'{}' cannot have the item --: it would end there",
+                    known.name
+                );
+                self.faults.push(fault);
+            }
+            self.push(&known.name, word);
+        }
+    }
+
     fn undeclared(&mut self, argument: &Argument) {
         let plain = Parameter::of_property(&argument.name, &Value::Null, false);
         self.option(&plain, argument);
@@ -245,10 +278,12 @@ impl<'a> Writer<'a> {
         if let [only] = texts.as_slice() {
             return self.value(known, option, only.clone());
         }
+        // `-` alone is an argument by convention: standard input.
         let carried = |text: &str| match known.writing.dashes {
             Dashes::Any => true,
-            Dashes::Numbers => !text.starts_with('-') || is_negative_number(text),
-            Dashes::None => !text.starts_with('-'),
+            _ if !text.starts_with('-') || text == "-" => true,
+            Dashes::Numbers => is_negative_number(text),
+            Dashes::None => false,
         };
         if let Some(text) = texts.iter().find(|text| !carried(text)) {
             self.faults.push(format!(
@@ -338,10 +373,16 @@ impl<'a> Writer<'a> {
 }
 
 fn is_positional(parameter: &Parameter) -> bool {
-    matches!(
-        parameter.writing.style,
-        Some(Style::Positional | Style::Rest)
-    )
+    match parameter.writing.style {
+        Some(Style::Positional) => true,
+        Some(Style::Rest) => parameter.writing.flag.is_none(),
+        _ => false,
+    }
+}
+
+/// Whether it is an option that stands last, for it takes all words behind it.
+fn is_rest_option(parameter: &Parameter) -> bool {
+    parameter.writing.style == Some(Style::Rest) && parameter.writing.flag.is_some()
 }
 
 /// The one word of a value.

@@ -3,13 +3,14 @@
 //! Knows no catalogue. Each question is bounded in time and bytes, so a plugin can only spoil its own place.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::introspect;
+use super::introspect::{self, Questions};
 use super::scan::{Found, Program, mentions_describe};
 use crate::contract::environment::Environment;
 use crate::contract::{self, Description, Payload, find_payload};
@@ -122,30 +123,92 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn payload(&self) -> Result<(Payload, &'static str), String> {
-        let parser_first = self.interpreter.is_some() && !self.knows_the_question().await;
         let mut reasons = Vec::new();
-        let mut by_parser = None;
-        if parser_first {
-            by_parser = self.listen(self.parser().await, &mut reasons)?;
-            // A library may have taught it the question without a word of it in its own files.
-            if let Some(payload) = by_parser.take_if(|payload| !has_describe_option(&payload.json))
-            {
-                return Ok((payload, "introspection"));
+        let found = match (&self.interpreter, &self.plugin.program) {
+            (Some(interpreter), Program::Python(cli)) => {
+                let python = Python { interpreter, cli };
+                self.ask_python(&python, &mut reasons).await?
             }
+            (_, Program::Python(path) | Program::Executable(path)) => {
+                self.ask_executable(path.clone(), &mut reasons).await?
+            }
+        };
+        found.ok_or_else(|| reasons.join("; "))
+    }
+
+    /// A Python program is run unguarded only with a question that it knows.
+    async fn ask_python(
+        &self,
+        python: &Python<'_>,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, String> {
+        let is_known = self.knows_the_question().await;
+        if is_known && let Some(payload) = self.listen(self.describe().await, reasons)? {
+            return Ok(Some((payload, "describe")));
         }
-        if let Some(payload) = self.listen(self.describe().await, &mut reasons)? {
-            return Ok((payload, "describe"));
+        let help_text = match self.parser(python).await {
+            Parser::Read(payload) => {
+                // A library may have taught it the question without a word of it in its own files.
+                let has_learned = !is_known && has_describe_option(&payload.json);
+                let described = match has_learned {
+                    true => self.listen(self.describe().await, reasons)?,
+                    false => None,
+                };
+                let found = described.map(|payload| (payload, "describe"));
+                return Ok(Some(found.unwrap_or((payload, "introspection"))));
+            }
+            Parser::Skip(reason) => return Err(reason),
+            Parser::CannotBeGuarded(reason) => {
+                reasons.push(reason);
+                return self.ask_openly(!is_known, reasons).await;
+            }
+            Parser::None { reason, printed } => {
+                reasons.push(reason);
+                printed
+            }
+        };
+        if !is_known
+            && let Ok(text) = self.run_guarded(python, &["--describe"]).await
+            && let Some(payload) = find_payload(&text)
+        {
+            return Ok(Some((payload, "describe")));
         }
-        if !parser_first && self.interpreter.is_some() {
-            by_parser = self.listen(self.parser().await, &mut reasons)?;
+        if help_text.trim_ascii().is_empty() {
+            return Ok(None);
         }
-        if let Some(payload) = by_parser {
-            return Ok((payload, "introspection"));
+        let pages = Pages::Guarded(python);
+        let read = self.read_help(cleaned_text(&help_text), pages).await;
+        Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
+    }
+
+    async fn ask_executable(
+        &self,
+        path: PathBuf,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, String> {
+        let looking = tokio::task::spawn_blocking(move || questions_of(&path));
+        let may = looking.await.unwrap_or(Questions::of(b""));
+        if !may.describe && !may.help {
+            return Err("it is a script that looks at neither --describe nor --help, so it would work when it is asked".to_owned());
         }
-        if let Some(payload) = self.listen(self.help().await, &mut reasons)? {
-            return Ok((payload, "help"));
+        if !may.help {
+            let described = self.listen(self.describe().await, reasons)?;
+            return Ok(described.map(|payload| (payload, "describe")));
         }
-        Err(reasons.join("; "))
+        self.ask_openly(may.describe, reasons).await
+    }
+
+    /// `--describe` and `--help`, as version 3 asked.
+    async fn ask_openly(
+        &self,
+        with_describe: bool,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, String> {
+        if with_describe && let Some(payload) = self.listen(self.describe().await, reasons)? {
+            return Ok(Some((payload, "describe")));
+        }
+        let help = self.listen(self.help().await, reasons)?;
+        Ok(help.map(|payload| (payload, "help")))
     }
 
     /// Whether the plugin's own files mention `--describe`; reading them may take a while.
@@ -180,58 +243,90 @@ impl Asking<'_> {
         find_payload(&finished.stdout).ok_or_else(nothing)
     }
 
-    async fn parser(&self) -> Result<Payload, No> {
-        let (Some(interpreter), Program::Python(cli)) = (&self.interpreter, &self.plugin.program)
-        else {
-            return Err(No::Next("it is no Python program".to_owned()));
+    async fn parser(&self, python: &Python<'_>) -> Parser {
+        let argv = introspect::argv(python.interpreter, python.cli, self.asker.limit);
+        let finished = match self.asker.run(self.plugin, argv).await {
+            Ok(finished) => self.ended(finished, "the question for its parser"),
+            Err(no) => Err(no),
         };
-        let finished = self
-            .asker
-            .run(
-                self.plugin,
-                introspect::argv(interpreter, cli, self.asker.limit),
-            )
-            .await?;
-        let finished = self.ended(finished, "the question for its parser")?;
+        let finished = match finished {
+            Ok(finished) => finished,
+            Err(No::Skip(reason) | No::Next(reason)) => return Parser::Skip(reason),
+        };
+        let reason = last_line(&finished.stderr_tail);
         match finished.ending {
-            Ending::Exited(0) => find_payload(&finished.stdout)
-                .ok_or_else(|| No::Next("its parser could not be read".to_owned())),
-            Ending::Exited(introspect::REFUSED) => Err(No::Skip(last_line(&finished.stderr_tail))),
-            Ending::Exited(introspect::NOT_ASKED) => {
-                Err(No::Next(last_line(&finished.stderr_tail)))
-            }
-            _ => Err(No::Next(format!(
-                "the question for its parser {}",
-                ending(&finished)
-            ))),
+            Ending::Exited(0) => match find_payload(&finished.stdout) {
+                Some(payload) => Parser::Read(payload),
+                None => Parser::none("its parser could not be read".to_owned()),
+            },
+            Ending::Exited(introspect::REFUSED) => Parser::Skip(reason),
+            Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
+            Ending::Exited(introspect::NOT_ASKED) => Parser::None {
+                reason,
+                printed: finished.stdout,
+            },
+            _ => Parser::none(format!("the question for its parser {}", ending(&finished))),
+        }
+    }
+
+    /// What the program prints when it is run with `words` under the guard.
+    async fn run_guarded(&self, python: &Python<'_>, words: &[&str]) -> Result<Vec<u8>, No> {
+        let limit = self.asker.limit;
+        let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
+        let finished = self.asker.run(self.plugin, argv).await?;
+        let finished = self.ended(finished, "the question")?;
+        match finished.ending {
+            Ending::Exited(0) => Ok(finished.stdout),
+            _ => Err(No::Next(last_line(&finished.stderr_tail))),
         }
     }
 
     async fn help(&self) -> Result<Payload, No> {
         let finished = self.run_with(&["--help"]).await?;
         let finished = self.ended(finished, "--help")?;
-        let text = printed(&finished);
-        let mut json = introspect::parse_help(&self.plugin.name, &text).map_err(No::Next)?;
-        if !introspect::reads_help_after_commands(&text) {
+        self.read_help(printed(&finished), Pages::Open).await
+    }
+
+    async fn read_help(&self, text: String, pages: Pages<'_>) -> Result<Payload, No> {
+        let name = self.plugin.name.clone();
+        let names_help = introspect::reads_help_after_commands(&text);
+        let reading =
+            tokio::task::spawn_blocking(move || introspect::parse_help(&name, &text)).await;
+        let unreadable = || Err("its --help could not be read".to_owned());
+        let mut json = reading.unwrap_or_else(|_| unreadable()).map_err(No::Next)?;
+        if !names_help {
             return Ok(Payload {
                 json,
                 warning: None,
             });
         }
         // All the pages together have the time of one question.
-        let pages = self.pages(&mut json);
-        let in_time = tokio::time::timeout(self.asker.limit, pages).await.is_ok();
-        let warning =
-            (!in_time).then(|| "its commands' own help pages took too long to be read".to_owned());
+        let reading = self.add_pages(&mut json, pages);
+        let in_time = tokio::time::timeout(self.asker.limit, reading).await;
+        let warning = in_time
+            .is_err()
+            .then(|| "its commands' own help pages took too long to be read".to_owned());
         Ok(Payload { json, warning })
     }
 
-    async fn pages(&self, json: &mut Value) {
+    async fn add_pages(&self, json: &mut Value, pages: Pages<'_>) {
         for command in introspect::pages_to_ask(json).into_iter().take(MAX_PAGES) {
+            let words = [command.as_str(), "--help"];
+            let page = match pages {
+                Pages::Guarded(python) => {
+                    let page = self.run_guarded(python, &words).await;
+                    page.map(|text| cleaned_text(&text))
+                }
+                Pages::Open => self.run_with(&words).await.map(|run| printed(&run)),
+            };
             // A page that cannot be had leaves the command open.
-            if let Ok(finished) = self.run_with(&[&command, "--help"]).await {
-                introspect::add_page(json, &command, &printed(&finished));
-            }
+            let Ok(page) = page else { continue };
+            let mut own = std::mem::take(json);
+            let reading = tokio::task::spawn_blocking(move || {
+                introspect::add_page(&mut own, &command, &page);
+                own
+            });
+            *json = reading.await.unwrap_or_default();
         }
     }
 
@@ -259,6 +354,52 @@ impl Asking<'_> {
             _ => Ok(finished),
         }
     }
+}
+
+/// A Python program and what runs it.
+struct Python<'a> {
+    interpreter: &'a Path,
+    cli: &'a Path,
+}
+
+/// How the pages of commands are asked for.
+#[derive(Clone, Copy)]
+enum Pages<'a> {
+    Guarded(&'a Python<'a>),
+    Open,
+}
+
+/// What the question for a program's parser gave.
+enum Parser {
+    /// A description.
+    Read(Payload),
+    /// The plugin is skipped: it would work.
+    Skip(String),
+    /// The interpreter is too old for this question.
+    CannotBeGuarded(String),
+    /// No parser is known; `printed` may be a help text.
+    None { reason: String, printed: Vec<u8> },
+}
+
+impl Parser {
+    fn none(reason: String) -> Self {
+        Self::None {
+            reason,
+            printed: Vec::new(),
+        }
+    }
+}
+
+/// What the executable at `path` may be asked; one that cannot be read may be asked anything.
+fn questions_of(path: &Path) -> Questions {
+    let mut text = Vec::new();
+    let limit = introspect::MAX_SCRIPT_BYTES as u64;
+    let read = std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut text));
+    Questions::of(if read.is_ok() { &text } else { b"" })
+}
+
+fn cleaned_text(bytes: &[u8]) -> String {
+    crate::text::cleaned(&String::from_utf8_lossy(bytes))
 }
 
 fn start_words(plugin: &Found, interpreter: Option<&PathBuf>) -> Vec<OsString> {
@@ -294,7 +435,7 @@ fn printed(finished: &Finished) -> String {
     } else {
         &finished.stdout
     };
-    crate::text::cleaned(&String::from_utf8_lossy(bytes))
+    cleaned_text(bytes)
 }
 
 fn ending(finished: &Finished) -> String {

@@ -171,7 +171,7 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a Python plugin's own files mention `--describe` at all.
+/// Whether a Python plugin's own files have `--describe` as a text of the program, not of a comment.
 ///
 /// A program that never heard of it would do its work when asked that way.
 pub fn mentions_describe(directory: &Path) -> bool {
@@ -205,14 +205,19 @@ fn mentioned_below(directory: &Path, depth: usize, left: &mut Budget) -> bool {
         if metadata.is_dir() && !passed_over && !name.as_encoded_bytes().starts_with(b".") {
             inner.push(path);
         } else if metadata.is_file() && path.extension().is_some_and(|ending| ending == "py") {
-            // Out of budget, the program counts as one that may know the question.
+            // Out of budget, the program is only asked under the guard.
             if left.files == 0 || metadata.len() > left.bytes {
-                return true;
+                return false;
             }
             left.files -= 1;
             left.bytes -= metadata.len();
             let text = std::fs::read(&path).unwrap_or_default();
-            if text.windows(10).any(|window| window == b"--describe") {
+            let quoted = |window: &[u8]| {
+                matches!(window[0], b'"' | b'\'')
+                    && window[0] == window[11]
+                    && &window[1..11] == b"--describe"
+            };
+            if text.windows(12).any(quoted) {
                 return true;
             }
         }
@@ -367,7 +372,10 @@ mod tests {
         plugins
             .file("silent/cli.py", 0o644)
             .file("helped/cli.py", 0o644)
-            .file("foreign/cli.py", 0o644);
+            .file("foreign/cli.py", 0o644)
+            .file("remarks/cli.py", 0o644);
+        let remark = "# it does not know --describe\n";
+        fs::write(plugins.path("remarks/cli.py"), remark).expect("it is ours");
         for path in ["helped/inner/deep.py", "foreign/.venv/lib.py"] {
             plugins.file(path, 0o644);
             fs::write(plugins.path(path), "if '--describe' in sys.argv: …").expect("it is ours");
@@ -377,5 +385,6 @@ mod tests {
             (mentions("silent"), mentions("helped"), mentions("foreign")),
             (false, true, false)
         );
+        assert!(!mentions("remarks"), "a comment is no program");
     }
 }
