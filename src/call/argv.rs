@@ -192,7 +192,8 @@ impl<'a> Writer<'a> {
     ) {
         let looks_like_option = |word: &&String| word.starts_with('-') && *word != "-";
         let unsafe_word = if known.writing.style == Some(Style::Rest) {
-            let first = words.first().filter(|_| is_first && !after_end);
+            let is_open = known.writing.dashes == Dashes::Any || after_end;
+            let first = words.first().filter(|_| is_first && !is_open);
             first.filter(looks_like_option)
         } else {
             words.iter().filter(|_| !after_end).find(looks_like_option)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::introspect::{self, Questions};
+use super::introspect::{self, CommandPage, Questions};
 use super::scan::{Found, Program, mentions_describe};
 use crate::contract::environment::Environment;
 use crate::contract::{self, Description, Payload, find_payload};
@@ -321,12 +321,10 @@ impl Asking<'_> {
             };
             // A page that cannot be had leaves the command open.
             let Ok(page) = page else { continue };
-            let mut own = std::mem::take(json);
-            let reading = tokio::task::spawn_blocking(move || {
-                introspect::add_page(&mut own, &command, &page);
-                own
-            });
-            *json = reading.await.unwrap_or_default();
+            let reading = tokio::task::spawn_blocking(move || CommandPage::read(&page));
+            if let Ok(page) = reading.await {
+                page.add_to(json, &command);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Help pages as they are printed by what people write programs with.
 
 use serde_json::{Value, json};
-use smcp::discovery::introspect::{add_page, pages_to_ask, parse_help};
+use smcp::discovery::introspect::{CommandPage, pages_to_ask, parse_help};
 
 const VERSION_3: &str = "usage: cli.py [-h] {click-button,take-screenshot} ...
 
@@ -22,10 +22,11 @@ fn the_commands_of_a_version_3_help_text_keep_their_names_and_an_open_schema() {
     assert_eq!(names(&payload), ["click-button", "take-screenshot"]);
     let first = &payload["commands"][0];
     assert_eq!(first["description"], "Click a button on a message");
-    assert_eq!(
-        first["input_schema"],
-        json!({"type": "object", "properties": {}, "required": [], "additionalProperties": true})
-    );
+    let schema = &first["input_schema"];
+    assert_eq!(schema["additionalProperties"], true);
+    assert_eq!(schema["required"], json!([]));
+    let properties = schema["properties"].as_object().expect("it is an object");
+    assert_eq!(properties.keys().collect::<Vec<_>>(), ["arguments"]);
     assert_eq!(pages_to_ask(&payload), ["click-button", "take-screenshot"]);
 }
 
@@ -76,7 +77,7 @@ fn a_cobra_page_is_read() {
     let text = "Manages things\n\nUsage:\n  tool [command]\n\nAvailable Commands:\n  add         Add a thing\n  help        Help about any command\n\nFlags:\n  -h, --help   help for tool\n";
     let mut payload = parse_help("tool", text).expect("cobra's section has the same title");
     let page = "Add a thing\n\nUsage:\n  tool add NAME [flags]\n\nFlags:\n      --count int        how many (default 1)\n      --label strings    labels\n  -h, --help             help for add\n      --quiet            say nothing\n";
-    assert!(add_page(&mut payload, "add", page));
+    assert!(CommandPage::read(page).add_to(&mut payload, "add"));
     insta::assert_json_snapshot!(payload["commands"][0]);
 }
 
@@ -129,7 +130,10 @@ fn a_page_that_cannot_be_read_leaves_the_command_open() {
         "Usage: whatever\n",
         "\u{1b}[1mUSAGE\u{1b}[0m\n\n\0",
     ] {
-        assert!(!add_page(&mut payload, "click-button", page), "{page:?}");
+        assert!(
+            !CommandPage::read(page).add_to(&mut payload, "click-button"),
+            "{page:?}"
+        );
     }
     assert_eq!(payload, before);
 }
@@ -149,7 +153,7 @@ fn filled(command: &str, page: &str) -> Value {
     let mut payload =
         parse_help("p", &format!("Commands:\n  {command}\n")).expect("it has the section");
     assert!(
-        add_page(&mut payload, command, page),
+        CommandPage::read(page).add_to(&mut payload, command),
         "the page was not read"
     );
     payload["commands"][0].take()

@@ -3,6 +3,7 @@
 //! Gives command lines to run and reads what they print; starts nothing itself.
 
 mod help;
+mod help_option;
 mod help_page;
 mod script;
 
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-pub use help::{add_page, pages_to_ask, parse_help, reads_help_after_commands};
+pub use help::{CommandPage, pages_to_ask, parse_help, reads_help_after_commands};
 pub use script::{MAX_SCRIPT_BYTES, Questions};
 
 /// The embedded Python program: one namespace, its readers as texts that are compiled when needed.
