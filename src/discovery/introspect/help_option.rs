@@ -29,8 +29,8 @@ impl HelpOption {
     pub fn read(spec: &str) -> Option<Self> {
         let mut option = Self::default();
         let mut flags: Vec<String> = Vec::new();
-        for part in spec.replace(" / ", ", ").replace(" | ", ", ").split(", ") {
-            let (flag, value) = parts(part.trim())?;
+        for part in spellings(spec) {
+            let (flag, value) = parts(&part)?;
             if let Some(value) = value {
                 option.take_value(value)?;
             }
@@ -69,6 +69,11 @@ impl HelpOption {
     /// `FILE`, `<FILE>`, `[=FILE]`, `{a,b}`, `=true:`, `strings`; `None` for what is prose.
     fn take_value(&mut self, value: &str) -> Option<()> {
         let value = value.trim_end_matches(':');
+        if value == "=..." {
+            self.is_joined = true;
+            self.placeholder = "VALUE".to_owned();
+            return Some(());
+        }
         self.is_repeated |= value.ends_with("...");
         let value = value.trim_end_matches("...");
         let value = match value
@@ -116,6 +121,11 @@ impl HelpOption {
             self.placeholder.as_str(),
             "strings" | "stringArray" | "list" | "[]"
         );
+    }
+
+    /// Whether it is one that stands alone, without a value.
+    pub fn is_bare(&self) -> bool {
+        self.placeholder.is_empty()
     }
 
     /// Whether a call must give it.
@@ -168,6 +178,25 @@ impl HelpOption {
         }
         schema
     }
+}
+
+/// `-o, --output FILE`, `-o --output=FILE`, `-o|--output`: each spelling with what follows it.
+fn spellings(spec: &str) -> Vec<String> {
+    let spec = spec.replace("|-", " -");
+    let mut found: Vec<String> = Vec::new();
+    for word in spec
+        .split_whitespace()
+        .filter(|word| !matches!(*word, "/" | "|"))
+    {
+        match found.last_mut() {
+            Some(last) if !word.starts_with('-') => {
+                last.push(' ');
+                last.push_str(word.trim_end_matches(','));
+            }
+            _ => found.push(word.trim_end_matches(',').to_owned()),
+        }
+    }
+    found
 }
 
 /// `--output FILE`, `--output=FILE`, `--output[=FILE]` as the flag and what follows it.

@@ -85,7 +85,11 @@ struct Reader {
     /// A listing of groups that a blank line has interrupted.
     interrupted: Option<Section>,
     has_description: bool,
+    /// Whether the line before was a row of commands.
+    is_in_row: bool,
     names: HashSet<String>,
+    /// Options that a synopsis shows with a value: `[--before <date>]`.
+    valued: HashSet<String>,
 }
 
 impl Default for Reader {
@@ -96,7 +100,9 @@ impl Default for Reader {
             open: Open::Nothing,
             interrupted: None,
             has_description: false,
+            is_in_row: false,
             names: HashSet::new(),
+            valued: HashSet::new(),
         }
     }
 }
@@ -107,16 +113,18 @@ impl Reader {
         if trimmed.is_empty() {
             return self.blank();
         }
-        let indent = line.len() - line.trim_start().len();
+        let indent = indent_of(line);
         if self.usage(trimmed, indent) || self.title(line, trimmed, indent) {
             return;
         }
+        if self.section == Section::Usage && indent == 0 && !self.page.usage.is_empty() {
+            self.section = Section::Opening;
+        }
         match self.section {
-            Section::Usage if indent > 0 || self.page.usage.is_empty() => {
-                append(&mut self.page.usage, trimmed);
-            }
+            Section::Usage => append(&mut self.page.usage, trimmed),
             Section::Commands { .. } => self.command(trimmed, indent),
-            _ if trimmed.starts_with('-') && indent > 0 => self.option(trimmed, indent),
+            _ if trimmed.starts_with('-') => self.option(trimmed, indent),
+            _ if trimmed.starts_with("[-") => self.synopsis(trimmed),
             _ => self.prose(trimmed, indent),
         }
     }
@@ -228,14 +236,16 @@ impl Reader {
             return;
         }
         self.open = Open::Nothing;
-        if let Some(names) = listed_in_a_row(trimmed) {
+        let row = listed_in_a_row(trimmed, self.is_in_row);
+        self.is_in_row = row.is_some();
+        if let Some(names) = row {
             for name in names {
                 self.add_command(name, "", keeps_help);
             }
         } else {
             let (word, description) = trimmed.split_once([' ', '\t']).unwrap_or((trimmed, ""));
             let name = word.trim_end_matches([':', ',', '*']);
-            let description = description.trim().trim_start_matches("- ");
+            let description = without_aliases(word, description.trim()).trim_start_matches("- ");
             if self.add_command(name, description, keeps_help) {
                 self.open = Open::Command { indent };
             }
@@ -279,12 +289,28 @@ impl Reader {
         }
     }
 
+    fn synopsis(&mut self, trimmed: &str) {
+        self.open = Open::Nothing;
+        let mut words = trimmed
+            .split([' ', '[', ']', '|'])
+            .filter(|word| !word.is_empty())
+            .peekable();
+        while let Some(word) = words.next() {
+            if word.starts_with('-') && words.peek().is_some_and(|next| next.starts_with('<')) {
+                self.valued.insert(word.to_owned());
+            }
+        }
+    }
+
     fn prose(&mut self, trimmed: &str, indent: usize) {
         match self.open {
             Open::Option { at, indent: own } if indent > own => {
                 append(&mut self.page.options[at].description, trimmed);
             }
-            _ if self.section == Section::Opening && !self.has_description => {
+            _ if self.section == Section::Opening
+                && !self.has_description
+                && !trimmed.ends_with(':') =>
+            {
                 append(&mut self.page.description, trimmed);
             }
             _ => self.open = Open::Nothing,
@@ -292,11 +318,24 @@ impl Reader {
     }
 
     fn finish(mut self) -> Page {
+        let valued = &self.valued;
+        self.page
+            .options
+            .retain(|option| !(option.is_bare() && valued.contains(&option.flag)));
         for option in &mut self.page.options {
             option.settle();
         }
         self.page
     }
+}
+
+/// How far from the left a line begins, in columns; a tab reaches to the next eighth.
+fn indent_of(line: &str) -> usize {
+    let white = line.chars().take_while(|letter| letter.is_whitespace());
+    white.fold(0, |column, letter| match letter {
+        '\t' => column / 8 * 8 + 8,
+        _ => column + 1,
+    })
 }
 
 /// `Core commands:`, `CORE COMMANDS` and `Basic Commands (Beginner):` as lower case without the ends; `None` for a line
@@ -322,14 +361,22 @@ fn names_commands(title: &str) -> bool {
 }
 
 /// The names of a line such as npm's `access, adduser, audit,`.
-fn listed_in_a_row(line: &str) -> Option<Vec<&str>> {
+fn listed_in_a_row(line: &str, goes_on: bool) -> Option<Vec<&str>> {
     let names: Vec<&str> = line
         .trim_end_matches(',')
         .split(',')
         .map(str::trim)
         .collect();
-    let several = names.len() > 2 || line.ends_with(',');
+    let several = names.len() > 2 || line.ends_with(',') || goes_on;
     (several && names.iter().all(|name| is_command_name(name))).then_some(names)
+}
+
+/// `b   Compile it` of the entry `build, b   Compile it` as `Compile it`.
+fn without_aliases<'a>(word: &str, description: &'a str) -> &'a str {
+    match split_columns(description) {
+        (aliases, text) if word.ends_with(',') && aliases.split(", ").all(is_command_name) => text,
+        _ => description,
+    }
 }
 
 fn is_command_name(name: &str) -> bool {
