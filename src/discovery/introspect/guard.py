@@ -164,11 +164,12 @@ def refusing(deed, name):
 
 def close_untold(module):
     """Replaces what a module can do without an audit event."""
+    known_as = "os" if module.__name__ == "posix" else module.__name__
     for deed, modules in UNTOLD.items():
         for name in modules.get(module.__name__, ()):
             if hasattr(module, name):
-                setattr(module, name, refusing(deed, "%s.%s" % (module.__name__.replace("posix", "os"), name)))
-            if module.__name__ == "posix" and hasattr(os, name):
+                setattr(module, name, refusing(deed, "%s.%s" % (known_as, name)))
+            if known_as == "os" and hasattr(os, name):
                 setattr(os, name, getattr(module, name))
 
 
