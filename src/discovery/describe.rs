@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::ask_python::Python;
 use super::introspect::{self, CommandPage, Questions};
-use super::scan::{Found, Program, mentions_describe};
+use super::scan::{Found, Program};
 use crate::contract::environment::Environment;
 use crate::contract::{self, Description, Payload, find_payload};
 use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
@@ -51,7 +52,7 @@ pub struct Described {
 }
 
 /// An answer that cannot be used.
-enum No {
+pub(super) enum No {
     /// This question leads nowhere; the next may.
     Next(String),
     /// The plugin is skipped.
@@ -95,7 +96,7 @@ impl Asker {
         })
     }
 
-    async fn run(&self, plugin: &Found, argv: Vec<OsString>) -> Result<Finished, No> {
+    pub(super) async fn run(&self, plugin: &Found, argv: Vec<OsString>) -> Result<Finished, No> {
         let job = Job {
             argv,
             environment: self.environment.of_question(&plugin.directory),
@@ -114,9 +115,9 @@ impl Asker {
 }
 
 /// One plugin being asked.
-struct Asking<'a> {
-    asker: &'a Asker,
-    plugin: &'a Found,
+pub(super) struct Asking<'a> {
+    pub(super) asker: &'a Asker,
+    pub(super) plugin: &'a Found,
     start: Vec<OsString>,
     interpreter: Option<PathBuf>,
 }
@@ -134,51 +135,6 @@ impl Asking<'_> {
             }
         };
         found.ok_or_else(|| reasons.join("; "))
-    }
-
-    /// A Python program is run unguarded only with a question that it knows.
-    async fn ask_python(
-        &self,
-        python: &Python<'_>,
-        reasons: &mut Vec<String>,
-    ) -> Result<Option<(Payload, &'static str)>, String> {
-        let is_known = self.knows_the_question().await;
-        if is_known && let Some(payload) = self.listen(self.describe().await, reasons)? {
-            return Ok(Some((payload, "describe")));
-        }
-        let help_text = match self.parser(python).await {
-            Parser::Read(payload) => {
-                // A library may have taught it the question without a word of it in its own files.
-                let has_learned = !is_known && has_describe_option(&payload.json);
-                let described = match has_learned {
-                    true => self.listen(self.describe().await, reasons)?,
-                    false => None,
-                };
-                let found = described.map(|payload| (payload, "describe"));
-                return Ok(Some(found.unwrap_or((payload, "introspection"))));
-            }
-            Parser::Skip(reason) => return Err(reason),
-            Parser::CannotBeGuarded(reason) => {
-                reasons.push(reason);
-                return self.ask_openly(!is_known, reasons).await;
-            }
-            Parser::None { reason, printed } => {
-                reasons.push(reason);
-                printed
-            }
-        };
-        if !is_known
-            && let Ok(text) = self.run_guarded(python, &["--describe"]).await
-            && let Some(payload) = find_payload(&text)
-        {
-            return Ok(Some((payload, "describe")));
-        }
-        if help_text.trim_ascii().is_empty() {
-            return Ok(None);
-        }
-        let pages = Pages::Guarded(python);
-        let read = self.read_help(cleaned_text(&help_text), pages).await;
-        Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
     }
 
     async fn ask_executable(
@@ -199,7 +155,7 @@ impl Asking<'_> {
     }
 
     /// `--describe` and `--help`, as version 3 asked.
-    async fn ask_openly(
+    pub(super) async fn ask_openly(
         &self,
         with_describe: bool,
         reasons: &mut Vec<String>,
@@ -211,14 +167,7 @@ impl Asking<'_> {
         Ok(help.map(|payload| (payload, "help")))
     }
 
-    /// Whether the plugin's own files mention `--describe`; reading them may take a while.
-    async fn knows_the_question(&self) -> bool {
-        let directory = self.plugin.directory.clone();
-        let looking = tokio::task::spawn_blocking(move || mentions_describe(&directory));
-        looking.await.unwrap_or(true)
-    }
-
-    fn listen(
+    pub(super) fn listen(
         &self,
         answer: Result<Payload, No>,
         reasons: &mut Vec<String>,
@@ -233,7 +182,7 @@ impl Asking<'_> {
         }
     }
 
-    async fn describe(&self) -> Result<Payload, No> {
+    pub(super) async fn describe(&self) -> Result<Payload, No> {
         let finished = self.run_with(&["--describe"]).await?;
         let finished = self.ended(finished, "--describe")?;
         if finished.ending != Ending::Exited(0) {
@@ -243,51 +192,13 @@ impl Asking<'_> {
         find_payload(&finished.stdout).ok_or_else(nothing)
     }
 
-    async fn parser(&self, python: &Python<'_>) -> Parser {
-        let argv = introspect::argv(python.interpreter, python.cli, self.asker.limit);
-        let finished = match self.asker.run(self.plugin, argv).await {
-            Ok(finished) => self.ended(finished, "the question for its parser"),
-            Err(no) => Err(no),
-        };
-        let finished = match finished {
-            Ok(finished) => finished,
-            Err(No::Skip(reason) | No::Next(reason)) => return Parser::Skip(reason),
-        };
-        let reason = last_line(&finished.stderr_tail);
-        match finished.ending {
-            Ending::Exited(0) => match find_payload(&finished.stdout) {
-                Some(payload) => Parser::Read(payload),
-                None => Parser::none("its parser could not be read".to_owned()),
-            },
-            Ending::Exited(introspect::REFUSED) => Parser::Skip(reason),
-            Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
-            Ending::Exited(introspect::NOT_ASKED) => Parser::None {
-                reason,
-                printed: finished.stdout,
-            },
-            _ => Parser::none(format!("the question for its parser {}", ending(&finished))),
-        }
-    }
-
-    /// What the program prints when it is run with `words` under the guard.
-    async fn run_guarded(&self, python: &Python<'_>, words: &[&str]) -> Result<Vec<u8>, No> {
-        let limit = self.asker.limit;
-        let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
-        let finished = self.asker.run(self.plugin, argv).await?;
-        let finished = self.ended(finished, "the question")?;
-        match finished.ending {
-            Ending::Exited(0) => Ok(finished.stdout),
-            _ => Err(No::Next(last_line(&finished.stderr_tail))),
-        }
-    }
-
     async fn help(&self) -> Result<Payload, No> {
         let finished = self.run_with(&["--help"]).await?;
         let finished = self.ended(finished, "--help")?;
         self.read_help(printed(&finished), Pages::Open).await
     }
 
-    async fn read_help(&self, text: String, pages: Pages<'_>) -> Result<Payload, No> {
+    pub(super) async fn read_help(&self, text: String, pages: Pages<'_>) -> Result<Payload, No> {
         let name = self.plugin.name.clone();
         let names_help = introspect::reads_help_after_commands(&text);
         let reading =
@@ -339,7 +250,7 @@ impl Asking<'_> {
     }
 
     /// A program that hangs or floods is asked nothing more.
-    fn ended(&self, finished: Finished, question: &str) -> Result<Finished, No> {
+    pub(super) fn ended(&self, finished: Finished, question: &str) -> Result<Finished, No> {
         match finished.ending {
             Ending::TimedOut => Err(No::Skip(format!(
                 "{question} had no answer within {} s",
@@ -354,38 +265,11 @@ impl Asking<'_> {
     }
 }
 
-/// A Python program and what runs it.
-struct Python<'a> {
-    interpreter: &'a Path,
-    cli: &'a Path,
-}
-
 /// How the pages of commands are asked for.
 #[derive(Clone, Copy)]
-enum Pages<'a> {
+pub(super) enum Pages<'a> {
     Guarded(&'a Python<'a>),
     Open,
-}
-
-/// What the question for a program's parser gave.
-enum Parser {
-    /// A description.
-    Read(Payload),
-    /// The plugin is skipped: it would work.
-    Skip(String),
-    /// The interpreter is too old for this question.
-    CannotBeGuarded(String),
-    /// No parser is known; `printed` may be a help text.
-    None { reason: String, printed: Vec<u8> },
-}
-
-impl Parser {
-    fn none(reason: String) -> Self {
-        Self::None {
-            reason,
-            printed: Vec::new(),
-        }
-    }
 }
 
 /// What the executable at `path` may be asked; one that cannot be read may be asked anything.
@@ -396,7 +280,7 @@ fn questions_of(path: &Path) -> Questions {
     Questions::of(if read.is_ok() { &text } else { b"" })
 }
 
-fn cleaned_text(bytes: &[u8]) -> String {
+pub(super) fn cleaned_text(bytes: &[u8]) -> String {
     crate::text::cleaned(&String::from_utf8_lossy(bytes))
 }
 
@@ -404,14 +288,6 @@ fn start_words(plugin: &Found, interpreter: Option<&PathBuf>) -> Vec<OsString> {
     let (Program::Python(path) | Program::Executable(path)) = &plugin.program;
     let words = interpreter.map(OsString::from).into_iter();
     words.chain([path.into()]).collect()
-}
-
-/// Whether a parser that was read has an option `--describe` of its own.
-fn has_describe_option(payload: &Value) -> bool {
-    let commands = payload["commands"].as_array().into_iter().flatten();
-    let mut options =
-        commands.flat_map(|command| command["parameters"].as_array().into_iter().flatten());
-    options.any(|parameter| parameter["flag"] == "--describe")
 }
 
 fn broken(faults: &[String]) -> String {
@@ -436,7 +312,7 @@ fn printed(finished: &Finished) -> String {
     cleaned_text(bytes)
 }
 
-fn ending(finished: &Finished) -> String {
+pub(super) fn ending(finished: &Finished) -> String {
     let how = match finished.ending {
         Ending::Exited(status) => format!("exited with status {status}"),
         Ending::Signalled(signal) => format!("was ended by signal {signal}"),
@@ -448,7 +324,7 @@ fn ending(finished: &Finished) -> String {
     }
 }
 
-fn last_line(stderr: &[u8]) -> String {
+pub(super) fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
     shown(line.unwrap_or_default().trim(), 300)

@@ -2,6 +2,7 @@
 //!
 //! Knows no call and no catalogue.
 
+mod ask_python;
 pub mod demo;
 pub mod describe;
 pub mod interpreter;

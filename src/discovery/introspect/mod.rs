@@ -70,3 +70,6 @@ pub const NOT_ASKED: i32 = 4;
 
 /// Exit status: the interpreter is too old to be guarded or watched.
 pub const TOO_OLD: i32 = 5;
+
+/// Exit status: as [`NOT_ASKED`], and nothing that the program loaded has the word `describe`.
+pub const NEVER_HEARD: i32 = 6;

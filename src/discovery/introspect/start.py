@@ -63,7 +63,26 @@ def run_and_give_up(path):
     help_text = text_printed()
     if refusals and not help_text.strip():
         give_up(REFUSED, refusals[-1].reason)
-    give_up(NOT_ASKED, reason_of(refused, error, status), help_text)
+    status_here = NOT_ASKED if may_describe_itself() else NEVER_HEARD
+    give_up(status_here, reason_of(refused, error, status), help_text)
+
+
+def may_describe_itself():
+    """Whether anything that the program loaded has the word, so that the question is worth another start."""
+    library, left = os.path.dirname(os.__file__) + os.sep, 2000
+    for module in [sys.modules["__main__"]] + list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if not isinstance(path, str) or (path.startswith(library) and "-packages" not in path):
+            continue
+        left -= 1
+        try:
+            with open(path, "rb") as file:
+                found = b"describe" in file.read(1 << 20)
+        except OSError:
+            found = True
+        if found or not left:
+            return True
+    return False
 
 
 def status_of(code):
@@ -107,6 +126,9 @@ def traceback_place(error):
     return found
 
 
+import gc
+
+gc.disable()  # the process is short, and loading makes little garbage
 cli = os.path.abspath(sys.argv[1])
 patience = float(sys.argv[2])  # seconds; shorter than the server's own limit for a question
 words = sys.argv[3:]

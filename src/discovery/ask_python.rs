@@ -1,0 +1,159 @@
+//! Asks one Python program: `--describe` where it knows that, else its parser, else what it prints for help.
+//!
+//! A program that does not know a question is only run under the guard.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::describe::{Asking, No, Pages, cleaned_text, ending, last_line};
+use super::introspect;
+use super::scan::mentions_describe;
+use crate::contract::{Payload, find_payload};
+use crate::process::Ending;
+
+/// A Python program and what runs it.
+pub(super) struct Python<'a> {
+    pub(super) interpreter: &'a Path,
+    pub(super) cli: &'a Path,
+}
+
+/// What the question for a program's parser gave.
+enum Parser {
+    /// A description.
+    Read(Payload),
+    /// The plugin is skipped: it would work.
+    Skip(String),
+    /// The interpreter is too old for this question.
+    CannotBeGuarded(String),
+    /// No parser is known.
+    None {
+        reason: String,
+        /// Perhaps a help text.
+        printed: Vec<u8>,
+        /// Whether it may know `--describe`.
+        may_describe: bool,
+    },
+}
+
+impl Parser {
+    fn none(reason: String) -> Self {
+        Self::None {
+            reason,
+            printed: Vec::new(),
+            may_describe: true,
+        }
+    }
+}
+
+impl Asking<'_> {
+    /// A Python program is run unguarded only with a question that it knows.
+    pub(super) async fn ask_python(
+        &self,
+        python: &Python<'_>,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, String> {
+        let is_known = self.knows_the_question().await;
+        if is_known && let Some(payload) = self.listen(self.describe().await, reasons)? {
+            return Ok(Some((payload, "describe")));
+        }
+        let (help_text, may_describe) = match self.parser(python).await {
+            Parser::Read(payload) => {
+                // A library may have taught it the question without a word of it in its own files.
+                let has_learned = !is_known && has_describe_option(&payload.json);
+                let described = match has_learned {
+                    true => self.listen(self.describe().await, reasons)?,
+                    false => None,
+                };
+                let found = described.map(|payload| (payload, "describe"));
+                return Ok(Some(found.unwrap_or((payload, "introspection"))));
+            }
+            Parser::Skip(reason) => return Err(reason),
+            Parser::CannotBeGuarded(reason) => {
+                reasons.push(reason);
+                return self.ask_openly(!is_known, reasons).await;
+            }
+            Parser::None {
+                reason,
+                printed,
+                may_describe,
+            } => {
+                reasons.push(reason);
+                (printed, may_describe)
+            }
+        };
+        if !is_known
+            && may_describe
+            && let Ok(text) = self.run_guarded(python, &["--describe"]).await
+            && let Some(payload) = find_payload(&text)
+        {
+            return Ok(Some((payload, "describe")));
+        }
+        if help_text.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let pages = Pages::Guarded(python);
+        let read = self.read_help(cleaned_text(&help_text), pages).await;
+        Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
+    }
+
+    /// Whether the plugin's own files mention `--describe`; reading them may take a while.
+    async fn knows_the_question(&self) -> bool {
+        let directory = self.plugin.directory.clone();
+        let looking = tokio::task::spawn_blocking(move || mentions_describe(&directory));
+        looking.await.unwrap_or(true)
+    }
+
+    async fn parser(&self, python: &Python<'_>) -> Parser {
+        let argv = introspect::argv(python.interpreter, python.cli, self.asker.limit);
+        let finished = match self.asker.run(self.plugin, argv).await {
+            Ok(finished) => self.ended(finished, "the question for its parser"),
+            Err(no) => Err(no),
+        };
+        let finished = match finished {
+            Ok(finished) => finished,
+            Err(No::Skip(reason) | No::Next(reason)) => return Parser::Skip(reason),
+        };
+        let reason = last_line(&finished.stderr_tail);
+        match finished.ending {
+            Ending::Exited(0) => match find_payload(&finished.stdout) {
+                Some(payload) => Parser::Read(payload),
+                None => Parser::none("its parser could not be read".to_owned()),
+            },
+            Ending::Exited(introspect::REFUSED) => Parser::Skip(reason),
+            Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
+            Ending::Exited(status @ (introspect::NOT_ASKED | introspect::NEVER_HEARD)) => {
+                Parser::None {
+                    reason,
+                    printed: finished.stdout,
+                    may_describe: status == introspect::NOT_ASKED,
+                }
+            }
+            _ => Parser::none(format!("the question for its parser {}", ending(&finished))),
+        }
+    }
+
+    /// What the program prints when it is run with `words` under the guard.
+    pub(super) async fn run_guarded(
+        &self,
+        python: &Python<'_>,
+        words: &[&str],
+    ) -> Result<Vec<u8>, No> {
+        let limit = self.asker.limit;
+        let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
+        let finished = self.asker.run(self.plugin, argv).await?;
+        let finished = self.ended(finished, "the question")?;
+        match finished.ending {
+            Ending::Exited(0) => Ok(finished.stdout),
+            _ => Err(No::Next(last_line(&finished.stderr_tail))),
+        }
+    }
+}
+
+/// Whether a parser that was read has an option `--describe` of its own.
+fn has_describe_option(payload: &Value) -> bool {
+    let commands = payload["commands"].as_array().into_iter().flatten();
+    let mut options =
+        commands.flat_map(|command| command["parameters"].as_array().into_iter().flatten());
+    options.any(|parameter| parameter["flag"] == "--describe")
+}
