@@ -2,21 +2,13 @@
 //!
 //! A program that does not know a question is only run under the guard.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use super::describe::{Asking, No, Pages, cleaned_text, ending, last_line};
 use super::introspect;
+use super::question::{Asking, No, Pages, Python, cleaned_text, ending, last_line};
 use super::scan::mentions_describe;
 use crate::contract::{Payload, find_payload};
 use crate::process::Ending;
-
-/// A Python program and what runs it.
-pub(super) struct Python<'a> {
-    pub(super) interpreter: &'a Path,
-    pub(super) cli: &'a Path,
-}
 
 /// What the question for a program's parser gave.
 enum Parser {
@@ -130,22 +122,6 @@ impl Asking<'_> {
                 }
             }
             _ => Parser::none(format!("the question for its parser {}", ending(&finished))),
-        }
-    }
-
-    /// What the program prints when it is run with `words` under the guard.
-    pub(super) async fn run_guarded(
-        &self,
-        python: &Python<'_>,
-        words: &[&str],
-    ) -> Result<Vec<u8>, No> {
-        let limit = self.asker.limit;
-        let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
-        let finished = self.asker.run(self.plugin, argv).await?;
-        let finished = self.ended(finished, "the question")?;
-        match finished.ending {
-            Ending::Exited(0) => Ok(finished.stdout),
-            _ => Err(No::Next(last_line(&finished.stderr_tail))),
         }
     }
 }

@@ -7,4 +7,5 @@ pub mod demo;
 pub mod describe;
 pub mod interpreter;
 pub mod introspect;
+mod question;
 pub mod scan;
