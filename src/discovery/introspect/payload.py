@@ -59,7 +59,7 @@ def prose(text):
     lines = clean(str(text)).split("\f")[0].replace("\b\n", "").replace("\b", "").expandtabs().splitlines()
     margins = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
     margin = min(margins) if margins else 0
-    return "\n".join([line.lstrip() for line in lines[:1]] + [line[margin:].rstrip() for line in lines[1:]]).strip()
+    return "\n".join([line.lstrip() for line in lines[:1]] + [line[margin:] for line in lines[1:]]).strip()
 
 
 def sentences(*parts):

@@ -45,7 +45,8 @@ impl Questions {
         let passes_on = ["$@", "$*", "${@", "${*"].iter().any(|word| has(word));
         let looks = passes_on || has("getopts") || has("shift") || names_a_word(program);
         Self {
-            describe: passes_on || (looks && has("describe")),
+            // One that always prints its description needs no look at the question.
+            describe: passes_on || (looks && has("describe")) || has("\"commands\""),
             help: passes_on || (looks && (has("help") || has("getopts") || has("usage"))),
         }
     }
@@ -101,6 +102,8 @@ mod tests {
         assert_eq!(asked(helped), (false, true));
         let described = "#!/bin/bash\n[ \"$1\" = --describe ] && cat description.json\n";
         assert_eq!(asked(described), (true, false));
+        let constant = "#!/bin/sh\necho '{\"commands\": []}'\n";
+        assert_eq!(asked(constant), (true, false));
         assert_eq!(asked("#!/usr/bin/ruby\nputs ARGV\n"), (true, true));
     }
 
