@@ -14,7 +14,6 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::output::{self, Expectation};
 use crate::call::runner::Runner;
 use crate::call::types::{CallError, CallRequest, ToolResult};
 use crate::contract::environment::Environment;
@@ -149,6 +148,14 @@ impl Catalog {
         self.inner.runner.load()
     }
 
+    /// How many processes do not end although they were sent SIGKILL, by the program of their run.
+    pub fn leftovers(&self) -> Vec<(String, usize)> {
+        let leftovers = self.inner.runner.leftovers().into_iter();
+        leftovers
+            .map(|left| (left.program, left.processes))
+            .collect()
+    }
+
     /// Runs one call of one tool: schema, place in the queue, process, output.
     ///
     /// # Errors
@@ -158,18 +165,8 @@ impl Catalog {
         tool: &Arc<Tool>,
         request: CallRequest,
     ) -> Result<ToolResult, CallError> {
-        let ran = self
-            .inner
-            .runner
-            .run(&tool.name, &tool.run, request)
-            .await?;
-        let expected = Expectation {
-            tool: &tool.name,
-            output: tool.run.command.output,
-            schema: tool.run.output.as_ref(),
-            time_limit: ran.time_limit,
-        };
-        output::result(ran.finished, expected)
+        let runner = &self.inner.runner;
+        runner.call(&tool.name, &tool.run, request).await
     }
 
     /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
@@ -185,8 +182,7 @@ impl Catalog {
         let run = &offering.run;
         let name = format!("{} {}", offering.plugin, offering.key);
         request.arguments = offering.arguments(request.arguments, &name)?;
-        let ran = self.inner.runner.run(&name, run, request).await?;
-        let text = output::text(ran.finished, &name, ran.time_limit)?;
+        let text = self.inner.runner.text(&name, run, request).await?;
         Ok(printed(text, &offering.kind))
     }
 }
@@ -252,10 +248,11 @@ fn printed(text: String, kind: &OfferKind) -> Printed {
     };
     let is_result =
         members::members(&text).is_ok_and(|members| members.iter().any(|(name, _)| name == member));
-    match is_result.then(|| RawValue::from_string(text.clone())) {
-        Some(Ok(result)) => Printed::Result(result),
-        _ => Printed::Text(text),
+    if !is_result {
+        return Printed::Text(text);
     }
+    let result = RawValue::from_string(text);
+    Printed::Result(result.expect("its members were read, so the text is JSON"))
 }
 
 async fn keep_loaded(

@@ -1,3 +1,5 @@
+use serde_json::{Value, json};
+
 use super::*;
 
 fn finished(ending: Ending, stdout: &[u8], stderr: &str) -> Finished {
@@ -8,8 +10,8 @@ fn finished(ending: Ending, stdout: &[u8], stderr: &str) -> Finished {
     }
 }
 
-fn expected(output: Output, schema: Option<&Schema>) -> Expectation<'_> {
-    Expectation {
+fn expected(output: Output, schema: Option<&Schema>) -> Expected<'_> {
+    Expected {
         tool: "p__run",
         output,
         schema,
