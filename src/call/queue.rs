@@ -3,8 +3,8 @@
 //! Knows no process and no tool: a [`Demand`] says who wants a permit and within which limits.
 //!
 //! Clients take turns at three levels: the key first, then the agent, then the session. Whoever has
-//! the fewest calls running is next, so that a key which floods by many sessions, or by calls without
-//! one, lets another key's call wait for one turn at most.
+//! the fewest calls running is next, and of equal ones whoever had a turn the longest ago: a key that
+//! floods by many sessions, or by calls without one, lets another key's call wait for one turn at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,9 @@ pub const MAX_WAITING: usize = 1_024;
 
 /// How many calls of one session, or of one agent without a session, may wait.
 pub const MAX_WAITING_OF_ONE: usize = 256;
+
+/// How many clients without a running call are remembered for when they had their last turn.
+const MAX_REMEMBERED: usize = 4_096;
 
 /// Whose call it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,11 +75,20 @@ pub enum Full {
 struct State {
     permits: usize,
     running: usize,
-    by_client: HashMap<Level, usize>,
+    by_client: HashMap<Level, Turns>,
     by_limit: HashMap<String, usize>,
     /// In the order of their coming.
     waiting: Vec<Waiter>,
     next_ticket: u64,
+    /// How many permits were given so far.
+    given: u64,
+}
+
+/// How many calls of a client run, and when it last had a turn. The smaller is next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Turns {
+    running: usize,
+    last: u64,
 }
 
 /// A key, an agent of a key, or a session of an agent of a key. `None` stands for all calls without one.
@@ -140,6 +152,7 @@ impl Queue {
             by_limit: HashMap::new(),
             waiting: Vec::new(),
             next_ticket: 0,
+            given: 0,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -251,7 +264,7 @@ impl State {
         };
         let narrowest = demand.client.narrowest();
         self.running < self.permits
-            && narrowest.is_none_or(|client| self.running_of(&client) < self.most_of_one())
+            && narrowest.is_none_or(|client| self.turns_of(&client).running < self.most_of_one())
             && demand.limits.iter().all(within)
             && demand.client_reads()
     }
@@ -261,8 +274,8 @@ impl State {
         self.permits - self.permits / 4
     }
 
-    fn running_of(&self, level: &Level) -> usize {
-        self.by_client.get(level).copied().unwrap_or(0)
+    fn turns_of(&self, level: &Level) -> Turns {
+        self.by_client.get(level).copied().unwrap_or_default()
     }
 
     /// Whether somebody waits who could take the permit instead.
@@ -274,8 +287,8 @@ impl State {
 
     /// The fewer calls of a key run, the sooner it is its turn; of equal ones, of an agent of it, and
     /// then of a session.
-    fn turn_of(&self, demand: &Demand) -> [usize; 3] {
-        demand.client.levels().map(|level| self.running_of(&level))
+    fn turn_of(&self, demand: &Demand) -> [Turns; 3] {
+        demand.client.levels().map(|level| self.turns_of(&level))
     }
 
     fn next(&self) -> Option<usize> {
@@ -335,8 +348,11 @@ impl State {
 
     fn enter(&mut self, demand: &Demand) {
         self.running += 1;
+        self.given += 1;
         for level in demand.client.levels() {
-            *self.by_client.entry(level).or_default() += 1;
+            let turns = self.by_client.entry(level).or_default();
+            turns.running += 1;
+            turns.last = self.given;
         }
         for (name, _) in &demand.limits {
             *self.by_limit.entry(name.clone()).or_default() += 1;
@@ -346,7 +362,13 @@ impl State {
     fn leave(&mut self, demand: &Demand) {
         self.running -= 1;
         for level in demand.client.levels() {
-            give_back(&mut self.by_client, &level);
+            if let Some(turns) = self.by_client.get_mut(&level) {
+                turns.running -= 1;
+            }
+        }
+        // Whose turn it was matters only while others wait.
+        if self.waiting.is_empty() || self.by_client.len() > MAX_REMEMBERED {
+            self.by_client.retain(|_, turns| turns.running > 0);
         }
         for (name, _) in &demand.limits {
             give_back(&mut self.by_limit, name);
@@ -354,7 +376,7 @@ impl State {
     }
 }
 
-fn give_back<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, name: &K) {
+fn give_back(counts: &mut HashMap<String, usize>, name: &str) {
     if let Some(count) = counts.get_mut(name) {
         *count -= 1;
         if *count == 0 {

@@ -128,7 +128,7 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
         .during(async |events| {
             let request = CallRequest {
                 arguments: params.arguments.map(RawValue::to_owned),
-                caller: context.caller().await,
+                caller: context.caller().await?,
                 cancel: relay.run(),
                 events: Some(events),
             };
@@ -184,11 +184,18 @@ fn health(services: &Services) -> serde_json::Value {
         .iter()
         .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
         .collect();
+    let unkillable: Vec<_> = services
+        .catalog
+        .leftovers()
+        .into_iter()
+        .map(|(program, processes)| json!({"program": program, "processes": processes}))
+        .collect();
     json!({
         "status": "healthy",
         "plugins": names.len(),
         "plugin_names": names,
         "skipped": skipped,
+        "unkillable": unkillable,
         "metrics": services.counters.snapshot(),
     })
 }
