@@ -26,9 +26,6 @@ use crate::text::shown;
 use lines::{Line, Lines};
 use parse::{BadLine, Parsed};
 
-/// The longest line that is an event, in bytes.
-const MAX_LINE: usize = 1 << 20;
-
 /// How many lines that are no events a call may write before its channel is closed.
 const MAX_BAD_LINES: usize = 1_000;
 

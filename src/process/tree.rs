@@ -74,13 +74,13 @@ fn children_by_asking() -> impl Iterator<Item = Pid> {
     let mine = getpid().as_raw_pid();
     let newest = newest_pid();
     // Children are younger than this process, and numbers begin anew after the highest.
-    let (above, wrapped) = if mine <= newest {
-        (mine + 1..=newest, 1..=0)
+    let (last, last_wrapped) = if mine <= newest {
+        (newest, 0)
     } else {
-        (mine + 1..=highest_pid(), 1..=newest)
+        (highest_pid(), newest)
     };
-    above
-        .chain(wrapped)
+    (mine + 1..=last)
+        .chain(1..=last_wrapped)
         .filter_map(Pid::from_raw)
         .filter(move |pid| waitid(WaitId::Pid(*pid), peek).is_ok())
 }

@@ -10,7 +10,8 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
-use super::MAX_LINE;
+/// The longest line whose text is kept, in bytes.
+pub(super) const MAX_LINE: usize = 1 << 20;
 
 /// The lines of a socket, each bounded.
 pub(super) struct Lines {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::MAX_LINE;
+use super::lines::MAX_LINE;
 use crate::call::types::{Event, Listed};
 
 /// What a line says.

@@ -1,5 +1,6 @@
 use std::io::{BufRead, BufReader, Read, Write};
 
+use super::lines::MAX_LINE;
 use super::*;
 
 fn opened(
