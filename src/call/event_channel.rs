@@ -163,7 +163,7 @@ impl Forwarder {
                             tool = self.tool,
                             "more than {MAX_BAD_LINES} lines that are no events: its events channel is closed"
                         );
-                        // For both directions: whoever writes on is told so by SIGPIPE.
+                        // In both directions: whoever writes on gets SIGPIPE.
                         let _ = rustix::net::shutdown(lines.socket(), Shutdown::Both);
                         return;
                     }

@@ -113,7 +113,7 @@ fn printed(
 pub fn not_started(fault: StartError) -> CallError {
     match fault {
         StartError::TooLarge => CallError::ArgumentsTooLarge(fault.to_string()),
-        StartError::Program { .. } | StartError::System(_) | StartError::SupervisorLost { .. } => {
+        StartError::Program { .. } | StartError::System(_) => {
             CallError::SpawnFailed(fault.to_string())
         }
     }

@@ -35,6 +35,8 @@ pub struct Runner {
 struct Run {
     finished: Finished,
     time_limit: Option<Duration>,
+    /// Kept while the output is worked on: outputs that wait for that take memory.
+    permit: Arc<Permit>,
 }
 
 impl Runner {
@@ -79,6 +81,7 @@ impl Runner {
         let Run {
             finished,
             time_limit,
+            permit,
         } = self.run(tool, run, request).await?;
         let (name, declared) = (tool.to_owned(), Arc::clone(run));
         self.work_on(finished.stdout.len(), &cancel, move || {
@@ -88,7 +91,9 @@ impl Runner {
                 schema: declared.output.as_ref(),
                 time_limit,
             };
-            output::result(finished, expected)
+            let result = output::result(finished, expected);
+            drop(permit);
+            result
         })
         .await
     }
@@ -107,10 +112,13 @@ impl Runner {
         let Run {
             finished,
             time_limit,
+            permit,
         } = self.run(name, run, request).await?;
         let name = name.to_owned();
         self.work_on(finished.stdout.len(), &cancel, move || {
-            output::text(finished, &name, time_limit)
+            let text = output::text(finished, &name, time_limit);
+            drop(permit);
+            text
         })
         .await
     }
@@ -126,6 +134,7 @@ impl Runner {
             .line(tool, run, request.arguments, &request.cancel)
             .await?;
         let permit = self.permit(run, &request.caller, &request.cancel).await?;
+        let permit = Arc::new(permit);
         let time_limit = shorter(self.time_limit, run.command.time_limit);
         let job = self.job(tool, run, &request.caller, line, time_limit);
         // A token of its own: a program may be ended without its request being cancelled.
@@ -138,9 +147,9 @@ impl Runner {
         // The token counts when this future is dropped as well: nobody may listen on for ever.
         let over = ended.clone().drop_guard();
         let running = async {
-            let launched = self
-                .launcher
-                .run_holding(job, side_channels, cancel, permit);
+            let launched =
+                self.launcher
+                    .run_holding(job, side_channels, cancel, Arc::clone(&permit));
             let finished = launched.await;
             drop(over);
             finished
@@ -149,6 +158,7 @@ impl Runner {
         Ok(Run {
             finished: finished.map_err(output::not_started)?,
             time_limit,
+            permit,
         })
     }
 
@@ -208,7 +218,9 @@ impl Runner {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(CallError::Cancelled),
-            permit = self.queue.acquire(demand) => permit.map_err(CallError::Overloaded),
+            permit = self.queue.acquire(demand) => {
+                permit.map_err(|full| CallError::Overloaded(full.to_string()))
+            }
         }
     }
 

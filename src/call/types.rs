@@ -9,7 +9,6 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::queue::Full;
 pub use crate::contract::ClientCapabilities;
 
 /// One call of one tool, as the floors above ask for it.
@@ -209,7 +208,7 @@ pub enum CallError {
     },
     /// No permit to run it, and no room to wait for one.
     #[error("{0}")]
-    Overloaded(Full),
+    Overloaded(String),
     /// The program could not be started.
     #[error("{0}")]
     SpawnFailed(String),

@@ -14,7 +14,7 @@ use super::request_state::Sealer;
 use super::revision::Revision;
 use super::round_trips::RoundTrips;
 use super::server_requests::ServerRequests;
-use crate::call::types::{CallError, Caller};
+use crate::call::types::Caller;
 use crate::catalog::Catalog;
 use crate::governor::{Client, Governor};
 use crate::letta::Letta;
@@ -71,27 +71,22 @@ pub struct Context {
 }
 
 impl Context {
-    /// On whose behalf a plugin runs for this request. Its variables may have to be fetched first.
-    ///
-    /// # Errors
-    /// [`CallError::Cancelled`] when the request is cancelled meanwhile.
-    pub async fn caller(&self) -> Result<Caller, CallError> {
-        let letta = &self.services.letta;
-        let environment = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Err(CallError::Cancelled),
-            environment = letta.environment_for(self.principal.agent.as_deref()) => environment,
-        };
-        Ok(Caller {
+    /// On whose behalf a plugin runs for this request.
+    pub async fn caller(&self) -> Caller {
+        Caller {
             key: self.principal.key.map(|key| key.to_string()),
             call_id: uuid::Uuid::new_v4().simple().to_string(),
             session_id: self.session.clone(),
             agent_id: self.principal.agent.clone(),
             client: self.client.for_plugin(self.revision),
             capabilities: self.client.declared(),
-            environment,
+            environment: self
+                .services
+                .letta
+                .environment_for(self.principal.agent.as_deref())
+                .await,
             unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
-        })
+        }
     }
 
     /// Whose attachments hold for this request.

@@ -1,6 +1,6 @@
 //! The server's own children: started, waited for, and told apart from orphans that came to it.
 //!
-//! Knows neither what a child is for nor what is said to it. Every child that the server starts
+//! Knows neither what a child is for nor how to talk to it. Every child that the server starts
 //! on purpose is [`Owned`]; any other one was left behind by a child that is gone, and is ended.
 
 use std::collections::HashSet;

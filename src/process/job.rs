@@ -102,28 +102,24 @@ pub enum StartError {
     Program {
         /// What was to be run.
         program: String,
-        /// What the system said.
+        /// The system's error, explained.
         source: std::io::Error,
     },
     /// The arguments and the environment together are larger than the system takes (E2BIG).
     #[error("the arguments are larger than this system passes to a program")]
     TooLarge,
-    /// No descriptors, processes or memory for it.
-    #[error("cannot start a process: {0}; the system is out of descriptors, processes or memory")]
+    /// No descriptors, processes or memory for it, or its supervisor ended before it had started.
+    #[error(
+        "cannot start a process: {0}; the system may be out of descriptors, processes or memory"
+    )]
     System(std::io::Error),
-    /// The supervisor ended, or the server did, before the program had started.
-    #[error("cannot start {program}: its supervisor ended before the program had started")]
-    SupervisorLost {
-        /// What was to be run.
-        program: String,
-    },
 }
 
 impl StartError {
     /// Whether the same start may succeed a moment later: a shortage of descriptors, processes or
     /// memory passes, a missing file does not.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::System(_) | Self::SupervisorLost { .. })
+        matches!(self, Self::System(_))
     }
 }
 

@@ -101,17 +101,16 @@ impl Launcher {
         cancel: CancellationToken,
         held: impl Send + 'static,
     ) -> Result<Finished, StartError> {
-        let program = job.program();
         let (caller, answer) = oneshot::channel();
-        let run = self.clone().carry_out(job, side_channels, cancel, caller);
+        let run = self
+            .clone()
+            .carry_out(job, side_channels, cancel, caller, held);
         // A task of its own, so that a caller who leaves does not take the end of the tree along.
-        self.runs.spawn(async move {
-            run.await;
-            drop(held);
-        });
-        answer
-            .await
-            .unwrap_or(Err(StartError::SupervisorLost { program }))
+        self.runs.spawn(run);
+        answer.await.unwrap_or_else(|_| {
+            let lost = io::Error::other("the run was given up, because the server ends");
+            Err(StartError::System(lost))
+        })
     }
 
     /// The processes that do not end although they were sent SIGKILL, by run.
@@ -135,10 +134,13 @@ impl Launcher {
         side_channels: SideChannels,
         cancel: CancellationToken,
         mut caller: Answer<StartError>,
+        held: impl Send + 'static,
     ) {
+        let mut held = Some(held);
         let mut run = match self.start(&mut job, side_channels).await {
             Ok(run) => run,
             Err(fault) => {
+                drop(held);
                 let _ = caller.send(Err(fault));
                 return;
             }
@@ -147,12 +149,16 @@ impl Launcher {
             Ok(finished) => Ok(finished),
             Err(NotRun::Refused(errno)) => Err(exec_error::explained(job, errno).await),
             Err(NotRun::Overdue) => Err(exec_error::overdue(&job)),
-            Err(NotRun::Lost) => Err(StartError::SupervisorLost {
-                program: job.program(),
-            }),
+            Err(NotRun::Lost) => Err(StartError::System(io::Error::other(
+                "the supervisor ended before the program had started",
+            ))),
         };
+        // Before the answer, where that is so: whoever calls again finds it free.
+        held.take_if(|_| run.tree_is_gone());
         let _ = caller.send(answer);
-        run.finish().await;
+        run.until_tree_is_gone().await;
+        drop(held);
+        run.release_supervisor().await;
     }
 
     async fn start(&self, job: &mut Job, side_channels: SideChannels) -> Result<Run, StartError> {

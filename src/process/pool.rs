@@ -30,7 +30,7 @@ pub(super) struct Supervisors {
     children: Children,
     idle: Arc<Mutex<Vec<Supervisor>>>,
     kept: usize,
-    /// What a supervisor is told to set as its limit of open files.
+    /// The limit of open files that a supervisor sets for its programs.
     descriptor_limit: Arc<str>,
 }
 

@@ -112,7 +112,7 @@ impl Run {
         }
     }
 
-    /// Runs until the answer is known; [`Run::finish`] must follow.
+    /// Runs until the answer is known; [`Run::until_tree_is_gone`] must follow.
     ///
     /// # Errors
     /// Why the program has not run at all.
@@ -158,8 +158,13 @@ impl Run {
         }
     }
 
+    /// Whether no process of the run is left.
+    pub(super) fn tree_is_gone(&self) -> bool {
+        self.progress.tree_is_gone
+    }
+
     /// Waits until no process of the run is left.
-    pub(super) async fn finish(mut self) {
+    pub(super) async fn until_tree_is_gone(&mut self) {
         // What is left of the tree writes to nobody.
         self.pipes.stdout.close();
         self.pipes.stderr.close();
@@ -168,7 +173,11 @@ impl Run {
             let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
             self.handle(event);
         }
-        drop(self.left);
+        self.left = None;
+    }
+
+    /// Keeps the supervisor for the next run, or lets it end.
+    pub(super) async fn release_supervisor(self) {
         if self.progress.supervisor_is_as_new() {
             self.supervisors.take_back(self.supervisor).await;
         } else {

@@ -53,7 +53,7 @@ fn outlive(signals: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-/// The signals that this process ignores, as a mask: bit 0 is signal 1. Linux tells; elsewhere none
+/// The signals that this process ignores, as a mask: bit 0 is signal 1. Known on Linux alone; elsewhere none
 /// counts as ignored.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

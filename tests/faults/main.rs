@@ -33,7 +33,6 @@ fn claims_that_take_their_time() {
     }
     let claims = named![
         discovery::a_plugin_that_describes_itself_badly_is_skipped_with_the_reason,
-        engine::a_supervisor_that_is_stopped_is_given_up_when_its_program_ends,
         http::a_refused_body_ends_the_stream_of_its_session,
         http::slow_and_malformed_requests_are_refused_in_time,
         process::sigterm_ends_what_does_not_end_with_a_stalled_reader_too,

@@ -102,7 +102,7 @@ impl Lines {
     }
 
     /// Reads without waiting: somebody who outlives the program may keep the socket open for ever. Asks the
-    /// system itself, for the runtime may not have heard yet of what was said last.
+    /// system itself, for the runtime may not have noticed yet what was written last.
     fn read_what_is_there(&mut self) -> bool {
         let mut chunk = [0; 4096];
         let read = rustix::net::recv(self.reader.as_ref(), &mut chunk[..], RecvFlags::DONTWAIT);

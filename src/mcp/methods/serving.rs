@@ -42,7 +42,7 @@ pub async fn run(
         .during(async |events| {
             let request = CallRequest {
                 arguments: Some(arguments),
-                caller: context.caller().await?,
+                caller: context.caller().await,
                 cancel: relay.run(),
                 events: Some(events),
             };

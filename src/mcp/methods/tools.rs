@@ -128,7 +128,7 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
         .during(async |events| {
             let request = CallRequest {
                 arguments: params.arguments.map(RawValue::to_owned),
-                caller: context.caller().await?,
+                caller: context.caller().await,
                 cancel: relay.run(),
                 events: Some(events),
             };
