@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -17,29 +18,57 @@ use super::job::{Job, StartError};
 /// How long the files may be looked at; they may lie on a file system that hangs.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
-/// Looks at files at the same time. One that hangs keeps its thread, so there must not be many.
-static LOOKS: Semaphore = Semaphore::const_new(4);
+/// How many looks there may be at the same time. One that hangs keeps its thread.
+const MAX_LOOKS: usize = 4;
 
-/// The error that `errno` of an attempt to execute `job`'s program stands for, with the reason where
-/// the files show one. Looks at them off the runtime's threads, for two seconds at most.
-pub(super) async fn explained(job: Job, errno: i32) -> StartError {
-    let refused = io::Error::from_raw_os_error(errno);
-    let program = job.program();
-    match Errno::from_raw_os_error(errno) {
-        Errno::TOOBIG => return StartError::TooLarge,
-        Errno::AGAIN
-        | Errno::NOMEM
-        | Errno::MFILE
-        | Errno::NFILE
-        | Errno::NOBUFS
-        | Errno::TOOMANYREFS => return StartError::System(refused),
-        _ => {}
+/// Explains errors by looking at files, off the runtime's threads. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct Explainer {
+    looks: Arc<Semaphore>,
+}
+
+impl Default for Explainer {
+    fn default() -> Self {
+        let looks = Arc::new(Semaphore::new(MAX_LOOKS));
+        Self { looks }
     }
-    let source = match look(job, errno).await {
-        Some(text) => io::Error::new(refused.kind(), text),
-        None => refused,
-    };
-    StartError::Program { program, source }
+}
+
+impl Explainer {
+    /// The error that `errno` of an attempt to execute `job`'s program stands for, with the reason
+    /// where the files show one. Takes two seconds at most.
+    pub(super) async fn explained(&self, job: Job, errno: i32) -> StartError {
+        let refused = io::Error::from_raw_os_error(errno);
+        let program = job.program();
+        match Errno::from_raw_os_error(errno) {
+            Errno::TOOBIG => return StartError::TooLarge,
+            Errno::AGAIN
+            | Errno::NOMEM
+            | Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOBUFS
+            | Errno::TOOMANYREFS => return StartError::System(refused),
+            _ => {}
+        }
+        let source = match self.look(job, errno).await {
+            Some(text) => io::Error::new(refused.kind(), text),
+            None => refused,
+        };
+        StartError::Program { program, source }
+    }
+
+    async fn look(&self, job: Job, errno: i32) -> Option<String> {
+        let permit = Arc::clone(&self.looks).try_acquire_owned().ok()?;
+        let (found, finding) = oneshot::channel();
+        // A thread of its own: one that hangs must not be one of the runtime's.
+        let looking = std::thread::Builder::new().spawn(move || {
+            let _permit = permit;
+            let refused = io::Error::from_raw_os_error(errno);
+            let _ = found.send(reason(&job, &refused));
+        });
+        looking.ok()?;
+        timeout(LOOK_LIMIT, finding).await.ok()?.ok()?
+    }
 }
 
 /// The error for a program that the system has not executed in time.
@@ -49,19 +78,6 @@ pub(super) fn overdue(job: &Job) -> StartError {
         program: job.program(),
         source: io::Error::new(ErrorKind::TimedOut, text),
     }
-}
-
-async fn look(job: Job, errno: i32) -> Option<String> {
-    let permit = LOOKS.try_acquire().ok()?;
-    let (found, finding) = oneshot::channel();
-    // A thread of its own: one that hangs must not be one of the runtime's.
-    let looking = std::thread::Builder::new().spawn(move || {
-        let _permit = permit;
-        let refused = io::Error::from_raw_os_error(errno);
-        let _ = found.send(reason(&job, &refused));
-    });
-    looking.ok()?;
-    timeout(LOOK_LIMIT, finding).await.ok()?.ok()?
 }
 
 fn reason(job: &Job, refused: &io::Error) -> Option<String> {
@@ -128,4 +144,34 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
     head.read_line(&mut line).ok()?;
     let named = line.strip_prefix("#!")?.split_whitespace().next()?;
     Some(PathBuf::from(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shortage_passes_and_a_missing_program_does_not() {
+        let job = || Job {
+            argv: vec!["/nowhere/at/all".into()],
+            environment: Vec::new(),
+            directory: None,
+            stdin: None,
+            time_limit: None,
+            stdout_limit: 0,
+            stderr_tail: 0,
+        };
+        for (errno, passes) in [
+            (Errno::AGAIN, true),
+            (Errno::MFILE, true),
+            (Errno::NOMEM, true),
+            (Errno::NOENT, false),
+            (Errno::ACCESS, false),
+            (Errno::TOOBIG, false),
+        ] {
+            let explainer = Explainer::default();
+            let fault = explainer.explained(job(), errno.raw_os_error()).await;
+            assert_eq!(fault.is_passing(), passes, "{fault}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::children::Children;
-use super::exec_error;
+use super::exec_error::{self, Explainer};
 use super::job::{Finished, Job, Leftover, SideChannels, StartError};
 use super::leftovers::Leftovers;
 use super::pipes::{Stderr, Stdin, Stdout};
@@ -32,6 +32,7 @@ pub struct Launcher {
     supervisors: Supervisors,
     runs: TaskTracker,
     leftovers: Leftovers,
+    explainer: Explainer,
 }
 
 impl Launcher {
@@ -68,6 +69,7 @@ impl Launcher {
             supervisors: Supervisors::new(program.into().into(), Children::new()?),
             runs,
             leftovers: Leftovers::default(),
+            explainer: Explainer::default(),
         })
     }
 
@@ -147,7 +149,7 @@ impl Launcher {
         };
         let answer = match run.until_known(job.time_limit, &cancel, &mut caller).await {
             Ok(finished) => Ok(finished),
-            Err(NotRun::Refused(errno)) => Err(exec_error::explained(job, errno).await),
+            Err(NotRun::Refused(errno)) => Err(self.explainer.explained(job, errno).await),
             Err(NotRun::Overdue) => Err(exec_error::overdue(&job)),
             Err(NotRun::Lost) => Err(StartError::System(io::Error::other(
                 "the supervisor ended before the program had started",
