@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 
-use crate::sessions::{found_soon, gone_within};
+use crate::served::{found_soon, gone_within};
 use crate::support::http::{Connection, exchange, post};
 use crate::support::plugins::{Folder, write_program};
 use crate::support::server::{Server, Setup, is_root};
