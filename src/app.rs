@@ -128,6 +128,7 @@ impl App {
                 self.launcher.running()
             );
         }
+        self.sessions.services().catalog.close();
     }
 }
 

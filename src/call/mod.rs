@@ -8,6 +8,7 @@ pub mod command;
 pub mod event_channel;
 pub mod json_size;
 pub mod output;
+pub mod prepare;
 pub mod queue;
 pub mod runner;
 pub mod types;

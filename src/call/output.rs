@@ -3,6 +3,7 @@
 //! A result is written once: the text that a program printed goes escaped into its content block and
 //! is not copied in between. Only what is held against a schema becomes a tree of values.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -226,13 +227,12 @@ fn check(schema: Option<&Schema>, text: &str, size: usize, tool: &str) -> Result
         ));
     }
     let value = serde_json::from_str(text).map_err(internal)?;
-    let faults = schema.faults(&value, &[]);
+    let faults = schema.faults(&value, &HashSet::new());
     if faults.is_empty() {
         return Ok(());
     }
     Err(CallError::Plugin(format!(
-        "{tool} printed what its own output_schema refuses: {}",
-        faults.join("; ")
+        "{tool} printed what its own output_schema refuses: {faults}"
     )))
 }
 

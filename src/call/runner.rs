@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::arguments;
-use super::argv::{self, Line, Unwritable};
+use super::argv::Line;
 use super::command::Runnable;
 use super::event_channel::EventChannel;
 use super::output::{self, Expected, MAX_OUTPUT_BYTES, STDERR_TAIL};
+use super::prepare;
 use super::queue::{Client, Demand, Permit, Queue};
 use super::types::{CallError, CallRequest, Caller, ClientCapabilities, ToolResult};
 use crate::contract::environment::{Environment, OfCall};
 use crate::process::{Finished, Job, Launcher, Leftover};
 
-/// Arguments and outputs above this size, in bytes, are worked on off the runtime's threads.
+/// Outputs above this size, in bytes, are worked on off the runtime's threads.
 const LARGE: usize = 256 << 10;
 
 /// Runs commands.
@@ -27,7 +26,7 @@ pub struct Runner {
     environment: Environment,
     queue: Queue,
     time_limit: Option<Duration>,
-    /// Bounds how many large arguments and outputs are worked on at the same time.
+    /// Bounds how many large outputs are worked on at the same time.
     large: Arc<Semaphore>,
 }
 
@@ -130,9 +129,11 @@ impl Runner {
         request: CallRequest,
     ) -> Result<Run, CallError> {
         require(tool, run.command.requires, request.caller.capabilities)?;
-        let line = self
-            .line(tool, run, request.arguments, &request.cancel)
-            .await?;
+        let line = tokio::select! {
+            biased;
+            () = request.cancel.cancelled() => return Err(CallError::Cancelled),
+            line = prepare::line(tool, run, request.arguments) => line?,
+        };
         let permit = self.permit(run, &request.caller, &request.cancel).await?;
         let permit = Arc::new(permit);
         let time_limit = shorter(self.time_limit, run.command.time_limit);
@@ -160,20 +161,6 @@ impl Runner {
             time_limit,
             permit,
         })
-    }
-
-    /// The command line for checked arguments.
-    async fn line(
-        &self,
-        tool: &str,
-        run: &Arc<Runnable>,
-        arguments: Option<Box<RawValue>>,
-        cancel: &CancellationToken,
-    ) -> Result<Line, CallError> {
-        let size = arguments.as_ref().map_or(0, |given| given.get().len());
-        let (tool, run) = (tool.to_owned(), Arc::clone(run));
-        let work = move || line(&tool, &run, arguments.as_deref());
-        self.work_on(size, cancel, work).await
     }
 
     /// Does `work` on `size` bytes: here when that takes no time, else on a thread that may block,
@@ -271,18 +258,6 @@ fn require(
     Err(CallError::MissingCapability {
         tool: tool.to_owned(),
         missing,
-    })
-}
-
-fn line(tool: &str, run: &Runnable, arguments: Option<&RawValue>) -> Result<Line, CallError> {
-    let invalid = |faults| CallError::InvalidArguments {
-        tool: tool.to_owned(),
-        faults,
-    };
-    let arguments = arguments::check(&run.command, &run.input, arguments).map_err(invalid)?;
-    argv::write(&run.command, &arguments).map_err(|refused| match refused {
-        Unwritable::Faults(faults) => invalid(faults),
-        Unwritable::TooLarge(message) => CallError::ArgumentsTooLarge(message),
     })
 }
 
