@@ -74,6 +74,7 @@ impl Context {
     /// On whose behalf a plugin runs for this request.
     pub async fn caller(&self) -> Caller {
         Caller {
+            key: self.principal.key.map(|key| key.to_string()),
             call_id: uuid::Uuid::new_v4().simple().to_string(),
             session_id: self.session.clone(),
             agent_id: self.principal.agent.clone(),

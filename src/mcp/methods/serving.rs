@@ -65,12 +65,12 @@ pub async fn run(
 /// Under 2026-07-28 what a client lacks is an error of its own, which names it for the program.
 pub fn missing_capability(error: &CallError) -> RpcError {
     let names = match error {
-        CallError::MissingCapability { missing, .. } => missing.as_str(),
-        _ => "",
+        CallError::MissingCapability { missing, .. } => missing.as_slice(),
+        _ => &[],
     };
     let required: Map<String, Value> = names
-        .split(", ")
-        .map(|name| (name.to_owned(), serde_json::json!({})))
+        .iter()
+        .map(|name| ((*name).to_owned(), serde_json::json!({})))
         .collect();
     let data = serde_json::json!({"requiredCapabilities": required});
     RpcError::new(MISSING_CAPABILITY, error.to_string()).with_data(data)
