@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,7 +56,7 @@ impl App {
         counters: Counters,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let listener = http::accept::bind(config.address)?;
+        let listener = bind_first(&config.addresses)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
         let sessions = sessions(
@@ -131,6 +132,22 @@ impl App {
     }
 }
 
+/// A listener at the first of the addresses that can be bound: a name may stand for addresses of a
+/// family that this machine does not have.
+fn bind_first(addresses: &[SocketAddr]) -> anyhow::Result<TcpListener> {
+    let mut refusal = None;
+    for address in addresses {
+        match http::accept::bind(*address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refusal = refusal.or(Some(error)),
+        }
+    }
+    match refusal {
+        Some(error) => Err(error.into()),
+        None => anyhow::bail!("the host stands for no address; see --host"),
+    }
+}
+
 /// The part that every transport needs. First answers wait `patience` for plugins that are still being asked.
 pub fn sessions(
     config: &Config,
@@ -147,7 +164,7 @@ pub fn sessions(
     );
     let services = Arc::new(Services {
         catalog,
-        governor: Governor::new(&config.governor)?,
+        governor: Governor::new(config.profiles.clone()),
         letta: Letta::from_settings(config.letta.clone()),
         discovery_deadline: tokio::time::Instant::now() + patience,
         changes: Changes::default(),

@@ -40,6 +40,8 @@ pub struct Loader {
     pub asker: Asker,
     /// Where plugins are.
     pub directory: PathBuf,
+    /// The plugins that are asked, where any of them is there.
+    pub only: Vec<String>,
     /// `MCP_PYTHON`.
     pub python: Option<PathBuf>,
     /// Interpreters behind shims, kept from one load to the next.
@@ -50,7 +52,7 @@ impl Loader {
     /// Asks every plugin. Whenever some have answered, `publish` gets what is known by then: of those that have
     /// not answered yet, what was `known` before.
     pub async fn load(&self, mut known: Known, mut publish: impl FnMut(Snapshot)) -> Known {
-        let Look { found, rejected } = self.look().await;
+        let Look { found, rejected } = self.wanted(self.look().await);
         known.retain(|name, _| found.iter().any(|plugin| plugin.name == *name));
         let had_all = found.iter().all(|plugin| known.contains_key(&plugin.name));
         let mut answers = self.ask(&found);
@@ -82,6 +84,18 @@ impl Loader {
                 format!("looking at the plugins failed: {fault}"),
             )],
         })
+    }
+
+    /// What a look found, without what nobody wants to know of.
+    fn wanted(&self, mut look: Look) -> Look {
+        let is_wanted = |name: &str| self.only.iter().any(|only| only == name);
+        let found = look.found.iter().map(|plugin| &plugin.name);
+        let rejected = look.rejected.iter().map(|(name, _)| name);
+        if found.chain(rejected).any(|name| is_wanted(name)) {
+            look.found.retain(|plugin| is_wanted(&plugin.name));
+            look.rejected.retain(|(name, _)| is_wanted(name));
+        }
+        look
     }
 
     /// Asks them in the background; what they answer comes in the order of the answers. Dropping the receiver

@@ -18,6 +18,7 @@ use crate::call::output::{self, Expectation};
 use crate::call::runner::Runner;
 use crate::call::types::{CallError, CallRequest, ToolResult};
 use crate::contract::environment::Environment;
+pub use crate::contract::environment::{Holders, Reserved};
 pub use crate::contract::{OfferKind, PromptArgument, Reference};
 use crate::discovery::demo;
 use crate::discovery::describe::Asker;
@@ -29,7 +30,7 @@ pub use plugin::{Offering, PluginInfo, Skipped, Tool};
 pub use snapshot::{Readable, Snapshot};
 
 /// Where plugins come from and how they run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The directory that is scanned; `None` serves the embedded demo plugins.
     pub directory: Option<PathBuf>,
@@ -37,12 +38,16 @@ pub struct Settings {
     pub python: Option<PathBuf>,
     /// What plugins inherit: the server's environment without its own secrets.
     pub environment: Vec<(OsString, OsString)>,
+    /// What only some plugins get.
+    pub reserved: Reserved,
     /// The time limit of a call; a command's own smaller one wins.
     pub time_limit: Option<Duration>,
     /// Calls that run at once; more wait in a bounded queue.
     pub max_calls: usize,
     /// How long a plugin may take to describe itself.
     pub describe_limit: Duration,
+    /// The plugins that are asked, by name, where any of them is there; all where none is.
+    pub only: Vec<String>,
 }
 
 /// The catalogue: cheap to clone, shared by all sessions.
@@ -76,7 +81,7 @@ pub enum Printed {
 impl Catalog {
     /// Begins to find and ask plugins; returns at once. `stop` ends the asking.
     pub fn start(settings: Settings, launcher: Launcher, stop: CancellationToken) -> Self {
-        let environment = Environment::new(&settings.environment);
+        let environment = Environment::new(&settings.environment, settings.reserved);
         let runner = Runner::new(
             launcher.clone(),
             environment.clone(),
@@ -104,6 +109,7 @@ impl Catalog {
             asker,
             settings.directory,
             settings.python,
+            settings.only,
         ));
         Self { inner }
     }
@@ -263,6 +269,7 @@ async fn keep_loaded(
     asker: Asker,
     directory: Option<PathBuf>,
     python: Option<PathBuf>,
+    only: Vec<String>,
 ) {
     let home = match home(directory).await {
         Ok(home) => inner.home.get_or_init(|| home),
@@ -279,6 +286,7 @@ async fn keep_loaded(
     let loader = Loader {
         directory: home.path().to_owned(),
         asker,
+        only,
         python,
         resolved: Arc::new(Resolved::default()),
     };

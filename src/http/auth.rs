@@ -150,7 +150,8 @@ fn bearer_token(value: &[u8]) -> Option<&[u8]> {
 
 fn credential(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii();
-    (!value.is_empty() && value.iter().all(u8::is_ascii_graphic)).then_some(value)
+    let is_allowed = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    (!value.is_empty() && value.iter().all(is_allowed)).then_some(value)
 }
 
 /// Whether a request comes from this machine itself and not through a proxy on it. A proxy gives

@@ -28,8 +28,7 @@ pub use counters::{Counters, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall,
 pub use queue::{Loss, Losses};
 pub use settings::{
     Console, DEFAULT_BACKUPS, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives, FileSettings,
-    Invalid, Rotation, RotationKind, Settings, log_path, parse_backups, parse_bool, parse_level,
-    parse_max_bytes, parse_rotation,
+    LEVELS, Rotation, RotationKind, Settings, log_path, parse_level,
 };
 
 /// The logs could not be turned on.

@@ -60,6 +60,7 @@ impl Served {
             time_limit: Some(Duration::from_secs(60)),
             max_calls: 4,
             describe_limit: Duration::from_secs(100),
+            ..Settings::default()
         };
         let catalog = Catalog::start(settings, launcher, CancellationToken::new());
         catalog.complete().await;
