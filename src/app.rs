@@ -111,9 +111,18 @@ impl App {
         self.stop().await;
     }
 
-    /// Ends everything now and returns when no process is left.
+    /// Ends everything now and returns when no process is left, or at once when the end is forced: the
+    /// supervisors of running programs end them when this process is gone.
     pub async fn stop(self) {
         self.shutdown.draining().cancel();
+        tokio::select! {
+            biased;
+            () = self.shutdown.forced().cancelled() => self.stopped.cancel(),
+            () = self.end_in_order() => {}
+        }
+    }
+
+    async fn end_in_order(&self) {
         // What was answered last must reach its client before the streams end.
         let _ = tokio::time::timeout(LAST_ANSWERS, self.sessions.drain()).await;
         self.stopped.cancel();

@@ -380,7 +380,10 @@ fn attachments_belong_to_the_agent_else_the_key_else_the_session_else_the_proces
     let cases = [
         (
             Client::of(Some("a"), key, Some("s")),
-            Client::Agent("a".into()),
+            Client::Agent {
+                id: "a".into(),
+                key,
+            },
         ),
         (Client::of(None, key, Some("s")), Client::Key([7; 32])),
         (
@@ -398,6 +401,26 @@ fn attachments_belong_to_the_agent_else_the_key_else_the_session_else_the_proces
     for (got, expected) in cases {
         assert_eq!(got, expected);
     }
+}
+
+#[test]
+fn another_key_that_names_the_same_agent_is_another_client() {
+    let governor = governor_of(PROFILES);
+    let own = Client::of(Some("a"), Some([1; 32]), Some("s"));
+    let attach = r#"{"action":"attach","tool":"tasks__list-users"}"#;
+    ask(&governor, &own, attach);
+    assert!(governor.admit(&own, "tasks__list-users").is_ok());
+    let elsewhere = Client::of(Some("a"), Some([1; 32]), Some("another session"));
+    assert!(governor.admit(&elsewhere, "tasks__list-users").is_ok());
+    for other in [Some([2; 32]), None] {
+        let other = Client::of(Some("a"), other, Some("s"));
+        assert!(
+            governor.admit(&other, "tasks__list-users").is_err(),
+            "{other:?}"
+        );
+    }
+    let shown = format!("{own:?}");
+    assert_eq!(shown, "agent \"a\" of key 01010101");
 }
 
 #[test]
