@@ -22,7 +22,7 @@ pub(super) fn read(
     reserved: Reserved,
 ) -> Settings {
     let time_limit = reader.flag(
-        flags.plugin_timeout.as_ref(),
+        flags.plugins.plugin_timeout.as_ref(),
         "--plugin-timeout",
         "MCP_PLUGIN_TIMEOUT",
     );
@@ -45,7 +45,7 @@ pub(super) fn read(
 /// A directory that was named must be there: docs/decisions/0012-a-named-plugins-directory.md.
 fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
     let given = reader.flag(
-        flags.plugins_dir.as_ref(),
+        flags.plugins.place.plugins_dir.as_ref(),
         "--plugins-dir",
         "MCP_PLUGINS_DIR",
     );

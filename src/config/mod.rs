@@ -38,6 +38,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// What a person should read at the start.
     pub notices: Vec<String>,
+    /// Those of them that are about names that look misspelled.
+    pub misspelled: Vec<String>,
 }
 
 /// Everything that is wrong with the settings, one line each.
@@ -73,7 +75,7 @@ pub fn read(flags: &Flags, environment: Vec<(OsString, OsString)>) -> Result<Con
     if rustix::process::geteuid().is_root() {
         reader.notices.push("running as root: every plugin may do everything on this machine; run smcp as a user of its own".to_owned());
     }
-    reader.note_misspelled();
+    let misspelled = reader.note_misspelled();
     if !reader.faults.is_empty() {
         return Err(Faults(reader.faults));
     }
@@ -87,6 +89,7 @@ pub fn read(flags: &Flags, environment: Vec<(OsString, OsString)>) -> Result<Con
         max_connections: listening.max_connections,
         max_sessions: listening.max_sessions,
         notices: reader.notices,
+        misspelled,
     })
 }
 

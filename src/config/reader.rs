@@ -161,7 +161,7 @@ impl Reader {
 
     /// Notes each variable that looks like a misspelled setting, with the setting that is most like it. To be
     /// called when every setting has been asked for.
-    pub fn note_misspelled(&mut self) {
+    pub fn note_misspelled(&mut self) -> Vec<String> {
         let unknown = self.values.keys().filter_map(|name| name.to_str());
         let mut notices = Vec::new();
         for name in unknown.filter(|name| !self.asked.contains(name)) {
@@ -171,7 +171,8 @@ impl Reader {
                 ));
             }
         }
-        self.notices.append(&mut notices);
+        self.notices.extend(notices.iter().cloned());
+        notices
     }
 }
 
