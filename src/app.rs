@@ -166,6 +166,13 @@ pub fn sessions(
     stopped: &CancellationToken,
     patience: Duration,
 ) -> anyhow::Result<Arc<Sessions>> {
+    let plugins = config.catalog.directory.as_ref();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        plugins = plugins.map(|path| path.display().to_string()),
+        demos = plugins.is_none().then_some(true),
+        "starting"
+    );
     let catalog = Catalog::start(
         config.catalog.clone(),
         launcher.clone(),
@@ -211,7 +218,24 @@ async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationTo
                 services.changes.notify(Change::Catalogue(list, generation));
             }
         }
-        log_faults(&services.catalog.snapshot(), &services.governor, &mut said);
+        let snapshot = services.catalog.snapshot();
+        log_plugins(&snapshot, &mut said);
+        log_faults(&snapshot, &services.governor, &mut said);
+    }
+}
+
+/// Says of each plugin once how many tools it gives, and again when that changes.
+fn log_plugins(snapshot: &Snapshot, said: &mut HashSet<String>) {
+    for plugin in &snapshot.plugins {
+        let line = format!("{} {} {}", plugin.name, plugin.tools, plugin.source);
+        if said.insert(line) {
+            tracing::info!(
+                plugin = plugin.name,
+                tools = plugin.tools,
+                source = plugin.source,
+                "serving"
+            );
+        }
     }
 }
 

@@ -90,7 +90,8 @@ fn build_with(
             console: console_queue.clone(),
             lines: console_lines,
         };
-        let file = file::LogFile::new(file_settings.clone(), losses.file.clone(), notices);
+        let mut file = file::LogFile::new(file_settings.clone(), losses.file.clone(), notices);
+        file.open_at(file::Now::read());
         let (queue, worker, loss) = queue::spawn("log-file", file, losses.file.clone());
         losses.file = loss;
         file_worker = Some(worker);
