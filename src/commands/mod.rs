@@ -63,12 +63,10 @@ async fn perform(command: Command, config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let built = setup::with_threads(|| {
-        tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-    })?;
-    Ok(built?)
+    setup::require_threads()?;
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }
 
 /// An error with its causes. Many messages name their cause themselves: what was said is not said again.

@@ -1,7 +1,7 @@
 //! What every command sets up before its work: logs, this process, and how programs are started.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,35 +14,44 @@ use crate::telemetry;
 /// Turns the logs on and makes the process one that no plugin can read.
 ///
 /// # Errors
-/// The system gives no thread, refuses to be asked for children, or another logger is in place.
+/// The system refuses to hand over children, or another logger is in place.
 pub(super) fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Launcher)> {
-    let guard = with_threads(|| telemetry::init(&config.telemetry))??;
+    let guard = telemetry::init(&config.telemetry)?;
     hide_memory();
     Ok((guard, Launcher::new()?))
 }
 
-/// Runs what starts threads. Libraries panic where the system gives them none; here it is an error.
+/// Sees that the system gives the threads that the runtime and the logs begin with. They panic, or wait for
+/// ever, where one of them cannot be had.
 ///
 /// # Errors
-/// What the panic said, and what to do.
-pub(super) fn with_threads<T>(start: impl FnOnce() -> T) -> anyhow::Result<T> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let started = panic::catch_unwind(AssertUnwindSafe(start));
-    // One that was set meanwhile stays.
-    if started.is_err() {
-        panic::set_hook(hook);
-    }
-    started.map_err(|payload| {
-        let text = payload
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| payload.downcast_ref::<&str>().copied());
+/// What the system said, and what to do.
+pub(super) fn require_threads() -> anyhow::Result<()> {
+    /// The two logs, and what may block.
+    const BESIDE_WORKERS: usize = 4;
+    let wanted = std::thread::available_parallelism().map_or(1, usize::from) + BESIDE_WORKERS;
+    // All of them have to be there at once, so each waits until the last one has been started.
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let started: Result<Vec<_>, _> = (0..wanted)
+        .map(|_| {
+            let wait = Arc::clone(&wait);
+            std::thread::Builder::new().spawn(move || {
+                // Fails when the sender is gone, which is the signal.
+                let _ = wait.lock().map(|wait| wait.recv());
+            })
+        })
+        .collect();
+    drop(release);
+    let threads = started.map_err(|error| {
         anyhow::anyhow!(
-            "cannot start: {}; raise the limit of processes and threads (ulimit -u, or TasksMax of the unit)",
-            text.unwrap_or("no threads")
+            "the system gives no threads: {error}; raise the limit of processes and threads (ulimit -u, or TasksMax of the unit)"
         )
-    })
+    })?;
+    for thread in threads {
+        let _ = thread.join();
+    }
+    Ok(())
 }
 
 /// Programs of the same user could read the keys out of `/proc` otherwise.

@@ -51,8 +51,15 @@ fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
     );
     if let Some(given) = given {
         let directory = PathBuf::from(&given.value);
-        if let Err(error) = std::fs::read_dir(&directory) {
-            reader.refuse(&given, &format!("a directory that can be read ({error})"));
+        match std::fs::read_dir(&directory) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                reader.faults.push(format!(
+                    "{}: there is no directory '{}'; create it or correct the name",
+                    given.name, given.value
+                ));
+            }
+            Err(error) => reader.refuse(&given, &format!("a directory that can be read ({error})")),
         }
         return Some(directory);
     }

@@ -190,7 +190,8 @@ fn a_plugins_directory_that_was_named_must_be_there() {
         .unwrap_err()
         .to_string();
     assert!(
-        faults.starts_with("MCP_PLUGINS_DIR: '/no/such/directory'") && faults.lines().count() == 1,
+        faults.starts_with("MCP_PLUGINS_DIR: there is no directory '/no/such/directory'")
+            && faults.lines().count() == 1,
         "{faults}"
     );
 }

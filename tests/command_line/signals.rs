@@ -1,0 +1,119 @@
+//! Signals, and what a process inherits.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::folder;
+use crate::support::http::{exchange, get};
+use crate::support::server::{Server, Setup, is_root};
+use crate::support::session::Session;
+use crate::support::{s, until};
+
+#[test]
+fn signals_without_a_meaning_end_nothing() {
+    let mut server = Server::start(&Setup::new());
+    for signal in [Signal::XFSZ, Signal::USR1, Signal::USR2, Signal::ALARM] {
+        server.signal(signal);
+        let health = exchange(server.address(), &get(server.address(), "/health", ""));
+        assert_eq!(health.status, 200, "{signal:?}");
+    }
+    server.signal(Signal::TERM);
+    assert!(server.ends_within(s(20)).success());
+}
+
+#[test]
+fn a_second_signal_ends_a_server_with_a_stubborn_call_at_once() {
+    let folder = folder("trap '' TERM; while :; do sleep 0.1; done");
+    let mut server = Server::start(&Setup::new().plugins(folder.path()));
+    server.ready();
+    let mut session = Session::ready(server.address());
+    session.begin("walker__go", json!({}));
+    until("the call runs", s(10), || {
+        (server.others().len() >= 2).then_some(())
+    });
+    server.signal(Signal::TERM);
+    server.signal(Signal::TERM);
+    server.ends_within(s(3));
+    server.leaves_nothing_within(s(1));
+}
+
+/// The server in a shell that has done something before; ended with the value.
+struct InShell(Child);
+
+impl InShell {
+    fn start(before: &str) -> Self {
+        let script = format!("{before}; exec \"$0\" --port 0");
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", &script, env!("CARGO_BIN_EXE_smcp")])
+            .env("MCP_DISABLE_FILE_LOG", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        Self(command.spawn().expect("there is a bash"))
+    }
+
+    fn pid(&self) -> Pid {
+        let id = self.0.id().try_into().expect("process numbers are small");
+        Pid::from_raw(id).expect("a child has a number above zero")
+    }
+}
+
+impl Drop for InShell {
+    fn drop(&mut self) {
+        let _ = kill_process(self.pid(), Signal::TERM);
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_ignored_hangup_stays_ignored() {
+    for (before, ignored) in [("trap '' HUP", true), (":", false)] {
+        let mut server = InShell::start(before);
+        let printed = server.0.stdout.take().expect("it is a pipe");
+        let mut first = String::new();
+        BufReader::new(printed)
+            .read_line(&mut first)
+            .expect("it prints");
+        assert!(first.contains("listens on"), "{first}");
+        let path = format!("/proc/{}/status", server.0.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let mask = u64::from_str_radix(mask.expect("Linux says").trim(), 16).expect("hexadecimal");
+        assert_eq!(mask & 1 == 1, ignored, "{before}");
+    }
+}
+
+#[test]
+fn a_system_without_threads_to_give_is_one_line_and_exit_code_1() {
+    // Another user's processes do not count, and root has no such limit at all.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("cargo provides it");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open).expect("it is ours");
+    let program = directory.path().join("smcp");
+    std::fs::copy(env!("CARGO_BIN_EXE_smcp"), &program).expect("there is room");
+    for limit in 1..=3 {
+        let script = format!("ulimit -u {limit}; exec \"$0\" --port 0");
+        let mut command = Command::new("timeout");
+        command
+            .args(["-s", "KILL", "20", "bash", "-c", &script])
+            .arg(&program)
+            .current_dir("/")
+            .env("MCP_DISABLE_FILE_LOG", "1");
+        if is_root() {
+            command.uid(54_321).gid(54_321);
+        }
+        let output = command.output().expect("there is a bash");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{limit}: {said}");
+        assert_eq!(said.lines().count(), 1, "{limit}: {said}");
+        assert!(
+            said.contains("ulimit -u") && !said.contains("panicked"),
+            "{said}"
+        );
+    }
+}
