@@ -437,7 +437,7 @@ fn a_plugin_that_hangs_or_floods_is_skipped_and_the_others_do_not_wait_for_it() 
         }
         let running = Running::of(Settings {
             describe_limit: Duration::from_secs(12),
-            ..Settings::default()..settings(Some(plugins.path().to_owned()))
+            ..settings(Some(plugins.path().to_owned()))
         });
         let mut changes = running.catalog.changes();
         while running.snapshot().tools.len() < 6 {
@@ -478,7 +478,7 @@ fn many_plugins_that_hang_hold_up_none_that_answers() {
         let limit = Duration::from_secs(25);
         let running = Running::of(Settings {
             describe_limit: limit,
-            ..Settings::default()..settings(Some(plugins.path().to_owned()))
+            ..settings(Some(plugins.path().to_owned()))
         });
         let mut changes = running.catalog.changes();
         let all_good = async {
