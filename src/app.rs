@@ -120,6 +120,7 @@ impl App {
             () = self.shutdown.forced().cancelled() => self.stopped.cancel(),
             () = self.end_in_order() => {}
         }
+        self.services().catalog.close();
     }
 
     async fn end_in_order(&self) {
@@ -138,6 +139,7 @@ impl App {
                 self.launcher.running()
             );
         }
+        self.sessions.services().catalog.close();
     }
 }
 

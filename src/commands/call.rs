@@ -10,24 +10,21 @@ use serde_json::{Map, Value, json};
 use super::local::Local;
 use super::setup::{Workbench, source};
 use crate::call::types::{CallError, CallRequest, Caller};
-use crate::catalog::{Catalog, Snapshot, Tool};
+use crate::catalog::{BUILT_IN, Catalog, Snapshot, Tool};
 use crate::cli::CallArgs;
 use crate::config::Config;
-use crate::governor;
 use crate::governor::tool_index::like;
 use crate::letta::Letta;
-
-/// The tools that the server itself has.
-const OWN_TOOLS: [&str; 2] = ["health", governor::NAME];
 
 /// Runs the tool and prints its text, or its whole content when that is more than text.
 pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     eprintln!("{}", source(bench.config.catalog.directory.as_deref()));
-    if OWN_TOOLS.contains(&args.tool.as_str()) {
+    if BUILT_IN.contains(&args.tool.as_str()) {
         return run_own(&bench, &args).await;
     }
     let (catalog, tool) = find(&bench, &args.tool).await?;
+    let _closed_at_the_end = catalog.close_on_drop();
     let arguments = arguments(&args, &tool.input_schema)?;
     let letta = Letta::from_settings(bench.config.letta.clone());
     bench.unless_ended(letta.load_at_start()).await?;
@@ -75,11 +72,15 @@ async fn find(bench: &Workbench, name: &str) -> anyhow::Result<(Catalog, Arc<Too
     if let Ok(tool) = catalog.snapshot().resolve(name) {
         return Ok((catalog, tool));
     }
+    catalog.close();
     let catalog = bench.catalog(Vec::new()).await?;
     let snapshot = catalog.snapshot();
     match snapshot.resolve(name) {
         Ok(tool) => Ok((catalog, tool)),
-        Err(error) => bail!("{}", explained(&error, name, &snapshot)),
+        Err(error) => {
+            catalog.close();
+            bail!("{}", explained(&error, name, &snapshot))
+        }
     }
 }
 
@@ -103,7 +104,7 @@ fn explained(error: &CallError, name: &str, snapshot: &Snapshot) -> String {
         return format!("{} is not served: {}", skipped.name, skipped.reason);
     }
     let known = snapshot.tools.iter().map(|tool| tool.name.as_str());
-    let alike = like(name, known.chain(OWN_TOOLS));
+    let alike = like(name, known.chain(BUILT_IN));
     if alike.is_empty() {
         error.to_string()
     } else {

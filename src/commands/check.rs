@@ -12,6 +12,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     println!("{}", source(bench.config.catalog.directory.as_deref()));
     let catalog = bench.catalog(Vec::new()).await?;
+    let _closed_at_the_end = catalog.close_on_drop();
     let snapshot = catalog.snapshot();
     report(&snapshot);
     for line in Governor::new(bench.config.profiles.clone()).unmatched(&snapshot) {

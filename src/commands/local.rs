@@ -15,7 +15,7 @@ use crate::mcp::direct::{self, Reply};
 use crate::mcp::principal::Principal;
 use crate::telemetry::Counters;
 
-/// The server's services, and a client of theirs.
+/// The server's services, and a client of theirs. Dropping it closes the catalogue.
 pub(super) struct Local<'a> {
     bench: &'a Workbench,
     services: Arc<Services>,
@@ -35,9 +35,14 @@ impl<'a> Local<'a> {
             &CancellationToken::new(),
             Duration::ZERO,
         )?;
-        let services = Arc::clone(sessions.services());
-        bench.unless_ended(services.catalog.complete()).await?;
-        Ok(Self { bench, services })
+        let local = Self {
+            bench,
+            services: Arc::clone(sessions.services()),
+        };
+        bench
+            .unless_ended(local.services.catalog.complete())
+            .await?;
+        Ok(local)
     }
 
     /// The tools of this moment.
@@ -72,5 +77,11 @@ impl<'a> Local<'a> {
             );
         }
         Ok(response["result"].take())
+    }
+}
+
+impl Drop for Local<'_> {
+    fn drop(&mut self) {
+        self.services.catalog.close();
     }
 }

@@ -116,7 +116,9 @@ impl Workbench {
             ..self.config.catalog.clone()
         };
         let catalog = Catalog::start(settings, self.launcher.clone(), CancellationToken::new());
-        self.unless_ended(catalog.complete()).await?;
+        self.unless_ended(catalog.complete())
+            .await
+            .inspect_err(|_| catalog.close())?;
         Ok(catalog)
     }
 

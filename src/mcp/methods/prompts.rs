@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::outcome::Outcome;
 use super::serving;
 use super::tools::refuse_cursor;
-use crate::catalog::{OfferKind, Printed, PromptArgument};
+use crate::catalog::{OfferKind, Offering, Printed};
 use crate::jsonrpc::{self, RpcError};
 use crate::mcp::context::Context;
 use crate::mcp::messages::{self, RequestMeta};
@@ -48,9 +48,7 @@ pub async fn get(context: &Context, params: Option<&RawValue>) -> Outcome {
         return Err(RpcError::invalid_params(why).into());
     };
     let arguments = params.arguments.unwrap_or_default();
-    if let OfferKind::Prompt(declared) = &prompt.kind {
-        check_arguments(declared, &arguments)?;
-    }
+    check_arguments(&prompt, &arguments)?;
     let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
     Ok(
         match serving::run(context, &prompt, jsonrpc::to_raw(&arguments), token).await? {
@@ -64,16 +62,12 @@ pub async fn get(context: &Context, params: Option<&RawValue>) -> Outcome {
     )
 }
 
-fn check_arguments(
-    declared: &[PromptArgument],
-    given: &Map<String, Value>,
-) -> Result<(), RpcError> {
-    let missing = declared
-        .iter()
-        .filter(|argument| argument.required && !given.contains_key(&argument.name));
-    let mut faults: Vec<String> = missing
-        .map(|argument| format!("'{}' is missing", argument.name))
-        .collect();
+fn check_arguments(prompt: &Offering, given: &Map<String, Value>) -> Result<(), RpcError> {
+    let OfferKind::Prompt(declared) = &prompt.kind else {
+        return Ok(());
+    };
+    let names: Vec<&str> = given.keys().map(String::as_str).collect();
+    let mut faults = prompt.missing_arguments(&names);
     for (name, value) in given {
         if !declared.iter().any(|argument| argument.name == *name) {
             faults.push(format!(

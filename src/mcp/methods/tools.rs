@@ -11,7 +11,7 @@ use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
 use crate::call::types::{CallError, CallRequest};
-use crate::catalog::{Snapshot, Tool};
+use crate::catalog::{BUILT_IN, HEALTH_TOOL, Snapshot, Tool};
 use crate::governor;
 use crate::jsonrpc::{self, RpcError};
 use crate::mcp::changes::Change;
@@ -19,11 +19,6 @@ use crate::mcp::context::{Context, Services};
 use crate::mcp::messages::{self, CallParams};
 use crate::mcp::principal::Transport;
 use crate::telemetry::OK;
-
-/// The built-in tool that says how the server is.
-const HEALTH: &str = "health";
-/// How many tools are built in: `health` and the governor's.
-const BUILT_IN: usize = 2;
 
 /// `tools/list`: everything on one page.
 pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
@@ -77,7 +72,7 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
         );
         return Err(RpcError::invalid_params(why).into());
     }
-    if params.name == HEALTH {
+    if params.name == HEALTH_TOOL {
         return Ok(messages::text_result(&health(&context.services).to_string(), false).into());
     }
     if params.name == governor::NAME {
@@ -161,12 +156,12 @@ async fn resolve(services: &Services, name: &str) -> Result<Arc<Tool>, CallError
 
 /// How many tools there are, the built-in ones included.
 pub fn count(services: &Services) -> usize {
-    services.catalog.snapshot().tools.len() + BUILT_IN
+    services.catalog.snapshot().tools.len() + BUILT_IN.len()
 }
 
 fn health_definition() -> Box<RawValue> {
     jsonrpc::to_raw(&json!({
-        "name": HEALTH,
+        "name": HEALTH_TOOL,
         "description": "Report the server's health: its plugins, and counts of sessions, calls and errors.",
         "inputSchema": {"type": "object", "properties": {}, "additionalProperties": false},
     }))
