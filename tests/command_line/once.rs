@@ -182,3 +182,32 @@ fn help_of_a_command_shows_what_it_takes_and_no_more() {
         .argument("1"));
     assert_eq!(refused.status.code(), Some(2));
 }
+
+#[test]
+fn what_is_not_served_is_told_by_its_one_cause() {
+    let folder = Folder::new();
+    folder.add("unreadable", "import argparse\ndef f(:\n    pass\n");
+    folder.add("described", "# answers --describe\nif True:\nprint(1)\n");
+    folder.add_executable("windows", "#!/bin/sh\r\necho hello\r\n");
+    let elsewhere = folder.path().join("misnamed");
+    std::fs::create_dir(&elsewhere).expect("a new name");
+    std::fs::write(elsewhere.join("main.py"), "print(1)").expect("there is room");
+    let report = stdout(&run(&with_plugins("check", &folder)));
+    for (name, expected) in [
+        (
+            "unreadable",
+            "not served: a syntax error: invalid syntax (cli.py, line 2)",
+        ),
+        (
+            "described",
+            "not served: a syntax error in line 3 of cli.py: ",
+        ),
+        ("windows", "Unix line ends"),
+        ("misnamed", "it has a main.py and no cli.py"),
+    ] {
+        let line = report.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("nothing of {name} in {report}"));
+        assert!(line.contains(expected), "{line}");
+        assert!(!line.contains("--help"), "one cause is enough: {line}");
+    }
+}

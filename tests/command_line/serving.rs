@@ -134,3 +134,32 @@ fn what_an_agent_attached_with_one_key_is_not_attached_with_another() {
     );
     assert!(sees("second-key"), "another key that names the same agent");
 }
+
+#[test]
+fn the_demo_plugins_leave_no_directory_behind() {
+    let temporary = tempfile::tempdir().expect("there is room");
+    let left = || {
+        let entries = std::fs::read_dir(temporary.path()).expect("it is ours");
+        entries.count()
+    };
+    let with_temporary = |setup: Setup| setup.variable("TMPDIR", temporary.path());
+    for command in [
+        "tools",
+        "check",
+        "call demo_text__echo message=hi",
+        "call nowhere__to",
+    ] {
+        run(&with_temporary(line(command)));
+        assert_eq!(left(), 0, "{command}");
+    }
+    for signals in 1..=2 {
+        let mut server = Server::start_alone(&with_temporary(Setup::new()));
+        server.ready();
+        assert_eq!(left(), 1);
+        for _ in 0..signals {
+            server.signal(rustix::process::Signal::TERM);
+        }
+        server.ends_within(s(20));
+        assert_eq!(left(), 0, "after {signals} signals");
+    }
+}
