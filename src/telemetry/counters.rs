@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
 
-use super::metrics;
+use super::metrics::{self, Sessions, Tables};
 use super::queue::Losses;
 
 /// Content type of [`Counters::render_prometheus`].
@@ -39,39 +39,6 @@ struct Inner {
     sent: AtomicU64,
     call_duration: Histogram,
     tables: Mutex<Tables>,
-}
-
-/// What is counted by label.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tables {
-    /// Requests answered, by method and outcome.
-    pub(super) requests: BTreeMap<(&'static str, &'static str), u64>,
-    /// Tool calls, by tool.
-    pub(super) tools: BTreeMap<String, ToolCalls>,
-    /// Tool calls under way.
-    pub(super) calls_running: u64,
-    /// Sessions, by transport.
-    pub(super) sessions: BTreeMap<&'static str, Sessions>,
-    /// What was turned away, by reason.
-    pub(super) refused: BTreeMap<&'static str, u64>,
-}
-
-/// The calls of one tool that have ended.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ToolCalls {
-    /// How many, by outcome.
-    pub(super) ended: BTreeMap<&'static str, u64>,
-    /// How long they took together.
-    pub(super) seconds: f64,
-}
-
-/// The sessions of one transport.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sessions {
-    /// Since the start.
-    pub(super) opened: u64,
-    /// Of them, those that are over.
-    pub(super) closed: u64,
 }
 
 /// The counters at one moment. The names that version 3 used keep their meaning.
@@ -250,13 +217,6 @@ impl Tables {
             *errors.entry(outcome).or_default() += count;
         }
         errors
-    }
-}
-
-impl Sessions {
-    /// Those that are not over.
-    pub(super) fn open(&self) -> u64 {
-        self.opened - self.closed
     }
 }
 

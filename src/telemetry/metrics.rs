@@ -1,5 +1,6 @@
-//! The counters as Prometheus reads them: their names, labels and units. Knows nobody who counts.
+//! What is counted by label, and how Prometheus reads it: names, labels and units. Knows nobody who counts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -10,8 +11,47 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::counters::Tables;
 use super::queue::Losses;
+
+/// What is counted by label.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    /// Requests answered, by method and outcome.
+    pub(super) requests: BTreeMap<(&'static str, &'static str), u64>,
+    /// Tool calls, by tool.
+    pub(super) tools: BTreeMap<String, ToolCalls>,
+    /// Tool calls under way.
+    pub(super) calls_running: u64,
+    /// Sessions, by transport.
+    pub(super) sessions: BTreeMap<&'static str, Sessions>,
+    /// What was turned away, by reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
+}
+
+/// The calls of one tool that have ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ToolCalls {
+    /// How many, by outcome.
+    pub(super) ended: BTreeMap<&'static str, u64>,
+    /// How long they took together.
+    pub(super) seconds: f64,
+}
+
+/// The sessions of one transport.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sessions {
+    /// Since the start.
+    pub(super) opened: u64,
+    /// Of them, those that are over.
+    pub(super) closed: u64,
+}
+
+impl Sessions {
+    /// Those that are not over.
+    pub(super) fn open(&self) -> u64 {
+        self.opened - self.closed
+    }
+}
 
 /// All numbers of one moment.
 #[derive(Debug)]
