@@ -105,7 +105,17 @@ impl App {
     /// else is ended at once. Returns when no process is left.
     pub async fn run(self) {
         self.shutdown.draining().cancelled().await;
-        if let Err(unfinished) = self.shutdown.finish(GRACE).await {
+        // The task of a session's call is tracked; a call without a session lives in its connection.
+        let calls = self.services().counters.clone();
+        let calls = tokio::time::timeout(GRACE, calls.no_call_runs());
+        let calls = async {
+            tokio::select! {
+                _ = calls => {}
+                () = self.shutdown.forced().cancelled() => {}
+            }
+        };
+        let (finished, ()) = tokio::join!(self.shutdown.finish(GRACE), calls);
+        if let Err(unfinished) = finished {
             tracing::warn!("ending the calls: {unfinished}");
         }
         self.stop().await;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::metrics::{self, Sessions, Tables};
 use super::queue::Losses;
@@ -39,6 +40,8 @@ struct Inner {
     sent: AtomicU64,
     call_duration: Histogram,
     tables: Mutex<Tables>,
+    /// Told whenever the last running call has ended.
+    last_call_ended: Notify,
 }
 
 /// The counters at one moment. The names that version 3 used keep their meaning.
@@ -88,6 +91,7 @@ impl Counters {
             sent: AtomicU64::new(0),
             call_duration: Histogram::new(DURATION_BUCKETS),
             tables: Mutex::default(),
+            last_call_ended: Notify::new(),
         }))
     }
 
@@ -111,6 +115,18 @@ impl Counters {
             started: Instant::now(),
             outcome: "cancelled",
             counters: self.clone(),
+        }
+    }
+
+    /// Waits until no tool call is under way, through whichever transport it came.
+    pub async fn no_call_runs(&self) {
+        loop {
+            // Made before the look, so that no end is missed between the two.
+            let ended = self.0.last_call_ended.notified();
+            if self.tables().calls_running == 0 {
+                return;
+            }
+            ended.await;
         }
     }
 
@@ -245,6 +261,9 @@ impl Drop for RunningCall {
         let tool = std::mem::take(&mut self.tool);
         let mut tables = self.counters.tables();
         tables.call_ended(tool, self.outcome, seconds);
+        if tables.calls_running == 0 {
+            self.counters.0.last_call_ended.notify_waiters();
+        }
     }
 }
 
@@ -303,6 +322,21 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "no {line} in\n{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_last_call_is_waited_for() {
+        let counters = Counters::new(Losses::default());
+        counters.no_call_runs().await;
+        let (first, second) = (counters.call_started(None), counters.call_started(None));
+        let waiting = counters.clone();
+        let waiting = tokio::spawn(async move { waiting.no_call_runs().await });
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "one call still runs");
+        drop(second);
+        let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(ended.is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::folder;
-use crate::support::http::{exchange, get};
+use crate::support::http::{exchange, get, post};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::Session;
 use crate::support::{s, until};
@@ -23,6 +23,80 @@ fn signals_without_a_meaning_end_nothing() {
     }
     server.signal(Signal::TERM);
     assert!(server.ends_within(s(20)).success());
+}
+
+#[test]
+fn a_running_call_gets_its_grace_through_every_transport() {
+    let folder = folder("sleep 3; echo done");
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let call = |meta: &serde_json::Value| {
+        let params = json!({"name": "walker__go", "arguments": {}, "_meta": meta});
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()
+    };
+    const ACCEPT: &str = "Accept: application/json, text/event-stream\r\n";
+    let stateless = format!(
+        "{ACCEPT}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: walker__go\r\n"
+    );
+    let plain = call(&json!({}));
+    for (what, path, headers, call) in [
+        ("direct", "/messages/", String::new(), &plain),
+        ("stateless", "/mcp", stateless, &call(&meta)),
+        ("Streamable HTTP", "/mcp", ACCEPT.to_owned(), &plain),
+    ] {
+        let mut server = Server::start(&Setup::new().plugins(folder.path()));
+        server.ready();
+        let at = server.address();
+        let headers = match what {
+            "Streamable HTTP" => format!("{headers}{}", handshake(at, &headers)),
+            _ => headers,
+        };
+        let request = post(at, path, &headers, call.as_bytes());
+        let asking = std::thread::spawn(move || exchange(at, &request));
+        until("the call runs", s(10), || {
+            (server.others().len() >= 2).then_some(())
+        });
+        server.signal(Signal::TERM);
+        let answer = asking.join().expect("it is answered").text();
+        assert!(answer.contains("done"), "{what}: {answer}");
+        assert!(server.ends_within(s(20)).success(), "{what}");
+    }
+    let mut server = Server::start(&Setup::new().plugins(folder.path()));
+    server.ready();
+    let mut session = Session::ready(server.address());
+    let id = session.begin("walker__go", json!({}));
+    until("the call runs", s(10), || {
+        (server.others().len() >= 2).then_some(())
+    });
+    server.signal(Signal::TERM);
+    assert!(
+        session.result(&id, s(10)).to_string().contains("done"),
+        "SSE"
+    );
+    assert!(server.ends_within(s(20)).success(), "SSE");
+}
+
+/// Opens a session of Streamable HTTP; gives the headers that name it.
+fn handshake(at: std::net::SocketAddr, headers: &str) -> String {
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"}}});
+    let answer = exchange(at, &post(at, "/mcp", headers, hello.to_string().as_bytes()));
+    let session = answer
+        .header("mcp-session-id")
+        .expect("a session")
+        .to_owned();
+    let named = format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2025-11-25\r\n");
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let headers = format!("{headers}{named}");
+    exchange(
+        at,
+        &post(at, "/mcp", &headers, ready.to_string().as_bytes()),
+    );
+    named
 }
 
 #[test]
