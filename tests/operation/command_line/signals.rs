@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::folder;
+use super::folder;
 use crate::support::http::{exchange, get, post};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::Session;

@@ -3,13 +3,11 @@
 mod once;
 mod serving;
 mod signals;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::process::Output;
 
-use support::plugins::Folder;
-use support::server::Setup;
+use crate::support::plugins::Folder;
+use crate::support::server::Setup;
 
 /// A program that says of itself that it has one command, `go`, and otherwise does `work`.
 fn program(work: &str) -> String {

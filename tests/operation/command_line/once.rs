@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::{folder, line, program, stderr, stdout, with_plugins};
 use crate::support::plugins::Folder;
 use crate::support::server::{Setup, run};
-use crate::{folder, line, program, stderr, stdout, with_plugins};
 
 #[test]
 fn a_plugins_directory_that_is_named_and_not_there_is_refused_by_every_command() {

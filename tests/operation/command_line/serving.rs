@@ -5,10 +5,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::{folder, line, stderr};
 use crate::support::http::{exchange, get, post};
 use crate::support::server::{Server, Setup, run};
 use crate::support::{s, until};
-use crate::{folder, line, stderr};
 
 #[test]
 fn a_start_logs_version_address_and_plugins_into_the_file_too() {
