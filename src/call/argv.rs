@@ -13,8 +13,8 @@ use super::arguments::{Argument, Arguments, Given};
 use crate::contract::{Command, Dashes, Faults, Input, Parameter, Style};
 use crate::text::{in_quotes, shown};
 use forms::{
-    is_negative_number, is_plain_name, is_positional, joint_of, separator, spread, text_of,
-    wants_json,
+    is_negative_number, is_plain_name, is_positional, joint_of, separator, spread,
+    takes_any_number, text_of, wants_json,
 };
 
 /// The longest word that Linux passes to a program, its closing NUL not counted.
@@ -149,8 +149,10 @@ impl<'a> Writer<'a> {
         self.is_open = false;
         self.joins_single = !is_last;
         let stays_open = |argument: &Argument, known: Option<&Parameter>| {
-            known.is_some_and(|known| known.writing.style == Some(Style::List))
-                && matches!(&argument.value, Given::Array(items, _) if items.len() != 1)
+            let is_list = known.is_some_and(|known| {
+                known.writing.style == Some(Style::List) && takes_any_number(&known.schema)
+            });
+            is_list && matches!(&argument.value, Given::Array(items, _) if items.len() != 1)
         };
         let mut options = level.options.clone();
         if !is_last {
@@ -279,12 +281,18 @@ impl<'a> Writer<'a> {
     /// An option and all its values behind it.
     fn several(&mut self, known: &Parameter, option: &str, items: &[Given]) {
         let texts: Vec<String> = items.iter().map(text_of).collect();
+        let is_open = match known.schema.get("items") {
+            Some(Value::Object(inner)) if known.writing.style != Some(Style::List) => {
+                takes_any_number(inner)
+            }
+            _ => takes_any_number(&known.schema),
+        };
         if let [only] = texts.as_slice() {
             let joint = separator(known, option, only)
-                .or_else(|| self.joins_single.then(|| joint_of(option)))
+                .or_else(|| (self.joins_single && is_open).then(|| joint_of(option)))
                 // `-n=x` is the value `x` to some parsers.
                 .filter(|joint| !joint.is_empty() || !(only.is_empty() || only.starts_with('=')));
-            self.is_open = joint.is_none();
+            self.is_open = joint.is_none() && is_open;
             return self.valued(known, option, only.clone(), joint);
         }
         let carried = |text: &str| match known.writing.dashes {
@@ -304,7 +312,7 @@ impl<'a> Writer<'a> {
             self.refuse_lost(&known.name, &text);
             self.push(&known.name, text);
         }
-        self.is_open = true;
+        self.is_open = is_open;
     }
 
     fn count(&mut self, known: &Parameter, option: &str, number: &str) {

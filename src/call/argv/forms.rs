@@ -1,5 +1,7 @@
 //! The forms that values and options have on a command line.
 
+use serde_json::{Map, Value};
+
 use crate::call::arguments::Given;
 use crate::contract::{Kind, Parameter, Style};
 
@@ -39,6 +41,12 @@ pub fn wants_json(parameter: &Parameter, items: &[Given]) -> bool {
                 || items.iter().any(has_structure)
         }
     }
+}
+
+/// Whether a list may have more or fewer items, so that its program cannot tell by their number where they end.
+pub fn takes_any_number(schema: &Map<String, Value>) -> bool {
+    let bounds = (schema.get("minItems"), schema.get("maxItems"));
+    !matches!(bounds, (Some(least), Some(most)) if least == most)
 }
 
 /// What joins option and value into one word; `None` when they are two.

@@ -595,4 +595,9 @@ fn an_option_with_several_values_swallows_neither_the_command_nor_a_positional_v
         with(positional, r#"{"many":["a"],"word":"w"}"#).as_deref(),
         Ok("run --many a -- w")
     );
+    let pairs = json!([{"name": "pair", "type": "array", "arg_style": "list", "level": 0, "minItems": 2, "maxItems": 2}]);
+    assert_eq!(
+        with(pairs, r#"{"pair":["a","b"]}"#).as_deref(),
+        Ok("--pair a b run")
+    );
 }
