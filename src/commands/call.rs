@@ -19,7 +19,8 @@ use crate::letta::Letta;
 /// Runs the tool and prints its text, or its whole content when that is more than text.
 pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
-    eprintln!("{}", source(bench.config.catalog.directory.as_deref()));
+    let from = source(bench.config.catalog.directory.as_deref());
+    eprintln!("plugins: {from}");
     if BUILT_IN.contains(&args.tool.as_str()) {
         return run_own(&bench, &args).await;
     }

@@ -10,7 +10,8 @@ use crate::governor::Governor;
 /// Asks every plugin and reports. Fails when something is not served.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
-    println!("{}", source(bench.config.catalog.directory.as_deref()));
+    let from = source(bench.config.catalog.directory.as_deref());
+    println!("plugins: {from}");
     let catalog = bench.catalog(Vec::new()).await?;
     let _closed_at_the_end = catalog.close_on_drop();
     let snapshot = catalog.snapshot();

@@ -83,9 +83,8 @@ fn who_needs_a_key(auth: &auth::Settings) -> &'static str {
 fn announce(snapshot: &Snapshot, from: &str) {
     let tools = counted(snapshot.tools.len(), "tool");
     say(&format!(
-        "  {}, {} with {tools}",
-        from,
-        counted(snapshot.plugins.len(), "plugin")
+        "  plugins          {} with {tools}, from {from}",
+        snapshot.plugins.len()
     ));
     for plugin in &snapshot.plugins {
         let (name, tools) = (&plugin.name, counted(plugin.tools, "tool"));
@@ -123,9 +122,13 @@ fn example(address: SocketAddr, auth: &auth::Settings) -> String {
         " -H \"Authorization: Bearer $MCP_API_KEY\""
     };
     // Shells and curl would take the brackets of an IPv6 address for patterns.
-    let globoff = if address.is_ipv6() { "-g " } else { "" };
+    let (globoff, quote) = if address.is_ipv6() {
+        ("-g ", "'")
+    } else {
+        ("", "")
+    };
     format!(
-        "curl {globoff}-X POST 'http://{address}/messages/' -H 'Content-Type: application/json'{key} -d '{message}'"
+        "curl {globoff}-X POST {quote}http://{address}/messages/{quote} -H 'Content-Type: application/json'{key} -d '{message}'"
     )
 }
 
@@ -174,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_example_reaches_the_server_from_this_machine() {
-        assert!(example_at("0.0.0.0:1", false, true).contains(" 'http://127.0.0.1:1/messages/' "));
+        assert!(example_at("0.0.0.0:1", false, true).contains(" http://127.0.0.1:1/messages/ "));
         assert!(
             example_at("[::]:1", false, true).contains("-g -X POST 'http://[::1]:1/messages/' ")
         );

@@ -139,9 +139,9 @@ pub(super) fn source(directory: Option<&Path>) -> String {
     match directory {
         Some(path) => {
             let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-            format!("plugins from {}", whole.display())
+            whole.display().to_string()
         }
-        None => "plugins: the built-in demos".to_owned(),
+        None => "the built-in demos".to_owned(),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::config::Config;
 /// standard error.
 pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
-    eprintln!("{}", source(bench.config.catalog.directory.as_deref()));
+    let from = source(bench.config.catalog.directory.as_deref());
+    eprintln!("plugins: {from}");
     let local = Local::start(&bench).await?;
     let listing = local.ask("tools/list", json!({})).await?;
     let definitions = listing["tools"].as_array().cloned().unwrap_or_default();

@@ -39,7 +39,7 @@ fn tools_lists_what_a_client_sees_and_names_what_is_not_served() {
     );
     let said = stderr(&output);
     assert!(said.contains("broken: not served: "), "{said}");
-    let place = format!("plugins from {}", folder.path().display());
+    let place = format!("plugins: {}", folder.path().display());
     assert!(said.contains(&place), "{said}");
     let output = run(&with_plugins("tools --json", &folder));
     let listed: Value = serde_json::from_str(&stdout(&output)).expect("nothing but JSON");
