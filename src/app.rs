@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,7 +55,7 @@ impl App {
         counters: Counters,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let listener = bind_first(&config.addresses)?;
+        let listener = http::accept::bind(&config.addresses)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
         let sessions = sessions(
@@ -67,11 +66,11 @@ impl App {
             &stopped,
             DISCOVERY_WAIT,
         )?;
-        let router = http::router(Arc::clone(&sessions), config.http);
+        let service = http::service(Arc::clone(&sessions), config.http);
         let connections = TaskTracker::new();
         tokio::spawn(http::accept::serve(
             listener,
-            router,
+            service,
             config.max_connections,
             connections.clone(),
             stopped.clone(),
@@ -150,22 +149,6 @@ impl App {
             );
         }
         self.sessions.services().catalog.close();
-    }
-}
-
-/// A listener at the first of the addresses that can be bound: a name may stand for addresses of a
-/// family that this machine does not have.
-fn bind_first(addresses: &[SocketAddr]) -> anyhow::Result<TcpListener> {
-    let mut refusal = None;
-    for address in addresses {
-        match http::accept::bind(*address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => refusal = refusal.or(Some(error)),
-        }
-    }
-    match refusal {
-        Some(error) => Err(error.into()),
-        None => anyhow::bail!("the host stands for no address; see --host"),
     }
 }
 

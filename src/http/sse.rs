@@ -122,7 +122,7 @@ async fn hand_in(
     };
     match session.receive(&message, &identity.principal).await {
         Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+        Err(fault) => reply::fault(&fault),
     }
 }
 
@@ -151,7 +151,7 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
     {
         Ok(Reply::Response(response)) => reply::json(StatusCode::OK, response),
         Ok(Reply::Nothing) => reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+        Err(fault) => reply::fault(&fault),
     }
 }
 

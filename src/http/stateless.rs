@@ -165,8 +165,10 @@ fn whole(answer: Answer) -> Response {
         }
         _ => StatusCode::OK,
     };
-    answer.response.map_or_else(
+    let mut response = answer.response.map_or_else(
         || reply::empty(StatusCode::ACCEPTED),
         |response| reply::json(status, response),
-    )
+    );
+    response.extensions_mut().insert(reply::Recorded);
+    response
 }
