@@ -34,12 +34,18 @@ pub async fn alive() -> Response {
     reply::text(StatusCode::OK, "ok\n")
 }
 
-/// `GET /readyz`: 200 once every plugin has answered and until the server begins to stop.
+/// `GET /readyz`: 200 once every plugin has answered and until the server begins to stop; not while nothing is
+/// served only because the system was short of something when the plugins were asked.
 pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
     if services.draining.is_cancelled() {
-        reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
-    } else if services.catalog.snapshot().complete {
+        return reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+    }
+    let snapshot = services.catalog.snapshot();
+    if snapshot.is_starved() {
+        let why = "no plugin could be asked: the system is out of processes, files or memory\n";
+        reply::text(StatusCode::SERVICE_UNAVAILABLE, why)
+    } else if snapshot.complete {
         reply::text(StatusCode::OK, "ready\n")
     } else {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "loading plugins\n")
