@@ -1,6 +1,6 @@
 //! Asks all plugins side by side and puts together what they answer, as it comes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +133,7 @@ impl Loader {
         known.found = found;
         known.rejected = rejected;
         let names = known.found.iter().map(|plugin| plugin.name.as_str());
-        let names: std::collections::HashSet<&str> = names.collect();
+        let names: HashSet<&str> = names.collect();
         known
             .entries
             .retain(|name, _| names.contains(name.as_str()));
@@ -224,7 +224,7 @@ impl Loader {
         plugins: Vec<Found>,
     ) -> mpsc::Receiver<(String, Result<Arc<Plugin>, Unserved>)> {
         let (sender, receiver) = mpsc::channel(plugins.len().max(1));
-        let one = Arc::new(One {
+        let plugin_asker = Arc::new(PluginAsker {
             asker: self.asker.clone(),
             candidates: Arc::new(Candidates {
                 configured: self.python.clone(),
@@ -237,8 +237,8 @@ impl Loader {
         });
         let mut asking = JoinSet::new();
         for plugin in plugins {
-            let one = Arc::clone(&one);
-            asking.spawn(async move { (plugin.name.clone(), one.plugin(plugin).await) });
+            let plugin_asker = Arc::clone(&plugin_asker);
+            asking.spawn(async move { (plugin.name.clone(), plugin_asker.plugin(plugin).await) });
         }
         let collecting = async move {
             while let Some(answer) = asking.join_next().await {
@@ -255,7 +255,7 @@ impl Loader {
 }
 
 /// What asking one plugin needs.
-struct One {
+struct PluginAsker {
     asker: Asker,
     candidates: Arc<Candidates>,
     resolved: Arc<Resolved>,
@@ -263,7 +263,7 @@ struct One {
     asked: Semaphore,
 }
 
-impl One {
+impl PluginAsker {
     /// The plugin, asked again after a pause when the system is out of something.
     async fn plugin(&self, plugin: Found) -> Result<Arc<Plugin>, Unserved> {
         for pause in PAUSES {

@@ -34,17 +34,17 @@ pub async fn alive() -> Response {
     reply::text(StatusCode::OK, "ok\n")
 }
 
-/// `GET /readyz`: 200 once every plugin has answered and until the server begins to stop; not while nothing is
-/// served only because the system was short of something when the plugins were asked.
+/// `GET /readyz`: 200 once every plugin has answered and until the server begins to stop.
 pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
-    if services.draining.is_cancelled() {
-        return reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
-    }
     let snapshot = services.catalog.snapshot();
-    if snapshot.is_starved() {
-        let why = "no plugin could be asked: the system is out of processes, files or memory\n";
-        reply::text(StatusCode::SERVICE_UNAVAILABLE, why)
+    if services.draining.is_cancelled() {
+        reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
+    } else if snapshot.is_starved() {
+        reply::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no plugin could be asked\n",
+        )
     } else if snapshot.complete {
         reply::text(StatusCode::OK, "ready\n")
     } else {

@@ -206,19 +206,6 @@ fn a_description_is_found_among_other_lines_in_linear_time() {
 #[test]
 fn help_pages_are_read_in_linear_time() {
     let read = |text: &String| drop(introspect::parse_help("plugin", text));
-    let page = |lines: String| format!("usage: tool [options] COMMAND\n\nCommands:\n{lines}");
-    grows_with_its_input(
-        "commands",
-        500,
-        |n| {
-            page(
-                (0..n)
-                    .map(|n| format!("  command{n}  Does the thing {n}\n"))
-                    .collect(),
-            )
-        },
-        read,
-    );
     let options = |n: usize| {
         let lines: String = (0..n)
             .map(|n| format!("  --option-{n} VALUE  Sets {n}\n"))

@@ -30,7 +30,7 @@ fn leave(descriptors: u64) -> Rlimit {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u64>().ok());
     let last = numbers.max().expect("some are open");
-    // Fill what is free below the last one, so that the limit counts at once.
+    // Numbers below the last one may be free; the callers fill them.
     let current = Some(last + descriptors);
     setrlimit(Resource::Nofile, Rlimit { current, ..before }).expect("it is lower");
     before
