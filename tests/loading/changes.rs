@@ -12,7 +12,7 @@ fn a_plugin_that_can_no_longer_be_described_is_served_as_before() {
         let running = plugins.start().complete().await;
         plugins.write(
             "one/cli",
-            b"#!/bin/sh\n[ \"$1\" = run ] && exec echo fine\nexit 1\n",
+            b"#!/bin/sh\n[ \"$1\" = run ] && exec echo fine\n# It knew --describe once.\n[ \"$1\" = --describe ] && exit 1\n",
             0o755,
         );
         running.reload().await;
