@@ -17,6 +17,7 @@ use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, gate};
 use crate::letta;
+use crate::mcp::budget::DEFAULT_BYTES;
 use crate::mcp::principal::KeyId;
 use crate::telemetry;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Sessions that may be open at once.
     pub max_sessions: usize,
+    /// Bytes that may wait for clients in all.
+    pub max_waiting_bytes: usize,
     /// What a person should read at the start.
     pub notices: Vec<String>,
 }
@@ -130,6 +133,7 @@ impl Reader {
             },
             max_connections: self.count("MCP_MAX_CONNECTIONS", MAX_CONNECTIONS),
             max_sessions: self.count("MCP_MAX_SESSIONS", MAX_SESSIONS),
+            max_waiting_bytes: self.count("MCP_MAX_WAITING_BYTES", DEFAULT_BYTES),
             notices: std::mem::take(&mut self.notices),
         }
     }

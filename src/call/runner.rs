@@ -179,7 +179,7 @@ fn able(
         ("sampling", needed.sampling, offered.sampling),
         ("roots", needed.roots, offered.roots),
     ];
-    let missing: Vec<&str> = wanted
+    let missing: Vec<&'static str> = wanted
         .iter()
         .filter(|(_, needed, offered)| *needed && !offered)
         .map(|(name, ..)| *name)
@@ -189,7 +189,7 @@ fn able(
     }
     Err(CallError::MissingCapability {
         tool: tool.to_owned(),
-        missing: missing.join(", "),
+        missing,
     })
 }
 

@@ -203,12 +203,12 @@ pub enum CallError {
     #[error("{0}")]
     SpawnFailed(String),
     /// The command needs what the client did not declare.
-    #[error("{tool} needs a client with the capability {missing}; this client did not declare it")]
+    #[error("{tool} needs a client with the capability {}; this client did not declare it", missing.join(", "))]
     MissingCapability {
         /// The tool's name.
         tool: String,
-        /// The capabilities, separated by commas.
-        missing: String,
+        /// The capabilities.
+        missing: Vec<&'static str>,
     },
     /// The governor has the tool detached for this client.
     #[error("{0}")]

@@ -25,7 +25,7 @@ use crate::discovery::interpreter::Resolved;
 use crate::jsonrpc::members;
 use crate::process::Launcher;
 use load::{Home, Known, Loader};
-pub use plugin::{Offering, PluginInfo, Skipped, Tool};
+pub use plugin::{BUILT_IN, GOVERNOR, HEALTH, Offering, PluginInfo, Skipped, Tool};
 pub use snapshot::{Readable, Snapshot};
 
 /// Where plugins come from and how they run.

@@ -21,7 +21,13 @@ const MAX_NAME: usize = 64;
 const MAX_NAME_FOR_LETTA: usize = 48;
 
 /// The names of the tools that the server itself has.
-pub const BUILT_IN: [&str; 2] = ["health", "sanctum__tools"];
+pub const BUILT_IN: [&str; 2] = [HEALTH, GOVERNOR];
+
+/// The built-in tool that says how the server is.
+pub const HEALTH: &str = "health";
+
+/// The built-in tool that attaches and detaches others.
+pub const GOVERNOR: &str = "sanctum__tools";
 
 /// One tool as clients see it and as calls need it.
 #[derive(Debug)]

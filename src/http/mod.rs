@@ -15,7 +15,6 @@ pub mod sse;
 pub mod state;
 pub mod stateless;
 pub mod streamable;
-pub mod streams;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,7 +43,6 @@ pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
     let root_path = settings.root_path.clone();
     let state = Arc::new(AppState {
         sessions,
-        streams: streams::Streams::default(),
         settings,
         started: Instant::now(),
     });

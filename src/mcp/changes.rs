@@ -1,4 +1,4 @@
-//! What has changed, for all who listen. Knows neither who changed it nor who listens.
+//! Notices of change, from whoever causes one to every listener. Knows neither.
 
 use tokio::sync::broadcast;
 
@@ -45,16 +45,6 @@ impl Change {
             params.insert("uri".to_owned(), uri.clone().into());
         }
         params
-    }
-}
-
-/// The list that a request of this method reads.
-pub fn list_asked_for(method: &str) -> Option<Listed> {
-    match method {
-        "tools/list" => Some(Listed::Tools),
-        "prompts/list" => Some(Listed::Prompts),
-        "resources/list" | "resources/templates/list" => Some(Listed::Resources),
-        _ => None,
     }
 }
 
