@@ -8,6 +8,7 @@
 mod support;
 
 mod arguments;
+mod clients;
 mod connections;
 mod discovery;
 mod gate;
@@ -30,6 +31,7 @@ fn claims_that_take_their_time() {
         ($($claim:path),* $(,)?) => { [$((stringify!($claim), $claim as fn())),*] };
     }
     let claims = named![
+        clients::a_session_without_a_stream_lives_on_with_something_unread,
         discovery::a_plugin_that_describes_itself_badly_is_skipped_with_the_reason,
         http::a_refused_body_ends_the_stream_of_its_session,
         http::slow_and_malformed_requests_are_refused_in_time,

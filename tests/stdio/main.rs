@@ -4,6 +4,7 @@
 mod support;
 
 mod client;
+mod endings;
 
 use std::io::Write;
 use std::sync::mpsc::channel;
@@ -46,7 +47,7 @@ fn nothing_but_messages_is_on_standard_output_and_the_logs_are_on_standard_error
     let log = client.stderr();
     for log in [file, log] {
         assert!(
-            log.contains("method=tools/call door=stdio tool=tool__echo"),
+            log.contains("method=tools/call transport=stdio tool=tool__echo"),
             "{log}"
         );
     }
