@@ -86,6 +86,13 @@ impl Connection {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// Resets the connection, as a client does that crashes.
+    pub fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        // What follows is a plain close where the system refuses.
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
+
     /// Reads an answer's head: status and lines.
     pub fn head(&mut self, limit: Duration) -> Result<(u16, String), Silence> {
         let deadline = Instant::now() + limit;
