@@ -63,13 +63,17 @@ async fn read(session: &Arc<Session>, input: impl AsyncRead + Unpin) {
         match lines.next().await {
             Some(Ok(line)) if line.trim_ascii().is_empty() => {}
             Some(Ok(line)) => {
-                if let Err(fault) = session.receive(&line, &principal).await {
+                if let Err(fault) = session.receive(line, &principal).await {
+                    if fault.id.is_none() {
+                        session.refused("invalid_message");
+                    }
                     send(session, fault.to_bytes()).await;
                 }
             }
             Some(Err(AnyDelimiterCodecError::MaxChunkLengthExceeded)) => {
                 let why =
                     format!("a line is over {MAX_LINE} bytes; send less, or pass a path to a file");
+                session.refused("line_too_large");
                 let error = RpcError::new(jsonrpc::INVALID_REQUEST, why);
                 send(session, jsonrpc::encode_error(None, &error)).await;
                 // After an error the codec says once that there is nothing, and then goes on.

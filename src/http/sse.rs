@@ -122,7 +122,7 @@ async fn hand_in(
             return fault.response();
         }
     };
-    match session.receive(&message, &identity.principal).await {
+    match session.receive(message, &identity.principal).await {
         Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
     }
@@ -141,7 +141,7 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
         Err(fault) => return fault.response(),
     };
     let services = state.sessions.services();
-    let request = match direct::read(services, &message) {
+    let request = match direct::read(services, message).await {
         Ok(Some(request)) => request,
         Ok(None) => return reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) if fault.id.is_some() => return reply::json(StatusCode::OK, fault.to_bytes()),

@@ -71,7 +71,7 @@ async fn post(state: &Arc<AppState>, identity: &Identity, request: HttpRequest) 
         .services()
         .counters
         .received(bytes.len() as u64);
-    let inbound = Inbound::read(&bytes);
+    let inbound = Inbound::receive(bytes).await;
     if is_stateless(&headers, &inbound) {
         return stateless::take_in(state, identity, &headers, accepted, inbound).await;
     }
@@ -207,9 +207,9 @@ async fn take_in(
     };
     let principal = &identity.principal;
     let work = match inbound {
-        Inbound::One(Ok(Received::Request(request))) => {
-            session.admit(request, principal, &outbox).map(Work::One)
-        }
+        Inbound::One(Ok(Received::Request(request))) => session
+            .admit(request, principal, &outbox)
+            .map(|admitted| Work::One(Box::new(admitted))),
         Inbound::One(Ok(other)) => {
             session.received(other);
             return reply::empty(StatusCode::ACCEPTED);
@@ -227,7 +227,7 @@ async fn take_in(
 }
 
 enum Work {
-    One(Admitted),
+    One(Box<Admitted>),
     Several(Batch),
 }
 

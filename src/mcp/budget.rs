@@ -150,9 +150,9 @@ impl Budget {
 
 /// Which share is used up.
 enum Short {
-    OfClient,
-    OfKey,
-    OfAll,
+    Client,
+    Key,
+    All,
 }
 
 impl Account {
@@ -241,7 +241,7 @@ impl Account {
             match self.try_enter(bytes) {
                 Ok(()) => return true,
                 Err(short) if self.make_room(&short) => {}
-                Err(Short::OfClient) => return false,
+                Err(Short::Client) => return false,
                 Err(short) => {
                     self.cut_the_longest_stalled(&short);
                     return false;
@@ -260,13 +260,13 @@ impl Account {
         let of_key = state.by_key.get(&self.key).copied().unwrap_or(0);
         // A single line of a client is let in above its share, else a long one would never go.
         if own > 0 && own + bytes > most / 4 {
-            return Err(Short::OfClient);
+            return Err(Short::Client);
         }
         if of_key > 0 && of_key + bytes > most / 2 {
-            return Err(Short::OfKey);
+            return Err(Short::Key);
         }
         if state.used > 0 && state.used + bytes > most {
-            return Err(Short::OfAll);
+            return Err(Short::All);
         }
         self.enter(&mut state, bytes);
         Ok(())
@@ -317,9 +317,9 @@ impl Account {
         // Outside of the lock: the last holder of an account takes it on leaving.
         drop(state);
         rivals.retain(|(_, rival)| match short {
-            Short::OfClient => rival.number == self.number,
-            Short::OfKey => rival.key == self.key,
-            Short::OfAll => true,
+            Short::Client => rival.number == self.number,
+            Short::Key => rival.key == self.key,
+            Short::All => true,
         });
         rivals.sort_by_key(|(stalled, _)| std::cmp::Reverse(*stalled));
         rivals

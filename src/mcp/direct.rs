@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Account;
@@ -17,9 +18,9 @@ use crate::jsonrpc::{self, Fault, RpcError};
 ///
 /// # Errors
 /// Why it is no message; with an id where one could be read.
-pub fn read(services: &Services, body: &[u8]) -> Result<Option<Request>, Fault> {
+pub async fn read(services: &Services, body: Bytes) -> Result<Option<Request>, Fault> {
     services.counters.received(body.len() as u64);
-    match Inbound::read(body) {
+    match Inbound::receive(body).await {
         Inbound::One(Ok(Received::Request(request))) => Ok(Some(request)),
         Inbound::One(Ok(_)) => Ok(None),
         Inbound::One(Err(fault)) => Err(fault),

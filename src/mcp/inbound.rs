@@ -1,6 +1,7 @@
 //! A received message, as every transport hands it on: read once, its method parsed once. Knows no
 //! session and no handler.
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -8,6 +9,9 @@ use super::messages::CancelledParams;
 use super::method::Method;
 use super::revision::Revision;
 use crate::jsonrpc::{self, Body, Fault, Members, Message, RequestId, Response, RpcError};
+
+/// What is read in well under a millisecond, in bytes.
+const SHORT: usize = 64 << 10;
 
 /// Names a request's revision in its `_meta`, under 2026-07-28.
 /// <https://modelcontextprotocol.io/specification/draft/basic#meta>
@@ -51,6 +55,18 @@ pub struct Request {
 }
 
 impl Inbound {
+    /// Reads a body; a long one off the event loop, which others wait for.
+    pub async fn receive(body: Bytes) -> Self {
+        if body.len() <= SHORT {
+            return Self::read(&body);
+        }
+        let read = tokio::task::spawn_blocking(move || Self::read(&body)).await;
+        read.unwrap_or_else(|_| {
+            let error = RpcError::new(jsonrpc::INTERNAL_ERROR, "the message could not be read");
+            Self::One(Err(Fault { id: None, error }))
+        })
+    }
+
     /// Reads a body.
     pub fn read(body: &[u8]) -> Self {
         match jsonrpc::parse(body) {

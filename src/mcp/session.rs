@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -170,22 +171,40 @@ impl Session {
     /// must not be disturbed.
     pub async fn receive(
         self: &Arc<Self>,
-        body: &[u8],
+        body: Bytes,
         principal: &Principal,
     ) -> Result<(), Fault> {
         self.services.counters.received(body.len() as u64);
-        match Inbound::read(body) {
+        let (session, principal) = (Arc::clone(self), principal.clone());
+        // A task of its own: whoever handed it in may hang up before it is done.
+        let done = self.services.tasks.spawn(async move {
+            let inbound = Inbound::receive(body).await;
+            session.take_in(inbound, &principal).await
+        });
+        // What panicked is in the log, and no client's fault.
+        done.await.unwrap_or(Ok(()))
+    }
+
+    async fn take_in(
+        self: &Arc<Self>,
+        inbound: Inbound,
+        principal: &Principal,
+    ) -> Result<(), Fault> {
+        match inbound {
             Inbound::One(Ok(Received::Request(request))) => {
-                self.receive_request(request, principal).await
+                self.take_in_request(request, principal).await
             }
             Inbound::One(Ok(other)) => {
                 self.received(other);
                 Ok(())
             }
-            Inbound::One(Err(fault)) => self.told_on_the_stream(fault).await,
+            Inbound::One(Err(fault)) if fault.id.is_some() => {
+                self.refused("invalid_message");
+                self.told_on_the_stream(fault).await
+            }
+            Inbound::One(Err(fault)) => Err(fault),
             Inbound::Batch(messages) => {
-                let outbox = Arc::clone(&self.outbox);
-                let batch = self.admit_batch(messages, principal, &outbox)?;
+                let batch = self.admit_batch(messages, principal, &self.outbox)?;
                 let session = Arc::clone(self);
                 self.services.tasks.spawn(async move {
                     session.deliver(batch.run().await).await;
@@ -195,7 +214,7 @@ impl Session {
         }
     }
 
-    async fn receive_request(
+    async fn take_in_request(
         self: &Arc<Self>,
         request: Request,
         principal: &Principal,
@@ -206,23 +225,24 @@ impl Session {
             Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => return Err(fault),
             Err(fault) => return self.told_on_the_stream(fault).await,
         };
-        let others_wait = !admitted.is_long();
-        let session = Arc::clone(self);
-        // A task of its own: whoever handed it in may hang up before it is done.
-        let done = self.services.tasks.spawn(async move {
-            session.deliver(admitted.run().await).await;
-        });
-        if others_wait {
+        if admitted.is_long() {
+            let session = Arc::clone(self);
+            self.services.tasks.spawn(async move {
+                session.deliver(admitted.run().await).await;
+            });
+        } else {
             // In order, so that a pipelined handshake is over before what follows it.
-            let _ = done.await;
+            self.deliver(admitted.run().await).await;
         }
         Ok(())
     }
 
+    /// Counts what was turned away before it became a request.
+    pub fn refused(&self, reason: &'static str) {
+        self.services.counters.refused(reason);
+    }
+
     async fn told_on_the_stream(&self, fault: Fault) -> Result<(), Fault> {
-        if fault.id.is_none() {
-            return Err(fault);
-        }
         let answer = Some(self.account.count(fault.to_bytes()));
         self.deliver(Reply { answer, code: None }).await;
         Ok(())

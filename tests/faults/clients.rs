@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::sessions::{found_soon, gone_within};
-use crate::support::http::{Answer, Connection, PATIENCE, exchange, header, post};
+use crate::support::http::{Answer, Connection, PATIENCE, Silence, exchange, header, post};
 use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, directly, text_of};
@@ -184,6 +184,88 @@ pub fn a_session_without_a_stream_lives_on_with_something_unread() {
     assert_eq!(text_of(&answer.json()["result"]), "here row-60\ndone");
     let pong = client.ask(JSON_ONLY, &request(json!(2), "ping", json!({})));
     assert_eq!(pong.status, 200, "row 60: the session lives");
+}
+
+pub fn a_slow_but_steady_reader_is_served_to_the_end() {
+    let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
+    server.ready();
+    let at = server.address();
+    let mut stream = Connection::open(at);
+    let request = format!("GET /sse HTTP/1.1\r\nHost: {at}\r\nAccept: text/event-stream\r\n\r\n");
+    stream.send(request.as_bytes()).expect("an open connection");
+    stream.head(PATIENCE).expect("a stream");
+    let endpoint = read_until(&mut stream, "\n\n");
+    let path = endpoint
+        .split("data: ")
+        .nth(1)
+        .expect("a path")
+        .trim()
+        .to_owned();
+    let tell = |message: &[u8]| {
+        assert_eq!(exchange(at, &post(at, &path, "", message)).status, 202);
+    };
+    tell(&hello(wire::NEWEST, json!({})));
+    read_until(&mut stream, "serverInfo");
+    for id in [1, 2] {
+        let message = call(id, "floods__stdout", json!({"bytes": 15_000_000}));
+        tell(message.to_string().as_bytes());
+    }
+    // Slowly for longer than a reader may stall, and then as fast as it goes.
+    let began = Instant::now();
+    let (mut read, mut end) = (0, Vec::new());
+    while read < 30_000_000 || !end.ends_with(b"}\n\n") {
+        let chunk = stream.chunk(Instant::now() + PATIENCE);
+        let chunk = chunk
+            .expect("row 61: the stream goes on")
+            .expect("row 61: it has not ended");
+        read += chunk.len();
+        end.extend_from_slice(&chunk);
+        end.drain(..end.len().saturating_sub(8));
+        if began.elapsed() < s(45) {
+            std::thread::sleep(std::time::Duration::from_millis(180) * chunk.len() as u32 / 65_536);
+        }
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_letta_is_cancelled_at_once() {
+    let letta = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", letta.local_addr().expect("an address"));
+    let (_plugins, setup) = talks();
+    let setup = setup.variable("LETTA_SERVER_URL", url);
+    let server = Server::start(&setup.variable("LETTA_SERVER_PASSWORD", "pw"));
+    server.ready();
+    // It accepts the connection and never answers.
+    let _asked = letta.accept().expect("row 65: Letta is asked");
+    let client = Streamable::open(server.address(), "2025-11-25", json!({}));
+    let mut running = client.begin(JSON_ONLY, &call(1, "talks__echo", json!({})));
+    assert_eq!(
+        running.answer(s(1)).err(),
+        Some(Silence::TimeOver),
+        "row 65: it waits"
+    );
+    let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+        "params": {"requestId": 1}});
+    client.ask(BOTH, &cancelled);
+    let answer = running
+        .answer(s(3))
+        .expect("row 65: cancelled at once")
+        .json();
+    assert_eq!(answer["error"]["code"], -32800, "row 65: {answer}");
+}
+
+#[test]
+fn a_client_that_takes_streams_alone_learns_its_session() {
+    let server = Server::start(&Setup::new());
+    let at = server.address();
+    let events = "Accept: text/event-stream\r\n";
+    let mut opening = Connection::open(at);
+    let request = post(at, "/mcp", events, &hello("2025-11-25", json!({})));
+    opening.send(&request).expect("an open connection");
+    let (status, head) = opening.head(PATIENCE).expect("a stream");
+    assert_eq!(status, 200);
+    assert!(header(&head, "mcp-session-id").is_some(), "{head}");
+    read_until(&mut opening, "serverInfo");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn claims_that_take_their_time() {
         ($($claim:path),* $(,)?) => { [$((stringify!($claim), $claim as fn())),*] };
     }
     let claims = named![
+        clients::a_slow_but_steady_reader_is_served_to_the_end,
         clients::a_session_without_a_stream_lives_on_with_something_unread,
         discovery::a_plugin_that_describes_itself_badly_is_skipped_with_the_reason,
         http::a_refused_body_ends_the_stream_of_its_session,
