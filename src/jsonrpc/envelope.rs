@@ -45,7 +45,10 @@ pub struct RequestId(Box<RawValue>);
 pub struct IdKey(String);
 
 impl RequestId {
-    /// Reads an id; the error says what is wrong with it.
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the client to read.
     pub fn parse(raw: &RawValue) -> Result<Self, String> {
         let text = raw.get();
         if text.len() > MAX_ID_BYTES {

@@ -58,6 +58,9 @@ impl Sessions {
     }
 
     /// Opens a session. At the cap the one that has been idle longest makes room, if any is.
+    ///
+    /// # Errors
+    /// [`AllInUse`] when none is idle.
     pub fn open(
         &self,
         transport: Transport,

@@ -93,6 +93,9 @@ pub fn context(context: Context, meta: Meta) -> Context {
 }
 
 /// `server/discover`.
+///
+/// # Errors
+/// None but that the request was cancelled.
 pub async fn discover(context: &Context) -> Outcome {
     lifecycle::settled(context).await?;
     let capabilities = lifecycle::capabilities(&context.services);
@@ -102,6 +105,9 @@ pub async fn discover(context: &Context) -> Outcome {
 
 /// The outcome of a request under this revision: the questions that its run left open, or the result
 /// with what every result has here.
+///
+/// # Errors
+/// Those of `outcome`.
 pub fn finished(context: &Context, request: &Request, outcome: Outcome) -> Outcome {
     let required = match &context.asking {
         Asking::RoundTrips(round_trips) => {

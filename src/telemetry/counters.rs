@@ -161,6 +161,11 @@ impl Counters {
         self.0.metrics.sent.inc_by(bytes);
     }
 
+    /// Counts a log message of a plugin that found no room on its way to the client.
+    pub fn client_log_lost(&self) {
+        self.0.metrics.client_logs_lost.inc();
+    }
+
     /// Sessions open now.
     pub fn sessions_active(&self) -> u64 {
         let closed = self.0.totals.sessions_closed.load(Ordering::Relaxed);
@@ -382,6 +387,7 @@ mod tests {
         counters.refused("connection_limit");
         counters.received(10);
         counters.sent(20);
+        counters.client_log_lost();
         let json = serde_json::to_value(counters.snapshot()).unwrap();
         assert_eq!(json["requests_total"], 2);
         assert_eq!(json["errors"]["-32602"], 1);
@@ -396,6 +402,10 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("smcp_received_bytes_total 10\n"), "{text}");
+        assert!(
+            text.contains("smcp_client_log_messages_lost_total 1\n"),
+            "{text}"
+        );
         assert!(
             text.contains("smcp_refused_total{reason=\"connection_limit\"} 1\n"),
             "{text}"

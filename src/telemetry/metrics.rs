@@ -34,6 +34,7 @@ pub(super) struct Metrics {
     pub(super) refused: Family<ReasonLabel, Counter>,
     pub(super) received: Counter,
     pub(super) sent: Counter,
+    pub(super) client_logs_lost: Counter,
 }
 
 impl Default for Metrics {
@@ -49,6 +50,7 @@ impl Default for Metrics {
             refused: Family::default(),
             received: Counter::default(),
             sent: Counter::default(),
+            client_logs_lost: Counter::default(),
         }
     }
 }
@@ -69,6 +71,7 @@ impl Metrics {
         r.register("refused", "Connections and messages turned away, by reason", self.refused.clone());
         r.register_with_unit("received", "Bytes of messages received", Unit::Bytes, self.received.clone());
         r.register_with_unit("sent", "Bytes of messages sent", Unit::Bytes, self.sent.clone());
+        r.register("client_log_messages_lost", "Log messages of plugins that a client did not read in time", self.client_logs_lost.clone());
         r.register("build", "The program that answers", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         r.register_collector(Box::new(OnScrape::beginning_now(losses)));
         registry

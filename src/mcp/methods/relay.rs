@@ -145,11 +145,11 @@ impl<'a> Relay<'a> {
                 logger,
                 data,
             };
+            let line = jsonrpc::encode_notification("notifications/message", &params);
             // A reader that does not keep up loses log messages, and nothing else.
-            outbox.offer(jsonrpc::encode_notification(
-                "notifications/message",
-                &params,
-            ));
+            if !outbox.offer(line) {
+                self.context.services.counters.client_log_lost();
+            }
         }
     }
 
