@@ -47,11 +47,11 @@ fn each_plugin_describes_its_commands_and_their_parameters() {
         ("demo_text", "slugify", &["title:string!"]),
         ("demo_text", "hash_preview", &["text:string!"]),
     ];
-    for plugin in ["demo_math", "demo_text"] {
+    for (plugin, version) in [("demo_math", "1.1"), ("demo_text", "1.0")] {
         let (status, description) = answer(plugin, &["--describe"]);
         assert_eq!(
             (status, &description["contract_version"]),
-            (0, &json!("1.0"))
+            (0, &json!(version))
         );
         assert_eq!(description["plugin"]["name"], plugin);
         let commands = description["commands"]
@@ -70,6 +70,21 @@ fn each_plugin_describes_its_commands_and_their_parameters() {
                 .collect();
             assert_eq!(shown, *parameters, "{name}");
         }
+    }
+}
+
+#[test]
+fn a_parameter_with_fixed_values_has_an_enum_and_each_value_is_accepted() {
+    let (_, description) = answer("demo_math", &["--describe"]);
+    let operation = &description["commands"][0]["parameters"][0];
+    assert_eq!(operation["name"], "operation");
+    let values = operation["enum"].as_array().expect("a list of values");
+    assert_eq!(values.len(), 6);
+    for value in values {
+        let value = value.as_str().expect("a text");
+        let words = ["calculate", "--operation", value, "--a=6", "--b=2"];
+        let (status, printed) = answer("demo_math", &words);
+        assert_eq!((status, &printed["ok"]), (0, &json!(true)), "{value}");
     }
 }
 

@@ -68,8 +68,9 @@ COMMANDS = [
             {
                 "name": "operation",
                 "type": "string",
-                "description": "What to do: " + ", ".join(OPERATIONS),
+                "description": "What to do with the two numbers",
                 "required": True,
+                "enum": list(OPERATIONS),
             },
             {"name": "a", "type": "number", "description": "The first number", "required": True},
             {"name": "b", "type": "number", "description": "The second number", "required": True},
@@ -94,10 +95,14 @@ def describe():
         return {"name": command["name"], "description": command["description"], "parameters": parameters}
 
     return {
-        "contract_version": "1.0",
+        "contract_version": "1.1",
         "plugin": {"name": "demo_math", "version": "1.0.0", "description": __doc__},
         "commands": [public(command) for command in COMMANDS],
     }
+
+
+def one_of(parameter):
+    return ": " + ", ".join(parameter["enum"]) if "enum" in parameter else ""
 
 
 def parser():
@@ -115,7 +120,7 @@ def parser():
                 dest=parameter["name"],
                 type=TYPES[parameter["type"]],
                 required=parameter["required"],
-                help=parameter["description"],
+                help=parameter["description"] + one_of(parameter),
             )
     return program
 

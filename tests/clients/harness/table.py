@@ -50,7 +50,7 @@ def write_table(path: Path, suites, binary: Path) -> None:
         return f"– <sup>{notes.index(why) + 1}</sup>"
 
     server = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    rows = ["| Client | Version | Door | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 3) + "|"]
+    rows = ["| Client | Version | Transport | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 3) + "|"]
     for suite in suites:
         name, package = NAMES[suite.client]
         cells = [name, version(suite.client, package), DOORS[suite.door], *(cell(suite, topic) for topic in COLUMNS)]
@@ -58,10 +58,10 @@ def write_table(path: Path, suites, binary: Path) -> None:
     text = [
         "# Which clients work",
         "",
-        f"Written by `tests/clients/run --table docs/interop.md` with {server}: each row is a real client,",
-        "at the version that a lock file (under `tests/clients/`; `Cargo.lock`) pins, run against a real server with",
-        "plugins that are plain programs. `yes` means that every check of that kind passed, **no** that one",
-        "failed.",
+        f"`tests/clients/run --table docs/interop.md` has written this page with {server}. Each row is a real client",
+        "that was connected to a real server, whose plugins are ordinary programs. Lock files fix the client's version",
+        "(in `tests/clients/`, and `Cargo.lock`). `yes` means that all checks of that column passed, **no** that one of",
+        "them failed.",
         "",
         *rows,
         "",

@@ -2,12 +2,9 @@
 //!
 //! Knows Markdown only as far as its links and its tables.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use super::pages::{entries, read, root};
 
 #[test]
 fn every_relative_link_leads_somewhere() {
@@ -26,6 +23,28 @@ fn every_relative_link_leads_somewhere() {
         "links that lead nowhere:\n{}",
         broken.join("\n")
     );
+}
+
+#[test]
+fn every_anchor_of_a_link_is_a_heading() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let folder = page.parent().expect("a page was found in a folder");
+        for link in links(&read(&page)) {
+            let Some((target, anchor)) = link.split_once('#') else {
+                continue;
+            };
+            let there = match target {
+                "" => page.clone(),
+                target => folder.join(target),
+            };
+            let is_page = there.extension().is_some_and(|extension| extension == "md");
+            if is_page && there.exists() && !anchors(&read(&there)).contains(&anchor.to_owned()) {
+                broken.push(format!("{}: {link}", name(&page)));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "no such heading:\n{}", broken.join("\n"));
 }
 
 #[test]
@@ -84,23 +103,6 @@ fn no_page_has_a_mark_that_was_left_to_fill_in() {
 }
 
 #[test]
-fn the_readme_and_the_settings_name_the_same_variables() {
-    // Letta's settings are looked up by name there; `config` hands in the environment.
-    let settings: BTreeSet<String> = ["src/cli.rs", "src/config.rs", "src/letta/settings.rs"]
-        .iter()
-        .flat_map(|file| variables(&read(&root().join(file))))
-        .collect();
-    let described = variables(&read(&root().join("README.md")));
-    assert!(described.len() > 20, "the README's tables were not found");
-    let undescribed: Vec<_> = settings.difference(&described).collect();
-    let unknown: Vec<_> = described.difference(&settings).collect();
-    assert!(
-        undescribed.is_empty() && unknown.is_empty(),
-        "not in the README: {undescribed:?}; not read by the server: {unknown:?}"
-    );
-}
-
-#[test]
 fn windows_is_refused_with_a_word_about_wsl() {
     let source = read(&root().join("src/lib.rs"));
     let refusal = source.split_once("#[cfg(not(unix))]\ncompile_error!(");
@@ -112,35 +114,23 @@ fn windows_is_refused_with_a_word_about_wsl() {
 #[test]
 fn a_test_that_does_not_exist_is_noticed() {
     let page = "| 3.1 | a | same | `tests/documents::no_such_test`, `tests/no_such_suite::exists`, \
-                `tests/documents::links_rows_and_names_are_read`, `src/config/tests.rs::flags_win_over_the_environment`, \
+                `tests/documents::links_and_rows_are_read`, `src/config/tests.rs::flags_win_over_the_environment`, \
                 `tests/conformance/run` |";
     let found: Vec<_> = named_tests(page).iter().map(|name| exists(name)).collect();
     assert_eq!(found, [false, false, true, true, true]);
 }
 
 #[test]
-fn links_rows_and_names_are_read() {
+fn links_and_rows_are_read() {
     assert_eq!(
         links("see [a](b.md), [c](d/e.md#f) and [g](https://h.example)"),
         ["b.md", "d/e.md#f", "https://h.example"]
     );
+    assert_eq!(anchors("# A b, `c`\ntext\n## D-e?\n"), ["a-b-c", "d-e"]);
     assert_eq!(
         rows("text\n| a | b | c | d |\n|---|---|---|---|\n| 3.1 | `x` | same | |\n"),
         [["3.1", "`x`", "same", ""]]
     );
-}
-
-/// The names of environment variables in a text.
-fn variables(text: &str) -> BTreeSet<String> {
-    let words = text.split(|letter: char| {
-        !letter.is_ascii_uppercase() && !letter.is_ascii_digit() && letter != '_'
-    });
-    let ours = words.filter(|word| {
-        ["MCP_", "SMCP_", "LETTA_"]
-            .iter()
-            .any(|start| word.len() > start.len() && word.starts_with(start))
-    });
-    ours.map(str::to_owned).collect()
 }
 
 /// `tests/SUITE::NAME` or `src/FILE.rs::NAME` where that suite or file has a function of that name, or a path that is
@@ -210,6 +200,21 @@ fn rows(page: &str) -> Vec<Vec<&str>> {
         .collect()
 }
 
+/// The headings of a page as links name them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let titles = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    titles
+        .map(|title| {
+            let kept = title
+                .chars()
+                .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+            kept.map(|letter| if letter == ' ' { '-' } else { letter })
+                .collect()
+        })
+        .collect()
+}
+
 fn links(page: &str) -> Vec<&str> {
     page.split("](")
         .skip(1)
@@ -238,21 +243,9 @@ fn markdown_in(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    let entries =
-        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    entries
-        .map(|entry| entry.expect("a folder that opened can be listed").path())
-        .collect()
-}
-
 fn name(page: &Path) -> String {
     page.strip_prefix(root())
         .unwrap_or(page)
         .display()
         .to_string()
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -1,0 +1,19 @@
+//! The documents: what they link to and name, and whether what they show is what happens.
+//!
+//! CONTRIBUTING.md describes the marks that stand before code in a document.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clients;
+mod compare;
+mod examples;
+mod front;
+mod marks;
+mod metrics;
+mod pages;
+mod ports;
+mod proxies;
+mod references;
+mod shell;
+mod variables;

@@ -1,0 +1,136 @@
+//! What passes through the reverse proxies that `docs/reverse-proxy.md` configures, and what does not.
+
+use std::time::Duration;
+
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+use super::front::{Front, KEY, Prefix, fronts};
+use super::support::s;
+
+/// Shorter than the 15 s after which a keep-alive line could push out what a proxy holds back.
+const UNBUFFERED: Duration = s(10);
+
+#[tokio::test]
+async fn each_proxy_passes_events_on_at_once() {
+    for front in fronts(Prefix::FromTheProxy) {
+        let mut events = front
+            .get("/sse")
+            .bearer_auth(KEY)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(events.status(), 200, "{front:?}");
+        let endpoint = data(&next_event(&mut events, &front).await);
+        let below = format!("{}/messages/?session_id=", front.prefix);
+        assert!(endpoint.starts_with(&below), "{front:?}: {endpoint}");
+        let sent = front
+            .at(Method::POST, &endpoint)
+            .bearer_auth(KEY)
+            .json(&initialize())
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(sent.status(), 202, "{front:?}");
+        let answer = data(&next_event(&mut events, &front).await);
+        assert!(answer.contains("\"serverInfo\""), "{front:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn each_proxy_passes_on_what_the_server_takes() {
+    for front in fronts(Prefix::FromTheProxy) {
+        let session = front.post("/mcp", &initialize()).bearer_auth(KEY);
+        let session = session
+            .header("Accept", "application/json, text/event-stream")
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(session.status(), 200, "{front:?}");
+        let large = "x".repeat(3 << 20);
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params":
+            {"name": "demo_text__word_count", "arguments": {"text": "two words", "unknown": large}}});
+        let called = front
+            .post("/messages/", &call)
+            .bearer_auth(KEY)
+            .send()
+            .await;
+        let called = called.expect("an answer");
+        assert_eq!(called.status(), 200, "{front:?}");
+        let answer: Value = called.json().await.expect("JSON");
+        assert_eq!(
+            answer["result"]["structuredContent"]["error"]["code"], "invalid_arguments",
+            "{front:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_key_each_proxy_gives_401() {
+    for front in fronts(Prefix::FromTheProxy) {
+        for path in ["/sse", "/metrics"] {
+            let answer = front.get(path).send().await.expect("an answer");
+            assert_eq!(answer.status(), 401, "{front:?}: {path}");
+        }
+        for path in ["/messages/", "/mcp"] {
+            let answer = front.post(path, &initialize()).send().await;
+            assert_eq!(
+                answer.expect("an answer").status(),
+                401,
+                "{front:?}: {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn probes_need_no_key_behind_a_proxy() {
+    for front in fronts(Prefix::FromTheProxy) {
+        for path in ["/healthz", "/readyz"] {
+            let answer = front.get(path).send().await.expect("an answer");
+            assert_eq!(answer.status(), 200, "{front:?}: {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fixed_prefix_needs_no_header() {
+    for front in fronts(Prefix::OfTheServer) {
+        let mut events = front
+            .get("/sse")
+            .bearer_auth(KEY)
+            .send()
+            .await
+            .expect("an answer");
+        let endpoint = data(&next_event(&mut events, &front).await);
+        let below = format!("{}/messages/?session_id=", front.prefix);
+        assert!(endpoint.starts_with(&below), "{front:?}: {endpoint}");
+    }
+}
+
+fn initialize() -> Value {
+    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}})
+}
+
+/// The text of the next event that is no comment.
+async fn next_event(events: &mut Response, front: &Front) -> String {
+    let mut text = String::new();
+    let reading = async {
+        while !text.contains("\n\n") && !text.contains("\r\n\r\n") {
+            let chunk = events.chunk().await.expect("the stream goes on");
+            let chunk = chunk.expect("the stream does not end here");
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    };
+    let arrived = tokio::time::timeout(UNBUFFERED, reading).await;
+    assert!(arrived.is_ok(), "{front:?} holds events back: {text:?}");
+    text
+}
+
+fn data(event: &str) -> String {
+    let line = event.lines().find_map(|line| line.strip_prefix("data:"));
+    line.unwrap_or_else(|| panic!("no data: {event:?}"))
+        .trim()
+        .to_owned()
+}

@@ -1,0 +1,135 @@
+//! The environment variables that the program reads or sets, and those that the documents describe.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::pages::{entries, read, root};
+
+/// In the documents, and read by others than the server.
+const OF_OTHERS: [&str; 2] = [
+    "MCP_DISABLE_STDIO", // Letta's own setting
+    "LETTA_PASSWORD",    // a variable of the shell commands in docs/letta.md
+];
+/// Names in the source that are no settings: names that an agent's variables must not take.
+const REFUSED_BY_EXAMPLE: [&str; 1] = ["MCP_TOKEN"];
+
+#[test]
+fn every_variable_that_is_read_is_described() {
+    let undescribed: Vec<_> = in_the_source()
+        .difference(&in_the_documents())
+        .cloned()
+        .collect();
+    assert!(undescribed.is_empty(), "in no document: {undescribed:?}");
+}
+
+#[test]
+fn every_variable_that_is_described_is_read() {
+    let unknown: Vec<_> = in_the_documents()
+        .difference(&in_the_source())
+        .filter(|name| !OF_OTHERS.contains(&name.as_str()))
+        .cloned()
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "described, but nothing reads them: {unknown:?}"
+    );
+}
+
+#[test]
+fn every_setting_is_in_the_tables_of_the_readme() {
+    // What programs find in their environment is the contract's matter.
+    let contract = variables(&read(&root().join("docs/plugin-contract/README.md")));
+    let readme: BTreeSet<String> = read(&root().join("README.md"))
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .flat_map(variables)
+        .collect();
+    let missing: Vec<_> = in_the_source()
+        .into_iter()
+        .filter(|name| !readme.contains(name) && !contract.contains(name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "not in the README's tables: {missing:?}"
+    );
+}
+
+/// The names that stand as literals in the source, its tests left out.
+fn in_the_source() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in files_below(&root().join("src"), "rs") {
+        if file.ends_with("tests.rs") {
+            continue;
+        }
+        let text = read(&file);
+        let code = text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default();
+        let literals = code.split('"').skip(1);
+        found.extend(
+            literals
+                .filter(|literal| is_ours(literal))
+                .map(str::to_owned),
+        );
+    }
+    for name in REFUSED_BY_EXAMPLE {
+        found.remove(name);
+    }
+    assert!(found.len() > 30, "only {found:?} were found");
+    found
+}
+
+/// The files with this ending below a folder.
+fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let (folders, files): (Vec<_>, Vec<_>) =
+        entries(folder).into_iter().partition(|path| path.is_dir());
+    let mut found: Vec<_> = files
+        .into_iter()
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == ending)
+        })
+        .collect();
+    for folder in folders {
+        found.extend(files_below(&folder, ending));
+    }
+    found
+}
+
+fn in_the_documents() -> BTreeSet<String> {
+    let mut found = variables(&read(&root().join("README.md")));
+    for page in files_below(&root().join("docs"), "md") {
+        found.extend(variables(&read(&page)));
+    }
+    found
+}
+
+/// The names of environment variables in a text.
+fn variables(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| {
+        !letter.is_ascii_uppercase() && !letter.is_ascii_digit() && letter != '_'
+    });
+    words
+        .filter(|word| is_ours(word))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_ours(word: &str) -> bool {
+    let name = word
+        .chars()
+        .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_');
+    name && ["MCP_", "SMCP_", "LETTA_"]
+        .iter()
+        .any(|start| word.len() > start.len() && word.starts_with(start))
+}
+
+#[test]
+fn names_of_variables_are_read() {
+    let found = variables("`MCP_A_1`, $LETTA_B and SMCP_, HOMCP_C");
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        ["LETTA_B", "MCP_A_1"]
+    );
+}
