@@ -145,7 +145,7 @@ fn session_for(
     let request = inbound.request();
     let initializes = request.is_some_and(|request| request.method == McpMethod::Initialize);
     match inbound {
-        // What cannot be read is told so, whether or not there is a session.
+        // What cannot be read is refused for that, whether or not there is a session.
         Inbound::One(Err(fault)) => Err(Box::new(reply::fault(fault))),
         _ if !initializes => {
             let why = "send initialize first, then its Mcp-Session-Id with every request";

@@ -5,10 +5,10 @@ use tokio::sync::broadcast;
 use crate::call::types::Listed;
 use crate::governor::Client;
 
-/// Changes that a slow listener may lag behind; lists that are told changed twice were changed once.
+/// Changes that a slow listener may lag behind; a list that is notified of twice has changed once.
 const WAITING_CHANGES: usize = 256;
 
-/// Something that clients may have asked to be told about.
+/// Something that clients may want to be notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A list has to be asked for again.
@@ -48,7 +48,7 @@ impl Change {
     }
 }
 
-/// Where changes are told.
+/// Distributes notices of change.
 #[derive(Debug, Clone)]
 pub struct Changes(broadcast::Sender<Change>);
 

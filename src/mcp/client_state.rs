@@ -91,8 +91,8 @@ impl ClientState {
         self.lock().subscriptions.remove(uri);
     }
 
-    /// Notes that a list of this generation is about to be read: a change in between is then told
-    /// rather than lost.
+    /// Notes that a list of this generation is about to be read: a change in between is then
+    /// notified of rather than lost.
     pub fn reads(&self, list: Listed, generation: u64) {
         self.lock().asked_for.insert(list, generation);
     }

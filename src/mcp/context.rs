@@ -31,7 +31,7 @@ pub struct Services {
     pub catalog: Catalog,
     /// Until when first answers wait for plugins that are still being asked.
     pub discovery_deadline: Instant,
-    /// Who is told when lists and resources change.
+    /// Distributes notices of changed lists and resources.
     pub changes: Changes,
     /// Signs the request states that travel through clients.
     pub sealer: Sealer,

@@ -134,7 +134,7 @@ impl Outbox {
             return;
         };
         let mut queue = self.lock();
-        // The last of them, so that steps that are told stay in their order.
+        // The last of them, so that steps stay in their order.
         if let Some(waiting) = queue
             .lines
             .iter()

@@ -82,7 +82,7 @@ impl Drop for Record<'_> {
     }
 }
 
-/// The names of an object's members, in their order.
+/// The names of an object's members, sorted.
 struct Names(Vec<String>);
 
 impl<'de> Deserialize<'de> for Names {
@@ -103,6 +103,7 @@ impl<'de> Deserialize<'de> for Names {
                 while let Some((name, IgnoredAny)) = map.next_entry()? {
                     names.push(name);
                 }
+                names.sort_unstable();
                 Ok(Names(names))
             }
         }

@@ -130,7 +130,7 @@ fn complete(result: &mut Members, method: Method) {
     result.set_default("resultType", &"complete");
     let asks_for_input = result.string("resultType").as_deref() == Some("input_required");
     if method.is_cacheable() && !asks_for_input {
-        // Attachments and plugins may change at any moment, and listeners are told.
+        // Attachments and plugins may change at any moment, and listeners are notified.
         result.set_default("ttlMs", &0);
         result.set_default("cacheScope", &"private");
     }

@@ -448,6 +448,66 @@ fn a_batch_takes_no_more_memory_than_waits_for_clients() {
 }
 
 #[test]
+fn answers_that_nobody_reads_make_room_for_those_of_others() {
+    let setup = Setup::new().plugins(fixtures("plugins"));
+    let setup = setup.variable("MCP_MAX_WAITING_BYTES", (64 << 20).to_string());
+    let server = Server::start(&setup.variable("MCP_MAX_CALLS", "2"));
+    server.ready();
+    let at = server.address();
+    let witness = Witness::of(&server, "");
+    let before = processes::resident(server.pid());
+    let params = json!({"name": "floods__stdout", "arguments": {"bytes": 12_000_000}});
+    let (headers, body) = stateless("1", "tools/call", params, json!({}), BOTH);
+    let unread: Vec<Connection> = (0..16)
+        .map(|_| {
+            let mut connection = Connection::open(at);
+            let request = post(at, "/mcp", &headers, &body);
+            connection.send(&request).expect("an open connection");
+            connection
+        })
+        .collect();
+    until("row 53: all calls have ended", s(120), || {
+        let grown = processes::resident(server.pid()).saturating_sub(before);
+        assert!(grown < 220 << 20, "row 53: {} MiB more", grown >> 20);
+        let health = directly(at, "tools/call", json!({"name": "health"}));
+        let health: Value = serde_json::from_str(text_of(&health["result"])).expect("JSON");
+        (health["metrics"]["tool_calls_total"] == 16).then_some(())
+    });
+    let message = call(1, "floods__stdout", json!({"bytes": 12_000_000})).to_string();
+    let answer = exchange(at, &post(at, "/messages/", "", message.as_bytes())).json();
+    assert_eq!(
+        answer["result"]["isError"], false,
+        "row 53: another is served"
+    );
+    drop(unread);
+    witness.must_be_served();
+}
+
+#[test]
+fn what_was_kept_for_a_session_is_freed_with_it() {
+    let setup = Setup::new().plugins(fixtures("plugins"));
+    let server = Server::start(&setup.variable("MCP_MAX_SESSIONS", "3"));
+    server.ready();
+    let at = server.address();
+    let leave_something_behind = || {
+        let client = Streamable::open(at, "2025-11-25", json!({}));
+        let message = call(1, "floods__stdout", json!({"bytes": 3_000_000}));
+        let mut calling = client.begin("Accept: text/event-stream\r\n", &message);
+        let answer = calling.answer(s(60)).expect("a stream to its end");
+        assert!(answer.body.len() > 3_000_000);
+    };
+    for _ in 0..6 {
+        leave_something_behind();
+    }
+    let before = processes::resident(server.pid());
+    for _ in 0..24 {
+        leave_something_behind();
+    }
+    let grown = processes::resident(server.pid()).saturating_sub(before);
+    assert!(grown < 36 << 20, "row 53: {} MiB more", grown >> 20);
+}
+
+#[test]
 fn a_handshake_is_shaken_once_and_alone() {
     let server = Server::start(&Setup::new());
     let at = server.address();

@@ -60,7 +60,7 @@ pub fn server_info() -> Value {
     json!({"name": SERVER_NAME, "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// Names only what is there.
+/// The capabilities that the server declares: only what is there.
 pub fn capabilities(services: &Services) -> Map<String, Value> {
     let mut capabilities = Map::new();
     let mut declare = |name: &str, what: Value| capabilities.insert(name.to_owned(), what);

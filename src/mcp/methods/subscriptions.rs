@@ -49,7 +49,7 @@ pub async fn listen(context: &Context, request: &Request) -> Outcome {
         params,
         meta: &meta,
     };
-    // Listens before it says so: what changes from then on is told.
+    // Listens before it says so: what changes from then on is sent.
     let mut changes = context.services.changes.subscribe();
     let mut params = Map::new();
     params.insert("notifications".to_owned(), wanted.to_value());
@@ -148,7 +148,7 @@ impl Wanted {
         }
     }
 
-    /// As it is told to the client.
+    /// As the client reads it.
     pub fn to_value(&self) -> Value {
         let mut wanted = Map::new();
         for (name, on) in [
