@@ -209,7 +209,8 @@ async fn take_in(
     let work = match inbound {
         Inbound::One(Ok(Received::Request(request))) => session
             .admit(request, principal, &outbox)
-            .map(|admitted| Work::One(Box::new(admitted))),
+            .map(|admitted| Work::One(Box::new(admitted)))
+            .map_err(|refused| refused.unrecorded()),
         Inbound::One(Ok(other)) => {
             session.received(other);
             return reply::empty(StatusCode::ACCEPTED);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, watch};
 
@@ -373,9 +373,16 @@ impl Reader {
             return None;
         }
         let length = PIECE.min(queue.rest.len());
-        let piece = queue.rest.split_to(length);
+        // A copy, so that no piece that waits to be written keeps the whole line.
+        let piece = Bytes::copy_from_slice(&queue.rest[..length]);
+        queue.rest.advance(length);
+        let done = queue
+            .rest
+            .is_empty()
+            .then(|| std::mem::take(&mut queue.rest));
         queue.moved = Instant::now();
         drop(queue);
+        drop(done);
         if let Some(account) = &self.0.account {
             account.moved();
         }

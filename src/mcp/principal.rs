@@ -34,6 +34,11 @@ impl Transport {
         matches!(self, Self::Streamable)
     }
 
+    /// Whether it refuses with a status of its own what cannot begin, and records that itself.
+    pub const fn records_refusals(self) -> bool {
+        !matches!(self, Self::Stdio)
+    }
+
     /// Whether a client can leave a stream and take it up again, where the revision has that.
     pub const fn has_streams_to_return_to(self) -> bool {
         matches!(self, Self::Streamable)

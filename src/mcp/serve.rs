@@ -75,12 +75,30 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
     }
 }
 
-/// Refuses a request that cannot even begin, such as one with an id that is in flight.
-pub fn refuse(context: &Context, request: &Request, error: RpcError) -> Fault {
-    Record::of(context, request).end(code_name(&error), 0);
-    Fault {
-        id: Some(request.id.clone()),
-        error,
+/// A request that cannot even begin, such as one with an id that is in flight.
+#[derive(Debug)]
+pub struct Refused {
+    /// The request.
+    pub request: Request,
+    /// What it would have been served with.
+    pub context: Context,
+    /// Why it cannot begin.
+    pub error: RpcError,
+}
+
+impl Refused {
+    /// What the client is to be told, recorded as the request's end.
+    pub fn recorded(self) -> Fault {
+        Record::of(&self.context, &self.request).end(code_name(&self.error), 0);
+        self.unrecorded()
+    }
+
+    /// The same, for a transport that records its refusals itself.
+    pub fn unrecorded(self) -> Fault {
+        Fault {
+            id: Some(self.request.id),
+            error: self.error,
+        }
     }
 }
 

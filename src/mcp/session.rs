@@ -22,7 +22,7 @@ use super::methods::tools;
 use super::outbox::Outbox;
 use super::principal::{Principal, Transport};
 use super::revision::Revision;
-use super::serve::{self, Reply};
+use super::serve::{Refused, Reply};
 use super::server_requests::ServerRequests;
 use super::stateless;
 use super::streams::Streams;
@@ -222,8 +222,14 @@ impl Session {
         let admitted = match self.admit(request, principal, &self.outbox) {
             Ok(admitted) => admitted,
             // On the stream, an error for a repeated id would end the call that has it.
-            Err(fault) if fault.error.code == jsonrpc::INVALID_REQUEST => return Err(fault),
-            Err(fault) => return self.told_on_the_stream(fault).await,
+            Err(refused) if refused.error.code == jsonrpc::INVALID_REQUEST => {
+                return Err(if self.transport.records_refusals() {
+                    refused.unrecorded()
+                } else {
+                    refused.recorded()
+                });
+            }
+            Err(refused) => return self.told_on_the_stream(refused.recorded()).await,
         };
         if admitted.is_long() {
             let session = Arc::clone(self);
@@ -285,14 +291,17 @@ impl Session {
                 Ok(Received::Request(request)) if request.method == Method::Initialize => {
                     let why = "initialize must not be part of a batch";
                     let error = RpcError::new(jsonrpc::INVALID_REQUEST, why);
-                    let cancel = self.ended.child_token();
-                    Err(serve::refuse(
-                        &self.context(principal, outbox, cancel),
-                        &request,
+                    let context = self.context(principal, outbox, self.ended.child_token());
+                    Err(Refused {
+                        request,
+                        context,
                         error,
-                    ))
+                    }
+                    .recorded())
                 }
-                Ok(Received::Request(request)) => self.admit(request, principal, outbox),
+                Ok(Received::Request(request)) => self
+                    .admit(request, principal, outbox)
+                    .map_err(|refused| refused.recorded()),
                 Ok(other) => {
                     self.received(other);
                     continue;
@@ -316,13 +325,20 @@ impl Session {
         request: Request,
         principal: &Principal,
         outbox: &Arc<Outbox>,
-    ) -> Result<Admitted, Fault> {
+    ) -> Result<Admitted, Box<Refused>> {
         *self.last_used() = Instant::now();
+        let refused = |request, context, error| {
+            Box::new(Refused {
+                request,
+                context,
+                error,
+            })
+        };
         let slot = match self.in_flight.enter(&request.id, &self.ended) {
             Ok(slot) => slot,
             Err(error) => {
                 let context = self.context(principal, outbox, self.ended.child_token());
-                return Err(serve::refuse(&context, &request, error));
+                return Err(refused(request, context, error));
             }
         };
         let context = self.context(principal, outbox, slot.cancel().clone());
@@ -339,7 +355,7 @@ impl Session {
                 let context = stateless::context(context, meta);
                 Ok(Admitted::new(request, context, slot))
             }
-            Err(error) => Err(serve::refuse(&context, &request, error)),
+            Err(error) => Err(refused(request, context, error)),
         }
     }
 
