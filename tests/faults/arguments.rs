@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::served::served;
 use crate::support::plugins::{Folder, fixtures};
 use crate::support::rows;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, text_of};
-use crate::tools::served;
 use crate::witness::Witness;
 
 fn arguments(name: &str, value: Value) -> Value {

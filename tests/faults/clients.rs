@@ -7,7 +7,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::sessions::{found_soon, gone_within};
+use crate::served::{found_soon, gone_within};
 use crate::support::http::{Answer, Connection, PATIENCE, Silence, exchange, header, post};
 use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup};
@@ -166,7 +166,8 @@ fn read_until(connection: &mut Connection, wanted: &str) -> String {
     text
 }
 
-pub fn a_session_without_a_stream_lives_on_with_something_unread() {
+#[test]
+fn a_session_without_a_stream_lives_on_with_something_unread() {
     let (_plugins, setup) = talks();
     let plugins = Folder::new();
     plugins.add("talks", TALKS);
@@ -186,7 +187,8 @@ pub fn a_session_without_a_stream_lives_on_with_something_unread() {
     assert_eq!(pong.status, 200, "row 60: the session lives");
 }
 
-pub fn a_slow_but_steady_reader_is_served_to_the_end() {
+#[test]
+fn a_slow_but_steady_reader_is_served_to_the_end() {
     let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
     server.ready();
     let at = server.address();

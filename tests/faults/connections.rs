@@ -11,7 +11,7 @@ fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
     let at = server.address();
     let mut open: Vec<Session> = (0..7).map(|_| Session::ready(at)).collect();
     let held = Connection::open(at);
-    until("the last place is taken", s(5), || {
+    until("the last place is taken", PATIENCE, || {
         let mut one_more = Connection::open(at);
         let _ = one_more.send(&get(at, "/healthz", ""));
         match one_more.answer(PATIENCE) {
@@ -27,7 +27,7 @@ fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
         }
     });
     drop(held);
-    until("there is a place again", s(5), || {
+    until("there is a place again", PATIENCE, || {
         let mut one_more = Connection::open(at);
         let _ = one_more.send(&get(at, "/healthz", ""));
         one_more
@@ -45,11 +45,11 @@ fn without_descriptors_the_server_waits_and_serves_again() {
     let at = server.address();
     let mut witness = Session::ready(at);
     let crowd: Vec<_> = (0..100).map(|_| Connection::open(at)).collect();
-    until("the server runs out of descriptors", s(10), || {
+    until("the server runs out of descriptors", PATIENCE, || {
         server.log().contains("cannot accept").then_some(())
     });
     drop(crowd);
-    until("row 12: it serves again", s(5), || {
+    until("row 12: it serves again", PATIENCE, || {
         let mut connection = Connection::open(at);
         let _ = connection.send(&get(at, "/healthz", ""));
         connection

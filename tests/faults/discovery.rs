@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::http::{exchange, get};
+use crate::support::http::{PATIENCE, exchange, get};
 use crate::support::plugins::{Folder, fixtures, write_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::{Session, text_of};
@@ -53,7 +52,9 @@ fn reason(health: &str, plugin: &str) -> Option<String> {
     Some(all[found..].chars().take(400).collect())
 }
 
-pub fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
+/// Takes ten seconds and more: as long as a plugin may take to describe itself.
+#[test]
+fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
     let folder = Folder::new();
     folder.add_executable("aa-good", &describing(&with_commands(&["go"])));
     folder.add_executable("zz-good", &describing(&with_commands(&["go"])));
@@ -127,11 +128,10 @@ pub fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
     for (name, program, _) in &bad {
         folder.add_executable(name, program);
     }
-    let began = Instant::now();
     let server = Server::start(&Setup::new().plugins(folder.path()));
     let mut session = Session::ready(server.address());
-    // The good ones do not wait for the one that hangs.
-    until("row 37: the good plugins are served", s(9), || {
+    // The good ones do not wait for the one that hangs: it has not been given up yet when they are there.
+    until("row 37: the good plugins are served", PATIENCE, || {
         let tools = tools(&mut session);
         ["aa-good__go", "log-first__go", "zz-good__go"]
             .iter()
@@ -143,11 +143,6 @@ pub fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
         503
     );
     server.ready();
-    assert!(
-        began.elapsed() < s(35),
-        "row 37: ready after {:?}",
-        began.elapsed()
-    );
     assert_eq!(
         tools(&mut session)
             .iter()
@@ -178,7 +173,7 @@ pub fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
 /// A line of the log that warns of this plugin. The log is written beside everything else, so it may come late.
 #[track_caller]
 fn logged(server: &Server, plugin: &str) -> String {
-    until(&format!("the log warns of {plugin}"), s(5), || {
+    until(&format!("the log warns of {plugin}"), PATIENCE, || {
         let log = server.log();
         let mut lines = log.lines();
         let found = lines.find(|line| {
@@ -359,6 +354,7 @@ fn names_that_cannot_be_are_refused_in_the_same_way_each_time() {
     }
 }
 
+/// Takes as long as the system needs to start five hundred programs.
 #[test]
 fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
     let folder = Folder::new();
@@ -371,10 +367,12 @@ fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
     for number in 0..50 {
         folder.add_executable(&format!("hangs-{number:02}"), "#!/bin/sh\nexec sleep 600\n");
     }
-    let began = Instant::now();
     let server = Server::start(&Setup::new().plugins(folder.path()));
-    let listening = began.elapsed();
-    assert!(listening < s(1), "row 40: listening after {listening:?}");
+    let answer = exchange(server.address(), &get(server.address(), "/readyz", ""));
+    assert_eq!(
+        answer.status, 503,
+        "row 40: the port opened with the last plugin"
+    );
     let mut session = Session::ready(server.address());
     until("row 40: all the good ones are listed", s(60), || {
         let count = tools(&mut session)

@@ -1,9 +1,9 @@
 //! Rows 13 to 19: sessions that are not there, are not yours, stall, vanish, or are confused with one another.
 
-use std::time::Instant;
-
 use serde_json::json;
 
+use crate::served::{GONE, found_soon, gone_within};
+use crate::support::alone::{self, test_name};
 use crate::support::http::{Connection, PATIENCE, Silence, exchange, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
@@ -30,7 +30,11 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
         let answer = exchange(at, &post(at, &path, one, PING));
         (answer.status == 404).then_some(())
     };
-    until("the session of a client that left is over", s(5), is_over);
+    until(
+        "the session of a client that left is over",
+        PATIENCE,
+        is_over,
+    );
     let unknown = "0123456789abcdef0123456789abcdef";
     let cases = [
         ("an unknown id", unknown.to_owned(), one, 404),
@@ -72,29 +76,6 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
 }
 
 #[test]
-fn every_name_of_the_endpoint_leads_to_the_session() {
-    let server = Server::start(&Setup::new());
-    let mut session = Session::ready(server.address());
-    let id = session.id().to_owned();
-    for (number, name) in ["/messages/", "/messages", "/message"]
-        .into_iter()
-        .enumerate()
-    {
-        let request = json!(format!("ping-{number}"));
-        session.expects(&request, "ping");
-        let path = format!("{name}?session_id={id}");
-        let body = json!({"jsonrpc": "2.0", "id": request, "method": "ping"}).to_string();
-        let answer = exchange(
-            server.address(),
-            &post(server.address(), &path, "", body.as_bytes()),
-        );
-        assert_eq!(answer.status, 202, "{name}: {}", answer.text());
-        assert_eq!(answer.text(), "Accepted", "{name}");
-        session.response(&request, PATIENCE);
-    }
-}
-
-#[test]
 fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     let server = Server::start(&Setup::new().variable("MCP_MAX_SESSIONS", "3"));
     let at = server.address();
@@ -107,13 +88,17 @@ fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     assert!(wait.parse::<u32>().is_ok(), "row 15: {wait}");
     assert!(third.heard_until_now().is_empty(), "row 15");
     drop(second);
-    until("row 15: the place of one that left is free", s(5), || {
-        Session::try_open(at, "/sse", "").ok()
-    });
+    until(
+        "row 15: the place of one that left is free",
+        PATIENCE,
+        || Session::try_open(at, "/sse", "").ok(),
+    );
     witness.must_be_served();
 }
 
-pub fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
+/// Takes more than thirty seconds: as long as a client may take in nothing.
+#[test]
+fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
     let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
     server.ready();
     let before = processes::resident(server.pid());
@@ -124,11 +109,11 @@ pub fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
     for _ in 0..60 {
         stalled.begin("floods__stdout", json!({"bytes": 8_000_000}));
     }
-    let began = Instant::now();
-    // The queue is bounded and nobody else is slowed, for as long as it lasts.
+    // The session was there for all of them: a client that stalls for a moment is no stalled client. From here on
+    // the queue is bounded and nobody else is slowed, for as long as it lasts.
     until(
         "row 16: the call of the stalled client is gone",
-        s(30 + 6 + 30),
+        s(30 + 30) + GONE,
         || {
             assert!(witness.heard_until_now().is_empty(), "row 16");
             let grown = processes::resident(server.pid()).saturating_sub(before);
@@ -138,30 +123,10 @@ pub fn a_reader_that_stalls_is_closed_and_its_calls_are_gone() {
                 .then_some(())
         },
     );
-    assert!(
-        began.elapsed() > s(5),
-        "row 16: a client that stalls for a moment is no stalled client"
-    );
     let answer = stalled.post(PING);
     assert_eq!(answer.status, 404, "row 16: the session is over");
     let result = witness.call("args__show", json!({"text": "here"}));
     assert!(text_of(&result).contains("here"), "row 16: {result}");
-}
-
-/// Waits until a process with the mark runs.
-#[track_caller]
-pub fn found_soon(mark: &str) {
-    until("the call has begun", PATIENCE, || {
-        (!processes::with_argument(mark).is_empty()).then_some(())
-    });
-}
-
-/// Waits until no process with the mark is left.
-#[track_caller]
-pub fn gone_within(mark: &str, limit: std::time::Duration) {
-    until(&format!("{mark} is gone"), limit, || {
-        processes::with_argument(mark).is_empty().then_some(())
-    });
 }
 
 #[test]
@@ -180,7 +145,7 @@ fn the_calls_of_a_client_that_left_are_gone() {
             session.begin(&format!("lingers__{command}"), json!({"mark": mark}));
             found_soon(&mark);
             drop(session);
-            gone_within(&mark, s(6));
+            gone_within(&mark, GONE);
             witness.must_be_served();
         },
     );
@@ -205,7 +170,7 @@ fn a_direct_call_is_gone_with_its_connection() {
     found_soon("row-18-direct");
     assert_eq!(connection.answer(s(1)).err(), Some(Silence::TimeOver));
     drop(connection);
-    gone_within("row-18-direct", s(6));
+    gone_within("row-18-direct", GONE);
     witness.must_be_served();
 }
 
@@ -272,7 +237,7 @@ fn a_second_stream_of_one_session_is_a_conflict() {
         "row 14"
     );
     drop(first);
-    until("row 14: the place of the first is free", s(5), || {
+    until("row 14: the place of the first is free", PATIENCE, || {
         let mut third = Connection::open(at);
         third.send(request.as_bytes()).expect("an open connection");
         third
@@ -296,11 +261,10 @@ fn network(state: &str) {
     assert!(status.success(), "the network cannot be turned {state}");
 }
 
-/// Says to the test program that it runs in a network of its own.
-pub const ALONE: &str = "SMCP_TEST_ALONE";
-
-pub fn a_peer_that_vanished_is_noticed_and_its_calls_are_gone() {
-    if std::env::var_os(ALONE).is_some() {
+/// Takes more than thirty seconds: as long as the system waits for a peer that acknowledges nothing.
+#[test]
+fn a_peer_that_vanished_is_noticed_and_its_calls_are_gone() {
+    if alone::is_here() {
         return vanish();
     }
     let possible = std::process::Command::new("unshare")
@@ -310,16 +274,9 @@ pub fn a_peer_that_vanished_is_noticed_and_its_calls_are_gone() {
         eprintln!("row 17 is not tested: this system gives out no network of one's own");
         return;
     }
-    let again = std::env::current_exe().expect("it has a path");
-    let output = std::process::Command::new("unshare")
-        .arg("-rn")
-        .arg(again)
-        .args(["--exact", "claims_that_take_their_time", "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .expect("it could be executed before");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "row 17: {told}");
+    let test = test_name!(a_peer_that_vanished_is_noticed_and_its_calls_are_gone);
+    let output = alone::command(&["unshare", "-rn"], test).output();
+    alone::must_have_passed(test, &output.expect("it could be executed before"));
 }
 
 fn vanish() {
@@ -331,7 +288,7 @@ fn vanish() {
     session.begin("lingers__sleep", json!({"mark": "row-17-calling"}));
     found_soon("row-17-calling");
     network("down");
-    gone_within("row-17-calling", s(45 + 6));
+    gone_within("row-17-calling", s(45) + GONE);
     network("up");
     let answer = session.post(PING);
     assert_eq!(answer.status, 404, "row 17: the session is over");

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout};
 
 use serde_json::{Value, json};
 
-use crate::sessions::{found_soon, gone_within};
+use crate::served::{GONE, found_soon, gone_within};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Setup, piped};
 use crate::support::{s, until, wire};
@@ -129,5 +129,5 @@ fn a_closed_output_ends_the_server_and_its_calls() {
     until("row 47: the server ends", s(20), || {
         server.child().try_wait().expect("a child of ours")
     });
-    gone_within("row-47", s(6));
+    gone_within("row-47", GONE);
 }

@@ -96,7 +96,7 @@ fn a_session_of_streamable_http_is_unknown_to_all_but_its_opener() {
 }
 
 #[test]
-fn the_session_of_one_door_is_unknown_at_the_other() {
+fn the_session_of_one_transport_is_unknown_to_the_other() {
     let server = server();
     let at = server.address();
     let session = Session::ready(at);

@@ -6,12 +6,15 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub mod alone;
+pub mod commands;
 pub mod http;
 pub mod plugins;
 pub mod processes;
 pub mod rows;
 pub mod server;
 pub mod session;
+pub mod streamable;
 pub mod wire;
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,8 @@
 //! Cases of a table, run side by side and reported together.
+//!
+//! A claim is a test of its own. A table is for one claim about many inputs that are alike and go to the same server:
+//! as tests of their own they would each start one, and the claim would have fifty names. A case has its name in every
+//! report, and a case that fails hides no other.
 
 use std::any::Any;
 use std::sync::Mutex;

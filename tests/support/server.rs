@@ -12,11 +12,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::commands::{Watchdog, output_within};
 use super::http::{PATIENCE, exchange, get};
 use super::{processes, until};
 
 /// A variable by which everything that a server starts can be found.
 const MARK: &str = "SMCP_TEST_SERVER";
+
+/// What an ended server leaves is gone at once; what is there after this long stays, however busy the machine.
+const LEFT_FOR: Duration = Duration::from_secs(10);
+/// Reading from a pipe and writing to one have no limit of their own, so the server has one.
+const LONGEST_PIPED: Duration = Duration::from_secs(120);
 
 /// How a server is to be started. Its environment is its own: nothing of the tests' environment but `PATH`.
 #[derive(Debug, Clone, Default)]
@@ -159,18 +165,7 @@ impl Home {
 #[track_caller]
 pub fn run(setup: &Setup) -> Output {
     let home = Home::new();
-    let mut command = home.command(setup);
-    let child = command.spawn().expect("the binary can be executed");
-    let pid = pid_of(&child);
-    let (over, ended) = std::sync::mpsc::channel();
-    std::thread::spawn(move || over.send(child.wait_with_output()));
-    match ended.recv_timeout(PATIENCE) {
-        Ok(output) => output.expect("its output can be read"),
-        Err(_) => {
-            let _ = kill_process(pid, Signal::KILL);
-            panic!("{setup:?} did not end by itself");
-        }
-    }
+    output_within(PATIENCE, &mut home.command(setup))
 }
 
 /// A server that speaks over its pipes. Dropping it ends it.
@@ -178,6 +173,7 @@ pub fn run(setup: &Setup) -> Output {
 pub struct Piped {
     home: Home,
     child: Child,
+    _watchdog: Watchdog,
 }
 
 impl Piped {
@@ -192,7 +188,7 @@ impl Drop for Piped {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if !std::thread::panicking() {
-            leave_nothing(&self.home, Duration::from_secs(1));
+            leave_nothing(&self.home, LEFT_FOR);
         }
     }
 }
@@ -203,7 +199,11 @@ pub fn piped(setup: &Setup) -> Piped {
     let mut command = home.command(setup);
     command.stdin(Stdio::piped()).stderr(Stdio::null());
     let child = command.spawn().expect("the binary can be executed");
-    Piped { home, child }
+    Piped {
+        home,
+        _watchdog: Watchdog::of(child.id(), LONGEST_PIPED),
+        child,
+    }
 }
 
 /// Waits until nothing that was started from there is left; what is left then is ended and named.
@@ -376,7 +376,7 @@ impl Drop for Server {
             self.signal(Signal::TERM);
             self.ends_within(Duration::from_secs(20));
         }
-        self.leaves_nothing_within(Duration::from_secs(1));
+        self.leaves_nothing_within(LEFT_FOR);
     }
 }
 

@@ -1,0 +1,13 @@
+//! Plugins found and asked what they offer: real programs, inside the test's own process or by themselves.
+
+#[path = "../support/catalog.rs"]
+mod catalog;
+#[path = "../support/commands.rs"]
+mod commands;
+
+mod bundled;
+mod contract;
+mod descriptions;
+mod directories;
+mod introspection;
+mod waiting;
