@@ -56,7 +56,7 @@ impl App {
         counters: Counters,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let listener = http::accept::bind(config.address)?;
+        let listener = http::accept::bind(&[config.address])?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
         let sessions = sessions(
@@ -67,11 +67,11 @@ impl App {
             &stopped,
             DISCOVERY_WAIT,
         )?;
-        let router = http::router(Arc::clone(&sessions), config.http);
+        let service = http::service(Arc::clone(&sessions), config.http);
         let connections = TaskTracker::new();
         tokio::spawn(http::accept::serve(
             listener,
-            router,
+            service,
             config.max_connections,
             connections.clone(),
             stopped.clone(),

@@ -1,5 +1,6 @@
-//! `/health`, `/healthz`, `/readyz`, `/metrics`. Who may ask is judged before; all but `/metrics` give away
-//! counts, never names.
+//! `/health`, `/healthz`, `/readyz`, `/metrics`. Knows no credential: `gate` has checked it.
+//!
+//! The first three need no key, so they say numbers and never names.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -45,7 +46,7 @@ pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
     }
 }
 
-/// `GET /metrics`: the counters for Prometheus. It names tools, so it needs the key like any other route.
+/// `GET /metrics`: the counters for Prometheus. It names tools, so it needs a key.
 pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     let text = state.sessions.services().counters.render_prometheus();
     reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)

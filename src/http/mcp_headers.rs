@@ -1,6 +1,6 @@
-//! Headers of revision 2026-07-28 that mirror a request's body: `Mcp-Method`, `Mcp-Name`, `Mcp-Param-*`.
+//! Headers of revision 2026-07-28 that repeat what the body says: `Mcp-Method`, `Mcp-Name`, `Mcp-Param-*`.
 //!
-//! Proxies route by them, so they must not say anything else than the body does.
+//! Proxies route by them, so they must not say anything else than the body does. Knows no session.
 
 use std::cell::LazyCell;
 
@@ -10,14 +10,31 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{HEADER_MISMATCH, RpcError};
+use crate::jsonrpc::{Fault, HEADER_MISMATCH, RpcError};
 use crate::mcp::inbound::Request;
 
+/// What the headers of arguments begin with.
+pub const PARAM_PREFIX: &str = "mcp-param-";
 /// Marks a parameter whose value travels in a header too.
 const MARK: &str = "x-mcp-header";
 
 fn mismatch(why: String) -> RpcError {
     RpcError::new(HEADER_MISMATCH, why)
+}
+
+/// What is wrong when a header of the protocol stands there twice: two readers would take two values.
+/// `X-Agent-Id` and `Last-Event-ID` say whose request it is and where a stream goes on, so they count.
+pub fn repeated(headers: &HeaderMap) -> Option<Fault> {
+    let name = headers.keys().find(|name| {
+        let known = matches!(name.as_str(), "x-agent-id" | "last-event-id");
+        (known || name.as_str().starts_with("mcp-"))
+            && headers.get_all(*name).iter().nth(1).is_some()
+    })?;
+    let why = format!("the header {name} stands there more than once");
+    Some(Fault {
+        id: None,
+        error: mismatch(why),
+    })
 }
 
 /// The revision that the headers name.
@@ -29,6 +46,10 @@ pub fn version(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Checks `Mcp-Method` and, where the method names something, `Mcp-Name`.
+///
+/// # Errors
+///
+/// [`HEADER_MISMATCH`]: a header is missing or says something else than the body.
 pub fn check_names(headers: &HeaderMap, request: &Request) -> Result<(), RpcError> {
     let method = headers
         .get("mcp-method")
@@ -59,6 +80,10 @@ pub fn check_names(headers: &HeaderMap, request: &Request) -> Result<(), RpcErro
 }
 
 /// Checks `Mcp-Param-*` of a tool call against its arguments.
+///
+/// # Errors
+///
+/// [`HEADER_MISMATCH`]: a header is missing, says something else than its argument, or has none.
 pub fn check_params(
     headers: &HeaderMap,
     schema: &Value,
@@ -98,7 +123,7 @@ fn marked<'s>(
 }
 
 fn check_param(headers: &HeaderMap, name: &str, value: Option<&Value>) -> Result<(), RpcError> {
-    let header = headers.get(format!("mcp-param-{}", name.to_ascii_lowercase()));
+    let header = headers.get(format!("{PARAM_PREFIX}{}", name.to_ascii_lowercase()));
     match (header, value) {
         (None, None) => Ok(()),
         (Some(_), None) => Err(mismatch(format!(

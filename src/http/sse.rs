@@ -124,7 +124,7 @@ async fn hand_in(
     };
     match session.receive(message, &identity.principal).await {
         Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+        Err(fault) => reply::fault(&fault),
     }
 }
 
@@ -145,7 +145,7 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
         Ok(Some(request)) => request,
         Ok(None) => return reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) if fault.id.is_some() => return reply::json(StatusCode::OK, fault.to_bytes()),
-        Err(fault) => return reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+        Err(fault) => return reply::fault(&fault),
     };
     let account = services.budget.open(identity.principal.key);
     let outbox = Outbox::new(Arc::clone(&account));

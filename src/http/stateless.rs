@@ -164,10 +164,12 @@ fn whole(
         }
         _ => StatusCode::OK,
     };
-    match reply.answer {
+    let mut response = match reply.answer {
         Some(answer) => events::json(status, answer.into_bytes(), outbox, held),
         None => cancelled(Some(id)),
-    }
+    };
+    response.extensions_mut().insert(reply::Recorded);
+    response
 }
 
 /// The answer to a request that was cancelled, where one has to be given.
