@@ -129,6 +129,7 @@ impl App {
                 self.launcher.running()
             );
         }
+        self.sessions.services().catalog.close();
     }
 }
 

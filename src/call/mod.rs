@@ -7,6 +7,7 @@ pub mod argv;
 pub mod command;
 pub mod event_channel;
 pub mod output;
+pub mod prepare;
 pub mod queue;
 pub mod runner;
 pub mod types;

@@ -1,5 +1,6 @@
 //! What a program printed and how it ended, to a tool result.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -153,14 +154,13 @@ fn parse(text: &str, tool: &str) -> Result<Value, CallError> {
 
 fn fits(schema: Option<&Schema>, value: &Value, tool: &str) -> Result<(), CallError> {
     let faults = schema
-        .map(|schema| schema.faults(value, &[]))
+        .map(|schema| schema.faults(value, &HashSet::new()))
         .unwrap_or_default();
     if faults.is_empty() {
         return Ok(());
     }
     Err(CallError::Plugin(format!(
-        "{tool} printed what its own output_schema refuses: {}",
-        faults.join("; ")
+        "{tool} printed what its own output_schema refuses: {faults}"
     )))
 }
 

@@ -1,15 +1,15 @@
 //! One call from its arguments to what the program printed: checks, place, command line, process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
-use super::arguments;
-use super::argv::{self, Line, Unwritable};
+use super::argv::Line;
 use super::command::Runnable;
 use super::event_channel::EventChannel;
 use super::output::{self, MAX_OUTPUT_BYTES, STDERR_TAIL};
+use super::prepare;
 use super::queue::{Demand, Full, Permit, Queue};
 use super::types::{CallError, CallRequest, Caller, ClientCapabilities};
 use crate::contract::environment::{Environment, OfCall};
@@ -61,11 +61,15 @@ impl Runner {
     pub async fn run(
         &self,
         tool: &str,
-        run: &Runnable,
+        run: &Arc<Runnable>,
         request: CallRequest,
     ) -> Result<Ran, CallError> {
         able(tool, run.command.requires, request.caller.capabilities)?;
-        let line = line(tool, run, request.arguments.as_deref())?;
+        let line = tokio::select! {
+            biased;
+            () = request.cancel.cancelled() => return Err(CallError::Cancelled),
+            line = prepare::line(tool, run, request.arguments) => line?,
+        };
         let _place = self
             .place_when_read(run, &request.caller, &request.cancel)
             .await?;
@@ -190,18 +194,6 @@ fn able(
     Err(CallError::MissingCapability {
         tool: tool.to_owned(),
         missing,
-    })
-}
-
-fn line(tool: &str, run: &Runnable, arguments: Option<&RawValue>) -> Result<Line, CallError> {
-    let invalid = |faults| CallError::InvalidArguments {
-        tool: tool.to_owned(),
-        faults,
-    };
-    let arguments = arguments::check(&run.command, &run.input, arguments).map_err(invalid)?;
-    argv::write(&run.command, &arguments).map_err(|refused| match refused {
-        Unwritable::Faults(faults) => invalid(faults),
-        Unwritable::TooLarge(message) => CallError::ArgumentsTooLarge(message),
     })
 }
 

@@ -21,6 +21,7 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::new();
     let _signals = shutdown.listen()?;
     let catalog = Catalog::start(config.catalog, launcher.clone(), CancellationToken::new());
+    let _closed_at_the_end = catalog.close_on_drop();
     catalog.complete().await;
     let tool = catalog.snapshot().resolve(&args.tool)?;
     let arguments = arguments(&args, &tool.input_schema)?;

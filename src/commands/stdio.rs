@@ -42,6 +42,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     )?;
     let session = sessions.open(Transport::Stdio, Principal::default())?;
     let _held = session.hold();
+    let _closed_at_the_end = sessions.services().catalog.close_on_drop();
     let answered = async {
         let _ = shutdown.finish(GRACE).await;
     };

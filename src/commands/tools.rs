@@ -14,6 +14,7 @@ pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     let config = quietly(config);
     let (_guard, launcher) = prepare(&config)?;
     let catalog = Catalog::start(config.catalog, launcher, CancellationToken::new());
+    let _closed_at_the_end = catalog.close_on_drop();
     catalog.complete().await;
     let snapshot = catalog.snapshot();
     let definitions: Vec<Value> = snapshot

@@ -5,6 +5,69 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Names that decide what runs or how, rather than what it works on: a caller or an agent who may set them runs
+/// code of its own in every plugin, or passes for the server.
+const STEERING: [&str; 41] = [
+    "BASHOPTS",
+    "BASH_ENV",
+    "BROWSER",
+    "EDITOR",
+    "ENV",
+    "GIT_ASKPASS",
+    "GIT_DIR",
+    "GIT_EDITOR",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SEQUENCE_EDITOR",
+    "GIT_TEMPLATE_DIR",
+    "GLIBC_TUNABLES",
+    "HOME",
+    "IFS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LESSCLOSE",
+    "LESSOPEN",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "NOTIFY_SOCKET",
+    "PAGER",
+    "PATH",
+    "PROMPT_COMMAND",
+    "PS4",
+    "RUBYLIB",
+    "RUBYOPT",
+    "RUBYPATH",
+    "RUBYSHELL",
+    "SHELL",
+    "SHELLOPTS",
+    "SSH_ASKPASS",
+    "SUDO_ASKPASS",
+    "VIRTUAL_ENV",
+    "VISUAL",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "_JAVA_OPTIONS",
+];
+
+/// Beginnings of such names.
+const STEERING_BEGINNINGS: [&str; 13] = [
+    "BASH_FUNC_",
+    "DYLD_",
+    "GCONV_",
+    "GIT_CONFIG",
+    "GIT_SSH",
+    "LD_",
+    "LISTEN_",
+    "MALLOC_",
+    "MCP_API_KEY",
+    "PERL5",
+    "PYENV_",
+    "PYTHON",
+    "SMCP_",
+];
+
 /// A variable and its value.
 pub type Variable = (OsString, OsString);
 
@@ -81,6 +144,14 @@ fn always(directory: &Path) -> Vec<Variable> {
         ("PYTHONIOENCODING".into(), "utf-8".into()),
         ("SMCP_PLUGIN_DIR".into(), directory.into()),
     ]
+}
+
+/// Whether a variable of this name decides what runs or how. Programs differ in whether they mind the case, so it
+/// does not count.
+pub fn steers_programs(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let begins_so = |beginning: &&str| upper.starts_with(beginning);
+    STEERING.contains(&upper.as_str()) || STEERING_BEGINNINGS.iter().any(begins_so)
 }
 
 /// What the system can carry; anything else would stop the program from being started at all.

@@ -10,10 +10,12 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::introspect;
-use super::scan::{Found, Program, mentions_describe};
+use super::mentions::mentions_describe;
+use super::scan::{Found, Program};
+use super::unserved::Unserved;
 use crate::contract::environment::Environment;
 use crate::contract::{self, Description, Payload, find_payload};
-use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
+use crate::process::{Ending, Finished, Job, Launcher, SideChannels, StartError};
 use crate::text::shown;
 
 /// How much a plugin may print in answer to one question.
@@ -21,9 +23,6 @@ const MAX_OUTPUT_BYTES: usize = 4 << 20;
 
 /// How many pages of sub-commands are read.
 const MAX_PAGES: usize = 64;
-
-/// How many faults of one description a message names.
-const MAX_FAULTS: usize = 5;
 
 /// Asks plugins.
 #[derive(Debug, Clone)]
@@ -53,8 +52,14 @@ pub struct Described {
 enum No {
     /// This question leads nowhere; the next may.
     Next(String),
-    /// The plugin is skipped.
-    Skip(String),
+    /// The plugin is not served.
+    Skip(Unserved),
+}
+
+impl No {
+    fn skip(reason: impl Into<String>) -> Self {
+        Self::Skip(Unserved::Plugin(reason.into()))
+    }
 }
 
 impl Asker {
@@ -66,7 +71,7 @@ impl Asker {
         &self,
         plugin: &Found,
         interpreter: Option<PathBuf>,
-    ) -> Result<Described, String> {
+    ) -> Result<Described, Unserved> {
         let asking = Asking {
             asker: self,
             plugin,
@@ -74,13 +79,17 @@ impl Asker {
             interpreter,
         };
         let (payload, source) = asking.payload().await?;
-        let mut description = contract::read(&payload.json).map_err(|faults| broken(&faults))?;
+        let reading = move || contract::read(&payload.json);
+        let mut description = aside(reading).await?.map_err(|faults| {
+            Unserved::Plugin(format!("its description breaks the contract: {faults}"))
+        })?;
         description.warnings.extend(payload.warning);
         if description.commands.is_empty()
             && description.offers.is_empty()
             && description.refused.is_empty()
         {
-            return Err("it has no commands and serves nothing else".to_owned());
+            let text = "it has no commands and serves nothing else";
+            return Err(Unserved::Plugin(text.to_owned()));
         }
         if source == "introspection" {
             for command in &mut description.commands {
@@ -108,7 +117,14 @@ impl Asker {
             .launcher
             .run(job, SideChannels::default(), self.stop.clone())
             .await;
-        finished.map_err(|fault| No::Skip(fault.to_string()))
+        finished.map_err(|fault| {
+            No::Skip(match fault {
+                StartError::System(_) => Unserved::Shortage(fault.to_string()),
+                StartError::Program { .. } | StartError::TooLarge => {
+                    Unserved::Plugin(fault.to_string())
+                }
+            })
+        })
     }
 }
 
@@ -121,7 +137,7 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    async fn payload(&self) -> Result<(Payload, &'static str), String> {
+    async fn payload(&self) -> Result<(Payload, &'static str), Unserved> {
         let parser_first = self.interpreter.is_some() && !self.knows_the_question().await;
         let mut reasons = Vec::new();
         let mut by_parser = None;
@@ -145,7 +161,7 @@ impl Asking<'_> {
         if let Some(payload) = self.listen(self.help().await, &mut reasons)? {
             return Ok((payload, "help"));
         }
-        Err(reasons.join("; "))
+        Err(Unserved::Plugin(reasons.join("; ")))
     }
 
     /// Whether the plugin's own files mention `--describe`; reading them may take a while.
@@ -159,7 +175,7 @@ impl Asking<'_> {
         &self,
         answer: Result<Payload, No>,
         reasons: &mut Vec<String>,
-    ) -> Result<Option<Payload>, String> {
+    ) -> Result<Option<Payload>, Unserved> {
         match answer {
             Ok(payload) => Ok(Some(payload)),
             Err(No::Skip(reason)) => Err(reason),
@@ -177,7 +193,7 @@ impl Asking<'_> {
             return Err(No::Next(format!("--describe {}", ending(&finished))));
         }
         let nothing = || No::Next("--describe printed no JSON".to_owned());
-        find_payload(&finished.stdout).ok_or_else(nothing)
+        payload_of(finished.stdout).await?.ok_or_else(nothing)
     }
 
     async fn parser(&self) -> Result<Payload, No> {
@@ -194,9 +210,10 @@ impl Asking<'_> {
             .await?;
         let finished = self.ended(finished, "the question for its parser")?;
         match finished.ending {
-            Ending::Exited(0) => find_payload(&finished.stdout)
+            Ending::Exited(0) => payload_of(finished.stdout)
+                .await?
                 .ok_or_else(|| No::Next("its parser could not be read".to_owned())),
-            Ending::Exited(introspect::REFUSED) => Err(No::Skip(last_line(&finished.stderr_tail))),
+            Ending::Exited(introspect::REFUSED) => Err(No::skip(last_line(&finished.stderr_tail))),
             Ending::Exited(introspect::NOT_ASKED) => {
                 Err(No::Next(last_line(&finished.stderr_tail)))
             }
@@ -210,9 +227,15 @@ impl Asking<'_> {
     async fn help(&self) -> Result<Payload, No> {
         let finished = self.run_with(&["--help"]).await?;
         let finished = self.ended(finished, "--help")?;
-        let text = printed(&finished);
-        let mut json = introspect::parse_help(&self.plugin.name, &text).map_err(No::Next)?;
-        if !introspect::reads_help_after_commands(&text) {
+        let name = self.plugin.name.clone();
+        let reading = aside(move || {
+            let text = printed(&finished);
+            let read = introspect::parse_help(&name, &text);
+            (read, introspect::reads_help_after_commands(&text))
+        });
+        let (read, has_pages) = reading.await.map_err(No::Skip)?;
+        let mut json = read.map_err(No::Next)?;
+        if !has_pages {
             return Ok(Payload {
                 json,
                 warning: None,
@@ -229,8 +252,16 @@ impl Asking<'_> {
     async fn pages(&self, json: &mut Value) {
         for command in introspect::pages_to_ask(json).into_iter().take(MAX_PAGES) {
             // A page that cannot be had leaves the command open.
-            if let Ok(finished) = self.run_with(&[&command, "--help"]).await {
-                introspect::add_page(json, &command, &printed(&finished));
+            let Ok(finished) = self.run_with(&[&command, "--help"]).await else {
+                continue;
+            };
+            let mut described = json.clone();
+            let reading = aside(move || {
+                introspect::add_page(&mut described, &command, &printed(&finished));
+                described
+            });
+            if let Ok(described) = reading.await {
+                *json = described;
             }
         }
     }
@@ -248,17 +279,34 @@ impl Asking<'_> {
     /// A program that hangs or floods is asked nothing more.
     fn ended(&self, finished: Finished, question: &str) -> Result<Finished, No> {
         match finished.ending {
-            Ending::TimedOut => Err(No::Skip(format!(
+            Ending::TimedOut => Err(No::skip(format!(
                 "{question} had no answer within {} s",
                 self.asker.limit.as_secs_f64()
             ))),
-            Ending::OutputTooLarge => Err(No::Skip(format!(
+            Ending::OutputTooLarge => Err(No::skip(format!(
                 "{question} printed more than {MAX_OUTPUT_BYTES} bytes"
             ))),
-            Ending::Cancelled => Err(No::Skip("the server stops".to_owned())),
+            Ending::Cancelled => Err(No::skip("the server stops")),
+            Ending::SupervisorLost => Err(No::Skip(Unserved::Shortage(format!(
+                "{question} was ended from outside"
+            )))),
             _ => Ok(finished),
         }
     }
+}
+
+/// Does work that takes its time with large texts where it holds up nobody.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unserved> {
+    let working = tokio::task::spawn_blocking(work).await;
+    working.map_err(|fault| Unserved::Plugin(format!("its answer could not be read: {fault}")))
+}
+
+async fn payload_of(printed: Vec<u8>) -> Result<Option<Payload>, No> {
+    aside(move || find_payload(&printed))
+        .await
+        .map_err(No::Skip)
 }
 
 fn start_words(plugin: &Found, interpreter: Option<&PathBuf>) -> Vec<OsString> {
@@ -273,19 +321,6 @@ fn has_describe_option(payload: &Value) -> bool {
     let mut options =
         commands.flat_map(|command| command["parameters"].as_array().into_iter().flatten());
     options.any(|parameter| parameter["flag"] == "--describe")
-}
-
-fn broken(faults: &[String]) -> String {
-    let named = faults
-        .iter()
-        .take(MAX_FAULTS)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join("; ");
-    match faults.len().saturating_sub(MAX_FAULTS) {
-        0 => format!("its description breaks the contract: {named}"),
-        more => format!("its description breaks the contract: {named}; and {more} more"),
-    }
 }
 
 fn printed(finished: &Finished) -> String {

@@ -6,4 +6,8 @@ pub mod demo;
 pub mod describe;
 pub mod interpreter;
 pub mod introspect;
+mod mentions;
 pub mod scan;
+mod unserved;
+
+pub use unserved::Unserved;

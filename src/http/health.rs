@@ -37,9 +37,15 @@ pub async fn alive() -> Response {
 /// `GET /readyz`: 200 once every plugin has answered and until the server begins to stop.
 pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
+    let snapshot = services.catalog.snapshot();
     if services.draining.is_cancelled() {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
-    } else if services.catalog.snapshot().complete {
+    } else if snapshot.is_starved() {
+        reply::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no plugin could be asked\n",
+        )
+    } else if snapshot.complete {
         reply::text(StatusCode::OK, "ready\n")
     } else {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "loading plugins\n")

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::outcome::Outcome;
 use super::serving;
-use crate::catalog::{OfferKind, Printed, PromptArgument};
+use crate::catalog::{OfferKind, Offering, Printed};
 use crate::jsonrpc::{Members, RpcError, to_raw};
 use crate::mcp::context::Context;
 use crate::mcp::inbound::Request;
@@ -50,9 +50,7 @@ pub async fn get(context: &Context, request: &Request) -> Outcome {
         return Err(RpcError::invalid_params(why).into());
     };
     let arguments = params.arguments.unwrap_or_default();
-    if let OfferKind::Prompt(declared) = &prompt.kind {
-        check_arguments(declared, &arguments)?;
-    }
+    check_arguments(&prompt, &arguments)?;
     let printed = serving::run(context, request, &prompt, to_raw(&arguments)).await?;
     Ok(match printed {
         Printed::Result(result) => serving::printed_result(&result)?,
@@ -64,13 +62,12 @@ pub async fn get(context: &Context, request: &Request) -> Outcome {
     .into())
 }
 
-/// What the protocol asks of arguments: known names, and strings. Which of them are required is
-/// checked where the prompt is run.
-fn check_arguments(
-    declared: &[PromptArgument],
-    given: &Map<String, Value>,
-) -> Result<(), RpcError> {
-    let mut faults = Vec::new();
+fn check_arguments(prompt: &Offering, given: &Map<String, Value>) -> Result<(), RpcError> {
+    let OfferKind::Prompt(declared) = &prompt.kind else {
+        return Ok(());
+    };
+    let names: Vec<&str> = given.keys().map(String::as_str).collect();
+    let mut faults = prompt.missing_arguments(&names);
     for (name, value) in given {
         if !declared.iter().any(|argument| argument.name == *name) {
             faults.push(format!(

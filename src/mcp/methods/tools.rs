@@ -12,7 +12,7 @@ use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
 use crate::call::types::{CallError, CallRequest, ToolResult};
-use crate::catalog::{BUILT_IN, HEALTH, Snapshot, Tool};
+use crate::catalog::{BUILT_IN, HEALTH_TOOL, Snapshot, Tool};
 use crate::governor;
 use crate::jsonrpc::{self, Members, RpcError};
 use crate::mcp::changes::Change;
@@ -79,7 +79,7 @@ pub async fn call(context: &Context, request: &Request) -> Outcome {
         );
         return Err(RpcError::invalid_params(why).into());
     }
-    if name == HEALTH {
+    if name == HEALTH_TOOL {
         return Ok(messages::text_result(&health(&context.services).to_string(), false).into());
     }
     if name == governor::NAME {
@@ -194,7 +194,7 @@ pub fn count(services: &Services) -> usize {
 
 fn health_definition() -> Box<RawValue> {
     jsonrpc::to_raw(&json!({
-        "name": HEALTH,
+        "name": HEALTH_TOOL,
         "description": "Report the server's health: its plugins, and counts of sessions, calls and errors.",
         "inputSchema": {"type": "object", "properties": {}, "additionalProperties": false},
     }))
