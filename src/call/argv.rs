@@ -13,7 +13,7 @@ use super::arguments::{Argument, Arguments, Given};
 use crate::contract::{Command, Dashes, Faults, Input, Parameter, Style};
 use crate::text::{in_quotes, shown};
 use forms::{
-    is_negative_number, is_plain_name, is_positional, joint_of, separator, spread,
+    is_negative_number, is_plain_name, is_positional, is_rest_option, joint_of, separator, spread,
     takes_any_number, text_of, wants_json,
 };
 
@@ -158,19 +158,24 @@ impl<'a> Writer<'a> {
         if !is_last {
             options.sort_by_key(|(parameter, argument)| !stays_open(argument, *parameter));
         }
+        let mut rest = None;
         for (parameter, argument) in options {
             match parameter {
+                Some(known) if is_rest_option(known) => rest = rest.or(Some((known, argument))),
                 Some(known) => self.option(known, argument),
                 None => self.undeclared(argument),
             }
         }
-        self.positionals(is_last, level);
+        self.positionals(is_last, rest.is_none(), level);
+        if let Some((known, argument)) = rest {
+            self.rest_option(known, argument);
+        }
         if self.is_open && !is_last {
             self.faults.add("an option with several values needs another option behind it: the program would take the command for one of the values");
         }
     }
 
-    fn positionals(&mut self, is_last: bool, level: &Level<'_>) {
+    fn positionals(&mut self, is_last: bool, may_end_options: bool, level: &Level<'_>) {
         let mut words = Vec::new();
         let mut absent: Option<&Parameter> = None;
         for known in level.positionals.iter().copied() {
@@ -189,32 +194,41 @@ impl<'a> Writer<'a> {
             }
             words.push((known, own));
         }
-        let takes_rest = level
-            .positionals
+        // A program hands on a `--` that stands first in what it takes unread.
+        let begins_with_rest = words
             .first()
-            .is_some_and(|known| known.writing.style == Some(Style::Rest));
+            .is_some_and(|(known, _)| known.writing.style == Some(Style::Rest));
         let begins_with_dash = words
             .iter()
             .any(|(_, own)| own.iter().any(|word| word.starts_with('-')));
         let ends_options = is_last
-            && !takes_rest
+            && may_end_options
+            && !begins_with_rest
             && !words.is_empty()
             && (self.command.ends_options || begins_with_dash || self.is_open);
         if ends_options {
             self.words.push("--".to_owned());
         }
-        for (known, own) in words {
-            self.positional(known, own, ends_options);
+        for (index, (known, own)) in words.into_iter().enumerate() {
+            self.positional(known, own, index == 0, ends_options);
         }
     }
 
-    fn positional(&mut self, known: &Parameter, words: Vec<String>, after_end: bool) {
+    fn positional(
+        &mut self,
+        known: &Parameter,
+        words: Vec<String>,
+        is_first: bool,
+        after_end: bool,
+    ) {
+        // `-` alone is an argument by convention: standard input.
+        let looks_like_option = |word: &&String| word.starts_with('-') && *word != "-";
         let unsafe_word = if known.writing.style == Some(Style::Rest) {
-            words.first().filter(|word| word.starts_with('-'))
+            let is_open = known.writing.dashes == Dashes::Any || after_end;
+            let first = words.first().filter(|_| is_first && !is_open);
+            first.filter(looks_like_option)
         } else {
-            words
-                .iter()
-                .find(|word| word.starts_with('-') && !after_end)
+            words.iter().filter(|_| !after_end).find(looks_like_option)
         };
         if let Some(word) = unsafe_word {
             self.faults.add(&format!(
@@ -252,6 +266,23 @@ impl<'a> Writer<'a> {
                 }
             }
             (other, _) => self.value(known, &option, text_of(other)),
+        }
+    }
+
+    /// An option that takes all words behind it, options included.
+    fn rest_option(&mut self, known: &Parameter, argument: &Argument) {
+        let words = spread(&argument.value);
+        if !words.is_empty() {
+            self.push(&known.name, known.option());
+        }
+        for word in words {
+            if word == "--" {
+                self.faults.add(&format!(
+                    "{} cannot have the item --: it would end there",
+                    in_quotes(&known.name)
+                ));
+            }
+            self.push(&known.name, word);
         }
     }
 
@@ -297,8 +328,9 @@ impl<'a> Writer<'a> {
         }
         let carried = |text: &str| match known.writing.dashes {
             Dashes::Any => true,
-            Dashes::Numbers => !text.starts_with('-') || is_negative_number(text),
-            Dashes::None => !text.starts_with('-'),
+            _ if !text.starts_with('-') || text == "-" => true,
+            Dashes::Numbers => is_negative_number(text),
+            Dashes::None => false,
         };
         if let Some(text) = texts.iter().find(|text| !carried(text)) {
             self.faults.add(&format!(

@@ -6,6 +6,7 @@ pub mod arguments;
 pub mod argv;
 pub mod command;
 pub mod event_channel;
+pub mod json_size;
 pub mod output;
 pub mod prepare;
 pub mod queue;

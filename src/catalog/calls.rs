@@ -12,7 +12,6 @@ use super::presence::{self, Presence};
 use super::snapshot::Snapshot;
 use super::state::State;
 use crate::call::command::Runnable;
-use crate::call::output::{self, Expectation};
 use crate::call::runner::Runner;
 use crate::call::types::{CallError, CallRequest, ToolResult};
 use crate::contract::OfferKind;
@@ -54,6 +53,14 @@ impl Calls {
         self.runner.load()
     }
 
+    /// How many processes do not end although they were sent SIGKILL, by the program of their run.
+    pub fn leftovers(&self) -> Vec<(String, usize)> {
+        let leftovers = self.runner.leftovers().into_iter();
+        leftovers
+            .map(|left| (left.program, left.processes))
+            .collect()
+    }
+
     /// Runs one call of one tool: schema, place in the queue, process, output.
     ///
     /// # Errors
@@ -67,14 +74,7 @@ impl Calls {
         let tool = &self
             .present(tool, |tool| &tool.run, now, &request.cancel)
             .await?;
-        let ran = self.runner.run(&tool.name, &tool.run, request).await?;
-        let expected = Expectation {
-            tool: &tool.name,
-            output: tool.run.command.output,
-            schema: tool.run.output.as_ref(),
-            time_limit: ran.time_limit,
-        };
-        output::result(ran.finished, expected)
+        self.runner.call(&tool.name, &tool.run, request).await
     }
 
     /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
@@ -94,8 +94,7 @@ impl Calls {
         let run = &offering.run;
         let name = format!("{} {}", offering.plugin, offering.key);
         request.arguments = offering.arguments(request.arguments, &name)?;
-        let ran = self.runner.run(&name, run, request).await?;
-        let text = output::text(ran.finished, &name, ran.time_limit)?;
+        let text = self.runner.text(&name, run, request).await?;
         Ok(printed(text, &offering.kind))
     }
 

@@ -121,6 +121,11 @@ impl Catalog {
         self.calls.load()
     }
 
+    /// How many processes do not end although they were sent SIGKILL, by the program of their run.
+    pub fn leftovers(&self) -> Vec<(String, usize)> {
+        self.calls.leftovers()
+    }
+
     /// Runs one call of one tool: schema, place in the queue, process, output.
     ///
     /// # Errors

@@ -52,6 +52,8 @@ async fn perform(command: Command, config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // A runtime that gets no threads panics, so this is found out before.
+    crate::process::preflight()?;
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?)

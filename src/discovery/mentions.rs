@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::scan::read_regular;
 
-/// Whether a Python plugin's own files mention `--describe` at all.
+/// Whether a Python plugin's own files have `--describe` as a text of the program, not of a comment.
 ///
 /// A program that never heard of it would do its work when asked that way.
 pub fn mentions_describe(directory: &Path) -> bool {
@@ -21,9 +21,13 @@ struct Budget {
     bytes: u64,
 }
 
-fn has_word(text: &[u8]) -> bool {
+/// Whether the word stands there between two equal quotes.
+fn has_literal(text: &[u8]) -> bool {
     const WORD: &[u8] = b"--describe";
-    text.windows(WORD.len()).any(|window| window == WORD)
+    text.windows(WORD.len() + 2).any(|window| match window {
+        [open @ (b'"' | b'\''), word @ .., close] => open == close && word == WORD,
+        _ => false,
+    })
 }
 
 fn mentioned_below(directory: &Path, depth: usize, left: &mut Budget) -> bool {
@@ -43,14 +47,14 @@ fn mentioned_below(directory: &Path, depth: usize, left: &mut Budget) -> bool {
         if metadata.is_dir() && !passed_over && !name.as_encoded_bytes().starts_with(b".") {
             inner.push(path);
         } else if metadata.is_file() && path.extension().is_some_and(|ending| ending == "py") {
-            // Out of budget, the program counts as one that may know the question.
+            // Out of budget, the program is only asked under the guard.
             if left.files == 0 || metadata.len() > left.bytes {
-                return true;
+                return false;
             }
             left.files -= 1;
             left.bytes -= metadata.len();
             let text = read_regular(&path, metadata.len());
-            if has_word(&text.unwrap_or_default()) {
+            if has_literal(&text.unwrap_or_default()) {
                 return true;
             }
         }
@@ -76,6 +80,7 @@ mod tests {
         for plugin in ["silent", "helped", "foreign"] {
             write(&format!("{plugin}/cli.py"), "print()");
         }
+        write("remarks/cli.py", "# it does not know --describe\n");
         for path in ["helped/inner/deep.py", "foreign/.venv/lib.py"] {
             write(path, "if '--describe' in sys.argv: …");
         }
@@ -84,5 +89,6 @@ mod tests {
             (mentions("silent"), mentions("helped"), mentions("foreign")),
             (false, true, false)
         );
+        assert!(!mentions("remarks"), "a comment is no program");
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Knows no call and no catalogue.
 
+mod ask_python;
 pub mod demo;
 pub mod describe;
 pub mod interpreter;
 pub mod introspect;
 mod mentions;
+mod question;
 pub mod scan;
 mod unserved;
 

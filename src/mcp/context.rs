@@ -127,6 +127,7 @@ impl Context {
         let agent = self.principal.agent.as_deref();
         let environment = self.services.letta.environment_for(agent);
         Ok(Caller {
+            key: self.principal.key.map(|key| key.to_string()),
             call_id: uuid::Uuid::new_v4().simple().to_string(),
             session_id: self.session.clone(),
             agent_id: self.principal.agent.clone(),

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use smcp::call::arguments;
 use smcp::call::argv;
-use smcp::call::output::{self, Expectation};
+use smcp::call::output::{self, Expected};
 use smcp::contract::schema::{self, Schema};
 use smcp::contract::uri_template::UriTemplate;
 use smcp::contract::{self, Command, Output, find_payload};
@@ -241,7 +241,7 @@ fn outputs_are_read_in_linear_time() {
                 stdout: printed.clone().into_bytes(),
                 stderr_tail: Vec::new(),
             };
-            let expected = Expectation {
+            let expected = Expected {
                 tool: "one__run",
                 output: kind,
                 schema: (kind == Output::Json).then_some(schema),

@@ -288,8 +288,8 @@ fn the_first_lines_say_what_is_served_and_how_to_connect() {
     let folder = Folder::new();
     // Shell scripts, since these lines wait for no plugin that takes long to start.
     let describes = r#"echo '{"commands":[{"name":"a"},{"name":"b"}]}'"#;
-    folder.add_executable("served", &format!("#!/bin/sh\n{describes}\n"));
-    folder.add_executable("broken", "#!/bin/sh\nexit 3\n");
+    folder.add_executable("served", &format!("#!/bin/sh\n: \"$@\"\n{describes}\n"));
+    folder.add_executable("broken", "#!/bin/sh\n: \"$@\"\nexit 3\n");
     let server = Server::start(&Setup::new().plugins(folder.path()));
     server.ready();
     let words = ["/sse", "/messages/", "served", "2 tools", "broken", "curl"];
@@ -320,7 +320,7 @@ fn flags_beat_the_environment() {
 /// A program that describes itself once there is the file.
 fn waiting_for(gate: &Path) -> String {
     format!(
-        "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.05; done\n\
+        "#!/bin/sh\n: \"$@\"\nwhile [ ! -e '{}' ]; do sleep 0.05; done\n\
          echo '{{\"commands\":[{{\"name\":\"go\",\"description\":\"a\",\"parameters\":[]}}]}}'\n",
         gate.display()
     )

@@ -55,7 +55,7 @@ impl Plugins {
     pub fn shell(&self, name: &str, script: &str) -> &Self {
         self.write(
             &format!("{name}/cli"),
-            &format!("#!/bin/sh\n{script}"),
+            &format!("#!/bin/sh\n# A question would come in \"$@\".\n{script}"),
             0o755,
         )
     }

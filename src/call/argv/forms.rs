@@ -7,10 +7,16 @@ use crate::contract::{Kind, Parameter, Style};
 
 /// Whether an argument stands on the line without an option.
 pub fn is_positional(parameter: &Parameter) -> bool {
-    matches!(
-        parameter.writing.style,
-        Some(Style::Positional | Style::Rest)
-    )
+    match parameter.writing.style {
+        Some(Style::Positional) => true,
+        Some(Style::Rest) => parameter.writing.flag.is_none(),
+        _ => false,
+    }
+}
+
+/// Whether it is an option that stands last, for it takes all words behind it.
+pub fn is_rest_option(parameter: &Parameter) -> bool {
+    parameter.writing.style == Some(Style::Rest) && parameter.writing.flag.is_some()
 }
 
 /// The one word of a value.

@@ -212,11 +212,18 @@ fn health(services: &Services) -> serde_json::Value {
         .iter()
         .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
         .collect();
+    let unkillable: Vec<_> = services
+        .catalog
+        .leftovers()
+        .into_iter()
+        .map(|(program, processes)| json!({"program": program, "processes": processes}))
+        .collect();
     json!({
         "status": "healthy",
         "plugins": names.len(),
         "plugin_names": names,
         "skipped": skipped,
+        "unkillable": unkillable,
         "metrics": services.counters.snapshot(),
     })
 }
