@@ -56,7 +56,7 @@ impl App {
         counters: Counters,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let listener = http::accept::bind(&[config.address])?;
+        let listener = http::accept::bind(&config.addresses)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
         let sessions = sessions(
@@ -105,15 +105,35 @@ impl App {
     /// else is ended at once. Returns when no process is left.
     pub async fn run(self) {
         self.shutdown.draining().cancelled().await;
-        if let Err(unfinished) = self.shutdown.finish(GRACE).await {
+        // The task of a session's call is tracked; a call without a session lives in its connection.
+        let calls = self.services().counters.clone();
+        let calls = tokio::time::timeout(GRACE, calls.no_call_runs());
+        let calls = async {
+            tokio::select! {
+                _ = calls => {}
+                () = self.shutdown.forced().cancelled() => {}
+            }
+        };
+        let (finished, ()) = tokio::join!(self.shutdown.finish(GRACE), calls);
+        if let Err(unfinished) = finished {
             tracing::warn!("ending the calls: {unfinished}");
         }
         self.stop().await;
     }
 
-    /// Ends everything now and returns when no process is left.
+    /// Ends everything now and returns when no process is left, or at once when the end is forced: the
+    /// supervisors of running programs end them when this process is gone.
     pub async fn stop(self) {
         self.shutdown.draining().cancel();
+        tokio::select! {
+            biased;
+            () = self.shutdown.forced().cancelled() => self.stopped.cancel(),
+            () = self.end_in_order() => {}
+        }
+        self.services().catalog.close();
+    }
+
+    async fn end_in_order(&self) {
         // What was answered last must reach its client before the streams end.
         let _ = tokio::time::timeout(LAST_ANSWERS, self.sessions.drain()).await;
         self.stopped.cancel();
@@ -142,6 +162,13 @@ pub fn sessions(
     stopped: &CancellationToken,
     patience: Duration,
 ) -> anyhow::Result<Arc<Sessions>> {
+    let plugins = config.catalog.directory.as_ref();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        plugins = plugins.map(|path| path.display().to_string()),
+        demos = plugins.is_none().then_some(true),
+        "starting"
+    );
     let catalog = Catalog::start(
         config.catalog.clone(),
         launcher.clone(),
@@ -149,7 +176,7 @@ pub fn sessions(
     );
     let services = Arc::new(Services {
         catalog,
-        governor: Governor::new(&config.governor)?,
+        governor: Governor::new(config.profiles.clone()),
         letta: Letta::from_settings(config.letta.clone()),
         discovery_deadline: tokio::time::Instant::now() + patience,
         changes: Changes::default(),
@@ -188,7 +215,24 @@ async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationTo
                 services.changes.notify(Change::Catalogue(list, generation));
             }
         }
-        log_faults(&services.catalog.snapshot(), &services.governor, &mut said);
+        let snapshot = services.catalog.snapshot();
+        log_plugins(&snapshot, &mut said);
+        log_faults(&snapshot, &services.governor, &mut said);
+    }
+}
+
+/// Says of each plugin once how many tools it gives, and again when that changes.
+fn log_plugins(snapshot: &Snapshot, said: &mut HashSet<String>) {
+    for plugin in &snapshot.plugins {
+        let line = format!("{} {} {}", plugin.name, plugin.tools, plugin.source);
+        if said.insert(line) {
+            tracing::info!(
+                plugin = plugin.name,
+                tools = plugin.tools,
+                source = plugin.source,
+                "serving"
+            );
+        }
     }
 }
 

@@ -114,6 +114,8 @@ pub struct Loader {
     pub asker: Asker,
     /// Where plugins are.
     pub home: Arc<Home>,
+    /// The plugins that are asked, where any of them is there.
+    pub only: Vec<String>,
     /// `MCP_PYTHON`.
     pub python: Option<PathBuf>,
     /// Interpreters behind shims, kept from one load to the next.
@@ -125,7 +127,7 @@ impl Loader {
     /// that have not answered yet, and of those whose answer is of no use, what they said before.
     pub async fn load(&self, known: &mut Known, publish: impl FnMut(Snapshot)) {
         let (directory, Look { found, rejected }) = match self.look().await {
-            Ok(looked) => looked,
+            Ok((directory, look)) => (directory, self.wanted(look)),
             Err(fault) => return self.keep(known, fault, publish),
         };
         known.found = found;
@@ -200,6 +202,18 @@ impl Loader {
         let directory = self.directory().await?;
         let looking = spawn_blocking(move || look(&directory).map(|look| (directory, look)));
         looking.await.map_err(given_up)?
+    }
+
+    /// What a look found, without what nobody wants to know of.
+    fn wanted(&self, mut look: Look) -> Look {
+        let is_wanted = |name: &str| self.only.iter().any(|only| only == name);
+        let found = look.found.iter().map(|plugin| &plugin.name);
+        let rejected = look.rejected.iter().map(|(name, _)| name);
+        if found.chain(rejected).any(|name| is_wanted(name)) {
+            look.found.retain(|plugin| is_wanted(&plugin.name));
+            look.rejected.retain(|(name, _)| is_wanted(name));
+        }
+        look
     }
 
     /// Asks them in the background; what they answer comes in the order of the answers. Dropping the receiver

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::runner::Runner;
 use crate::call::types::{CallError, CallRequest, ToolResult};
 use crate::contract::environment::Environment;
+pub use crate::contract::environment::{Holders, Reserved};
 pub use crate::contract::{OfferKind, Reference};
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
@@ -34,7 +35,7 @@ pub use snapshot::{Readable, Snapshot};
 use state::State;
 
 /// Where plugins come from and how they run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The directory that is scanned; `None` serves the embedded demo plugins.
     pub directory: Option<PathBuf>,
@@ -42,12 +43,16 @@ pub struct Settings {
     pub python: Option<PathBuf>,
     /// What plugins inherit: the server's environment without its own secrets.
     pub environment: Vec<(OsString, OsString)>,
+    /// What only some plugins get.
+    pub reserved: Reserved,
     /// The time limit of a call; a command's own smaller one wins.
     pub time_limit: Option<Duration>,
     /// Calls that run at once; more wait in a bounded queue.
     pub max_calls: usize,
     /// How long a plugin may take to describe itself.
     pub describe_limit: Duration,
+    /// The plugins that are asked, by name, where any of them is there; all where none is.
+    pub only: Vec<String>,
 }
 
 /// The catalogue: cheap to clone, shared by all sessions.
@@ -61,7 +66,7 @@ pub struct Catalog {
 impl Catalog {
     /// Begins to find and ask plugins; returns at once. `stop` ends the asking.
     pub fn start(settings: Settings, launcher: Launcher, stop: CancellationToken) -> Self {
-        let environment = Environment::new(&settings.environment);
+        let environment = Environment::new(&settings.environment, settings.reserved);
         let runner = Runner::new(
             launcher.clone(),
             environment.clone(),
@@ -79,6 +84,7 @@ impl Catalog {
         let loader = Loader {
             asker,
             home: Arc::clone(&home),
+            only: settings.only,
             python: settings.python,
             resolved: Arc::new(Resolved::default()),
         };

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::introspect;
 use super::mentions::mentions_describe;
-use super::question::{Asking, No, Pages, Python, cleaned_text, ending, last_line, payload_of};
+use super::question::{
+    Asking, No, Pages, Python, cleaned_text, ending, last_line, payload_of, syntax_error,
+};
 use super::unserved::Unserved;
 use crate::contract::Payload;
 use crate::process::Ending;
@@ -126,7 +128,10 @@ impl Asking<'_> {
                     may_describe: status == introspect::NOT_ASKED,
                 }
             }
-            _ => Parser::none(format!("the question for its parser {}", ending(&finished))),
+            _ => match syntax_error(&finished.stderr_tail) {
+                Some(fault) => Parser::Skip(Unserved::Plugin(fault)),
+                None => Parser::none(format!("the question for its parser {}", ending(&finished))),
+            },
         }
     }
 }

@@ -128,7 +128,9 @@ impl Asking<'_> {
         let finished = self.run_with(&["--describe"]).await?;
         let finished = self.ended(finished, "--describe")?;
         if finished.ending != Ending::Exited(0) {
-            return Err(No::Next(format!("--describe {}", ending(&finished))));
+            let fault = syntax_error(&finished.stderr_tail).map(No::skip);
+            let next = || No::Next(format!("--describe {}", ending(&finished)));
+            return Err(fault.unwrap_or_else(next));
         }
         let nothing = || No::Next("--describe printed no JSON".to_owned());
         payload_of(finished.stdout).await?.ok_or_else(nothing)
@@ -261,6 +263,30 @@ pub(super) fn ending(finished: &Finished) -> String {
         line if line.is_empty() => how,
         line => format!("{how} ({line})"),
     }
+}
+
+/// The fault of a Python program that cannot even be read: no other question would be answered. Python's last
+/// line names the fault, and the last `File "…", line N` before it the place.
+pub(super) fn syntax_error(stderr: &[u8]) -> Option<String> {
+    let last = last_line(stderr);
+    let (kind, what) = last.split_once(": ")?;
+    if !["SyntaxError", "IndentationError", "TabError"].contains(&kind) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(stderr);
+    let place = text.lines().rev().find_map(|line| {
+        let (file, line) = line
+            .trim()
+            .strip_prefix("File \"")?
+            .split_once("\", line ")?;
+        let number: String = line.chars().take_while(char::is_ascii_digit).collect();
+        let name = file.rsplit('/').next().unwrap_or(file);
+        Some(format!(" in line {number} of {}", shown(name, 100)))
+    });
+    Some(format!(
+        "a syntax error{}: {what}",
+        place.unwrap_or_default()
+    ))
 }
 
 pub(super) fn last_line(stderr: &[u8]) -> String {

@@ -124,9 +124,17 @@ fn program(directory: &Path) -> Result<Option<Program>, Unserved> {
         Err(fault) if fault.kind() == io::ErrorKind::PermissionDenied => {
             Err(Unserved::of_system("its directory cannot be read", &fault))
         }
-        _ => Ok(None),
+        _ => match MISNAMED.iter().find(|name| exists(&directory.join(name))) {
+            Some(name) => Err(Unserved::Plugin(format!(
+                "it has a {name} and no cli.py, which is the program that smcp runs; rename it, or: ln -s {name} cli.py"
+            ))),
+            None => Ok(None),
+        },
     }
 }
+
+/// Names that programs often have elsewhere: a directory with one of them was most likely meant to be a plugin.
+const MISNAMED: [&str; 2] = ["main.py", "__main__.py"];
 
 fn exists(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
@@ -290,7 +298,8 @@ mod tests {
         plugins
             .file("-dash/cli.py", 0o644)
             .file("bad name/cli.py", 0o644)
-            .file("open/cli.py", 0o644);
+            .file("open/cli.py", 0o644)
+            .file("misnamed/main.py", 0o644);
         fs::set_permissions(plugins.path("open"), Permissions::from_mode(0o777))
             .expect("it is ours");
         let cases = [
@@ -305,6 +314,7 @@ mod tests {
             ("-dash", "begins with '-'"),
             ("bad name", "rename the directory"),
             ("open", "anybody may write"),
+            ("misnamed", "main.py and no cli.py"),
         ];
         for (name, expected) in cases {
             assert!(

@@ -93,8 +93,11 @@ impl Settings {
         match presented(request.headers()) {
             Presented::Key { key, from } => match (self.accepted(&key), from) {
                 (Some(key), _) => (AuthStatus::Keyed, Some(key)),
-                // A client that is configured with an old token need not show any.
-                (None, Header::Authorization) if exempt => (AuthStatus::Exempt, None),
+                // A client that is configured with an old token need not show any. What has spaces in it is
+                // no token of anybody's, unless it is one of the keys.
+                (None, Header::Authorization) if exempt && !key.contains(&b' ') => {
+                    (AuthStatus::Exempt, None)
+                }
                 (None, _) => (AuthStatus::Bad, None),
             },
             Presented::Invalid => (AuthStatus::Bad, None),
@@ -179,7 +182,8 @@ fn bearer_token(value: &[u8]) -> Option<Option<&[u8]>> {
 
 fn credential(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii();
-    (!value.is_empty() && value.iter().all(u8::is_ascii_graphic)).then_some(value)
+    let is_allowed = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    (!value.is_empty() && value.iter().all(is_allowed)).then_some(value)
 }
 
 /// Whether a request comes from this machine itself and not through a proxy on it. A proxy gives

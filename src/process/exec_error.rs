@@ -107,6 +107,9 @@ fn reason(job: &Job, refused: &io::Error) -> Option<String> {
     if metadata.permissions().mode() & 0o111 == 0 {
         return Some("it is not executable; chmod +x it".to_owned());
     }
+    if has_windows_line_end(&program) {
+        return Some("its first line ends as on Windows, and the system takes that for a part of the interpreter's name; save it with Unix line ends".to_owned());
+    }
     match (interpreter(&program), refused.kind()) {
         (Some(interpreter), _) if !interpreter.exists() => Some(format!(
             "its first line names the interpreter {}, which is not there",
@@ -137,11 +140,20 @@ fn found(job: &Job, name: &Path) -> Option<PathBuf> {
         .find(|candidate| candidate.exists())
 }
 
-fn interpreter(program: &Path) -> Option<PathBuf> {
+fn has_windows_line_end(program: &Path) -> bool {
+    first_line(program).is_some_and(|line| line.starts_with("#!") && line.ends_with("\r\n"))
+}
+
+fn first_line(program: &Path) -> Option<String> {
     let mut line = String::new();
     // The system itself reads no more of a first line than this.
     let mut head = BufReader::new(File::open(program).ok()?.take(256));
     head.read_line(&mut line).ok()?;
+    Some(line)
+}
+
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    let line = first_line(program)?;
     let named = line.strip_prefix("#!")?.split_whitespace().next()?;
     Some(PathBuf::from(named))
 }

@@ -87,6 +87,7 @@ impl Running {
             time_limit: Some(LIMIT),
             max_calls: 8,
             describe_limit: Duration::from_secs(50),
+            ..Settings::default()
         };
         let stop = CancellationToken::new();
         Self {

@@ -109,6 +109,7 @@ pub fn settings(directory: Option<PathBuf>) -> Settings {
         time_limit: Some(Duration::from_secs(60)),
         max_calls: 8,
         describe_limit: Duration::from_secs(50),
+        ..Settings::default()
     }
 }
 
