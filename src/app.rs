@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::governor::Governor;
 use crate::http;
 use crate::letta::Letta;
+use crate::mcp::budget::Budget;
 use crate::mcp::changes::{Change, Changes};
 use crate::mcp::context::Services;
 use crate::mcp::methods::lifecycle;
@@ -179,6 +180,7 @@ pub fn sessions(
         letta: Letta::from_settings(config.letta.clone()),
         discovery_deadline: tokio::time::Instant::now() + patience,
         changes: Changes::default(),
+        budget: Arc::new(Budget::new(config.max_waiting_bytes)),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
         tasks: shutdown.tasks().clone(),

@@ -11,8 +11,9 @@ use super::setup::Workbench;
 use crate::app;
 use crate::catalog::Snapshot;
 use crate::mcp::context::Services;
-use crate::mcp::direct::{self, Reply};
-use crate::mcp::principal::Principal;
+use crate::mcp::direct;
+use crate::mcp::principal::{Principal, Transport};
+use crate::mcp::serve::serve;
 use crate::telemetry::Counters;
 
 /// The server's services, and a client of theirs. Dropping it closes the catalogue.
@@ -57,17 +58,19 @@ impl<'a> Local<'a> {
     pub(super) async fn ask(&self, method: &str, params: Value) -> anyhow::Result<Value> {
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let message = message.to_string();
-        let answer = direct::answer(
-            &self.services,
-            Principal::default(),
-            message.as_bytes(),
-            self.bench.shutdown.draining().clone(),
-        );
-        let Ok(Reply::Response(response)) = self.bench.unless_ended(answer).await? else {
+        let Ok(Some(request)) = direct::read(&self.services, message.into()).await else {
+            bail!("{method} has no answer");
+        };
+        let (transport, principal) = (Transport::Direct, Principal::default());
+        let account = self.services.budget.open(None);
+        let cancel = self.bench.shutdown.draining().clone();
+        let context = direct::context(&self.services, transport, principal, account, cancel);
+        let reply = self.bench.unless_ended(serve(&context, &request)).await?;
+        let Some(response) = reply.answer else {
             bail!("{method} has no answer");
         };
         let mut response: Value =
-            serde_json::from_slice(&response).context("reading the server's answer")?;
+            serde_json::from_slice(response.as_ref()).context("reading the server's answer")?;
         if let Some(error) = response.get("error") {
             bail!(
                 "{}",

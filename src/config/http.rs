@@ -27,6 +27,7 @@ pub(super) struct Listening {
     pub(super) http: http::Settings,
     pub(super) max_connections: usize,
     pub(super) max_sessions: usize,
+    pub(super) max_waiting_bytes: usize,
 }
 
 pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
@@ -73,6 +74,11 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
         },
         max_connections: reader.count("MCP_MAX_CONNECTIONS", MAX_CONNECTIONS, MOST),
         max_sessions: reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MOST),
+        max_waiting_bytes: reader.count(
+            "MCP_MAX_WAITING_BYTES",
+            crate::mcp::budget::DEFAULT_BYTES,
+            usize::MAX,
+        ),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Sessions that may be open at once.
     pub max_sessions: usize,
+    /// Bytes that may wait for clients in all.
+    pub max_waiting_bytes: usize,
     /// What a person should read at the start.
     pub notices: Vec<String>,
     /// Those of them that are about names that look misspelled.
@@ -88,6 +90,7 @@ pub fn read(flags: &Flags, environment: Vec<(OsString, OsString)>) -> Result<Con
         http: listening.http,
         max_connections: listening.max_connections,
         max_sessions: listening.max_sessions,
+        max_waiting_bytes: listening.max_waiting_bytes,
         notices: reader.notices,
         misspelled,
     })

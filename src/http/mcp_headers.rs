@@ -2,14 +2,16 @@
 //!
 //! Proxies route by them, so they must not say anything else than the body does. Knows no session.
 
+use std::cell::LazyCell;
+
 use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{Fault, HEADER_MISMATCH, Request, RpcError};
+use crate::jsonrpc::{Fault, HEADER_MISMATCH, RpcError};
+use crate::mcp::inbound::Request;
 
 /// What the headers of arguments begin with.
 pub const PARAM_PREFIX: &str = "mcp-param-";
@@ -53,18 +55,16 @@ pub fn check_names(headers: &HeaderMap, request: &Request) -> Result<(), RpcErro
         .get("mcp-method")
         .and_then(|method| method.to_str().ok())
         .map(str::trim);
-    if method != Some(&*request.method) {
+    if method != Some(request.name()) {
         return Err(mismatch(
             "the header Mcp-Method must name the method of the body".to_owned(),
         ));
     }
-    let member = match request.method.as_str() {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ => return Ok(()),
+    let Some(member) = request.method.named_by() else {
+        return Ok(());
     };
     // Without the member the request is refused for that, with its own error.
-    let Some(named) = string_member(request.params.as_deref(), member) else {
+    let Some(named) = request.params.string(member) else {
         return Ok(());
     };
     let shown = headers.get("mcp-name").map(|name| decode(name.as_bytes()));
@@ -79,11 +79,6 @@ pub fn check_names(headers: &HeaderMap, request: &Request) -> Result<(), RpcErro
     }
 }
 
-fn string_member(params: Option<&RawValue>, member: &str) -> Option<String> {
-    let params: Value = serde_json::from_str(params?.get()).ok()?;
-    params.get(member)?.as_str().map(str::to_owned)
-}
-
 /// Checks `Mcp-Param-*` of a tool call against its arguments.
 ///
 /// # Errors
@@ -92,20 +87,17 @@ fn string_member(params: Option<&RawValue>, member: &str) -> Option<String> {
 pub fn check_params(
     headers: &HeaderMap,
     schema: &Value,
-    params: Option<&RawValue>,
+    arguments: Option<&RawValue>,
 ) -> Result<(), RpcError> {
-    #[derive(Deserialize)]
-    struct Call {
-        #[serde(default)]
-        arguments: Value,
-    }
-    let arguments = params
-        .and_then(|params| serde_json::from_str::<Call>(params.get()).ok())
-        .map_or(Value::Null, |call| call.arguments);
+    // Most tools mark nothing, and then their arguments are not read here.
+    let arguments = LazyCell::new(|| {
+        let read = arguments.and_then(|arguments| serde_json::from_str(arguments.get()).ok());
+        read.unwrap_or(Value::Null)
+    });
     marked(schema, &mut Vec::new(), &mut |path, name| {
         let value = path
             .iter()
-            .try_fold(&arguments, |value, member| value.get(*member));
+            .try_fold(&*arguments, |value, member| value.get(*member));
         check_param(headers, name, value.filter(|value| !value.is_null()))
     })
 }
@@ -211,9 +203,8 @@ mod tests {
             for (name, value) in headers {
                 map.insert(*name, value.parse().unwrap());
             }
-            let params =
-                RawValue::from_string(json!({"arguments": arguments}).to_string()).unwrap();
-            check_params(&map, &schema, Some(&params)).map_err(|error| error.code)
+            let arguments = RawValue::from_string(arguments.to_string()).unwrap();
+            check_params(&map, &schema, Some(&arguments)).map_err(|error| error.code)
         };
         assert_eq!(
             check(&[("mcp-param-region", "eu")], json!({"region": "eu"})),

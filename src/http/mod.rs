@@ -19,7 +19,6 @@ pub mod sse;
 pub mod state;
 pub mod stateless;
 pub mod streamable;
-pub mod streams;
 pub mod throttle;
 
 use std::sync::Arc;
@@ -64,7 +63,6 @@ pub fn service(sessions: Arc<Sessions>, settings: Settings) -> Service {
     let root_path = settings.root_path.clone();
     let state = Arc::new(AppState {
         sessions,
-        streams: streams::Streams::default(),
         settings,
         started: Instant::now(),
     });

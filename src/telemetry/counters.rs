@@ -38,6 +38,7 @@ struct Inner {
     losses: Losses,
     received: AtomicU64,
     sent: AtomicU64,
+    client_logs_lost: AtomicU64,
     call_duration: Histogram,
     tables: Mutex<Tables>,
     /// Told whenever the last running call has ended.
@@ -89,6 +90,7 @@ impl Counters {
             losses,
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            client_logs_lost: AtomicU64::new(0),
             call_duration: Histogram::new(DURATION_BUCKETS),
             tables: Mutex::default(),
             last_call_ended: Notify::new(),
@@ -154,6 +156,11 @@ impl Counters {
         self.0.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Counts a log message of a plugin that found no room on its way to the client.
+    pub fn client_log_lost(&self) {
+        self.0.client_logs_lost.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Sessions open now.
     pub fn sessions_active(&self) -> u64 {
         let tables = self.tables();
@@ -199,6 +206,7 @@ impl Counters {
             call_duration: self.0.call_duration.clone(),
             received: self.0.received.load(Ordering::Relaxed),
             sent: self.0.sent.load(Ordering::Relaxed),
+            client_logs_lost: self.0.client_logs_lost.load(Ordering::Relaxed),
             start_seconds: self.0.start_seconds,
             losses: self.0.losses.clone(),
         })

@@ -60,6 +60,7 @@ pub(super) struct Exposed {
     pub(super) call_duration: Histogram,
     pub(super) received: u64,
     pub(super) sent: u64,
+    pub(super) client_logs_lost: u64,
     /// Unix time of the start.
     pub(super) start_seconds: f64,
     pub(super) losses: Losses,
@@ -104,6 +105,7 @@ impl Collector for Exposed {
             tables.refused.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
         families.one("received", "Bytes of messages received", Some(&Unit::Bytes), &ConstCounter::new(self.received))?;
         families.one("sent", "Bytes of messages sent", Some(&Unit::Bytes), &ConstCounter::new(self.sent))?;
+        families.one("client_log_messages_lost", "Log messages of plugins that a client did not read in time", None, &ConstCounter::new(self.client_logs_lost))?;
         families.one("start_time", "Unix time of the start", Some(&Unit::Seconds), &ConstGauge::new(self.start_seconds))?;
         let losses = [("console", &self.losses.console), ("file", &self.losses.file)];
         families.counters("log_lines_lost", "Log lines that could not be written, by log",
