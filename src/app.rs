@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::governor::Governor;
 use crate::http;
 use crate::letta::Letta;
+use crate::mcp::budget::Budget;
 use crate::mcp::changes::{Change, Changes};
 use crate::mcp::context::Services;
 use crate::mcp::methods::lifecycle;
@@ -55,7 +56,7 @@ impl App {
         counters: Counters,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let listener = http::accept::bind(config.address)?;
+        let listener = http::accept::bind(&config.addresses)?;
         let address = listener.local_addr()?;
         let stopped = CancellationToken::new();
         let sessions = sessions(
@@ -66,11 +67,11 @@ impl App {
             &stopped,
             DISCOVERY_WAIT,
         )?;
-        let router = http::router(Arc::clone(&sessions), config.http);
+        let service = http::service(Arc::clone(&sessions), config.http);
         let connections = TaskTracker::new();
         tokio::spawn(http::accept::serve(
             listener,
-            router,
+            service,
             config.max_connections,
             connections.clone(),
             stopped.clone(),
@@ -104,15 +105,35 @@ impl App {
     /// else is ended at once. Returns when no process is left.
     pub async fn run(self) {
         self.shutdown.draining().cancelled().await;
-        if let Err(unfinished) = self.shutdown.finish(GRACE).await {
+        // The task of a session's call is tracked; a call without a session lives in its connection.
+        let calls = self.services().counters.clone();
+        let calls = tokio::time::timeout(GRACE, calls.no_call_runs());
+        let calls = async {
+            tokio::select! {
+                _ = calls => {}
+                () = self.shutdown.forced().cancelled() => {}
+            }
+        };
+        let (finished, ()) = tokio::join!(self.shutdown.finish(GRACE), calls);
+        if let Err(unfinished) = finished {
             tracing::warn!("ending the calls: {unfinished}");
         }
         self.stop().await;
     }
 
-    /// Ends everything now and returns when no process is left.
+    /// Ends everything now and returns when no process is left, or at once when the end is forced: the
+    /// supervisors of running programs end them when this process is gone.
     pub async fn stop(self) {
         self.shutdown.draining().cancel();
+        tokio::select! {
+            biased;
+            () = self.shutdown.forced().cancelled() => self.stopped.cancel(),
+            () = self.end_in_order() => {}
+        }
+        self.services().catalog.close();
+    }
+
+    async fn end_in_order(&self) {
         // What was answered last must reach its client before the streams end.
         let _ = tokio::time::timeout(LAST_ANSWERS, self.sessions.drain()).await;
         self.stopped.cancel();
@@ -128,6 +149,7 @@ impl App {
                 self.launcher.running()
             );
         }
+        self.sessions.services().catalog.close();
     }
 }
 
@@ -140,6 +162,13 @@ pub fn sessions(
     stopped: &CancellationToken,
     patience: Duration,
 ) -> anyhow::Result<Arc<Sessions>> {
+    let plugins = config.catalog.directory.as_ref();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        plugins = plugins.map(|path| path.display().to_string()),
+        demos = plugins.is_none().then_some(true),
+        "starting"
+    );
     let catalog = Catalog::start(
         config.catalog.clone(),
         launcher.clone(),
@@ -147,10 +176,11 @@ pub fn sessions(
     );
     let services = Arc::new(Services {
         catalog,
-        governor: Governor::new(&config.governor)?,
+        governor: Governor::new(config.profiles.clone()),
         letta: Letta::from_settings(config.letta.clone()),
         discovery_deadline: tokio::time::Instant::now() + patience,
         changes: Changes::default(),
+        budget: Arc::new(Budget::new(config.max_waiting_bytes)),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
         tasks: shutdown.tasks().clone(),
@@ -185,7 +215,24 @@ async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationTo
                 services.changes.notify(Change::Catalogue(list, generation));
             }
         }
-        log_faults(&services.catalog.snapshot(), &services.governor, &mut said);
+        let snapshot = services.catalog.snapshot();
+        log_plugins(&snapshot, &mut said);
+        log_faults(&snapshot, &services.governor, &mut said);
+    }
+}
+
+/// Says of each plugin once how many tools it gives, and again when that changes.
+fn log_plugins(snapshot: &Snapshot, said: &mut HashSet<String>) {
+    for plugin in &snapshot.plugins {
+        let line = format!("{} {} {}", plugin.name, plugin.tools, plugin.source);
+        if said.insert(line) {
+            tracing::info!(
+                plugin = plugin.name,
+                tools = plugin.tools,
+                source = plugin.source,
+                "serving"
+            );
+        }
     }
 }
 

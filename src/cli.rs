@@ -41,16 +41,19 @@ Flags win over the environment. More variables (keys, hosts, logs, limits) are i
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve over HTTP (the default)
-    Serve,
+    Serve(Flags),
     /// Serve one client over standard input and output; logs go to standard error
-    Stdio,
+    Stdio(PluginFlags),
     /// Ask every plugin and say what is served, what is not, and why
-    Check,
+    Check(PluginsDir),
     /// Print the tools as a client sees them
     Tools {
         /// Print the whole definitions as JSON
         #[arg(long)]
         json: bool,
+        /// Where the plugins are.
+        #[command(flatten)]
+        plugins: PluginsDir,
     },
     /// Run one tool and print its result
     Call(CallArgs),
@@ -61,47 +64,104 @@ pub enum Command {
 pub struct CallArgs {
     /// The tool's name
     pub tool: String,
-    /// Arguments as name=value; a value that is JSON is passed as JSON, unless the parameter is a text; any other as text
+    /// Arguments as name=value; a value that is JSON is passed as JSON, unless the parameter is a text; any
+    /// other as text. A name that is given several times makes a list
     #[arg(value_name = "NAME=VALUE", conflicts_with = "json")]
     pub arguments: Vec<String>,
     /// All arguments as one JSON object
     #[arg(long, value_name = "OBJECT")]
     pub json: Option<String>,
+    /// Where the plugins are, and how long a call may take.
+    #[command(flatten)]
+    pub plugins: PluginFlags,
 }
 
 /// Settings that have a flag. Values are read by `config`, so that all that is wrong is said at once.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Flags {
     /// Address or name to listen on [env: MCP_HOST] [default: 127.0.0.1]
-    #[arg(long, value_name = "HOST", global = true)]
+    #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
     /// Port to listen on; 0 picks a free one and prints it [env: MCP_PORT] [default: 8000]
-    #[arg(
-        long,
-        value_name = "PORT",
-        global = true,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "PORT", allow_negative_numbers = true)]
     pub port: Option<String>,
-    /// Directory of the plugins [env: MCP_PLUGINS_DIR] [default: ./plugins, else the one beside the
-    /// program, else the built-in demo]
-    #[arg(long, value_name = "DIR", global = true)]
-    pub plugins_dir: Option<String>,
     /// Listen on all interfaces (0.0.0.0); needs a key
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub allow_external: bool,
     /// Ask every client for a key, direct ones on this machine too
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub require_auth: bool,
-    /// Seconds after which a call is ended; 0 is no limit [env: MCP_PLUGIN_TIMEOUT] [default: none]
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        global = true,
-        allow_negative_numbers = true
-    )]
+    /// Where the plugins are, and how long a call may take.
+    #[command(flatten)]
+    pub plugins: PluginFlags,
+}
+
+/// The flags of the commands that run tools.
+#[derive(Debug, Default, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct PluginFlags {
+    /// Where the plugins are.
+    #[command(flatten)]
+    pub place: PluginsDir,
+    /// Time after which a call is ended: seconds, or with a unit such as 500ms, 30s or 5m; 0 is no limit
+    /// [env: MCP_PLUGIN_TIMEOUT] [default: none]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub plugin_timeout: Option<String>,
+}
+
+/// The flag of every command.
+#[derive(Debug, Default, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct PluginsDir {
+    /// Directory of the plugins [env: MCP_PLUGINS_DIR] [default: ./plugins, else the one beside the
+    /// program, else the built-in demos]
+    #[arg(long, value_name = "DIR")]
+    pub plugins_dir: Option<String>,
+}
+
+impl Cli {
+    /// The settings given before the command and after it; those after it win.
+    pub fn settings(&self) -> Flags {
+        let before = &self.flags;
+        let plugins = |after: &PluginFlags| PluginFlags {
+            place: place(before, &after.place),
+            plugin_timeout: later(&before.plugins.plugin_timeout, &after.plugin_timeout),
+        };
+        match &self.command {
+            None => before.clone(),
+            Some(Command::Serve(after)) => Flags {
+                host: later(&before.host, &after.host),
+                port: later(&before.port, &after.port),
+                allow_external: before.allow_external || after.allow_external,
+                require_auth: before.require_auth || after.require_auth,
+                plugins: plugins(&after.plugins),
+            },
+            Some(Command::Stdio(after)) => Flags {
+                plugins: plugins(after),
+                ..before.clone()
+            },
+            Some(Command::Call(args)) => Flags {
+                plugins: plugins(&args.plugins),
+                ..before.clone()
+            },
+            Some(Command::Check(after) | Command::Tools { plugins: after, .. }) => {
+                let mut flags = before.clone();
+                flags.plugins.place = place(before, after);
+                flags
+            }
+        }
+    }
+}
+
+fn place(before: &Flags, after: &PluginsDir) -> PluginsDir {
+    PluginsDir {
+        plugins_dir: later(&before.plugins.place.plugins_dir, &after.plugins_dir),
+    }
+}
+
+fn later(before: &Option<String>, after: &Option<String>) -> Option<String> {
+    after.clone().or_else(|| before.clone())
 }
 
 #[cfg(test)]
@@ -112,6 +172,48 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_stand_before_the_command_or_after_it_and_those_after_it_win() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.settings());
+        for command in ["serve", "stdio", "check", "tools", "call health"] {
+            for line in [
+                format!("smcp --plugins-dir b {command}"),
+                format!("smcp {command} --plugins-dir b"),
+                format!("smcp --plugins-dir a {command} --plugins-dir b"),
+            ] {
+                let flags = read(&line).unwrap();
+                let directory = flags.plugins.place.plugins_dir;
+                assert_eq!(directory.as_deref(), Some("b"), "{line}");
+            }
+        }
+        let flags = read("smcp --port 1 --host h serve --port 2").unwrap();
+        assert_eq!(
+            (flags.port.as_deref(), flags.host.as_deref()),
+            (Some("2"), Some("h"))
+        );
+    }
+
+    #[test]
+    fn a_command_takes_and_shows_only_the_flags_that_it_uses() {
+        for (command, foreign) in [
+            ("stdio", "--port"),
+            ("check", "--host"),
+            ("check", "--plugin-timeout"),
+            ("tools", "--require-auth"),
+            ("call", "--allow-external"),
+        ] {
+            let mut cli = Cli::command();
+            let help = cli
+                .find_subcommand_mut(command)
+                .unwrap()
+                .render_long_help()
+                .to_string();
+            assert!(!help.contains(foreign), "{command}: {help}");
+            assert!(help.contains("--plugins-dir"), "{command}: {help}");
+            assert!(Cli::try_parse_from(["smcp", command, foreign, "1"]).is_err());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use smcp::cli::{Cli, Command};
+use smcp::cli::{Cli, Command, PluginFlags};
 
 fn main() -> ExitCode {
     // Before anything else: a supervisor must cost no runtime, no parser, no logger.
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     }
     let mut cli = Cli::parse();
     if called_as_stdio() && cli.command.is_none() {
-        cli.command = Some(Command::Stdio);
+        cli.command = Some(Command::Stdio(PluginFlags::default()));
     }
     smcp::commands::run(cli)
 }

@@ -1,12 +1,13 @@
 //! How the server ends: signals to cancellation tokens, and the tasks that are waited for. Knows nobody who works.
 //!
-//! The first SIGTERM or SIGINT asks everyone to finish ([`Shutdown::draining`]), the second to let go
-//! ([`Shutdown::forced`]). A SIGHUP is no shutdown for a daemon; for a server in a terminal it means
-//! that the terminal is gone, and counts like a SIGTERM.
+//! The first SIGTERM or SIGINT asks everyone to finish ([`Shutdown::draining`]), the second ends everything at
+//! once ([`Shutdown::forced`]). A SIGHUP is no shutdown for a daemon; for a server in a terminal it means that
+//! the terminal is gone, and counts like a SIGTERM. Signals that have no meaning here end nothing.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -23,7 +24,7 @@ pub struct Shutdown {
 #[derive(Debug)]
 #[must_use = "signals are listened to until this is dropped"]
 pub struct Listener {
-    _task: AbortOnDropHandle<()>,
+    _tasks: Vec<AbortOnDropHandle<()>>,
 }
 
 /// Tasks were still running when the waiting ended.
@@ -47,7 +48,7 @@ impl Shutdown {
         &self.draining
     }
 
-    /// Cancelled once nobody waits any longer: end everything now.
+    /// Cancelled when the end was asked for once more: everything ends now, and nobody waits for anything.
     pub fn forced(&self) -> &CancellationToken {
         &self.forced
     }
@@ -70,12 +71,19 @@ impl Shutdown {
 
     /// Turns the process's signals into requests, until the returned listener is dropped.
     ///
-    /// Must be called in a tokio runtime. Fails where the system refuses a signal handler.
+    /// Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// The system refuses a signal handler.
     pub fn listen(&self) -> io::Result<Listener> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        // With `nohup`, in a unit or in a container none of the two is a terminal.
+        // `nohup` ignores it for its program, which must not undo that. Without a handler it stays ignored.
+        let mut hangup = match is_ignored(Signal::HUP) {
+            true => None,
+            false => Some(signal(SignalKind::hangup())?),
+        };
+        // With a unit or in a container none of the two is a terminal.
         let in_terminal = io::stdin().is_terminal() || io::stderr().is_terminal();
         let shutdown = self.clone();
         let task = tokio::spawn(async move {
@@ -83,13 +91,21 @@ impl Shutdown {
                 tokio::select! {
                     _ = terminate.recv() => shutdown.request("SIGTERM"),
                     _ = interrupt.recv() => shutdown.request("SIGINT"),
-                    _ = hangup.recv() => shutdown.hang_up(in_terminal),
+                    () = received(hangup.as_mut()) => shutdown.hang_up(in_terminal),
                 }
             }
         });
-        Ok(Listener {
-            _task: AbortOnDropHandle::new(task),
-        })
+        let mut tasks = vec![AbortOnDropHandle::new(task)];
+        for (harmless, name) in HARMLESS {
+            let mut received = signal(SignalKind::from_raw(harmless.as_raw()))?;
+            let task = tokio::spawn(async move {
+                while received.recv().await.is_some() {
+                    tracing::debug!("{name} has no meaning here; going on");
+                }
+            });
+            tasks.push(AbortOnDropHandle::new(task));
+        }
+        Ok(Listener { _tasks: tasks })
     }
 
     fn hang_up(&self, in_terminal: bool) {
@@ -102,22 +118,52 @@ impl Shutdown {
 
     /// Waits until every tracked task has ended, for `grace` at most and no longer than until the end is forced.
     ///
-    /// When the grace is over the end is forced, so that tasks that watch [`forced`](Self::forced) let go. Called
-    /// once more then, it waits for `grace` again, and for nothing else.
+    /// # Errors
+    /// How many tasks were still running when the waiting ended.
     pub async fn finish(&self, grace: Duration) -> Result<(), Unfinished> {
         self.tasks.close();
-        let forced_already = self.forced.is_cancelled();
         let why = tokio::select! {
             biased;
             () = self.tasks.wait() => return Ok(()),
-            () = self.forced.cancelled(), if !forced_already => "when the end was forced",
+            () = self.forced.cancelled() => "when the end was forced",
             () = tokio::time::sleep(grace) => "when the grace was over",
         };
-        self.forced.cancel();
         Err(Unfinished {
             running: self.tasks.len(),
             why,
         })
+    }
+}
+
+/// Signals that would end a process that does not expect them: timers and scripts send them by mistake, and a
+/// full quota of the log file must be an error of that write alone.
+const HARMLESS: [(Signal, &str); 4] = [
+    (Signal::XFSZ, "SIGXFSZ"),
+    (Signal::USR1, "SIGUSR1"),
+    (Signal::USR2, "SIGUSR2"),
+    (Signal::ALARM, "SIGALRM"),
+];
+
+/// Whether whoever started this process had the signal ignored. Where the system does not say, it was not.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_in(&status, signal)
+}
+
+fn ignored_in(status: &str, signal: Signal) -> bool {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
+async fn received(signal: Option<&mut tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }
 
@@ -138,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn signals_drain_then_force_and_a_hangup_kills_nothing() {
-        use rustix::process::{Signal, getpid, kill_process};
+        use rustix::process::{getpid, kill_process};
 
         let shutdown = Shutdown::new();
         let listener = shutdown.listen().unwrap();
@@ -177,12 +223,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_the_grace_is_over_the_end_is_forced() {
+    async fn when_the_grace_is_over_what_still_runs_is_counted() {
         let shutdown = Shutdown::new();
-        let forced = shutdown.forced().clone();
-        shutdown
-            .tasks()
-            .spawn(async move { forced.cancelled().await });
+        shutdown.tasks().spawn(std::future::pending::<()>());
         shutdown.request("test");
         let unfinished = shutdown
             .finish(Duration::from_millis(20))
@@ -192,7 +235,19 @@ mod tests {
             unfinished.to_string(),
             "1 task(s) still running when the grace was over"
         );
-        assert_eq!(shutdown.finish(LONG).await.map_err(|e| e.running), Ok(()));
+        assert!(
+            !shutdown.forced().is_cancelled(),
+            "only a second request forces the end"
+        );
+    }
+
+    #[test]
+    fn an_inherited_ignored_signal_is_seen_in_the_mask_of_the_system() {
+        let status = "Name:\tsmcp\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
+        assert!(ignored_in(status, Signal::HUP));
+        assert!(ignored_in(status, Signal::PIPE));
+        assert!(!ignored_in(status, Signal::TERM));
+        assert!(!ignored_in("", Signal::HUP));
     }
 
     #[tokio::test]

@@ -1,28 +1,43 @@
 //! The stdio transport: the same session over lines. Knows no HTTP.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#stdio>
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, FramedRead};
+use tokio_util::sync::CancellationToken;
 
 use crate::jsonrpc::{self, RpcError};
+use crate::mcp::outbox::Reader;
 use crate::mcp::principal::Principal;
 use crate::mcp::session::Session;
 
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 4 << 20;
+/// How long the client may take to read what was answered last, once a signal asked for the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// Serves one client until its output is closed, or its input has ended and `answered` is done.
-/// What was asked before the input ended is still told.
+/// Serves one client until its output is closed, or until its input has ended or `draining` fell and
+/// `answered` is done. What was asked by then is still answered.
 pub async fn serve(
     session: Arc<Session>,
-    input: impl AsyncBufRead + Unpin,
+    input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
+    draining: CancellationToken,
     answered: impl Future<Output = ()>,
 ) {
-    let writing = write(&session, output);
+    let writing = write(session.outbox().attach(), output);
     tokio::pin!(writing);
     let asked = async {
-        read(&session, input).await;
+        tokio::select! {
+            () = read(&session, input) => {}
+            () = draining.cancelled() => {}
+        }
+        // Who asks for nothing more waits for an end.
+        session.finish_listening();
         answered.await;
     };
     tokio::select! {
@@ -30,83 +45,64 @@ pub async fn serve(
         () = &mut writing => return,
     }
     session.outbox().finish();
-    writing.await;
+    tokio::select! {
+        () = writing => {}
+        // Whoever stops the server does not wait for a reader that has stalled.
+        () = async {
+            draining.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        } => {}
+    }
 }
 
-async fn read(session: &Arc<Session>, mut input: impl AsyncBufRead + Unpin) {
+async fn read(session: &Arc<Session>, input: impl AsyncRead + Unpin) {
     let principal = Principal::default();
-    let mut line = Vec::new();
+    let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), Vec::new(), MAX_LINE);
+    let mut lines = FramedRead::new(input, codec);
     loop {
-        match next_line(&mut input, &mut line).await {
-            Line::End => return,
-            Line::TooLong => {
-                let why =
-                    format!("a line is over {MAX_LINE} bytes; send less, or pass a path to a file");
-                refuse(session, &RpcError::new(jsonrpc::INVALID_REQUEST, why)).await;
-            }
-            Line::Whole if line.trim_ascii().is_empty() => {}
-            Line::Whole => {
-                if let Err(fault) = session.receive(&line, &principal).await {
-                    let _ = session.outbox().send(fault.to_bytes()).await;
+        match lines.next().await {
+            Some(Ok(line)) if line.trim_ascii().is_empty() => {}
+            Some(Ok(line)) => {
+                if let Err(fault) = session.receive(line, &principal).await {
+                    if fault.id.is_none() {
+                        session.refused("invalid_message");
+                    }
+                    send(session, fault.to_bytes()).await;
                 }
             }
+            Some(Err(AnyDelimiterCodecError::MaxChunkLengthExceeded)) => {
+                let why =
+                    format!("a line is over {MAX_LINE} bytes; send less, or pass a path to a file");
+                session.refused("line_too_large");
+                let error = RpcError::new(jsonrpc::INVALID_REQUEST, why);
+                send(session, jsonrpc::encode_error(None, &error)).await;
+                // After an error the codec says once that there is nothing, and then goes on.
+                let _ = lines.next().await;
+            }
+            Some(Err(AnyDelimiterCodecError::Io(_))) | None => return,
         }
     }
 }
 
-async fn refuse(session: &Session, error: &RpcError) {
+async fn send(session: &Session, line: Bytes) {
+    let line = session.account().count(line).into_bytes();
     // The reader of a closed output learns that there; here is nobody left to tell.
-    let _ = session
-        .outbox()
-        .send(jsonrpc::encode_error(None, error))
-        .await;
+    let _ = session.outbox().send(line).await;
 }
 
-enum Line {
-    Whole,
-    TooLong,
-    End,
-}
-
-/// Reads one line; one that is too long is read to its end and forgotten.
-async fn next_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> Line {
-    line.clear();
-    let mut too_long = false;
-    loop {
-        let Ok(chunk) = input.fill_buf().await else {
-            return Line::End;
-        };
-        if chunk.is_empty() {
-            // A last line without its end was cut off in the middle.
-            return if line.is_empty() {
-                Line::End
-            } else {
-                Line::Whole
-            };
+async fn write(mut lines: Reader, mut output: impl AsyncWrite + Unpin) {
+    while let Some(line) = std::future::poll_fn(|cx| lines.poll_line(cx)).await {
+        lines.begin(line);
+        while let Some(piece) = lines.piece() {
+            if output.write_all(&piece).await.is_err() {
+                return;
+            }
         }
-        let end = chunk.iter().position(|byte| *byte == b'\n');
-        let taken = end.map_or(chunk.len(), |end| end + 1);
-        too_long |= line.len() + taken > MAX_LINE;
-        if too_long {
-            line.clear();
-        } else {
-            line.extend_from_slice(&chunk[..taken]);
-        }
-        input.consume(taken);
-        if end.is_some() {
-            return if too_long { Line::TooLong } else { Line::Whole };
-        }
-    }
-}
-
-async fn write(session: &Session, mut output: impl AsyncWrite + Unpin) {
-    while let Some(message) = session.outbox().next().await {
-        let written = async {
-            output.write_all(&message).await?;
+        let ended = async {
             output.write_all(b"\n").await?;
             output.flush().await
         };
-        if written.await.is_err() {
+        if lines.was_cut() || ended.await.is_err() {
             return;
         }
     }

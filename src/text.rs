@@ -2,8 +2,13 @@
 //!
 //! Knows neither who wrote the text nor who reads it.
 
+use std::fmt::{self, Display, Write};
+
 /// How many characters of a client's value an error message quotes.
 const MAX_QUOTED: usize = 128;
+
+/// How many characters of a name or a short value stand between quotation marks.
+const MAX_NAMED: usize = 60;
 
 /// The text without ANSI escape sequences and without control characters other than line ends and tabs.
 pub fn cleaned(text: &str) -> String {
@@ -31,6 +36,49 @@ pub fn shown(text: &str, limit: usize) -> String {
 /// A value that a client sent, as error messages quote it: [`shown`], at most 128 characters.
 pub fn quoted(text: &str) -> String {
     shown(text, MAX_QUOTED)
+}
+
+/// A name or a short value in quotation marks: `'text'`, [`shown`] with at most 60 characters.
+pub fn in_quotes(text: &str) -> String {
+    format!("'{}'", shown(text, MAX_NAMED))
+}
+
+/// The beginning of a text, at most `limit` characters of it.
+pub fn cut(text: &str, limit: usize) -> &str {
+    let end = text.char_indices().nth(limit).map(|(end, _)| end);
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// What `value` is displayed as, [`shown`] with at most `limit` characters. The rest is never written, however
+/// large the value is.
+pub fn excerpt(value: &dyn Display, limit: usize) -> String {
+    let mut beginning = Beginning {
+        text: String::new(),
+        // A character more than is shown, so that a longer text is seen to be longer.
+        room: limit.saturating_add(1),
+    };
+    // The one error is that of a full beginning.
+    let _ = write!(beginning, "{value}");
+    shown(&beginning.text, limit)
+}
+
+/// Takes so many characters and then refuses, which ends the writing.
+struct Beginning {
+    text: String,
+    room: usize,
+}
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let taken = cut(text, self.room);
+        self.text.push_str(taken);
+        self.room -= taken.chars().count();
+        if taken.len() == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
 }
 
 /// The letters of a text that may be shown. Lazy, so that an excerpt of a large text costs little.
@@ -127,5 +175,27 @@ mod tests {
         assert_eq!(shown("abcdef", 3), "abc…");
         assert_eq!(shown("abc", 3), "abc");
         assert_eq!(shown("a\u{202e}\"b'\\", 20), "a\\u{202e}\"b'\\");
+        assert_eq!(in_quotes("two\nlines"), "'two lines'");
+    }
+
+    #[test]
+    fn a_beginning_is_cut_between_characters() {
+        assert_eq!(cut("äöü", 2), "äö");
+        assert_eq!(cut("äöü", 3), "äöü");
+        assert_eq!(cut("", 3), "");
+    }
+
+    #[test]
+    fn of_a_large_value_no_more_is_written_than_is_shown() {
+        struct Endless;
+        impl Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    f.write_str("word ")?;
+                }
+            }
+        }
+        assert_eq!(excerpt(&Endless, 7), "word wo…");
+        assert_eq!(excerpt(&"word", 4), "word");
     }
 }

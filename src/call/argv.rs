@@ -3,11 +3,19 @@
 //! The one rule behind all others: whatever a value is, the program gets it as that value. What no
 //! command line can carry is refused.
 
+mod forms;
+
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::arguments::{Argument, Arguments, Given};
-use crate::contract::{Command, Dashes, Input, Kind, Parameter, Style};
-use crate::text::shown;
+use crate::contract::{Command, Dashes, Faults, Input, Parameter, Style};
+use crate::text::{in_quotes, shown};
+use forms::{
+    is_negative_number, is_plain_name, is_positional, is_rest_option, joint_of, separator, spread,
+    takes_any_number, text_of, wants_json,
+};
 
 /// The longest word that Linux passes to a program, its closing NUL not counted.
 pub const MAX_WORD: usize = 131_071;
@@ -29,8 +37,8 @@ pub struct Line {
 /// Why arguments that fit their schema cannot be written.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unwritable {
-    /// Every fault, each naming the argument.
-    Faults(Vec<String>),
+    /// The faults, each naming its argument.
+    Faults(Faults),
     /// A word is larger than the system passes on.
     TooLarge(String),
 }
@@ -41,151 +49,191 @@ pub enum Unwritable {
 /// What a command line cannot carry.
 pub fn write(command: &Command, arguments: &Arguments) -> Result<Line, Unwritable> {
     let mut line = Writer::new(command);
-    let places = line.sorted(&arguments.given);
-    for (index, word) in command.invoke.iter().map(Some).chain([None]).enumerate() {
-        line.level(index, &places);
+    let levels = line.by_level(&arguments.given);
+    let invoke = command.invoke.iter().map(Some).chain([None]);
+    for (index, (word, level)) in invoke.zip(&levels).enumerate() {
+        line.level(index == command.invoke.len(), level);
         line.words.extend(word.cloned());
     }
     let stdin = (command.input == Input::Stdin).then(|| line.object(&arguments.json));
     line.finish(stdin)
 }
 
-/// An argument and its declaration; `None` for one that only an open schema admits.
-type Place<'a> = (Option<&'a Parameter>, &'a Argument);
+/// What stands after so many words of `invoke`.
+#[derive(Default)]
+struct Level<'a> {
+    /// Each with its declaration; `None` for one that only an open schema admits.
+    options: Vec<(Option<&'a Parameter>, &'a Argument)>,
+    /// What is declared as a positional argument, given or not.
+    positionals: Vec<&'a Parameter>,
+    /// What was given of these, by their names.
+    values: HashMap<&'a str, &'a Given>,
+}
 
 struct Writer<'a> {
     command: &'a Command,
+    refused_words: HashSet<&'a str>,
     words: Vec<String>,
     environment: Vec<(String, String)>,
-    faults: Vec<String>,
+    faults: Faults,
     too_large: Option<String>,
     /// Whether an option with a varying number of words was the last thing written.
     is_open: bool,
+    /// Whether such an option with one value is written as one word, which closes it.
+    joins_single: bool,
 }
 
 impl<'a> Writer<'a> {
     fn new(command: &'a Command) -> Self {
         Self {
             command,
+            refused_words: command.refuse_words.iter().map(String::as_str).collect(),
             words: Vec::new(),
             environment: Vec::new(),
-            faults: Vec::new(),
+            faults: Faults::default(),
             too_large: None,
             is_open: false,
+            joins_single: false,
         }
     }
 
-    /// The arguments that go on the command line; those for the environment are put there.
-    fn sorted<'g>(&mut self, given: &'g [Argument]) -> Vec<Place<'g>>
+    /// The arguments that go on the command line, by the number of words before them; those for the environment are
+    /// put there.
+    fn by_level<'g>(&mut self, given: &'g [Argument]) -> Vec<Level<'g>>
     where
         'a: 'g,
     {
         let command: &'a Command = self.command;
-        let mut places = Vec::new();
+        let last = command.invoke.len();
+        let level_of = |known: &Parameter| known.writing.level.unwrap_or(last).min(last);
+        let mut levels: Vec<Level<'g>> = (0..=last).map(|_| Level::default()).collect();
+        for known in command
+            .parameters
+            .iter()
+            .filter(|known| is_positional(known))
+        {
+            levels[level_of(known)].positionals.push(known);
+        }
         for argument in given {
             let parameter = command.parameter(&argument.name);
-            match parameter.and_then(|known| known.writing.env.as_ref()) {
-                Some(variable) => {
-                    let text = text_of(&argument.value);
-                    self.check(&argument.name, &format!("{variable}={text}"));
-                    self.environment.push((variable.clone(), text));
+            if let Some(variable) = parameter.and_then(|known| known.writing.env.as_ref()) {
+                let text = text_of(&argument.value);
+                self.check(&argument.name, &format!("{variable}={text}"));
+                self.environment.push((variable.clone(), text));
+                continue;
+            }
+            if command.input == Input::Stdin {
+                continue;
+            }
+            match parameter {
+                Some(known) if is_positional(known) => {
+                    let values = &mut levels[level_of(known)].values;
+                    values.insert(argument.name.as_str(), &argument.value);
                 }
-                None if command.input == Input::Stdin => {}
-                None if parameter.is_none() && !is_plain_name(&argument.name) => {
-                    let name = shown(&argument.name, 60);
-                    self.faults.push(format!(
-                        "'{name}' cannot be an option: a name begins with a letter or digit and has only letters, digits, '_' and '-', at most 64"
-                    ));
+                Some(known) => levels[level_of(known)].options.push((parameter, argument)),
+                None if is_plain_name(&argument.name) => {
+                    levels[last].options.push((None, argument));
                 }
-                None => places.push((parameter, argument)),
+                None => self.faults.add(&format!(
+                    "{} cannot be an option: a name begins with a letter or digit and has only letters, digits, '_' and '-', at most 64",
+                    in_quotes(&argument.name)
+                )),
             }
         }
-        places
+        levels
     }
 
-    /// What stands after `level` words of `invoke`: options, then positional values.
-    fn level(&mut self, level: usize, places: &[Place<'_>]) {
-        let last = self.command.invoke.len();
-        let here = |parameter: Option<&Parameter>| {
-            parameter
-                .and_then(|known| known.writing.level)
-                .unwrap_or(last)
-                == level
-        };
+    /// Options, then positional values. A word of `invoke` behind an option with a varying number of words would be
+    /// one of these, so that they come first where such a word follows, and another option behind them.
+    fn level(&mut self, is_last: bool, level: &Level<'_>) {
         self.is_open = false;
-        for (parameter, argument) in places.iter().filter(|(parameter, _)| here(*parameter)) {
+        self.joins_single = !is_last;
+        let stays_open = |argument: &Argument, known: Option<&Parameter>| {
+            let is_list = known.is_some_and(|known| {
+                known.writing.style == Some(Style::List) && takes_any_number(&known.schema)
+            });
+            is_list && matches!(&argument.value, Given::Array(items, _) if items.len() != 1)
+        };
+        let mut options = level.options.clone();
+        if !is_last {
+            options.sort_by_key(|(parameter, argument)| !stays_open(argument, *parameter));
+        }
+        let mut rest = None;
+        for (parameter, argument) in options {
             match parameter {
-                Some(known) if is_positional(known) => {}
+                Some(known) if is_rest_option(known) => rest = rest.or(Some((known, argument))),
                 Some(known) => self.option(known, argument),
                 None => self.undeclared(argument),
             }
         }
-        self.positionals(level == last, places, &here);
+        self.positionals(is_last, rest.is_none(), level);
+        if let Some((known, argument)) = rest {
+            self.rest_option(known, argument);
+        }
+        if self.is_open && !is_last {
+            self.faults.add("an option with several values needs another option behind it: the program would take the command for one of the values");
+        }
     }
 
-    fn positionals(
-        &mut self,
-        is_last: bool,
-        places: &[Place<'_>],
-        here: &dyn Fn(Option<&Parameter>) -> bool,
-    ) {
-        let declared: Vec<&Parameter> = self
-            .command
-            .parameters
-            .iter()
-            .filter(|known| is_positional(known) && here(Some(known)))
-            .collect();
+    fn positionals(&mut self, is_last: bool, may_end_options: bool, level: &Level<'_>) {
         let mut words = Vec::new();
         let mut absent: Option<&Parameter> = None;
-        for known in &declared {
-            let given = places
-                .iter()
-                .find(|(_, argument)| argument.name == known.name);
-            let own = given
-                .map(|(_, argument)| spread(&argument.value))
-                .unwrap_or_default();
+        for known in level.positionals.iter().copied() {
+            let own = level.values.get(known.name.as_str());
+            let own = own.map(|value| spread(value)).unwrap_or_default();
             if own.is_empty() {
                 absent = absent.or(Some(known));
                 continue;
             }
             if let Some(missing) = absent.filter(|missing| !missing.required && !known.required) {
-                self.faults.push(format!(
-                    "'{}' needs '{}' before it",
-                    known.name, missing.name
+                self.faults.add(&format!(
+                    "{} needs {} before it",
+                    in_quotes(&known.name),
+                    in_quotes(&missing.name)
                 ));
             }
-            words.push((*known, own));
+            words.push((known, own));
         }
-        let takes_rest = declared
+        // A program hands on a `--` that stands first in what it takes unread.
+        let begins_with_rest = words
             .first()
-            .is_some_and(|known| known.writing.style == Some(Style::Rest));
+            .is_some_and(|(known, _)| known.writing.style == Some(Style::Rest));
         let begins_with_dash = words
             .iter()
             .any(|(_, own)| own.iter().any(|word| word.starts_with('-')));
         let ends_options = is_last
-            && !takes_rest
+            && may_end_options
+            && !begins_with_rest
             && !words.is_empty()
             && (self.command.ends_options || begins_with_dash || self.is_open);
         if ends_options {
             self.words.push("--".to_owned());
         }
-        for (known, own) in words {
-            self.positional(known, own, ends_options);
+        for (index, (known, own)) in words.into_iter().enumerate() {
+            self.positional(known, own, index == 0, ends_options);
         }
     }
 
-    fn positional(&mut self, known: &Parameter, words: Vec<String>, after_end: bool) {
+    fn positional(
+        &mut self,
+        known: &Parameter,
+        words: Vec<String>,
+        is_first: bool,
+        after_end: bool,
+    ) {
+        // `-` alone is an argument by convention: standard input.
+        let looks_like_option = |word: &&String| word.starts_with('-') && *word != "-";
         let unsafe_word = if known.writing.style == Some(Style::Rest) {
-            words.first().filter(|word| word.starts_with('-'))
+            let is_open = known.writing.dashes == Dashes::Any || after_end;
+            let first = words.first().filter(|_| is_first && !is_open);
+            first.filter(looks_like_option)
         } else {
-            words
-                .iter()
-                .find(|word| word.starts_with('-') && !after_end)
+            words.iter().filter(|_| !after_end).find(looks_like_option)
         };
         if let Some(word) = unsafe_word {
-            self.faults.push(format!(
-                "'{}' cannot be {}: the program would take it for an option",
-                known.name,
+            self.faults.add(&format!(
+                "{} cannot be {}: the program would take it for an option",
+                in_quotes(&known.name),
                 shown(word, 60)
             ));
         }
@@ -221,6 +269,23 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// An option that takes all words behind it, options included.
+    fn rest_option(&mut self, known: &Parameter, argument: &Argument) {
+        let words = spread(&argument.value);
+        if !words.is_empty() {
+            self.push(&known.name, known.option());
+        }
+        for word in words {
+            if word == "--" {
+                self.faults.add(&format!(
+                    "{} cannot have the item --: it would end there",
+                    in_quotes(&known.name)
+                ));
+            }
+            self.push(&known.name, word);
+        }
+    }
+
     fn undeclared(&mut self, argument: &Argument) {
         let plain = Parameter::of_property(&argument.name, &Value::Null, false);
         self.option(&plain, argument);
@@ -229,8 +294,13 @@ impl<'a> Writer<'a> {
     /// An option and its one value.
     fn value(&mut self, known: &Parameter, option: &str, value: String) {
         self.is_open = false;
+        let joint = separator(known, option, &value);
+        self.valued(known, option, value, joint);
+    }
+
+    fn valued(&mut self, known: &Parameter, option: &str, value: String, joint: Option<String>) {
         self.refuse_lost(&known.name, &value);
-        match separator(known, option, &value) {
+        match joint {
             Some(separator) => self.push(&known.name, format!("{option}{separator}{value}")),
             None => {
                 self.push(&known.name, option.to_owned());
@@ -242,18 +312,30 @@ impl<'a> Writer<'a> {
     /// An option and all its values behind it.
     fn several(&mut self, known: &Parameter, option: &str, items: &[Given]) {
         let texts: Vec<String> = items.iter().map(text_of).collect();
+        let is_open = match known.schema.get("items") {
+            Some(Value::Object(inner)) if known.writing.style != Some(Style::List) => {
+                takes_any_number(inner)
+            }
+            _ => takes_any_number(&known.schema),
+        };
         if let [only] = texts.as_slice() {
-            return self.value(known, option, only.clone());
+            let joint = separator(known, option, only)
+                .or_else(|| (self.joins_single && is_open).then(|| joint_of(option)))
+                // `-n=x` is the value `x` to some parsers.
+                .filter(|joint| !joint.is_empty() || !(only.is_empty() || only.starts_with('=')));
+            self.is_open = joint.is_none() && is_open;
+            return self.valued(known, option, only.clone(), joint);
         }
         let carried = |text: &str| match known.writing.dashes {
             Dashes::Any => true,
-            Dashes::Numbers => !text.starts_with('-') || is_negative_number(text),
-            Dashes::None => !text.starts_with('-'),
+            _ if !text.starts_with('-') || text == "-" => true,
+            Dashes::Numbers => is_negative_number(text),
+            Dashes::None => false,
         };
         if let Some(text) = texts.iter().find(|text| !carried(text)) {
-            self.faults.push(format!(
-                "'{}' cannot have the item {} among others: the program would take it for an option",
-                known.name,
+            self.faults.add(&format!(
+                "{} cannot have the item {} among others: the program would take it for an option",
+                in_quotes(&known.name),
                 shown(text, 60)
             ));
         }
@@ -262,7 +344,7 @@ impl<'a> Writer<'a> {
             self.refuse_lost(&known.name, &text);
             self.push(&known.name, text);
         }
-        self.is_open = true;
+        self.is_open = is_open;
     }
 
     fn count(&mut self, known: &Parameter, option: &str, number: &str) {
@@ -272,17 +354,18 @@ impl<'a> Writer<'a> {
                     self.push(&known.name, option.to_owned());
                 }
             }
-            _ => self.faults.push(format!(
-                "'{}' must be from 0 to {MAX_REPEATS}: it is said by repeating {option}",
-                known.name
+            _ => self.faults.add(&format!(
+                "{} must be from 0 to {MAX_REPEATS}: it is said by repeating {option}",
+                in_quotes(&known.name)
             )),
         }
     }
 
     fn refuse_lost(&mut self, name: &str, text: &str) {
-        if self.command.refuse_words.iter().any(|word| word == text) {
-            self.faults.push(format!(
-                "'{name}' cannot be {}: the program's parser would lose it",
+        if self.refused_words.contains(text) {
+            self.faults.add(&format!(
+                "{} cannot be {}: the program's parser would lose it",
+                in_quotes(name),
                 shown(text, 60)
             ));
         }
@@ -295,16 +378,19 @@ impl<'a> Writer<'a> {
 
     fn check(&mut self, name: &str, word: &str) {
         if word.contains('\0') {
-            self.faults.push(format!(
-                "'{name}' contains a NUL character, which no program can be given"
+            self.faults.add(&format!(
+                "{} contains a NUL character, which no program can be given",
+                in_quotes(name)
             ));
         }
         if word.len() > MAX_WORD {
-            let message = format!(
-                "'{name}' takes {} bytes on the command line; the system passes at most {MAX_WORD} in one argument",
-                word.len()
-            );
-            self.too_large.get_or_insert(message);
+            self.too_large.get_or_insert_with(|| {
+                format!(
+                    "{} takes {} bytes on the command line; the system passes at most {MAX_WORD} in one argument",
+                    in_quotes(name),
+                    word.len()
+                )
+            });
         }
     }
 
@@ -335,77 +421,6 @@ impl<'a> Writer<'a> {
             }),
         }
     }
-}
-
-fn is_positional(parameter: &Parameter) -> bool {
-    matches!(
-        parameter.writing.style,
-        Some(Style::Positional | Style::Rest)
-    )
-}
-
-/// The one word of a value.
-fn text_of(value: &Given) -> String {
-    match value {
-        Given::Word(text) | Given::Switch(_, text) | Given::Array(_, text) | Given::Json(text) => {
-            text.clone()
-        }
-    }
-}
-
-/// The words of a positional value.
-fn spread(value: &Given) -> Vec<String> {
-    match value {
-        Given::Array(items, _) => items.iter().map(text_of).collect(),
-        other => vec![text_of(other)],
-    }
-}
-
-/// Whether an array goes as one JSON text: its author says so, or its items have no other form.
-fn wants_json(parameter: &Parameter, items: &[Given]) -> bool {
-    let has_structure = |item: &Given| matches!(item, Given::Array(..) | Given::Json(_));
-    match parameter.writing.style {
-        Some(Style::Value) => true,
-        Some(Style::Repeat) => false,
-        _ => {
-            matches!(parameter.items, Some(Kind::Object | Kind::Array))
-                || items.iter().any(has_structure)
-        }
-    }
-}
-
-/// What joins option and value into one word; `None` when they are two.
-fn separator(parameter: &Parameter, option: &str, value: &str) -> Option<String> {
-    match &parameter.writing.separator {
-        Some(separator) if separator.is_empty() && value.is_empty() => None,
-        Some(separator) => Some(separator.clone()),
-        None if !value.starts_with('-') => None,
-        // `-n=-5` is the value `=-5` to most parsers; `-n-5` is `-5` to all.
-        None if option.len() == 2 && !option.starts_with("--") => Some(String::new()),
-        None => Some("=".to_owned()),
-    }
-}
-
-/// As argparse sees it: `-5`, `-0.5`, `-.5`.
-fn is_negative_number(text: &str) -> bool {
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(number) = text.strip_prefix('-') else {
-        return false;
-    };
-    match number.split_once('.') {
-        Some((whole, fraction)) => digits(whole) && digits(fraction) && !fraction.is_empty(),
-        None => digits(number) && !number.is_empty(),
-    }
-}
-
-/// What an option may be made of when nobody declared it.
-fn is_plain_name(name: &str) -> bool {
-    let mut letters = name.bytes();
-    name.len() <= 64
-        && letters
-            .next()
-            .is_some_and(|first| first.is_ascii_alphanumeric())
-        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_' || letter == b'-')
 }
 
 #[cfg(test)]

@@ -1,48 +1,57 @@
-//! What a program says while it runs, and the answers that go back to it.
+//! The events channel of a running program: its events and questions in, answers back; lines of stderr.
 //!
-//! Lines of JSON over a socket pair, lines of text from stderr. Knows no client.
+//! Lines of JSON over a socket pair, lines of text from stderr. Knows no client. Whatever a program
+//! writes, reading it yields to others, and a program that writes what is no event is cut off.
+
+mod lines;
+mod parse;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::net::RecvFlags;
-use serde::Deserialize;
+use rustix::net::Shutdown;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
-use super::types::{Event, Listed};
+use super::types::Event;
 use crate::process::SideChannels;
 use crate::text::shown;
+use lines::{Line, Lines};
+use parse::{BadLine, Parsed};
 
-/// The longest line that is an event.
-const MAX_LINE: usize = 1 << 20;
+/// How many lines that are no events a call may write before its channel is closed.
+const MAX_BAD_LINES: usize = 1_000;
 
-/// Lines of stderr that may wait to be passed on.
+/// The least time between two log lines about what is no event.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+
+/// Lines of stderr that may wait to be forwarded.
 const WAITING_LINES: usize = 256;
 
 /// Questions that may wait for their answers.
 const WAITING_QUESTIONS: usize = 16;
 
-/// How long what was said before the end may take to be passed on after it.
+/// How long what was written before the end may take to be forwarded after it.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The server's end of a conversation with one running program.
+/// The server's end of the events channel of one running program.
 #[derive(Debug)]
 pub struct EventChannel {
     events: UnixStream,
     stderr: mpsc::Receiver<String>,
-    speaker: Speaker,
+    forwarder: Forwarder,
 }
 
-/// Who is heard, and who listens.
+/// Forwards events to the call's listener.
 #[derive(Debug, Clone)]
-struct Speaker {
+struct Forwarder {
     tool: String,
     listener: Option<mpsc::Sender<Event>>,
     /// Ends the program.
@@ -50,7 +59,7 @@ struct Speaker {
 }
 
 impl EventChannel {
-    /// A conversation with a run of `tool`, and the ends that the program gets. `run` is cancelled when the
+    /// A channel to a run of `tool`, and the ends that the program gets. `run` is cancelled when the
     /// program asks what nobody will answer.
     ///
     /// # Errors
@@ -63,7 +72,7 @@ impl EventChannel {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let (lines, stderr) = mpsc::channel(WAITING_LINES);
-        let speaker = Speaker {
+        let forwarder = Forwarder {
             tool: tool.to_owned(),
             listener,
             run,
@@ -71,7 +80,7 @@ impl EventChannel {
         let channel = Self {
             events: UnixStream::from_std(ours)?,
             stderr,
-            speaker,
+            forwarder,
         };
         let side_channels = SideChannels {
             events: Some(OwnedFd::from(theirs)),
@@ -80,66 +89,90 @@ impl EventChannel {
         Ok((channel, side_channels))
     }
 
-    /// Passes on what the program says until it has `ended`, and what it had said by then.
+    /// Forwards events until the run has `ended`, and for a moment what was written by then. A run
+    /// that is cancelled is not read any more, but its end of the channel stays open until it has
+    /// ended: a program must find that it is to end before it finds its channel closed.
     pub async fn until(self, ended: CancellationToken) {
-        let (reader, writer) = self.events.into_split();
+        let forwarder = self.forwarder;
+        let (reader, mut writer) = self.events.into_split();
         let (asked, questions) = mpsc::channel(WAITING_QUESTIONS);
-        let listening = async {
+        let reading = async {
             tokio::join!(
-                self.speaker.hear_events(Lines::new(reader), asked, &ended),
-                self.speaker.hear_stderr(self.stderr, &ended),
+                forwarder.forward_events(Lines::new(reader), asked, &ended),
+                forwarder.forward_stderr(self.stderr, &ended),
             );
         };
         let answering = async {
-            self.speaker.answer(questions, writer).await;
-            // Whoever answers no more still listens.
+            forwarder.write_answers(questions, &mut writer).await;
+            // Events are forwarded all the same.
             std::future::pending::<()>().await;
         };
-        let talking = async {
+        let forwarding = async {
             tokio::select! {
-                () = listening => {}
+                () = reading => {}
                 () = answering => {}
             }
         };
-        tokio::pin!(talking);
+        tokio::pin!(forwarding);
         tokio::select! {
-            () = &mut talking => {}
+            biased;
+            () = forwarder.run.cancelled() => ended.cancelled().await,
             () = ended.cancelled() => {
                 // A listener that is busy with a question must not hold the result back.
-                let _ = tokio::time::timeout(DRAIN_TIMEOUT, talking).await;
+                tokio::select! {
+                    () = forwarder.run.cancelled() => {}
+                    () = tokio::time::sleep(DRAIN_TIMEOUT) => {}
+                    () = &mut forwarding => {}
+                }
             }
+            () = &mut forwarding => {}
         }
     }
 }
 
-impl Speaker {
-    async fn hear_events(
+impl Forwarder {
+    async fn forward_events(
         &self,
         mut lines: Lines,
         asked: mpsc::Sender<Answers>,
         ended: &CancellationToken,
     ) {
+        let mut bad = BadLines::default();
         while let Some(line) = lines.next(ended).await {
-            let event = match line {
-                Line::Whole(bytes) => event(&bytes),
-                Line::TooLong => Err(format!("it is longer than {MAX_LINE} bytes")),
+            // A program that writes faster than is read would never let others run.
+            consume_budget().await;
+            let parsed = match &line {
+                Line::Whole(bytes) => parse::line(bytes),
+                Line::Blank => Err(BadLine::Blank),
+                Line::TooLong => Err(BadLine::TooLong),
             };
-            match event {
-                Ok(Said::Event(event)) => self.pass_on(event).await,
-                Ok(Said::Question(questions)) => {
+            match parsed {
+                Ok(Parsed::Event(event)) => self.forward(event).await,
+                Ok(Parsed::Question(questions)) => {
                     let (answers, coming) = oneshot::channel();
                     match &self.listener {
-                        Some(_) => self.pass_on(Event::Ask { questions, answers }).await,
+                        Some(_) => self.forward(Event::Ask { questions, answers }).await,
                         None => drop(answers.send(nobody_listens())),
                     }
                     let _ = asked.send(coming).await;
                 }
-                Err(fault) => tracing::warn!(tool = self.tool, "an event is passed over: {fault}"),
+                Err(fault) => {
+                    bad.log(&self.tool, &fault, &line);
+                    if bad.count > MAX_BAD_LINES {
+                        tracing::warn!(
+                            tool = self.tool,
+                            "more than {MAX_BAD_LINES} lines that are no events: its events channel is closed"
+                        );
+                        // In both directions: whoever writes on gets SIGPIPE.
+                        let _ = rustix::net::shutdown(lines.socket(), Shutdown::Both);
+                        return;
+                    }
+                }
             }
         }
     }
 
-    async fn hear_stderr(&self, mut lines: mpsc::Receiver<String>, ended: &CancellationToken) {
+    async fn forward_stderr(&self, mut lines: mpsc::Receiver<String>, ended: &CancellationToken) {
         loop {
             let line = tokio::select! {
                 biased;
@@ -149,7 +182,7 @@ impl Speaker {
             let Some(line) = line else { return };
             tracing::debug!(tool = self.tool, "stderr: {line}");
             if let Ok(data) = to_raw_value(&line) {
-                self.pass_on(Event::Log {
+                self.forward(Event::Log {
                     level: "debug".to_owned(),
                     data,
                 })
@@ -158,14 +191,18 @@ impl Speaker {
         }
     }
 
-    async fn pass_on(&self, event: Event) {
+    async fn forward(&self, event: Event) {
         if let Some(listener) = &self.listener {
             let _ = listener.send(event).await;
         }
     }
 
     /// Writes the answers in the order of the questions.
-    async fn answer(&self, mut questions: mpsc::Receiver<Answers>, mut writer: OwnedWriteHalf) {
+    async fn write_answers(
+        &self,
+        mut questions: mpsc::Receiver<Answers>,
+        writer: &mut OwnedWriteHalf,
+    ) {
         while let Some(coming) = questions.recv().await {
             let Ok(answers) = coming.await else {
                 // A program that waits for what never comes would wait for ever.
@@ -181,6 +218,32 @@ impl Speaker {
     }
 }
 
+/// The lines of one call that were no events.
+#[derive(Debug, Default)]
+struct BadLines {
+    count: usize,
+    logged: Option<Instant>,
+    /// How many have come since one was logged.
+    unlogged: usize,
+}
+
+impl BadLines {
+    fn log(&mut self, tool: &str, fault: &BadLine, line: &Line) {
+        self.count += 1;
+        if self.logged.is_some_and(|at| at.elapsed() < LOG_PAUSE) {
+            self.unlogged += 1;
+            return;
+        }
+        self.logged = Some(Instant::now());
+        let quoted = match line {
+            Line::Whole(bytes) => shown(&String::from_utf8_lossy(bytes), 120),
+            Line::Blank | Line::TooLong => String::new(),
+        };
+        let more = std::mem::take(&mut self.unlogged);
+        tracing::warn!(tool, more, "a line that is no event: {fault}: {quoted}");
+    }
+}
+
 type Answers = oneshot::Receiver<Box<RawValue>>;
 
 fn nobody_listens() -> Box<RawValue> {
@@ -191,222 +254,6 @@ fn nobody_listens() -> Box<RawValue> {
 /// JSON may hold line ends between its tokens, and never within them.
 fn one_line(json: &str) -> String {
     json.replace(['\n', '\r'], " ")
-}
-
-enum Said {
-    Event(Event),
-    Question(Box<RawValue>),
-}
-
-/// A line as an event.
-fn event(line: &[u8]) -> Result<Said, String> {
-    #[derive(Deserialize)]
-    struct Spoken {
-        progress: Option<Box<RawValue>>,
-        total: Option<Box<RawValue>>,
-        message: Option<String>,
-        log: Option<String>,
-        data: Option<Box<RawValue>>,
-        changed: Option<String>,
-        updated: Option<String>,
-        ask: Option<Box<RawValue>>,
-        reconnect: Option<u64>,
-    }
-    let quoted = || shown(&String::from_utf8_lossy(line), 120);
-    let spoken: Spoken =
-        serde_json::from_slice(line).map_err(|fault| format!("{fault}: {}", quoted()))?;
-    let event = match spoken {
-        Spoken {
-            progress: Some(progress),
-            total,
-            message,
-            ..
-        } => {
-            if !is_number(&progress) || !total.as_deref().is_none_or(is_number) {
-                return Err(format!("progress and total must be numbers: {}", quoted()));
-            }
-            Event::Progress {
-                progress,
-                total,
-                message,
-            }
-        }
-        Spoken {
-            log: Some(level),
-            data,
-            message,
-            ..
-        } => {
-            let data = data.or_else(|| message.and_then(|message| to_raw_value(&message).ok()));
-            match data {
-                Some(data) if LEVELS.contains(&level.as_str()) => Event::Log { level, data },
-                Some(_) => {
-                    return Err(format!(
-                        "log must be one of {}: {}",
-                        LEVELS.join(", "),
-                        quoted()
-                    ));
-                }
-                None => return Err(format!("a log needs its data: {}", quoted())),
-            }
-        }
-        Spoken {
-            changed: Some(list),
-            ..
-        } => match list.as_str() {
-            "tools" => Event::Changed(Listed::Tools),
-            "prompts" => Event::Changed(Listed::Prompts),
-            "resources" => Event::Changed(Listed::Resources),
-            _ => {
-                return Err(format!(
-                    "changed must be tools, prompts or resources: {}",
-                    quoted()
-                ));
-            }
-        },
-        Spoken {
-            updated: Some(uri), ..
-        } => Event::Updated(uri),
-        Spoken {
-            reconnect: Some(after),
-            ..
-        } => Event::Reconnect(Duration::from_millis(after)),
-        Spoken {
-            ask: Some(questions),
-            ..
-        } => return Ok(Said::Question(questions)),
-        _ => {
-            return Err(format!(
-                "it has none of progress, log, changed, updated, ask: {}",
-                quoted()
-            ));
-        }
-    };
-    Ok(Said::Event(event))
-}
-
-const LEVELS: [&str; 8] = [
-    "debug",
-    "info",
-    "notice",
-    "warning",
-    "error",
-    "critical",
-    "alert",
-    "emergency",
-];
-
-fn is_number(value: &RawValue) -> bool {
-    value
-        .get()
-        .starts_with(|letter: char| letter.is_ascii_digit() || letter == '-')
-}
-
-/// The lines of a socket, bounded.
-struct Lines {
-    reader: OwnedReadHalf,
-    buffer: Vec<u8>,
-    /// How much of the buffer holds no line end.
-    searched: usize,
-    /// Whether the rest of a line that was too long is still to come.
-    is_skipping: bool,
-}
-
-enum Line {
-    Whole(Vec<u8>),
-    TooLong,
-}
-
-impl Lines {
-    fn new(reader: OwnedReadHalf) -> Self {
-        Self {
-            reader,
-            buffer: Vec::new(),
-            searched: 0,
-            is_skipping: false,
-        }
-    }
-
-    /// The next line that is not blank; `None` at the end, or when the program has ended and nothing is left.
-    async fn next(&mut self, ended: &CancellationToken) -> Option<Line> {
-        loop {
-            if let Some(line) = self.take_line() {
-                return Some(line);
-            }
-            if !self.read_more(ended).await {
-                return self.last_line();
-            }
-        }
-    }
-
-    fn take_line(&mut self) -> Option<Line> {
-        loop {
-            let Some(length) = self.buffer[self.searched..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-            else {
-                self.searched = self.buffer.len();
-                if self.buffer.len() > MAX_LINE {
-                    self.buffer.clear();
-                    self.searched = 0;
-                    if !std::mem::replace(&mut self.is_skipping, true) {
-                        return Some(Line::TooLong);
-                    }
-                }
-                return None;
-            };
-            let end = self.searched + length;
-            let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
-            self.searched = 0;
-            line.pop();
-            if std::mem::take(&mut self.is_skipping) || line.trim_ascii().is_empty() {
-                continue;
-            }
-            return Some(if line.len() > MAX_LINE {
-                Line::TooLong
-            } else {
-                Line::Whole(line)
-            });
-        }
-    }
-
-    /// What stands after the last line end.
-    fn last_line(&mut self) -> Option<Line> {
-        let rest = std::mem::take(&mut self.buffer);
-        self.searched = 0;
-        let counts = !std::mem::take(&mut self.is_skipping) && !rest.trim_ascii().is_empty();
-        counts.then_some(Line::Whole(rest))
-    }
-
-    /// Reads without waiting: somebody who outlives the program may keep the socket open for ever. Asks the
-    /// system itself, for the runtime may not have heard yet of what was said last.
-    fn read_what_is_there(&mut self) -> bool {
-        let mut chunk = [0; 4096];
-        let read = rustix::net::recv(self.reader.as_ref(), &mut chunk[..], RecvFlags::DONTWAIT);
-        let count = read.map_or(0, |(count, _)| count);
-        self.buffer.extend_from_slice(&chunk[..count]);
-        count > 0
-    }
-
-    async fn read_more(&mut self, ended: &CancellationToken) -> bool {
-        loop {
-            let mut chunk = [0; 4096];
-            match self.reader.try_read(&mut chunk) {
-                Ok(0) => return false,
-                Ok(count) => {
-                    self.buffer.extend_from_slice(&chunk[..count]);
-                    return true;
-                }
-                Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return false,
-            }
-            tokio::select! {
-                biased;
-                ready = self.reader.readable() => if ready.is_err() { return false },
-                () = ended.cancelled() => return self.read_what_is_there(),
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
-//! What a program printed and how it ended, to a tool result.
+//! Tool results from what programs printed and how they ended.
+//!
+//! A result is written once: the text that a program printed goes escaped into its content block and
+//! is not copied in between. Only what is held against a schema becomes a tree of values.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value, json};
 
+use super::json_size::{self, Objects};
 use super::types::{CallError, ToolResult};
 use crate::contract::Output;
 use crate::contract::schema::Schema;
@@ -14,23 +20,32 @@ use crate::jsonrpc::members;
 use crate::process::{Ending, Finished, StartError};
 use crate::text::shown;
 
-/// The most that a program may print.
+/// The most that a program may print, in bytes.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
-/// How much of stderr is kept.
+/// How much of the end of stderr is kept, in bytes.
 pub const STDERR_TAIL: usize = 64 << 10;
 
-/// How much of what was printed an error message repeats.
+/// The most that a text may take once it is escaped as JSON, in bytes: a NUL takes six.
+const MAX_ESCAPED_BYTES: usize = 2 * MAX_OUTPUT_BYTES;
+
+/// The most that an output may take as a tree of values, in bytes, when a schema is to be checked.
+const MAX_TREE_BYTES: usize = 2 * MAX_OUTPUT_BYTES;
+
+/// The most members that an output of the style `content` may have.
+const MAX_MEMBERS: usize = 100;
+
+/// The most that an error message repeats of what was printed, in bytes.
 const MAX_REPEATED: usize = 64 << 10;
 
 /// What a command's output has to be.
 #[derive(Debug, Clone, Copy)]
-pub struct Expectation<'a> {
+pub struct Expected<'a> {
     /// The tool's name, for messages.
     pub tool: &'a str,
-    /// What stdout is.
+    /// The style of its stdout.
     pub output: Output,
-    /// What it has to fit.
+    /// The schema that it has to fit.
     pub schema: Option<&'a Schema>,
     /// The time limit that applied.
     pub time_limit: Option<Duration>,
@@ -45,12 +60,41 @@ pub fn text(
     tool: &str,
     time_limit: Option<Duration>,
 ) -> Result<String, CallError> {
+    let printed = printed(finished, tool, time_limit)?;
+    let size = printed.utf8_chunks().map(replaced_size).sum::<usize>();
+    if size > MAX_ESCAPED_BYTES {
+        return Err(too_large(tool, "it is not UTF-8 and would grow as text"));
+    }
+    Ok(into_text(printed))
+}
+
+/// The result of a tool call.
+///
+/// # Errors
+/// How it failed, or what is wrong with its output.
+pub fn result(finished: Finished, expected: Expected<'_>) -> Result<ToolResult, CallError> {
+    let printed = printed(finished, expected.tool, expected.time_limit)?;
+    match (expected.output, expected.schema) {
+        (Output::Text, None) => text_result(trim(&printed), None, expected.tool),
+        (Output::Text | Output::Json, schema) => {
+            structured_result(into_text(printed), schema, expected.tool)
+        }
+        (Output::Content, schema) => complete_result(&into_text(printed), schema, expected.tool),
+    }
+}
+
+/// Stdout of a run that went well.
+fn printed(
+    finished: Finished,
+    tool: &str,
+    time_limit: Option<Duration>,
+) -> Result<Vec<u8>, CallError> {
     match finished.ending {
-        Ending::Exited(0) => Ok(trimmed(finished.stdout)),
+        Ending::Exited(0) => Ok(finished.stdout),
         Ending::TimedOut => Err(CallError::TimedOut {
             tool: tool.to_owned(),
             after: time_limit.unwrap_or_default(),
-            printed: repeated(&trimmed(finished.stdout)),
+            printed: repeated(&finished.stdout),
         }),
         Ending::Cancelled => Err(CallError::Cancelled),
         Ending::OutputTooLarge => Err(CallError::OutputTooLarge {
@@ -61,30 +105,12 @@ pub fn text(
             "the supervisor of {tool} was killed from outside, and the program with it; call again"
         ))),
         Ending::Exited(_) | Ending::Signalled(_) => {
-            Err(CallError::Plugin(complaint(finished, tool)))
+            Err(CallError::Plugin(failure_message(&finished, tool)))
         }
     }
 }
 
-/// The result of a tool call.
-///
-/// # Errors
-/// How it failed, or what is wrong with its output.
-pub fn result(finished: Finished, expected: Expectation<'_>) -> Result<ToolResult, CallError> {
-    let text = text(finished, expected.tool, expected.time_limit)?;
-    match (expected.output, expected.schema) {
-        (Output::Content, schema) => content(&text, schema, expected.tool),
-        (Output::Text, None) => Ok(text_result(&text, None)),
-        (Output::Text | Output::Json, schema) => {
-            let value = parse(&text, expected.tool)?;
-            fits(schema, &value, expected.tool)?;
-            let structured = RawValue::from_string(text.clone()).map_err(internal)?;
-            Ok(text_result(&text, Some(structured)))
-        }
-    }
-}
-
-/// Why a program was not even started.
+/// The error of a program that could not be started.
 pub fn not_started(fault: StartError) -> CallError {
     match fault {
         StartError::TooLarge => CallError::ArgumentsTooLarge(fault.to_string()),
@@ -94,38 +120,79 @@ pub fn not_started(fault: StartError) -> CallError {
     }
 }
 
-fn text_result(text: &str, structured_content: Option<Box<RawValue>>) -> ToolResult {
-    let content = json!([{"type": "text", "text": text}]);
-    ToolResult {
-        content: to_raw_value(&content).expect("a value without odd keys is JSON"),
+/// A result of one content block, which is text.
+fn text_result(
+    text: &[u8],
+    structured_content: Option<Box<RawValue>>,
+    tool: &str,
+) -> Result<ToolResult, CallError> {
+    #[derive(Serialize)]
+    struct Block<'a> {
+        r#type: &'static str,
+        text: Lossy<'a>,
+    }
+    if text.utf8_chunks().map(escaped_size).sum::<usize>() > MAX_ESCAPED_BYTES {
+        return Err(too_large(
+            tool,
+            "too many of its bytes have to be escaped in JSON",
+        ));
+    }
+    let block = Block {
+        r#type: "text",
+        text: Lossy(text),
+    };
+    Ok(ToolResult {
+        content: to_raw_value(&[block]).map_err(internal)?,
         structured_content,
         is_error: false,
         other: Vec::new(),
-    }
+    })
 }
 
-fn content(text: &str, schema: Option<&Schema>, tool: &str) -> Result<ToolResult, CallError> {
+/// A result that is one JSON value, given as structure and as text.
+fn structured_result(
+    text: String,
+    schema: Option<&Schema>,
+    tool: &str,
+) -> Result<ToolResult, CallError> {
+    let size = json_size::of(&text).map_err(|fault| {
+        CallError::Plugin(format!(
+            "{tool} declares JSON, but what it printed is none: {fault}: {}",
+            shown(&text, 300)
+        ))
+    })?;
+    check(schema, &text, size, tool)?;
+    let structured = RawValue::from_string(text).map_err(internal)?;
+    // It has no white space around it, so that its text is what was printed.
+    let mut result = text_result(structured.get().as_bytes(), None, tool)?;
+    result.structured_content = Some(structured);
+    Ok(result)
+}
+
+/// A result that the program wrote whole, passed on as it is.
+fn complete_result(
+    text: &str,
+    schema: Option<&Schema>,
+    tool: &str,
+) -> Result<ToolResult, CallError> {
     #[derive(Deserialize)]
-    struct Printed {
+    #[serde(rename_all = "camelCase")]
+    struct Complete {
         #[serde(rename = "content")]
-        _blocks: Vec<Map<String, Value>>,
-        #[serde(rename = "structuredContent")]
-        structured_content: Option<Value>,
-        #[serde(rename = "isError")]
+        _content: Objects,
         is_error: Option<bool>,
+        #[serde(rename = "structuredContent")]
+        _structured_content: Option<IgnoredAny>,
     }
-    let wrong = |fault: &dyn std::fmt::Display| {
+    let wrong = |fault: &dyn fmt::Display| {
         let what = "declares the output 'content', but what it printed is no tool result";
         CallError::Plugin(format!("{tool} {what}: {fault}: {}", shown(text, 300)))
     };
-    let printed: Printed = serde_json::from_str(text).map_err(|fault| wrong(&fault))?;
-    let is_error = printed.is_error.unwrap_or(false);
-    if let (Some(schema), false) = (schema, is_error) {
-        let value = printed.structured_content.as_ref();
-        let value = value
-            .ok_or_else(|| wrong(&"it has no structuredContent, which output_schema asks for"))?;
-        fits(Some(schema), value, tool)?;
+    json_size::of(text).map_err(|fault| wrong(&fault))?;
+    if members::count(text).map_err(|fault| wrong(&fault))? > MAX_MEMBERS {
+        return Err(wrong(&format!("it has more than {MAX_MEMBERS} members")));
     }
+    let complete: Complete = serde_json::from_str(text).map_err(|fault| wrong(&fault))?;
     let mut members = members::members(text).map_err(internal)?;
     let mut take = |name: &str| {
         let index = members.iter().position(|(known, _)| known == name)?;
@@ -134,6 +201,14 @@ fn content(text: &str, schema: Option<&Schema>, tool: &str) -> Result<ToolResult
     let content = take("content").ok_or_else(|| internal("a result that was read has content"))?;
     let structured_content = take("structuredContent").filter(|value| value.get() != "null");
     take("isError");
+    let is_error = complete.is_error.unwrap_or(false);
+    if let (Some(schema), false) = (schema, is_error) {
+        let value = structured_content
+            .as_deref()
+            .ok_or_else(|| wrong(&"it has no structuredContent, which output_schema asks for"))?;
+        let size = json_size::of(value.get()).map_err(internal)?;
+        check(Some(schema), value.get(), size, tool)?;
+    }
     Ok(ToolResult {
         content,
         structured_content,
@@ -142,41 +217,38 @@ fn content(text: &str, schema: Option<&Schema>, tool: &str) -> Result<ToolResult
     })
 }
 
-fn parse(text: &str, tool: &str) -> Result<Value, CallError> {
-    serde_json::from_str(text).map_err(|fault| {
-        CallError::Plugin(format!(
-            "{tool} declares JSON, but what it printed is none: {fault}: {}",
-            shown(text, 300)
-        ))
-    })
-}
-
-fn fits(schema: Option<&Schema>, value: &Value, tool: &str) -> Result<(), CallError> {
-    let faults = schema
-        .map(|schema| schema.faults(value, &[]))
-        .unwrap_or_default();
+/// Holds a JSON text against a schema; `size` is what it takes as a tree of values, in bytes.
+fn check(schema: Option<&Schema>, text: &str, size: usize, tool: &str) -> Result<(), CallError> {
+    let Some(schema) = schema else { return Ok(()) };
+    if size > MAX_TREE_BYTES {
+        return Err(too_large(
+            tool,
+            "it has too many values to be held against its output_schema; declare none, or let it print fewer",
+        ));
+    }
+    let value = serde_json::from_str(text).map_err(internal)?;
+    let faults = schema.faults(&value, &HashSet::new());
     if faults.is_empty() {
         return Ok(());
     }
     Err(CallError::Plugin(format!(
-        "{tool} printed what its own output_schema refuses: {}",
-        faults.join("; ")
+        "{tool} printed what its own output_schema refuses: {faults}"
     )))
 }
 
-/// What a program that failed has to say: `error` of an object on stdout, else stdout, else the end of
+/// The message of a program that failed: `error` of an object on stdout, else stdout, else the end of
 /// stderr, else how it ended.
-fn complaint(finished: Finished, tool: &str) -> String {
-    let stderr = trimmed(finished.stderr_tail);
-    let stdout = trimmed(finished.stdout);
-    if let Some(error) = error_member(&stdout) {
-        return repeated(&error);
+fn failure_message(finished: &Finished, tool: &str) -> String {
+    let stdout = trim(&finished.stdout);
+    let stderr = trim(&finished.stderr_tail);
+    if let Some(error) = error_member(stdout) {
+        return repeated(error.as_bytes());
     }
     if !stdout.is_empty() {
-        return repeated(&stdout);
+        return repeated(stdout);
     }
     if !stderr.is_empty() {
-        return stderr;
+        return repeated(stderr);
     }
     match finished.ending {
         Ending::Signalled(signal) => format!(
@@ -189,16 +261,25 @@ fn complaint(finished: Finished, tool: &str) -> String {
 }
 
 /// `error` of the object that stdout is, or that its last line is: logs may stand before it.
-fn error_member(stdout: &str) -> Option<String> {
-    let last_line = stdout.lines().next_back().unwrap_or_default();
-    [stdout, last_line].into_iter().find_map(|text| {
-        let mut object: Map<String, Value> = serde_json::from_str(text).ok()?;
-        match object.remove("error")? {
-            Value::Null => None,
-            Value::String(message) if message.is_empty() => None,
-            Value::String(message) => Some(message),
-            other => Some(other.to_string()),
+fn error_member(stdout: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Failure<'a> {
+        #[serde(borrow)]
+        error: Option<&'a RawValue>,
+    }
+    let last_line = stdout.rsplit(|byte| *byte == b'\n').next();
+    let objects = [Some(stdout), last_line].into_iter().flatten();
+    let mut objects = objects.filter(|text| text.starts_with(b"{"));
+    objects.find_map(|text| {
+        let error = serde_json::from_slice::<Failure<'_>>(text)
+            .ok()?
+            .error?
+            .get();
+        if !error.starts_with('"') {
+            return (error != "null").then(|| error.to_owned());
         }
+        let message: String = serde_json::from_str(error).ok()?;
+        (!message.is_empty()).then_some(message)
     })
 }
 
@@ -228,28 +309,93 @@ const SIGNALS: [(Signal, &str); 14] = [
     (Signal::XCPU, "SIGXCPU"),
 ];
 
-fn trimmed(bytes: Vec<u8>) -> String {
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(broken) => String::from_utf8_lossy(broken.as_bytes()).into_owned(),
-    };
-    let inner = text.trim();
-    if inner.len() == text.len() {
-        text
-    } else {
-        inner.to_owned()
+/// Text of bytes, with what is no UTF-8 replaced, as it is written.
+struct Lossy<'a>(&'a [u8]);
+
+impl fmt::Display for Lossy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.utf8_chunks().try_for_each(|chunk| {
+            f.write_str(chunk.valid())?;
+            f.write_str(replacement(&chunk))
+        })
     }
 }
 
-fn repeated(text: &str) -> String {
-    if text.len() <= MAX_REPEATED {
-        return text.to_owned();
+impl Serialize for Lossy<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => serializer.collect_str(self),
+        }
     }
-    let end = (0..=MAX_REPEATED)
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(0);
-    format!("{}… ({} bytes in all)", &text[..end], text.len())
+}
+
+fn replacement(chunk: &std::str::Utf8Chunk<'_>) -> &'static str {
+    if chunk.invalid().is_empty() {
+        ""
+    } else {
+        "\u{fffd}"
+    }
+}
+
+/// The bytes that a part of a text takes, with what is no UTF-8 replaced.
+fn replaced_size(chunk: std::str::Utf8Chunk<'_>) -> usize {
+    chunk.valid().len() + replacement(&chunk).len()
+}
+
+/// The same once it is escaped as JSON.
+fn escaped_size(chunk: std::str::Utf8Chunk<'_>) -> usize {
+    let escaped = chunk.valid().bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..=31 => 6,
+        _ => 1,
+    });
+    escaped.sum::<usize>() + replacement(&chunk).len()
+}
+
+/// The bytes without the white space around them.
+fn trim(bytes: &[u8]) -> &[u8] {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.trim().as_bytes(),
+        Err(_) => bytes.trim_ascii(),
+    }
+}
+
+/// The same as a text, in place where it is one.
+fn into_text(mut bytes: Vec<u8>) -> String {
+    let inner = trim(&bytes);
+    let begin = inner.as_ptr().addr() - bytes.as_ptr().addr();
+    let end = begin + inner.len();
+    bytes.truncate(end);
+    bytes.drain(..begin);
+    String::from_utf8(bytes)
+        .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
+}
+
+/// The beginning of what was printed, for an error message.
+fn repeated(bytes: &[u8]) -> String {
+    let bytes = trim(bytes);
+    if bytes.len() <= MAX_REPEATED {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    // A letter may be cut in two: what is left of it counts as three bytes at most.
+    let cut = &bytes[..MAX_REPEATED];
+    let whole = cut.len()
+        - cut
+            .iter()
+            .rev()
+            .take(3)
+            .take_while(|byte| **byte >= 0x80)
+            .count();
+    let begin = String::from_utf8_lossy(&cut[..whole]);
+    format!("{begin}… ({} bytes in all)", bytes.len())
+}
+
+fn too_large(tool: &str, why: &'static str) -> CallError {
+    CallError::ResultTooLarge {
+        tool: tool.to_owned(),
+        why,
+    }
 }
 
 fn internal(fault: impl std::fmt::Display) -> CallError {

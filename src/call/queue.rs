@@ -1,96 +1,172 @@
-//! Places to run: how many calls run at once, who waits, and who is next.
+//! Permits to run: how many calls run at once, who waits, and who is next.
 //!
-//! Knows no process and no tool: a [`Demand`] says who wants a place and within which limits.
+//! Knows no process and no tool: a [`Demand`] says who wants a permit and within which limits.
+//!
+//! Clients take turns at three levels: the key first, then the agent, then the session. Whoever has
+//! the fewest calls running is next, and of equal ones whoever had a turn the longest ago: a key that
+//! floods by many sessions, or by calls without one, lets another key's call wait for one turn at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// How many calls may wait in all.
-pub const WAITING: usize = 1_024;
+pub const MAX_WAITING: usize = 1_024;
 
-/// How many calls of one client may wait.
-pub const WAITING_OF_ONE: usize = 256;
+/// How many calls of one session, or of one agent without a session, may wait.
+pub const MAX_WAITING_OF_ONE: usize = 256;
 
-/// Who wants a place, and what bounds it besides the number of all places.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Demand {
-    /// Whose call it is. Parties take turns, so that one with many calls does not hold up the others.
-    pub client: String,
-    /// Names of limits and how many calls under each may run at once.
-    pub limits: Vec<(String, usize)>,
+/// How many clients without a running call are remembered for when they had their last turn.
+const MAX_REMEMBERED: usize = 4_096;
+
+/// Whose call it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The key that it was sent with; calls without a key share one turn.
+    pub key: Option<String>,
+    /// The agent that it was sent for.
+    pub agent: Option<String>,
+    /// The session that it belongs to.
+    pub session: Option<String>,
 }
 
-/// Places for running calls, shared by all.
+/// Who wants a permit, and what bounds it besides the number of all permits.
+#[derive(Debug, Clone, Default)]
+pub struct Demand {
+    /// Whose call it is.
+    pub client: Client,
+    /// Names of limits and how many calls under each may run at once.
+    pub limits: Vec<(String, usize)>,
+    /// How many answers the client has not read; above zero its calls wait, and others pass them.
+    pub unread: Option<watch::Receiver<usize>>,
+}
+
+/// Permits for running calls, shared by all.
 #[derive(Debug, Clone)]
 pub struct Queue {
     state: Arc<Mutex<State>>,
 }
 
-/// A place that is taken until it is dropped.
+/// The permission to run, until it is dropped.
 #[derive(Debug)]
 pub struct Permit {
     queue: Queue,
     demand: Demand,
 }
 
-/// Why there is not even a place to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a call may not even wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// All waiting places are taken.
+    /// As many calls wait as may wait.
+    #[error("too many calls wait already; call again later, or raise MCP_MAX_CALLS")]
     ForAll,
-    /// This client's waiting places are taken.
-    ForClient,
+    /// As many calls of this session wait as may wait.
+    #[error("too many calls of this session wait already; wait for their answers first")]
+    ForSession,
+    /// The queue is full, and this key has the most calls in it.
+    #[error(
+        "too many calls wait already, and most are of this key; wait for their answers first, or raise MCP_MAX_CALLS"
+    )]
+    ForKey,
 }
 
 #[derive(Debug)]
 struct State {
-    places: usize,
+    permits: usize,
     running: usize,
-    by_party: HashMap<String, usize>,
+    by_client: HashMap<Level, Turns>,
     by_limit: HashMap<String, usize>,
     /// In the order of their coming.
     waiting: Vec<Waiter>,
     next_ticket: u64,
+    /// How many permits were given so far.
+    given: u64,
+}
+
+/// How many calls of a client run, and when it last had a turn. The smaller is next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Turns {
+    running: usize,
+    last: u64,
+}
+
+/// A key, an agent of a key, or a session of an agent of a key. `None` stands for all calls without one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Level {
+    Key(Option<String>),
+    Agent(Option<String>, Option<String>),
+    Session(Option<String>, Option<String>, Option<String>),
 }
 
 #[derive(Debug)]
 struct Waiter {
     ticket: u64,
     demand: Demand,
-    turn: oneshot::Sender<Permit>,
+    turn: oneshot::Sender<Result<Permit, Full>>,
 }
 
-/// A call that waits; leaving gives its waiting place back.
+/// A call that waits. Dropping it leaves the queue.
 struct Ticket<'q> {
     queue: &'q Queue,
     number: u64,
 }
 
+impl Client {
+    /// The levels at which its calls are counted, from the widest.
+    fn levels(&self) -> [Level; 3] {
+        let (key, agent) = (self.key.clone(), self.agent.clone());
+        [
+            Level::Key(key.clone()),
+            Level::Agent(key.clone(), agent.clone()),
+            Level::Session(key, agent, self.session.clone()),
+        ]
+    }
+
+    /// The session, or without one the agent; `None` for a call that stands alone.
+    fn narrowest(&self) -> Option<Level> {
+        let [_, agent, session] = self.levels();
+        if self.session.is_some() {
+            Some(session)
+        } else {
+            self.agent.is_some().then_some(agent)
+        }
+    }
+}
+
+impl Demand {
+    fn client_reads(&self) -> bool {
+        self.unread
+            .as_ref()
+            .is_none_or(|unread| *unread.borrow() == 0)
+    }
+}
+
 impl Queue {
-    /// A queue before `places` places.
-    pub fn new(places: usize) -> Self {
+    /// A queue before `permits` permits, one at least.
+    pub fn new(permits: usize) -> Self {
         let state = State {
-            places: places.max(1),
+            permits: permits.max(1),
             running: 0,
-            by_party: HashMap::new(),
+            by_client: HashMap::new(),
             by_limit: HashMap::new(),
             waiting: Vec::new(),
             next_ticket: 0,
+            given: 0,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
         }
     }
 
-    /// Waits for a place. Dropping the future leaves the queue.
+    /// Waits for a permit. Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// [`Full`] when there is no place to wait.
-    pub async fn place(&self, demand: Demand) -> Result<Permit, Full> {
+    /// [`Full`] when the call may not wait, or not any longer.
+    pub async fn acquire(&self, demand: Demand) -> Result<Permit, Full> {
         let (turn, my_turn) = oneshot::channel();
-        let ticket = {
+        let unread = demand.unread.clone();
+        let (ticket, outvoted) = {
             let mut state = self.lock();
             if state.admits(&demand) && !state.someone_is_before(&demand) {
                 state.enter(&demand);
@@ -99,14 +175,24 @@ impl Queue {
                     demand,
                 });
             }
-            Ticket {
+            let (number, outvoted) = state.wait(demand, turn)?;
+            let ticket = Ticket {
                 queue: self,
-                number: state.wait(demand, turn)?,
-            }
+                number,
+            };
+            (ticket, outvoted)
         };
-        let place = my_turn.await;
+        if let Some(waiter) = outvoted {
+            let _ = waiter.turn.send(Err(Full::ForKey));
+        }
+        let permit = tokio::select! {
+            biased;
+            permit = my_turn => permit,
+            never = self.hand_out_when_read(unread) => match never {},
+        };
         drop(ticket);
-        Ok(place.expect("a waiter leaves the queue only by its own ticket or with its place"))
+        permit
+            .expect("a waiter leaves the queue only by its own ticket, with its permit or outvoted")
     }
 
     /// How many calls run and how many wait.
@@ -119,7 +205,23 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the free places to those whose turn it is.
+    /// A client that has begun to read again may be the one that free permits wait for.
+    async fn hand_out_when_read(
+        &self,
+        unread: Option<watch::Receiver<usize>>,
+    ) -> std::convert::Infallible {
+        if let Some(mut unread) = unread {
+            while unread.changed().await.is_ok() {
+                if *unread.borrow() == 0 {
+                    self.hand_out();
+                }
+            }
+        }
+        // Nothing is to be learnt any more; the turn comes, or the session ends.
+        std::future::pending().await
+    }
+
+    /// Gives the free permits to those whose turn it is.
     fn hand_out(&self) {
         loop {
             let next = {
@@ -129,12 +231,12 @@ impl Queue {
                 state.enter(&waiter.demand);
                 waiter
             };
-            let place = Permit {
+            let permit = Permit {
                 queue: self.clone(),
                 demand: next.demand,
             };
-            // Whoever left at this moment drops the place, which hands it out again.
-            let _ = next.turn.send(place);
+            // Whoever left at this moment drops the permit, which hands it out again.
+            let _ = next.turn.send(Ok(permit));
         }
     }
 }
@@ -157,30 +259,36 @@ impl Drop for Ticket<'_> {
 
 impl State {
     fn admits(&self, demand: &Demand) -> bool {
-        let of_party = self.by_party.get(&demand.client).copied().unwrap_or(0);
         let within = |(name, limit): &(String, usize)| {
             self.by_limit.get(name).copied().unwrap_or(0) < *limit
         };
-        self.running < self.places
-            && of_party < self.most_of_one()
+        let narrowest = demand.client.narrowest();
+        self.running < self.permits
+            && narrowest.is_none_or(|client| self.turns_of(&client).running < self.most_of_one())
             && demand.limits.iter().all(within)
+            && demand.client_reads()
     }
 
-    /// One client alone leaves a quarter of the places to whoever comes next.
+    /// One session alone leaves a quarter of the permits to whoever comes next.
     fn most_of_one(&self) -> usize {
-        self.places - self.places / 4
+        self.permits - self.permits / 4
     }
 
-    /// Whether somebody waits who could take the place instead.
+    fn turns_of(&self, level: &Level) -> Turns {
+        self.by_client.get(level).copied().unwrap_or_default()
+    }
+
+    /// Whether somebody waits who could take the permit instead.
     fn someone_is_before(&self, demand: &Demand) -> bool {
         self.waiting.iter().any(|waiter| {
             self.admits(&waiter.demand) && self.turn_of(&waiter.demand) <= self.turn_of(demand)
         })
     }
 
-    /// The fewer calls of a client run, the sooner it is its turn.
-    fn turn_of(&self, demand: &Demand) -> usize {
-        self.by_party.get(&demand.client).copied().unwrap_or(0)
+    /// The fewer calls of a key run, the sooner it is its turn; of equal ones, of an agent of it, and
+    /// then of a session.
+    fn turn_of(&self, demand: &Demand) -> [Turns; 3] {
+        demand.client.levels().map(|level| self.turns_of(&level))
     }
 
     fn next(&self) -> Option<usize> {
@@ -194,18 +302,23 @@ impl State {
             .map(|(index, _)| index)
     }
 
-    fn wait(&mut self, demand: Demand, turn: oneshot::Sender<Permit>) -> Result<u64, Full> {
-        if self.waiting.len() >= WAITING {
-            return Err(Full::ForAll);
+    /// Enters a waiter. Where the queue is full, the key with the most calls in it loses its newest.
+    fn wait(
+        &mut self,
+        demand: Demand,
+        turn: oneshot::Sender<Result<Permit, Full>>,
+    ) -> Result<(u64, Option<Waiter>), Full> {
+        let of_session = demand.client.narrowest().map_or(0, |client| {
+            let same =
+                |waiter: &&Waiter| waiter.demand.client.narrowest().as_ref() == Some(&client);
+            self.waiting.iter().filter(same).count()
+        });
+        if of_session >= MAX_WAITING_OF_ONE {
+            return Err(Full::ForSession);
         }
-        if self
-            .waiting
-            .iter()
-            .filter(|waiter| waiter.demand.client == demand.client)
-            .count()
-            >= WAITING_OF_ONE
-        {
-            return Err(Full::ForClient);
+        let mut outvoted = None;
+        if self.waiting.len() >= MAX_WAITING {
+            outvoted = Some(self.outvote(&demand.client.key).ok_or(Full::ForAll)?);
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
@@ -214,12 +327,33 @@ impl State {
             demand,
             turn,
         });
-        Ok(ticket)
+        Ok((ticket, outvoted))
+    }
+
+    /// The newest waiter of the key that has the most, if `key` has fewer than that one would be left with.
+    fn outvote(&mut self, key: &Option<String>) -> Option<Waiter> {
+        let mut by_key: HashMap<&Option<String>, usize> = HashMap::new();
+        for waiter in &self.waiting {
+            *by_key.entry(&waiter.demand.client.key).or_default() += 1;
+        }
+        let own = by_key.get(key).copied().unwrap_or(0);
+        let (largest, most) = by_key.into_iter().max_by_key(|(_, count)| *count)?;
+        if own + 1 >= most {
+            return None;
+        }
+        let is_of_largest = |waiter: &Waiter| waiter.demand.client.key == *largest;
+        let index = self.waiting.iter().rposition(is_of_largest)?;
+        Some(self.waiting.remove(index))
     }
 
     fn enter(&mut self, demand: &Demand) {
         self.running += 1;
-        *self.by_party.entry(demand.client.clone()).or_default() += 1;
+        self.given += 1;
+        for level in demand.client.levels() {
+            let turns = self.by_client.entry(level).or_default();
+            turns.running += 1;
+            turns.last = self.given;
+        }
         for (name, _) in &demand.limits {
             *self.by_limit.entry(name.clone()).or_default() += 1;
         }
@@ -227,7 +361,15 @@ impl State {
 
     fn leave(&mut self, demand: &Demand) {
         self.running -= 1;
-        give_back(&mut self.by_party, &demand.client);
+        for level in demand.client.levels() {
+            if let Some(turns) = self.by_client.get_mut(&level) {
+                turns.running -= 1;
+            }
+        }
+        // Whose turn it was matters only while others wait.
+        if self.waiting.is_empty() || self.by_client.len() > MAX_REMEMBERED {
+            self.by_client.retain(|_, turns| turns.running > 0);
+        }
         for (name, _) in &demand.limits {
             give_back(&mut self.by_limit, name);
         }
@@ -244,126 +386,4 @@ fn give_back(counts: &mut HashMap<String, usize>, name: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::Future;
-    use std::pin::Pin;
-    use std::task::{Context, Poll, Waker};
-
-    use super::*;
-
-    fn demand(client: &str) -> Demand {
-        Demand {
-            client: client.to_owned(),
-            limits: Vec::new(),
-        }
-    }
-
-    fn limited(client: &str, limit: usize) -> Demand {
-        Demand {
-            client: client.to_owned(),
-            limits: vec![("tool".to_owned(), limit)],
-        }
-    }
-
-    type Waiting<'q> = Pin<Box<dyn Future<Output = Result<Permit, Full>> + 'q>>;
-
-    fn ask(queue: &Queue, demand: Demand) -> Waiting<'_> {
-        let mut waiting: Waiting<'_> = Box::pin(queue.place(demand));
-        assert!(poll(&mut waiting).is_none(), "it is to wait");
-        waiting
-    }
-
-    fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Permit, Full>> {
-        match waiting
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(outcome) => Some(outcome),
-            Poll::Pending => None,
-        }
-    }
-
-    fn place(queue: &Queue, demand: Demand) -> Permit {
-        let mut waiting: Waiting<'_> = Box::pin(queue.place(demand));
-        poll(&mut waiting)
-            .expect("there is a place")
-            .expect("the queue is not full")
-    }
-
-    #[test]
-    fn one_place_serialises_all_calls_in_the_order_of_their_coming() {
-        let queue = Queue::new(1);
-        let first = place(&queue, demand("a"));
-        let (mut second, mut third) = (ask(&queue, demand("a")), ask(&queue, demand("b")));
-        drop(first);
-        let second = poll(&mut second).expect("its turn has come");
-        assert!(poll(&mut third).is_none(), "one place, one call");
-        drop(second);
-        assert!(poll(&mut third).is_some());
-    }
-
-    #[test]
-    fn the_party_with_fewer_running_calls_is_next_whoever_came_first() {
-        let queue = Queue::new(4);
-        let busy: Vec<_> = (0..3).map(|_| place(&queue, demand("busy"))).collect();
-        let other = place(&queue, demand("other"));
-        let mut fourth = ask(&queue, demand("busy"));
-        let mut newcomer = ask(&queue, demand("newcomer"));
-        drop(other);
-        assert!(poll(&mut newcomer).is_some());
-        assert!(poll(&mut fourth).is_none());
-        drop((busy, newcomer));
-        assert!(poll(&mut fourth).is_some());
-    }
-
-    #[test]
-    fn one_party_leaves_places_to_the_others() {
-        let queue = Queue::new(4);
-        let _busy: Vec<_> = (0..3).map(|_| place(&queue, demand("busy"))).collect();
-        let _waits = ask(&queue, demand("busy"));
-        place(&queue, demand("other"));
-    }
-
-    #[test]
-    fn a_full_limit_holds_up_its_own_calls_alone() {
-        let queue = Queue::new(8);
-        let first = place(&queue, limited("a", 1));
-        let mut second = ask(&queue, limited("b", 1));
-        drop(place(&queue, demand("a")));
-        drop(first);
-        assert!(poll(&mut second).is_some());
-    }
-
-    #[test]
-    fn a_call_that_left_the_queue_takes_no_place() {
-        let queue = Queue::new(1);
-        let first = place(&queue, demand("a"));
-        let gone = ask(&queue, demand("b"));
-        let gone_with_its_place = ask(&queue, demand("c"));
-        drop(gone);
-        drop(first);
-        // Its turn has come, but nobody is there to see it.
-        drop(gone_with_its_place);
-        assert_eq!(queue.load(), (0, 0));
-        place(&queue, demand("d"));
-    }
-
-    #[test]
-    fn waiting_is_bounded_for_one_party_and_for_all() {
-        let queue = Queue::new(1);
-        let _running = place(&queue, demand("first"));
-        let client = |number: usize| demand(&format!("p{}", number / WAITING_OF_ONE));
-        let _waiting: Vec<_> = (0..WAITING - 1)
-            .map(|number| ask(&queue, client(number)))
-            .collect();
-        let refused = |demand| {
-            let mut waiting: Waiting<'_> = Box::pin(queue.place(demand));
-            poll(&mut waiting)
-                .expect("it does not wait")
-                .expect_err("it is refused")
-        };
-        assert_eq!(refused(client(0)), Full::ForClient);
-        let _last = ask(&queue, demand("last"));
-        assert_eq!(refused(demand("late")), Full::ForAll);
-    }
-}
+mod tests;

@@ -1,19 +1,23 @@
-//! One call from its arguments to what the program printed: checks, place, command line, process.
+//! One call from its arguments to its result: checks, permit, command line, process, output.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::arguments;
-use super::argv::{self, Line, Unwritable};
+use super::argv::Line;
 use super::command::Runnable;
 use super::event_channel::EventChannel;
-use super::output::{self, MAX_OUTPUT_BYTES, STDERR_TAIL};
-use super::queue::{Demand, Full, Permit, Queue};
-use super::types::{CallError, CallRequest, Caller, ClientCapabilities};
+use super::output::{self, Expected, MAX_OUTPUT_BYTES, STDERR_TAIL};
+use super::prepare;
+use super::queue::{Client, Demand, Permit, Queue};
+use super::types::{CallError, CallRequest, Caller, ClientCapabilities, ToolResult};
 use crate::contract::environment::{Environment, OfCall};
-use crate::process::{Finished, Job, Launcher};
+use crate::process::{Finished, Job, Launcher, Leftover};
+
+/// Outputs above this size, in bytes, are worked on off the runtime's threads.
+const LARGE: usize = 256 << 10;
 
 /// Runs commands.
 #[derive(Debug)]
@@ -22,30 +26,33 @@ pub struct Runner {
     environment: Environment,
     queue: Queue,
     time_limit: Option<Duration>,
+    /// Bounds how many large outputs are worked on at the same time.
+    large: Arc<Semaphore>,
 }
 
-/// What a run left, and the limit that it had.
-#[derive(Debug)]
-pub struct Ran {
-    /// How it ended.
-    pub finished: Finished,
-    /// The limit that applied.
-    pub time_limit: Option<Duration>,
+/// A program that has run, and the time limit that it had.
+struct Run {
+    finished: Finished,
+    time_limit: Option<Duration>,
+    /// Kept while the output is worked on: outputs that wait for that take memory.
+    permit: Arc<Permit>,
 }
 
 impl Runner {
-    /// A runner with `places` places.
+    /// A runner that runs `permits` calls at once, each for `time_limit` at most.
     pub fn new(
         launcher: Launcher,
         environment: Environment,
-        places: usize,
+        permits: usize,
         time_limit: Option<Duration>,
     ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             launcher,
             environment,
-            queue: Queue::new(places),
+            queue: Queue::new(permits),
             time_limit,
+            large: Arc::new(Semaphore::new(cores)),
         }
     }
 
@@ -54,21 +61,81 @@ impl Runner {
         self.queue.load()
     }
 
-    /// Runs `run` under the name `tool`.
+    /// The processes that do not end although they were sent SIGKILL, by run.
+    pub fn leftovers(&self) -> Vec<Leftover> {
+        self.launcher.leftovers()
+    }
+
+    /// Calls `run` under the name `tool`, and makes a tool result of what it prints.
     ///
     /// # Errors
-    /// Why the program was not run to its end.
-    pub async fn run(
+    /// Why there is no result.
+    pub async fn call(
         &self,
         tool: &str,
-        run: &Runnable,
+        run: &Arc<Runnable>,
         request: CallRequest,
-    ) -> Result<Ran, CallError> {
-        able(tool, run.command.requires, request.caller.capabilities)?;
-        let line = line(tool, run, request.arguments.as_deref())?;
-        let _place = self
-            .place_when_read(run, &request.caller, &request.cancel)
-            .await?;
+    ) -> Result<ToolResult, CallError> {
+        let cancel = request.cancel.clone();
+        let Run {
+            finished,
+            time_limit,
+            permit,
+        } = self.run(tool, run, request).await?;
+        let (name, declared) = (tool.to_owned(), Arc::clone(run));
+        self.work_on(finished.stdout.len(), &cancel, move || {
+            let expected = Expected {
+                tool: &name,
+                output: declared.command.output,
+                schema: declared.output.as_ref(),
+                time_limit,
+            };
+            let result = output::result(finished, expected);
+            drop(permit);
+            result
+        })
+        .await
+    }
+
+    /// Calls the command that serves a resource, a prompt or a completion, and gives what it prints.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn text(
+        &self,
+        name: &str,
+        run: &Arc<Runnable>,
+        request: CallRequest,
+    ) -> Result<String, CallError> {
+        let cancel = request.cancel.clone();
+        let Run {
+            finished,
+            time_limit,
+            permit,
+        } = self.run(name, run, request).await?;
+        let name = name.to_owned();
+        self.work_on(finished.stdout.len(), &cancel, move || {
+            let text = output::text(finished, &name, time_limit);
+            drop(permit);
+            text
+        })
+        .await
+    }
+
+    async fn run(
+        &self,
+        tool: &str,
+        run: &Arc<Runnable>,
+        request: CallRequest,
+    ) -> Result<Run, CallError> {
+        require(tool, run.command.requires, request.caller.capabilities)?;
+        let line = tokio::select! {
+            biased;
+            () = request.cancel.cancelled() => return Err(CallError::Cancelled),
+            line = prepare::line(tool, run, request.arguments) => line?,
+        };
+        let permit = self.permit(run, &request.caller, &request.cancel).await?;
+        let permit = Arc::new(permit);
         let time_limit = shorter(self.time_limit, run.command.time_limit);
         let job = self.job(tool, run, &request.caller, line, time_limit);
         // A token of its own: a program may be ended without its request being cancelled.
@@ -81,62 +148,66 @@ impl Runner {
         // The token counts when this future is dropped as well: nobody may listen on for ever.
         let over = ended.clone().drop_guard();
         let running = async {
-            let finished = self.launcher.run(job, side_channels, cancel).await;
+            let launched =
+                self.launcher
+                    .run_holding(job, side_channels, cancel, Arc::clone(&permit));
+            let finished = launched.await;
             drop(over);
             finished
         };
         let (finished, ()) = tokio::join!(running, channel.until(ended));
-        let finished = finished.map_err(output::not_started)?;
-        Ok(Ran {
-            finished,
+        Ok(Run {
+            finished: finished.map_err(output::not_started)?,
             time_limit,
+            permit,
         })
     }
 
-    /// A place, once the client has read what waits for it: the answers of calls that were let in
-    /// all the same would pile up behind a reader that stalls.
-    async fn place_when_read(
+    /// Does `work` on `size` bytes: here when that takes no time, else on a thread that may block,
+    /// and on no more of them than there are cores.
+    async fn work_on<T: Send + 'static>(
         &self,
-        run: &Runnable,
-        caller: &Caller,
+        size: usize,
         cancel: &CancellationToken,
-    ) -> Result<Permit, CallError> {
-        loop {
-            let place = self.place(run, caller, cancel).await?;
-            let Some(mut unread) = caller.unread.clone().filter(|unread| *unread.borrow() > 0)
-            else {
-                return Ok(place);
-            };
-            // The place is for others meanwhile.
-            drop(place);
-            tokio::select! {
-                () = cancel.cancelled() => return Err(CallError::Cancelled),
-                _ = unread.wait_for(|waiting| *waiting == 0) => {}
-            }
+        work: impl FnOnce() -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        if size <= LARGE {
+            return work();
+        }
+        let working = async {
+            let permit = Arc::clone(&self.large).acquire_owned().await;
+            let working = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                work()
+            });
+            working
+                .await
+                .unwrap_or_else(|fault| Err(CallError::Internal(fault.to_string())))
+        };
+        tokio::select! {
+            biased;
+            done = working => done,
+            () = cancel.cancelled() => Err(CallError::Cancelled),
         }
     }
 
-    async fn place(
+    async fn permit(
         &self,
         run: &Runnable,
         caller: &Caller,
         cancel: &CancellationToken,
     ) -> Result<Permit, CallError> {
-        let mut limits = Vec::new();
-        if let Some(limit) = run.command.max_concurrency {
-            limits.push((format!("{} {}", run.plugin, run.command.name), limit));
-        }
-        if let Some(limit) = run.plugin_limit {
-            limits.push((run.plugin.clone(), limit));
-        }
         let demand = Demand {
             client: client(caller),
-            limits,
+            limits: limits(run),
+            unread: caller.unread.clone(),
         };
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(CallError::Cancelled),
-            place = self.queue.place(demand) => place.map_err(overloaded),
+            permit = self.queue.acquire(demand) => {
+                permit.map_err(|full| CallError::Overloaded(full.to_string()))
+            }
         }
     }
 
@@ -152,13 +223,9 @@ impl Runner {
             directory: &run.directory,
             variables: caller.variables(tool, line.environment),
         });
+        let words = line.words.into_iter().map(Into::into);
         Job {
-            argv: run
-                .start
-                .iter()
-                .cloned()
-                .chain(line.words.into_iter().map(Into::into))
-                .collect(),
+            argv: run.start.iter().cloned().chain(words).collect(),
             environment,
             directory: None,
             stdin: line.stdin,
@@ -169,55 +236,47 @@ impl Runner {
     }
 }
 
-fn able(
+/// Refuses a call of a client that lacks a capability which the command needs.
+fn require(
     tool: &str,
     needed: ClientCapabilities,
-    offered: ClientCapabilities,
+    declared: ClientCapabilities,
 ) -> Result<(), CallError> {
-    let wanted = [
-        ("elicitation", needed.elicitation, offered.elicitation),
-        ("sampling", needed.sampling, offered.sampling),
-        ("roots", needed.roots, offered.roots),
+    let capabilities = [
+        ("elicitation", needed.elicitation, declared.elicitation),
+        ("sampling", needed.sampling, declared.sampling),
+        ("roots", needed.roots, declared.roots),
     ];
-    let missing: Vec<&str> = wanted
-        .iter()
-        .filter(|(_, needed, offered)| *needed && !offered)
-        .map(|(name, ..)| *name)
+    let missing: Vec<&'static str> = capabilities
+        .into_iter()
+        .filter(|(_, needed, declared)| *needed && !declared)
+        .map(|(name, ..)| name)
         .collect();
     if missing.is_empty() {
         return Ok(());
     }
     Err(CallError::MissingCapability {
         tool: tool.to_owned(),
-        missing: missing.join(", "),
+        missing,
     })
 }
 
-fn line(tool: &str, run: &Runnable, arguments: Option<&RawValue>) -> Result<Line, CallError> {
-    let invalid = |faults| CallError::InvalidArguments {
-        tool: tool.to_owned(),
-        faults,
-    };
-    let arguments = arguments::check(&run.command, &run.input, arguments).map_err(invalid)?;
-    argv::write(&run.command, &arguments).map_err(|refused| match refused {
-        Unwritable::Faults(faults) => invalid(faults),
-        Unwritable::TooLarge(message) => CallError::ArgumentsTooLarge(message),
-    })
+/// How many calls of the command and of its plugin may run at once.
+fn limits(run: &Runnable) -> Vec<(String, usize)> {
+    let of_command = run
+        .command
+        .max_concurrency
+        .map(|limit| (format!("{} {}", run.plugin, run.command.name), limit));
+    let of_plugin = run.plugin_limit.map(|limit| (run.plugin.clone(), limit));
+    of_command.into_iter().chain(of_plugin).collect()
 }
 
-/// Whose turn it is: the session's, or without one the agent's; else each call stands for itself.
-fn client(caller: &Caller) -> String {
-    let names = [
-        Some(caller.session_id.as_str()),
-        caller.agent_id.as_deref(),
-        Some(caller.call_id.as_str()),
-    ];
-    names
-        .into_iter()
-        .flatten()
-        .find(|name| !name.is_empty())
-        .unwrap_or_default()
-        .to_owned()
+fn client(caller: &Caller) -> Client {
+    Client {
+        key: caller.key.clone(),
+        agent: caller.agent_id.clone(),
+        session: Some(caller.session_id.clone()).filter(|session| !session.is_empty()),
+    }
 }
 
 fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
@@ -225,15 +284,4 @@ fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-fn overloaded(full: Full) -> CallError {
-    CallError::Overloaded(match full {
-        Full::ForAll => {
-            "too many calls wait already; call again later, or raise MCP_MAX_CALLS".to_owned()
-        }
-        Full::ForClient => {
-            "too many calls of this session wait already; wait for their answers first".to_owned()
-        }
-    })
 }

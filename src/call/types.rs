@@ -1,6 +1,6 @@
-//! What goes into a call and what comes out of it: the vocabulary of this floor.
+//! The types of a call: request, caller, events, result, error.
 //!
-//! Knows no process and no protocol; every other file of the floor speaks in these terms.
+//! Knows no process and no protocol.
 
 use std::fmt;
 use std::time::Duration;
@@ -24,9 +24,11 @@ pub struct CallRequest {
     pub events: Option<mpsc::Sender<Event>>,
 }
 
-/// Who calls, as far as a plugin may know. The caller's key is never part of it.
+/// Who calls. A plugin learns all of it but the key.
 #[derive(Clone, Default)]
 pub struct Caller {
+    /// Stands for the key that the call was sent with, opaque; callers take turns by it.
+    pub key: Option<String>,
     /// Unique for each call (`SMCP_CALL_ID`).
     pub call_id: String,
     /// The session, empty in direct mode (`SMCP_SESSION_ID`).
@@ -39,26 +41,26 @@ pub struct Caller {
     pub capabilities: ClientCapabilities,
     /// Variables of the calling agent (Letta's), set on top of the server's environment.
     pub environment: Vec<(String, String)>,
-    /// How many answers wait because the client does not read; `None` where that cannot be known.
-    /// Nothing more is run for it until it does.
+    /// The number of answers that wait because the client does not read; `None` where that cannot be
+    /// known. Above zero nothing more is run for it: it waits in the queue.
     pub unread: Option<watch::Receiver<usize>>,
 }
 
 impl Caller {
-    /// What a call of `tool` finds in its environment, beside the `arguments` that travel there. The
+    /// The variables of a call of `tool`, with the `arguments` that are passed in the environment. The
     /// server's own names come first and the agent's last: of two with one name the first counts.
     pub fn variables(&self, tool: &str, arguments: Vec<(String, String)>) -> Vec<(String, String)> {
         let mut variables = Vec::new();
-        let mut say = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
-        say("SMCP_CALL_ID", &self.call_id);
-        say("SMCP_TOOL", tool);
-        say("SMCP_CLIENT", &self.client);
-        say("SMCP_EVENTS", "3");
+        let mut set = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
+        set("SMCP_CALL_ID", &self.call_id);
+        set("SMCP_TOOL", tool);
+        set("SMCP_CLIENT", &self.client);
+        set("SMCP_EVENTS", "3");
         if !self.session_id.is_empty() {
-            say("SMCP_SESSION_ID", &self.session_id);
+            set("SMCP_SESSION_ID", &self.session_id);
         }
         if let Some(agent) = &self.agent_id {
-            say("SMCP_AGENT_ID", agent);
+            set("SMCP_AGENT_ID", agent);
         }
         variables.extend(arguments);
         variables.extend(self.environment.iter().cloned());
@@ -84,7 +86,7 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// What a running program says besides its output (`SMCP_EVENTS`, stderr).
+/// An event of a running program, sent beside its output (`SMCP_EVENTS`, stderr).
 #[derive(Debug)]
 pub enum Event {
     /// `{"progress":3,"total":10,"message":"…"}`; the numbers keep the text they came with.
@@ -196,19 +198,27 @@ pub enum CallError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// No place to run it and none to wait.
+    /// Less than that on stdout, but too much to be passed on as it has to be.
+    #[error("the output of {tool} is too large to be passed on: {why}")]
+    ResultTooLarge {
+        /// The tool's name.
+        tool: String,
+        /// What makes it grow.
+        why: &'static str,
+    },
+    /// No permit to run it, and no room to wait for one.
     #[error("{0}")]
     Overloaded(String),
     /// The program could not be started.
     #[error("{0}")]
     SpawnFailed(String),
     /// The command needs what the client did not declare.
-    #[error("{tool} needs a client with the capability {missing}; this client did not declare it")]
+    #[error("{tool} needs a client with the capability {}; this client did not declare it", missing.join(", "))]
     MissingCapability {
         /// The tool's name.
         tool: String,
-        /// The capabilities, separated by commas.
-        missing: String,
+        /// The names of the capabilities.
+        missing: Vec<&'static str>,
     },
     /// The governor has the tool detached for this client.
     #[error("{0}")]
@@ -232,7 +242,7 @@ impl CallError {
             Self::ArgumentsTooLarge(_) => "arguments_too_large",
             Self::Plugin(_) | Self::MissingCapability { .. } => "plugin_error",
             Self::TimedOut { .. } => "timeout",
-            Self::OutputTooLarge { .. } => "output_too_large",
+            Self::OutputTooLarge { .. } | Self::ResultTooLarge { .. } => "output_too_large",
             Self::Overloaded(_) => "overloaded",
             Self::SpawnFailed(_) => "spawn_failed",
             Self::NotAttached(_) => "tool_not_attached",

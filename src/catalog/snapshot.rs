@@ -1,6 +1,8 @@
 //! The tools, resources and prompts of one moment, and which of them a name means.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::mem::Discriminant;
 use std::sync::Arc;
 
 use serde_json::value::{RawValue, to_raw_value};
@@ -9,6 +11,10 @@ use serde_json::{Map, Value};
 use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::types::CallError;
 use crate::contract::{OfferKind, Reference};
+use crate::text::quoted;
+
+/// Longer names have no tool: none is longer than 64 characters, and a plugin's directory and its command hardly are.
+const MAX_NAME_BYTES: usize = 512;
 
 /// The tools of one moment. Immutable: a reload replaces it whole.
 #[derive(Debug, Default)]
@@ -29,9 +35,14 @@ pub struct Snapshot {
     pub skipped: Vec<Skipped>,
     /// Whether every plugin has answered or timed out.
     pub complete: bool,
+    /// Whether there are plugins and none of them could be asked.
+    pub(super) starved: bool,
     /// The tools by their exact name.
     by_name: HashMap<String, Arc<Tool>>,
 }
+
+/// Which plugin serves what, by its kind and its key.
+type Keys = HashMap<(Discriminant<OfferKind>, String), String>;
 
 /// A resource, and the arguments with which its command reads it.
 #[derive(Debug)]
@@ -51,6 +62,7 @@ impl Snapshot {
             ..Self::default()
         };
         let owners = owners(plugins);
+        let mut keys = Keys::new();
         for plugin in plugins {
             let mut served = 0;
             skipped.extend(plugin.skipped.iter().cloned());
@@ -65,7 +77,7 @@ impl Snapshot {
                 }
             }
             for offering in &plugin.offerings {
-                snapshot.offer(offering, &mut skipped);
+                snapshot.offer(offering, &mut keys, &mut skipped);
             }
             snapshot.plugins.push(PluginInfo {
                 tools: served,
@@ -77,20 +89,30 @@ impl Snapshot {
         snapshot
     }
 
-    fn offer(&mut self, offering: &Arc<Offering>, skipped: &mut Vec<Skipped>) {
+    fn offer(&mut self, offering: &Arc<Offering>, keys: &mut Keys, skipped: &mut Vec<Skipped>) {
         let list = match offering.kind {
             OfferKind::Resource => &mut self.resources,
             OfferKind::Template(_) => &mut self.templates,
             OfferKind::Prompt(_) => &mut self.prompts,
             OfferKind::Completion { .. } => return self.completions.push(Arc::clone(offering)),
         };
-        match list.iter().find(|known| known.key == offering.key) {
-            None => list.push(Arc::clone(offering)),
-            Some(known) => skipped.push(Skipped {
+        let key = (std::mem::discriminant(&offering.kind), offering.key.clone());
+        match keys.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(offering.plugin.clone());
+                list.push(Arc::clone(offering));
+            }
+            Entry::Occupied(owner) => skipped.push(Skipped {
                 name: format!("{} {}", offering.plugin, offering.key),
-                reason: format!("the plugin {} serves it already", known.plugin),
+                reason: format!("the plugin {} serves it already", owner.get()),
             }),
         }
+    }
+
+    /// Whether there are plugins and none is served, because the system was out of descriptors, processes or memory
+    /// when they were to be asked. They are asked again.
+    pub fn is_starved(&self) -> bool {
+        self.starved
     }
 
     /// Whether clients and people see the same in both.
@@ -99,6 +121,7 @@ impl Snapshot {
             one.iter().map(shown_as).eq(other.iter().map(shown_as))
         };
         self.complete == other.complete
+            && self.starved == other.starved
             && self.plugins == other.plugins
             && self.skipped == other.skipped
             && self
@@ -112,14 +135,39 @@ impl Snapshot {
             && same(&self.completions, &other.completions)
     }
 
+    /// The tool of exactly this name.
+    pub(super) fn tool(&self, name: &str) -> Option<Arc<Tool>> {
+        self.by_name.get(name).map(Arc::clone)
+    }
+
+    /// What stands here where `offering` stood in an earlier snapshot.
+    pub(super) fn same_offering(&self, offering: &Offering) -> Option<Arc<Offering>> {
+        let list = match offering.kind {
+            OfferKind::Resource => &self.resources,
+            OfferKind::Template(_) => &self.templates,
+            OfferKind::Prompt(_) => &self.prompts,
+            OfferKind::Completion { .. } => &self.completions,
+        };
+        let is_same = |known: &&Arc<Offering>| {
+            known.plugin == offering.plugin
+                && known.key == offering.key
+                && known.kind == offering.kind
+        };
+        list.iter().find(is_same).map(Arc::clone)
+    }
+
     /// The tool that `name` means: the exact name, then `plugin.command`, then `plugin_command` where only
     /// one can be meant.
     ///
     /// # Errors
     /// Which part of the name is wrong.
     pub fn resolve(&self, name: &str) -> Result<Arc<Tool>, CallError> {
-        if let Some(tool) = self.by_name.get(name) {
-            return Ok(Arc::clone(tool));
+        if let Some(tool) = self.tool(name) {
+            return Ok(tool);
+        }
+        // What no tool can be called is not searched for its parts, and not repeated whole.
+        if name.len() > MAX_NAME_BYTES {
+            return Err(CallError::InvalidToolName(quoted(name)));
         }
         self.joined_by(".", name)
             .or_else(|| self.joined_by("_", name))

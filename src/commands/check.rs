@@ -2,20 +2,23 @@
 
 use std::process::ExitCode;
 
-use tokio_util::sync::CancellationToken;
-
-use super::setup::{counted, prepare, quietly};
-use crate::catalog::{Catalog, Snapshot};
+use super::setup::{Workbench, counted, source};
+use crate::catalog::Snapshot;
 use crate::config::Config;
+use crate::governor::Governor;
 
 /// Asks every plugin and reports. Fails when something is not served.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let config = quietly(config);
-    let (_guard, launcher) = prepare(&config)?;
-    let catalog = Catalog::start(config.catalog, launcher, CancellationToken::new());
-    catalog.complete().await;
+    let bench = Workbench::new(config)?;
+    let from = source(bench.config.catalog.directory.as_deref());
+    println!("plugins: {from}");
+    let catalog = bench.catalog(Vec::new()).await?;
+    let _closed_at_the_end = catalog.close_on_drop();
     let snapshot = catalog.snapshot();
     report(&snapshot);
+    for line in Governor::new(bench.config.profiles.clone()).unmatched(&snapshot) {
+        println!("warning: {line}");
+    }
     Ok(if snapshot.skipped.is_empty() {
         ExitCode::SUCCESS
     } else {

@@ -2,12 +2,14 @@
 
 mod call;
 mod check;
+mod local;
 mod serve;
 mod setup;
 mod stdio;
 mod tools;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
@@ -19,7 +21,7 @@ const BAD_SETTINGS: u8 = 2;
 /// Runs the command line; the environment is read once, here.
 pub fn run(cli: Cli) -> ExitCode {
     let environment: Vec<(OsString, OsString)> = config::environment();
-    let config = match config::read(&cli.flags, environment) {
+    let config = match config::read(&cli.settings(), environment) {
         Ok(config) => config,
         Err(faults) => {
             faults
@@ -29,30 +31,75 @@ pub fn run(cli: Cli) -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
+    let command = cli.command.unwrap_or(Command::Serve(cli.flags));
     let outcome = runtime().and_then(|runtime| {
-        let outcome = runtime.block_on(perform(cli.command.unwrap_or(Command::Serve), config));
+        let outcome = runtime.block_on(perform(command, config));
         // Standard input is read by a thread that nothing can interrupt; nobody waits for it.
         runtime.shutdown_background();
         outcome
     });
     outcome.unwrap_or_else(|error| {
-        eprintln!("smcp: {error:#}");
+        eprintln!("smcp: {}", in_one_line(&error));
         ExitCode::FAILURE
     })
 }
 
 async fn perform(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve => serve::run(config).await,
-        Command::Stdio => stdio::run(config).await,
-        Command::Check => check::run(config).await,
-        Command::Tools { json } => tools::run(config, json).await,
+        Command::Serve(_) => serve::run(config).await,
+        Command::Stdio(_) => {
+            if std::io::stdin().is_terminal() {
+                eprintln!(
+                    "smcp: waiting for the JSON-RPC messages of an MCP client on standard input, one a line; \
+                     a client starts this command itself. Ctrl-D ends it. To serve over HTTP, run smcp without stdio"
+                );
+            }
+            stdio::run(config).await
+        }
+        Command::Check(_) => check::run(config).await,
+        Command::Tools { json, .. } => tools::run(config, json).await,
         Command::Call(args) => call::run(config, args).await,
     }
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // A runtime that gets no threads panics, so this is found out before.
+    crate::process::preflight()?;
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?)
+}
+
+/// An error with its causes. Many messages name their cause themselves: what was said is not said again.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_the_message_names_is_not_said_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {source}; try another port")]
+        struct Named {
+            source: std::io::Error,
+        }
+        let cause = std::io::Error::other("address in use");
+        let error = anyhow::Error::from(Named { source: cause }).context("starting");
+        assert_eq!(
+            in_one_line(&error),
+            "starting: cannot listen: address in use; try another port"
+        );
+        let unnamed = anyhow::anyhow!("no file").context("reading");
+        assert_eq!(in_one_line(&unnamed), "reading: no file");
+    }
 }

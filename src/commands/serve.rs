@@ -1,13 +1,15 @@
 //! `smcp serve`: the daemon.
 
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::setup::{counted, prepare};
+use super::setup::{counted, prepare, source};
 use crate::app::App;
 use crate::catalog::Snapshot;
 use crate::config::Config;
+use crate::http::auth;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
@@ -19,8 +21,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let (guard, launcher) = prepare(&config)?;
     raise_descriptor_limit();
     let notices = config.notices.clone();
-    let keyed = !config.http.auth.keys.is_empty() && !config.http.auth.disabled;
+    let auth = config.http.auth.clone();
     let root_path = config.http.root_path.clone();
+    let plugins = source(config.catalog.directory.as_deref());
     let shutdown = Shutdown::new();
     let _signals = shutdown.listen()?;
     let app = App::start(
@@ -31,41 +34,22 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     )
     .await?;
     let address = app.address();
+    tracing::info!(%address, "listening");
     for notice in &notices {
         tracing::warn!("{notice}");
     }
-    say(&format!(
-        "smcp {} listens on http://{address}",
-        env!("CARGO_PKG_VERSION")
-    ));
-    say(&format!(
-        "  Streamable HTTP  http://{address}{root_path}/mcp"
-    ));
-    say(&format!(
-        "  HTTP+SSE         http://{address}{root_path}/sse"
-    ));
-    say(&format!(
-        "  without session  http://{address}{root_path}/messages/"
-    ));
-    say(&format!(
-        "  health           http://{address}{root_path}/health"
-    ));
-    let keys = if keyed {
-        "asked for"
-    } else {
-        "none: whoever reaches this address may call"
-    };
-    say(&format!("  keys             {keys}"));
+    say_addresses(address, &root_path);
+    say(&format!("  keys             {}", who_needs_a_key(&auth)));
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
         let complete = tokio::time::timeout(DISCOVERY_WAIT, catalog.complete())
             .await
             .is_ok();
-        announce(&catalog.snapshot());
+        announce(&catalog.snapshot(), &plugins);
         if !complete {
             say("  some plugins have not answered yet; the log says what becomes of them");
         }
-        say(&format!("try: {}", example(address)));
+        say(&format!("try: {}", example(address, &auth)));
     });
     app.run().await;
     announcing.abort();
@@ -74,10 +58,32 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn announce(snapshot: &Snapshot) {
+fn say_addresses(address: SocketAddr, root_path: &str) {
+    let base = format!("http://{address}{root_path}");
+    say(&format!(
+        "smcp {} listens on http://{address}",
+        env!("CARGO_PKG_VERSION")
+    ));
+    say(&format!("  Streamable HTTP  {base}/mcp"));
+    say(&format!("  HTTP+SSE         {base}/sse"));
+    say(&format!("  without session  {base}/messages/"));
+    say(&format!("  health           {base}/health"));
+}
+
+fn who_needs_a_key(auth: &auth::Settings) -> &'static str {
+    if auth.keys.is_empty() || auth.disabled {
+        "none: whoever reaches this address may call"
+    } else if auth.loopback_exempt {
+        "asked for, but not of clients on this machine"
+    } else {
+        "asked for"
+    }
+}
+
+fn announce(snapshot: &Snapshot, from: &str) {
     let tools = counted(snapshot.tools.len(), "tool");
     say(&format!(
-        "  plugins          {} with {tools}",
+        "  plugins          {} with {tools}, from {from}",
         snapshot.plugins.len()
     ));
     for plugin in &snapshot.plugins {
@@ -98,10 +104,31 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn example(address: std::net::SocketAddr) -> String {
+/// A command that works as it stands in a shell on this machine.
+fn example(address: SocketAddr, auth: &auth::Settings) -> String {
     let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"health","arguments":{}}}"#;
+    let ip = address.ip();
+    let reached = match ip {
+        IpAddr::V4(any) if any.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(any) if any.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        other => other,
+    };
+    let address = SocketAddr::new(reached, address.port());
+    let is_exempt = auth.loopback_exempt && reached.to_canonical().is_loopback();
+    let key = if auth.keys.is_empty() || auth.disabled || is_exempt {
+        ""
+    } else {
+        // The shell fills it in; the key itself belongs into no terminal.
+        " -H \"Authorization: Bearer $MCP_API_KEY\""
+    };
+    // Shells and curl would take the brackets of an IPv6 address for patterns.
+    let (globoff, quote) = if address.is_ipv6() {
+        ("-g ", "'")
+    } else {
+        ("", "")
+    };
     format!(
-        "curl -X POST http://{address}/messages/ -H 'Content-Type: application/json' -d '{message}'"
+        "curl {globoff}-X POST {quote}http://{address}/messages/{quote} -H 'Content-Type: application/json'{key} -d '{message}'"
     )
 }
 
@@ -116,5 +143,43 @@ fn raise_descriptor_limit() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!("cannot raise the limit of open files: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::principal::KeyId;
+
+    fn example_at(address: &str, keyed: bool, loopback_exempt: bool) -> String {
+        let auth = auth::Settings {
+            keys: keyed.then(|| KeyId::of(b"k")).into_iter().collect(),
+            loopback_exempt,
+            disabled: false,
+        };
+        example(address.parse().unwrap(), &auth)
+    }
+
+    #[test]
+    fn the_example_names_the_key_where_one_is_needed_and_only_there() {
+        let header = "-H \"Authorization: Bearer $MCP_API_KEY\"";
+        for (address, keyed, exempt, needed) in [
+            ("127.0.0.1:8000", false, true, false),
+            ("127.0.0.1:8000", true, true, false),
+            ("127.0.0.1:8000", true, false, true),
+            ("0.0.0.0:8000", true, true, false),
+            ("192.0.2.1:8000", true, true, true),
+        ] {
+            let line = example_at(address, keyed, exempt);
+            assert_eq!(line.contains(header), needed, "{address}: {line}");
+        }
+    }
+
+    #[test]
+    fn the_example_reaches_the_server_from_this_machine() {
+        assert!(example_at("0.0.0.0:1", false, true).contains(" http://127.0.0.1:1/messages/ "));
+        assert!(
+            example_at("[::]:1", false, true).contains("-g -X POST 'http://[::1]:1/messages/' ")
+        );
     }
 }

@@ -1,10 +1,19 @@
 //! What every command sets up before its work: logs, this process, and how programs are started.
 
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{self, Catalog};
 use crate::config::Config;
 use crate::process::Launcher;
+use crate::shutdown::{Listener, Shutdown};
 use crate::telemetry;
 
 /// Turns the logs on and makes the process one that no plugin can read.
+///
+/// # Errors
+/// The system refuses to hand over children, or another logger is in place.
 pub(super) fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Launcher)> {
     let guard = telemetry::init(&config.telemetry)?;
     hide_memory();
@@ -22,10 +31,84 @@ fn hide_memory() {
 }
 
 /// For the commands that run once and print: quiet but for warnings, and without a log file.
-pub(super) fn quietly(mut config: Config) -> Config {
+fn quietly(mut config: Config) -> Config {
     config.telemetry.file = None;
     config.telemetry.level = telemetry::parse_level("WARNING").expect("WARNING is a level");
     config
+}
+
+/// What a command that runs once works with. Dropping it writes the last log lines.
+pub(super) struct Workbench {
+    /// The settings.
+    pub(super) config: Config,
+    /// How programs are started.
+    pub(super) launcher: Launcher,
+    /// Asked for by signals.
+    pub(super) shutdown: Shutdown,
+    /// The logs.
+    pub(super) logs: telemetry::Guard,
+    _signals: Listener,
+}
+
+impl Workbench {
+    /// Sets up, and says on standard error which settings look misspelled.
+    ///
+    /// # Errors
+    /// See [`prepare`].
+    pub(super) fn new(config: Config) -> anyhow::Result<Self> {
+        let config = quietly(config);
+        let (logs, launcher) = prepare(&config)?;
+        let shutdown = Shutdown::new();
+        let signals = shutdown.listen()?;
+        for notice in &config.misspelled {
+            eprintln!("smcp: {notice}");
+        }
+        Ok(Self {
+            config,
+            launcher,
+            shutdown,
+            logs,
+            _signals: signals,
+        })
+    }
+
+    /// Asks the plugins of these names, or all where none of them is there, and waits for their answers.
+    ///
+    /// # Errors
+    /// A signal asked for the end meanwhile.
+    pub(super) async fn catalog(&self, only: Vec<String>) -> anyhow::Result<Catalog> {
+        let settings = catalog::Settings {
+            only,
+            ..self.config.catalog.clone()
+        };
+        let catalog = Catalog::start(settings, self.launcher.clone(), CancellationToken::new());
+        self.unless_ended(catalog.complete())
+            .await
+            .inspect_err(|_| catalog.close())?;
+        Ok(catalog)
+    }
+
+    /// Waits for `work`, but not beyond a signal.
+    ///
+    /// # Errors
+    /// A signal asked for the end.
+    pub(super) async fn unless_ended<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<T> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.shutdown.draining().cancelled() => anyhow::bail!("interrupted"),
+        }
+    }
+}
+
+/// Where the plugins come from, as people are told.
+pub(super) fn source(directory: Option<&Path>) -> String {
+    match directory {
+        Some(path) => {
+            let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            whole.display().to_string()
+        }
+        None => "the built-in demos".to_owned(),
+    }
 }
 
 /// A number of things as a person writes it: `1 tool`, `7 tools`.

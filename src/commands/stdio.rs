@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use tokio::io::BufReader;
 use tokio_util::sync::CancellationToken;
 
 use super::setup::prepare;
@@ -16,14 +15,15 @@ use crate::shutdown::Shutdown;
 use crate::stdio;
 use crate::telemetry::Counters;
 
-/// How long answers that are under way may take once the input has ended.
+/// How long calls that are under way may take once the input has ended or a signal asked for the end.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long the client that starts the server waits for plugins: it may list them just once.
 const DISCOVERY_WAIT: Duration = Duration::from_secs(10);
 /// How long process trees may take to end.
 const KILL_GRACE: Duration = Duration::from_secs(6);
 
-/// Serves until the input ends, the output is closed, or a signal asks for the end.
+/// Serves until the input ends or a signal asks for the end, and what was asked is answered; or until
+/// the output is closed.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let (guard, launcher) = prepare(&config)?;
     let shutdown = Shutdown::new();
@@ -42,13 +42,15 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     )?;
     let session = sessions.open(Transport::Stdio, Principal::default())?;
     let _held = session.hold();
+    let _closed_at_the_end = sessions.services().catalog.close_on_drop();
     let answered = async {
         let _ = shutdown.finish(GRACE).await;
     };
+    let draining = shutdown.draining().clone();
+    let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
     tokio::select! {
-        () = stdio::serve(session, BufReader::new(tokio::io::stdin()), tokio::io::stdout(), answered) => {}
+        () = stdio::serve(session, input, output, draining, answered) => {}
         () = reader_gone() => {}
-        () = shutdown.draining().cancelled() => {}
     }
     stopped.cancel();
     sessions.each(|session| session.close());

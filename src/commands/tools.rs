@@ -1,41 +1,37 @@
-//! `smcp tools`: the tools as a client sees them.
+//! `smcp tools`: the tools as a client sees them, the server's own included.
 
 use std::process::ExitCode;
 
-use serde_json::Value;
-use tokio_util::sync::CancellationToken;
+use serde_json::{Value, json};
 
-use super::setup::{prepare, quietly};
-use crate::catalog::Catalog;
+use super::local::Local;
+use super::setup::{Workbench, source};
 use crate::config::Config;
 
-/// Prints a line for each tool, or all definitions as one JSON array.
+/// Prints a line for each tool, or all definitions as one JSON array. What is not served is named on
+/// standard error.
 pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
-    let config = quietly(config);
-    let (_guard, launcher) = prepare(&config)?;
-    let catalog = Catalog::start(config.catalog, launcher, CancellationToken::new());
-    catalog.complete().await;
-    let snapshot = catalog.snapshot();
-    let definitions: Vec<Value> = snapshot
-        .tools
-        .iter()
-        .map(|tool| serde_json::from_str(tool.definition.get()))
-        .collect::<Result<_, _>>()?;
+    let bench = Workbench::new(config)?;
+    let from = source(bench.config.catalog.directory.as_deref());
+    eprintln!("plugins: {from}");
+    let local = Local::start(&bench).await?;
+    let listing = local.ask("tools/list", json!({})).await?;
+    let definitions = listing["tools"].as_array().cloned().unwrap_or_default();
     if json {
         println!("{}", serde_json::to_string_pretty(&definitions)?);
-        return Ok(ExitCode::SUCCESS);
+    } else {
+        definitions.iter().for_each(print);
     }
-    for definition in &definitions {
-        let text = |member: &str| {
-            definition[member]
-                .as_str()
-                .unwrap_or_default()
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        };
-        println!("{:<40} {}", text("name"), text("description"));
+    for skipped in &local.snapshot().skipped {
+        eprintln!("{}: not served: {}", skipped.name, skipped.reason);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(definition: &Value) {
+    let first_line = |member: &str| {
+        let text = definition[member].as_str().unwrap_or_default();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    println!("{:<40} {}", first_line("name"), first_line("description"));
 }

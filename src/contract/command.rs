@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::members::{Members, quoted};
-use super::parameter::{Kind, Parameter, Style, fault_of_name, folded};
+use super::kind::Kind;
+use super::members::{MAX_ITEMS, Members};
+use super::parameter::Parameter;
+use super::parameters::Parameters;
+use super::writing::Style;
+use crate::text::in_quotes;
 
 /// The client capabilities that a command may require.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,7 +75,7 @@ pub struct Command {
     /// For the model that chooses between tools.
     pub description: String,
     /// Its arguments, in the order in which they are written.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Parameters,
     /// The whole schema of the arguments, where the author wrote one.
     pub input_schema: Option<Value>,
     /// The schema of what it prints.
@@ -131,32 +135,24 @@ impl Command {
         if matches!(name.as_str(), "connect" | "disconnect") {
             return Entry::Nothing;
         }
-        let declared: Vec<Parameter> = members
-            .objects("parameters")
-            .iter()
-            .filter_map(Parameter::read)
-            .collect();
         let input_schema = input_schema(members);
-        let parameters = match &input_schema {
-            Some(schema) => along(schema, declared),
-            None => declared,
+        let parameters = match Parameters::read(members, input_schema.as_ref()) {
+            Ok(parameters) => parameters,
+            Err(twins) => {
+                let reason = twins.to_string();
+                return Entry::Refused { name, reason };
+            }
         };
-        if let Some((one, other)) = same_twice(&parameters) {
-            let reason = format!(
-                "it declares '{one}' and '{other}', which callers cannot tell apart; rename one of them"
-            );
-            return Entry::Refused { name, reason };
-        }
         let invoke = match members.value("invoke") {
             Some(_) => members.texts("invoke"),
             None => vec![name.clone()],
         };
-        check_levels(members, &parameters, invoke.len());
+        parameters.check_levels(members, invoke.len());
         let input = members
             .choice("input", &[("argv", Input::Argv), ("stdin", Input::Stdin)])
             .unwrap_or_default();
         if input == Input::Argv {
-            check_options(members, &parameters);
+            parameters.check_options(members);
         }
         Entry::Command(Box::new(Self {
             address: members.address.clone(),
@@ -204,10 +200,7 @@ impl Command {
 
     /// The declared argument that `name` means, `-` and `_` being the same.
     pub fn parameter(&self, name: &str) -> Option<&Parameter> {
-        let folded_name = folded(name);
-        self.parameters
-            .iter()
-            .find(|known| folded(&known.name) == folded_name)
+        self.parameters.named(name)
     }
 }
 
@@ -218,11 +211,11 @@ pub fn command_name(members: &Members<'_>, member: &str) -> Option<String> {
     if name.starts_with('-') {
         members.fault(
             member,
-            &format!("{} must not begin with '-'", quoted(&name)),
+            &format!("{} must not begin with '-'", in_quotes(&name)),
         );
     } else if !name.chars().all(allowed) {
         let what = "has characters other than a-z, A-Z, 0-9, '_' and '-'";
-        members.fault(member, &format!("{} {what}", quoted(&name)));
+        members.fault(member, &format!("{} {what}", in_quotes(&name)));
     } else {
         return Some(name);
     }
@@ -246,67 +239,13 @@ fn input_schema(members: &Members<'_>) -> Option<Value> {
             "must have \"type\": \"object\": arguments are an object",
         );
     }
+    let properties = schema["properties"].as_object().map_or(0, Map::len);
+    if properties > MAX_ITEMS {
+        let what = format!("has {properties} properties; at most {MAX_ITEMS} are read");
+        members.fault("input_schema", &what);
+        return None;
+    }
     Some(schema.clone())
-}
-
-/// The properties of a whole schema as parameters, with what `parameters` says about writing them.
-fn along(schema: &Value, mut declared: Vec<Parameter>) -> Vec<Parameter> {
-    let names = schema["required"].as_array();
-    let is_required =
-        |name: &str| names.is_some_and(|names| names.iter().any(|known| known == name));
-    let mut parameters = Vec::new();
-    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let mut parameter = Parameter::of_property(name, property, is_required(name));
-        if let Some(index) = declared
-            .iter()
-            .position(|known| folded(&known.name) == folded(name))
-        {
-            let known = declared.remove(index);
-            parameter.kind = parameter.kind.or(known.kind);
-            parameter.writing = known.writing;
-        }
-        parameters.push(parameter);
-    }
-    parameters.append(&mut declared);
-    parameters
-}
-
-fn same_twice(parameters: &[Parameter]) -> Option<(String, String)> {
-    parameters.iter().enumerate().find_map(|(index, one)| {
-        let twin = parameters[index + 1..]
-            .iter()
-            .find(|other| folded(&other.name) == folded(&one.name));
-        twin.map(|other| (one.name.clone(), other.name.clone()))
-    })
-}
-
-fn check_levels(members: &Members<'_>, parameters: &[Parameter], words: usize) {
-    for parameter in parameters {
-        if parameter.writing.level.is_some_and(|level| level > words) {
-            let what = format!(
-                "says that '{}' stands after more words than the {words} of invoke",
-                parameter.name
-            );
-            members.fault("parameters", &what);
-        }
-    }
-}
-
-/// The names of a whole schema may be anything, unless they become options.
-fn check_options(members: &Members<'_>, parameters: &[Parameter]) {
-    for parameter in parameters {
-        let writing = &parameter.writing;
-        let becomes_option = writing.flag.is_none()
-            && writing.env.is_none()
-            && !matches!(writing.style, Some(Style::Positional | Style::Rest));
-        if let Some(fault) = fault_of_name(&parameter.name).filter(|_| becomes_option) {
-            let what = format!(
-                "has the property {}, which {fault}",
-                quoted(&parameter.name)
-            );
-            members.fault("input_schema", &what);
-        }
-    }
 }
 
 fn tool_name(members: &Members<'_>) -> ToolName {
@@ -358,7 +297,7 @@ fn requires(members: &Members<'_>) -> ClientCapabilities {
                 &format!("requires[{index}]"),
                 &format!(
                     "{} is not one of elicitation, sampling, roots",
-                    quoted(other)
+                    in_quotes(other)
                 ),
             ),
         }
@@ -366,19 +305,16 @@ fn requires(members: &Members<'_>) -> ClientCapabilities {
     needed
 }
 
-fn one_of(members: &Members<'_>, parameters: &[Parameter]) -> Vec<OneOf> {
+fn one_of(members: &Members<'_>, parameters: &Parameters) -> Vec<OneOf> {
     let mut groups = Vec::new();
     for group in members.objects("one_of") {
         let mut names = Vec::new();
         for (index, name) in group.texts("names").iter().enumerate() {
-            match parameters
-                .iter()
-                .find(|known| folded(&known.name) == folded(name))
-            {
+            match parameters.named(name) {
                 Some(known) => names.push(known.name.clone()),
                 None => group.fault(
                     &format!("names[{index}]"),
-                    &format!("{} is no parameter", quoted(name)),
+                    &format!("{} is no parameter", in_quotes(name)),
                 ),
             }
         }

@@ -1,9 +1,73 @@
 //! What a plugin finds in its environment.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Names that decide what runs or how, rather than what it works on: a caller or an agent who may set them runs
+/// code of its own in every plugin, or passes for the server.
+const STEERING: [&str; 41] = [
+    "BASHOPTS",
+    "BASH_ENV",
+    "BROWSER",
+    "EDITOR",
+    "ENV",
+    "GIT_ASKPASS",
+    "GIT_DIR",
+    "GIT_EDITOR",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SEQUENCE_EDITOR",
+    "GIT_TEMPLATE_DIR",
+    "GLIBC_TUNABLES",
+    "HOME",
+    "IFS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LESSCLOSE",
+    "LESSOPEN",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "NOTIFY_SOCKET",
+    "PAGER",
+    "PATH",
+    "PROMPT_COMMAND",
+    "PS4",
+    "RUBYLIB",
+    "RUBYOPT",
+    "RUBYPATH",
+    "RUBYSHELL",
+    "SHELL",
+    "SHELLOPTS",
+    "SSH_ASKPASS",
+    "SUDO_ASKPASS",
+    "VIRTUAL_ENV",
+    "VISUAL",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "_JAVA_OPTIONS",
+];
+
+/// Beginnings of such names.
+const STEERING_BEGINNINGS: [&str; 13] = [
+    "BASH_FUNC_",
+    "DYLD_",
+    "GCONV_",
+    "GIT_CONFIG",
+    "GIT_SSH",
+    "LD_",
+    "LISTEN_",
+    "MALLOC_",
+    "MCP_API_KEY",
+    "PERL5",
+    "PYENV_",
+    "PYTHON",
+    "SMCP_",
+];
 
 /// A variable and its value.
 pub type Variable = (OsString, OsString);
@@ -12,6 +76,54 @@ pub type Variable = (OsString, OsString);
 #[derive(Debug, Clone)]
 pub struct Environment {
     inherited: Arc<[Variable]>,
+    reserved: Arc<Reserved>,
+}
+
+/// Variables that are not for every plugin: credentials of the server's own.
+#[derive(Clone, Default)]
+pub struct Reserved {
+    /// Names that nobody inherits.
+    pub names: Vec<OsString>,
+    /// What the holders find in their environment.
+    pub variables: Vec<Variable>,
+    /// The plugins that get them.
+    pub holders: Holders,
+}
+
+impl fmt::Debug for Reserved {
+    /// Without the values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserved")
+            .field("names", &self.names)
+            .field("holders", &self.holders)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which plugins get reserved variables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Holders {
+    /// None of them.
+    #[default]
+    None,
+    /// All of them.
+    All,
+    /// Those of these names.
+    Only(BTreeSet<String>),
+}
+
+impl Holders {
+    /// Whether the plugin in `directory`, whose name is the plugin's, is one of them.
+    fn include(&self, directory: &Path) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Only(names) => directory
+                .file_name()
+                .and_then(OsStr::to_str)
+                .is_some_and(|name| names.contains(name)),
+        }
+    }
 }
 
 /// What is said of one call.
@@ -26,7 +138,8 @@ pub struct OfCall<'a> {
 
 impl Environment {
     /// Takes the server's environment, without what an outer smcp said of one of its own calls.
-    pub fn new(environment: &[Variable]) -> Self {
+    /// `reserved` is kept from plugins that do not hold it.
+    pub fn new(environment: &[Variable], reserved: Reserved) -> Self {
         const SAID_OF_A_CALL: [&str; 7] = [
             "SMCP_CALL_ID",
             "SMCP_TOOL",
@@ -38,9 +151,11 @@ impl Environment {
         ];
         let inherited = environment
             .iter()
-            .filter(|(name, _)| SAID_OF_A_CALL.iter().all(|own| name != own));
+            .filter(|(name, _)| SAID_OF_A_CALL.iter().all(|own| name != own))
+            .filter(|(name, _)| !reserved.names.contains(name));
         Self {
             inherited: inherited.cloned().collect(),
+            reserved: Arc::new(reserved),
         }
     }
 
@@ -51,7 +166,7 @@ impl Environment {
 
     /// For a plugin that is asked what it can do.
     pub fn of_question(&self, directory: &Path) -> Vec<Variable> {
-        self.with(always(directory))
+        self.with(directory, always(directory))
     }
 
     /// For one call.
@@ -59,11 +174,14 @@ impl Environment {
         let mut own = always(call.directory);
         let variables = call.variables.into_iter();
         own.extend(variables.map(|(name, value)| (name.into(), value.into())));
-        self.with(own)
+        self.with(call.directory, own)
     }
 
     /// `own`, then what is inherited; the first of two with one name counts.
-    fn with(&self, mut own: Vec<Variable>) -> Vec<Variable> {
+    fn with(&self, directory: &Path, mut own: Vec<Variable>) -> Vec<Variable> {
+        if self.reserved.holders.include(directory) {
+            own.extend(self.reserved.variables.iter().cloned());
+        }
         let mut names: HashSet<OsString> = HashSet::with_capacity(own.len());
         own.retain(|(name, value)| is_variable(name, value) && names.insert(name.clone()));
         let rest = self
@@ -81,6 +199,14 @@ fn always(directory: &Path) -> Vec<Variable> {
         ("PYTHONIOENCODING".into(), "utf-8".into()),
         ("SMCP_PLUGIN_DIR".into(), directory.into()),
     ]
+}
+
+/// Whether a variable of this name decides what runs or how. Programs differ in whether they mind the case, so it
+/// does not count.
+pub fn steers_programs(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let begins_so = |beginning: &&str| upper.starts_with(beginning);
+    STEERING.contains(&upper.as_str()) || STEERING_BEGINNINGS.iter().any(begins_so)
 }
 
 /// What the system can carry; anything else would stop the program from being started at all.
@@ -122,7 +248,7 @@ mod tests {
             ("SMCP_TOOL", "forged"),
             ("broken", "nul\0"),
         ];
-        let variables = Environment::new(&server).of_call(OfCall {
+        let variables = Environment::new(&server, Reserved::default()).of_call(OfCall {
             directory: Path::new("/plugins/one"),
             variables: own
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -143,6 +269,40 @@ mod tests {
         ];
         for (name, expected) in expected {
             assert_eq!(value(&variables, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn reserved_variables_reach_the_plugins_that_hold_them_and_no_other() {
+        let server = [
+            ("PASSWORD".into(), "canary".into()),
+            ("TERM".into(), "x".into()),
+        ];
+        let only = Holders::Only(BTreeSet::from(["bridge".to_owned()]));
+        for (holders, bridge, other) in [
+            (Holders::None, None, None),
+            (Holders::All, Some("canary"), Some("canary")),
+            (only, Some("canary"), None),
+        ] {
+            let reserved = Reserved {
+                names: vec!["PASSWORD".into()],
+                variables: vec![("PASSWORD".into(), "canary".into())],
+                holders,
+            };
+            let shown = format!("{reserved:?}");
+            assert!(!shown.contains("canary"), "{shown}");
+            let environment = Environment::new(&server, reserved);
+            assert_eq!(value(&environment.inherited(), "PASSWORD"), None);
+            for (plugin, expected) in [("bridge", bridge), ("other", other)] {
+                let directory = Path::new("/plugins").join(plugin);
+                let asked = environment.of_question(&directory);
+                assert_eq!(value(&asked, "PASSWORD"), expected, "{plugin}");
+                let called = environment.of_call(OfCall {
+                    directory: &directory,
+                    variables: Vec::new(),
+                });
+                assert_eq!(value(&called, "PASSWORD"), expected, "{plugin}");
+            }
         }
     }
 }

@@ -86,7 +86,7 @@ fn template(entry: &Members<'_>) -> Option<Offer> {
     match UriTemplate::parse(&text) {
         Ok(template) => listed(entry, text, Kind::Template(template)),
         Err(fault) => {
-            entry.fault("uriTemplate", &fault);
+            entry.fault("uriTemplate", &fault.to_string());
             None
         }
     }

@@ -6,31 +6,32 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use crate::text::{cleaned, shown};
+use super::faults::Faults;
+use crate::text::{cleaned, excerpt, in_quotes};
 
 /// How much of a wrong value a message quotes.
 const QUOTED: usize = 60;
 
-/// All that is wrong with a description, in the order in which it was read.
-#[derive(Debug, Default)]
-pub struct Faults(RefCell<Vec<String>>);
+/// How many items a list of a description may have: what no author writes by hand is refused before it is read.
+pub const MAX_ITEMS: usize = 10_000;
 
-impl Faults {
+/// The faults of a description that is being read.
+#[derive(Debug, Default)]
+pub struct Findings(RefCell<Faults>);
+
+impl Findings {
     /// Notes a fault of the field at `address`.
     pub fn add(&self, address: &str, what: &str) {
-        let mut faults = self.0.borrow_mut();
-        let fault = if address.is_empty() {
-            format!("the description {what}")
+        let place = if address.is_empty() {
+            "the description"
         } else {
-            format!("{address} {what}")
+            address
         };
-        if !faults.contains(&fault) {
-            faults.push(fault);
-        }
+        self.0.borrow_mut().add(&format!("{place} {what}"));
     }
 
     /// What was noted.
-    pub fn into_vec(self) -> Vec<String> {
+    pub fn into_faults(self) -> Faults {
         self.0.into_inner()
     }
 }
@@ -42,12 +43,12 @@ pub struct Members<'a> {
     pub address: String,
     /// The members as they stand.
     pub all: &'a Map<String, Value>,
-    faults: &'a Faults,
+    faults: &'a Findings,
 }
 
 impl<'a> Members<'a> {
     /// The object at `address`; a fault when the value is none.
-    pub fn of(value: &'a Value, address: String, faults: &'a Faults) -> Option<Self> {
+    pub fn of(value: &'a Value, address: String, faults: &'a Findings) -> Option<Self> {
         match value {
             Value::Object(all) => Some(Self {
                 address,
@@ -102,7 +103,10 @@ impl<'a> Members<'a> {
         if text.trim().is_empty() {
             self.fault(name, "must not be empty");
         } else if text.chars().any(char::is_control) {
-            self.fault(name, &format!("{} has control characters", quoted(&text)));
+            self.fault(
+                name,
+                &format!("{} has control characters", in_quotes(&text)),
+            );
         } else {
             return Some(text);
         }
@@ -133,16 +137,22 @@ impl<'a> Members<'a> {
         self.or_fault(name, value.is_object().then_some(value), "an object", value)
     }
 
-    /// The items of an array with their addresses; empty when absent.
+    /// The items of an array with their addresses; empty when absent, and a fault when there are too many.
     pub fn items(&self, name: &str) -> Vec<(String, &'a Value)> {
         let Some(value) = self.value(name) else {
             return Vec::new();
         };
-        let items = self.or_fault(name, value.as_array(), "an array", value);
+        let Some(items) = self.or_fault(name, value.as_array(), "an array", value) else {
+            return Vec::new();
+        };
+        if items.len() > MAX_ITEMS {
+            let what = format!("has {} items; at most {MAX_ITEMS} are read", items.len());
+            self.fault(name, &what);
+            return Vec::new();
+        }
         let address = self.at(name);
         items
-            .into_iter()
-            .flatten()
+            .iter()
             .enumerate()
             .map(|(index, item)| (format!("{address}[{index}]"), item))
             .collect()
@@ -188,11 +198,6 @@ impl<'a> Members<'a> {
     }
 }
 
-/// `'text'`, on one line and bounded.
-pub fn quoted(text: &str) -> String {
-    format!("'{}'", shown(text, QUOTED))
-}
-
 /// `must be a string, not 5`.
 fn must_be(kind: &str, value: &Value) -> String {
     let found = match value {
@@ -205,7 +210,7 @@ fn must_be(kind: &str, value: &Value) -> String {
 
 fn quoted_value(value: &Value) -> String {
     match value {
-        Value::String(text) => quoted(text),
-        other => shown(&other.to_string(), QUOTED),
+        Value::String(text) => in_quotes(text),
+        other => excerpt(other, QUOTED),
     }
 }

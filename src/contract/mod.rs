@@ -4,25 +4,33 @@
 
 mod command;
 pub mod environment;
+pub mod faults;
 mod features;
+mod kind;
 mod members;
 mod parameter;
+mod parameters;
 mod payload;
 pub mod schema;
 #[cfg(test)]
 mod tests;
 pub mod uri_template;
+mod writing;
 
 use serde_json::Value;
 
-use crate::text::cleaned;
+use crate::text::{cleaned, in_quotes};
 
 pub use command::{ClientCapabilities, Command, Input, OneOf, Output, ToolName, says_false};
 use command::{Entry, at_least_one};
+pub use faults::{Fault, Faults};
 pub use features::{Kind as OfferKind, Offer, PromptArgument, Reference};
-use members::{Faults, Members, quoted};
-pub use parameter::{Dashes, Kind, Parameter, Style, Writing, folded};
+pub use kind::Kind;
+use members::{Findings, Members};
+pub use parameter::{Parameter, folded};
+pub use parameters::Parameters;
 pub use payload::{Payload, find_payload};
+pub use writing::{Dashes, Style, Writing};
 
 /// What a plugin says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,12 +56,12 @@ pub struct Description {
 /// Reads a description.
 ///
 /// # Errors
-/// Everything that is wrong with it, each fault with the address of its field.
-pub fn read(payload: &Value) -> Result<Description, Vec<String>> {
-    let faults = Faults::default();
+/// What is wrong with it, each fault with the address of its field.
+pub fn read(payload: &Value) -> Result<Description, Faults> {
+    let findings = Findings::default();
     let description =
-        Members::of(payload, String::new(), &faults).map(|members| described(&members));
-    let faults = faults.into_vec();
+        Members::of(payload, String::new(), &findings).map(|members| described(&members));
+    let faults = findings.into_faults();
     match description {
         Some(description) if faults.is_empty() => Ok(description),
         _ => Err(faults),
@@ -110,7 +118,7 @@ fn check_version(members: &Members<'_>) {
     if parts.next() != Some("1") || !parts.all(digits) {
         let what = format!(
             "{} is not a version of contract 1, such as 1.0 or 1.1",
-            quoted(&version)
+            in_quotes(&version)
         );
         members.fault("contract_version", &what);
     }

@@ -23,11 +23,31 @@ pub fn unpack() -> io::Result<TempDir> {
     Ok(directory)
 }
 
+/// Whether all files of the demo plugins are in `directory`: cleaners of temporary directories take what is old.
+pub fn is_whole(directory: &Path) -> bool {
+    has_all(&PLUGINS, directory)
+}
+
+fn has_all(wanted: &Dir<'_>, directory: &Path) -> bool {
+    wanted.entries().iter().all(|entry| match entry {
+        DirEntry::Dir(inner) => is_left_behind(inner) || has_all(inner, directory),
+        DirEntry::File(file) => {
+            let found = std::fs::symlink_metadata(directory.join(file.path()));
+            let size = file.contents().len() as u64;
+            found.is_ok_and(|found| found.is_file() && found.len() == size)
+        }
+    })
+}
+
+/// What an interpreter left beside the sources of the build is none of the plugin.
+fn is_left_behind(directory: &Dir<'_>) -> bool {
+    directory.path().ends_with("__pycache__")
+}
+
 fn write(from: &Dir<'_>, to: &Path) -> io::Result<()> {
     for entry in from.entries() {
         match entry {
-            // What an interpreter left beside the sources of the build is none of the plugin.
-            DirEntry::Dir(inner) if inner.path().ends_with("__pycache__") => {}
+            DirEntry::Dir(inner) if is_left_behind(inner) => {}
             DirEntry::Dir(inner) => {
                 std::fs::create_dir_all(to.join(inner.path()))?;
                 write(inner, to)?;
@@ -54,6 +74,9 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o700);
+        assert!(is_whole(&path));
+        std::fs::remove_file(path.join("demo_math/cli.py")).expect("it is ours");
+        assert!(!is_whole(&path));
         drop(directory);
         assert!(!path.exists());
     }

@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::Access;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use super::scan::read_regular;
+use super::unserved::Unserved;
 use crate::process::{Ending, Job, Launcher, SideChannels};
 
 /// Where interpreters are looked for.
@@ -31,7 +31,7 @@ impl Candidates {
     ///
     /// # Errors
     /// What is missing, and how to name another.
-    pub fn choose(&self, directory: &Path) -> Result<PathBuf, String> {
+    pub fn choose(&self, directory: &Path) -> Result<PathBuf, Unserved> {
         if let Some(configured) = &self.configured {
             return self.configured(configured);
         }
@@ -52,22 +52,22 @@ impl Candidates {
             .or_else(|| self.in_path("python3"))
             .or_else(|| self.in_path("python"))
             .ok_or_else(|| {
-                "there is no python3 in PATH; install Python, or set MCP_PYTHON to an interpreter"
-                    .to_owned()
+                let text = "there is no python3 in PATH; install Python, or set MCP_PYTHON to an interpreter";
+                Unserved::Plugin(text.to_owned())
             })
     }
 
-    fn configured(&self, given: &Path) -> Result<PathBuf, String> {
+    fn configured(&self, given: &Path) -> Result<PathBuf, Unserved> {
         let found = if given.components().count() > 1 || given.is_absolute() {
             Some(given.to_owned()).filter(|path| is_executable(path))
         } else {
             given.to_str().and_then(|name| self.in_path(name))
         };
         found.ok_or_else(|| {
-            format!(
+            Unserved::Plugin(format!(
                 "MCP_PYTHON is {}, which is no program that can be executed",
                 given.display()
-            )
+            ))
         })
     }
 
@@ -94,7 +94,7 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, Access::EXEC_OK).is_ok()
 }
 
-/// The programs behind shims, each asked once.
+/// The programs behind shims, each asked once, and again when it is gone.
 #[derive(Debug, Default)]
 pub struct Resolved(Mutex<HashMap<PathBuf, Arc<OnceCell<PathBuf>>>>);
 
@@ -103,32 +103,46 @@ impl Resolved {
     /// else is taken as it is, for a virtual environment's interpreter must keep its path.
     pub async fn real(
         &self,
-        chosen: &Path,
+        chosen: PathBuf,
         launcher: &Launcher,
         environment: &[(OsString, OsString)],
         stop: &CancellationToken,
     ) -> PathBuf {
-        if !is_script(chosen) {
-            return chosen.to_owned();
+        let known = self.known(&chosen);
+        let looked_at = chosen.clone();
+        // Files may lie where looking at them takes its time.
+        let looking = tokio::task::spawn_blocking(move || {
+            let is_there = known.is_none_or(|real| is_executable(&real));
+            (is_script(&looked_at), is_there)
+        });
+        let (is_script, is_there) = looking.await.unwrap_or((false, true));
+        if !is_script {
+            return chosen;
         }
-        let cell = {
-            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(known.entry(chosen.to_owned()).or_default())
-        };
+        if !is_there {
+            self.cells().remove(&chosen);
+        }
+        let cell = Arc::clone(self.cells().entry(chosen.clone()).or_default());
         let real = cell.get_or_init(|| async {
-            match ask(chosen, launcher, environment.to_vec(), stop.clone()).await {
+            match ask(&chosen, launcher, environment.to_vec(), stop.clone()).await {
                 Some(real) => real,
-                None => chosen.to_owned(),
+                None => chosen.clone(),
             }
         });
         real.await.clone()
     }
+
+    fn known(&self, chosen: &Path) -> Option<PathBuf> {
+        self.cells().get(chosen)?.get().cloned()
+    }
+
+    fn cells(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<OnceCell<PathBuf>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn is_script(path: &Path) -> bool {
-    let mut beginning = [0; 2];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut beginning));
-    read.is_ok() && &beginning == b"#!"
+    read_regular(path, 2).is_ok_and(|beginning| beginning == b"#!")
 }
 
 async fn ask(
@@ -211,6 +225,7 @@ mod tests {
             candidates
                 .choose(&plugin)
                 .expect_err("nothing is there")
+                .to_string()
                 .contains("MCP_PYTHON")
         );
     }

@@ -2,8 +2,14 @@
 //!
 //! Knows no call and no catalogue.
 
+mod ask_python;
 pub mod demo;
 pub mod describe;
 pub mod interpreter;
 pub mod introspect;
+mod mentions;
+mod question;
 pub mod scan;
+mod unserved;
+
+pub use unserved::Unserved;

@@ -1,12 +1,13 @@
 //! The plugin directories, found by looking: nothing is run here.
 
-use std::fs::Metadata;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Access;
+use rustix::fs::{Access, OFlags};
 
+use super::unserved::Unserved;
 use crate::text::shown;
 
 /// A directory with a program in it.
@@ -35,43 +36,41 @@ pub struct Look {
     /// The plugins.
     pub found: Vec<Found>,
     /// What is no plugin, by name, and why.
-    pub rejected: Vec<(String, String)>,
+    pub rejected: Vec<(String, Unserved)>,
 }
 
-/// Looks at every subdirectory of `plugins`.
-pub fn look(plugins: &Path) -> Look {
+/// Looks at every subdirectory of `plugins`. Opens no program: what only looks like one may never answer.
+///
+/// # Errors
+/// Why nothing can be said of any plugin.
+pub fn look(plugins: &Path) -> Result<Look, Unserved> {
     let mut look = Look::default();
-    let names = match subdirectories(plugins) {
-        Ok(names) => names,
-        Err(reason) => {
-            look.rejected.push((plugins.display().to_string(), reason));
-            return look;
-        }
-    };
-    for (name, path) in names {
+    for (name, path) in subdirectories(plugins)? {
         match plugin(&name, path) {
             Ok(Some(found)) => look.found.push(found),
             Ok(None) => {}
             Err(reason) => look.rejected.push((shown(&name, 100), reason)),
         }
     }
-    look
+    Ok(look)
 }
 
-fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, String> {
-    let metadata = std::fs::metadata(plugins).map_err(|fault| {
-        format!(
-            "the plugins directory cannot be read: {fault}; set MCP_PLUGINS_DIR to one that can"
-        )
+fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, Unserved> {
+    let unreadable = |fault| Unserved::of_system("the plugins directory cannot be read", &fault);
+    let metadata = std::fs::metadata(plugins).map_err(|fault| match unreadable(fault) {
+        Unserved::Plugin(text) => {
+            Unserved::Plugin(format!("{text}; set MCP_PLUGINS_DIR to one that can"))
+        }
+        passing => passing,
     })?;
     if !metadata.is_dir() {
-        return Err("the plugins directory is no directory; set MCP_PLUGINS_DIR to one".to_owned());
+        let text = "the plugins directory is no directory; set MCP_PLUGINS_DIR to one";
+        return Err(Unserved::Plugin(text.to_owned()));
     }
     refuse_writable(plugins, &metadata)?;
-    let entries = std::fs::read_dir(plugins)
-        .map_err(|fault| format!("the plugins directory cannot be read: {fault}"))?;
     let mut names = Vec::new();
-    for entry in entries.flatten() {
+    for entry in std::fs::read_dir(plugins).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with('.') && name != "__pycache__" {
             names.push((name, entry.path()));
@@ -82,11 +81,13 @@ fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, String> {
 }
 
 /// The plugin at `path`; `None` for what does not look like one.
-fn plugin(name: &str, path: PathBuf) -> Result<Option<Found>, String> {
+fn plugin(name: &str, path: PathBuf) -> Result<Option<Found>, Unserved> {
     let metadata = match std::fs::metadata(&path) {
         Ok(metadata) => metadata,
-        Err(fault) if path.is_symlink() => return Err(format!("its link leads nowhere: {fault}")),
-        Err(fault) => return Err(format!("it cannot be looked at: {fault}")),
+        Err(fault) if path.is_symlink() => {
+            return Err(Unserved::of_system("its link leads nowhere", &fault));
+        }
+        Err(fault) => return Err(Unserved::of_system("it cannot be looked at", &fault)),
     };
     if !metadata.is_dir() {
         return Ok(None);
@@ -103,7 +104,7 @@ fn plugin(name: &str, path: PathBuf) -> Result<Option<Found>, String> {
     }))
 }
 
-fn program(directory: &Path) -> Result<Option<Program>, String> {
+fn program(directory: &Path) -> Result<Option<Program>, Unserved> {
     let python = directory.join("cli.py");
     if exists(&python) {
         check_file(&python, Access::READ_OK, "is not readable")?;
@@ -121,106 +122,87 @@ fn program(directory: &Path) -> Result<Option<Program>, String> {
     // Without the right to search it, nothing can be said of what is in it.
     match std::fs::metadata(directory.join(".")) {
         Err(fault) if fault.kind() == io::ErrorKind::PermissionDenied => {
-            Err(format!("its directory cannot be read: {fault}"))
+            Err(Unserved::of_system("its directory cannot be read", &fault))
         }
-        _ => Ok(None),
+        _ => match MISNAMED.iter().find(|name| exists(&directory.join(name))) {
+            Some(name) => Err(Unserved::Plugin(format!(
+                "it has a {name} and no cli.py, which is the program that smcp runs; rename it, or: ln -s {name} cli.py"
+            ))),
+            None => Ok(None),
+        },
     }
 }
+
+/// Names that programs often have elsewhere: a directory with one of them was most likely meant to be a plugin.
+const MISNAMED: [&str; 2] = ["main.py", "__main__.py"];
 
 fn exists(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
 }
 
-fn check_file(path: &Path, access: Access, otherwise: &str) -> Result<(), String> {
+fn check_file(path: &Path, access: Access, otherwise: &str) -> Result<(), Unserved> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let metadata = std::fs::metadata(path)
-        .map_err(|fault| format!("its {name} cannot be looked at: {fault}"))?;
-    if !metadata.is_file() {
-        let kind = if metadata.is_dir() {
-            "a directory"
-        } else {
-            "no regular file"
-        };
-        return Err(format!("its {name} is {kind}"));
+        .map_err(|fault| Unserved::of_system(&format!("its {name} cannot be looked at"), &fault))?;
+    if let Some(kind) = irregular(&metadata) {
+        return Err(Unserved::Plugin(format!("its {name} is {kind}")));
     }
     if rustix::fs::access(path, access).is_err() {
-        return Err(format!("its {name} {otherwise}"));
+        return Err(Unserved::Plugin(format!("its {name} {otherwise}")));
     }
     refuse_writable(path, &metadata)
 }
 
+/// What a file is instead of a regular one.
+pub fn irregular(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a directory")
+    } else if kind.is_fifo() {
+        Some("a pipe and no regular file")
+    } else {
+        Some("no regular file")
+    }
+}
+
+/// Reads a regular file, as far as `limit` bytes of it; nothing of anything else. Opening never waits, whatever the
+/// path has become since somebody looked at it.
+pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = File::options()
+        .read(true)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
+        .open(path)?;
+    let mut bytes = Vec::new();
+    if file.metadata()?.is_file() {
+        file.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
 /// Whoever may write there decides what this server runs.
-fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), String> {
+fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), Unserved> {
     if metadata.permissions().mode() & 0o002 == 0 {
         return Ok(());
     }
-    Err(format!(
+    Err(Unserved::Plugin(format!(
         "anybody may write to {}; chmod o-w it",
         path.display()
-    ))
+    )))
 }
 
-fn check_name(name: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), Unserved> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     if !name.chars().all(allowed) {
-        return Err("its name has characters other than a-z, A-Z, 0-9, '_', '-' and '.', which tool names cannot have; rename the directory".to_owned());
+        let text = "its name has characters other than a-z, A-Z, 0-9, '_', '-' and '.', which tool names cannot have; rename the directory";
+        return Err(Unserved::Plugin(text.to_owned()));
     }
     if name.starts_with('-') {
-        return Err("its name begins with '-'; rename the directory".to_owned());
+        let text = "its name begins with '-'; rename the directory";
+        return Err(Unserved::Plugin(text.to_owned()));
     }
     Ok(())
-}
-
-/// Whether a Python plugin's own files mention `--describe` at all.
-///
-/// A program that never heard of it would do its work when asked that way.
-pub fn mentions_describe(directory: &Path) -> bool {
-    const DEPTH: usize = 3;
-    let mut left = Budget {
-        files: 400,
-        bytes: 16 << 20,
-    };
-    mentioned_below(directory, DEPTH, &mut left)
-}
-
-struct Budget {
-    files: usize,
-    bytes: u64,
-}
-
-fn mentioned_below(directory: &Path, depth: usize, left: &mut Budget) -> bool {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return false;
-    };
-    let mut inner = Vec::new();
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let name = entry.file_name();
-        let passed_over = ["venv", "__pycache__", "node_modules"]
-            .iter()
-            .any(|known| name == *known);
-        let Ok(metadata) = std::fs::metadata(&path) else {
-            continue;
-        };
-        if metadata.is_dir() && !passed_over && !name.as_encoded_bytes().starts_with(b".") {
-            inner.push(path);
-        } else if metadata.is_file() && path.extension().is_some_and(|ending| ending == "py") {
-            // Out of budget, the program counts as one that may know the question.
-            if left.files == 0 || metadata.len() > left.bytes {
-                return true;
-            }
-            left.files -= 1;
-            left.bytes -= metadata.len();
-            let text = std::fs::read(&path).unwrap_or_default();
-            if text.windows(10).any(|window| window == b"--describe") {
-                return true;
-            }
-        }
-    }
-    depth > 0
-        && inner
-            .iter()
-            .any(|path| mentioned_below(path, depth - 1, left))
 }
 
 #[cfg(test)]
@@ -250,7 +232,7 @@ mod tests {
         }
 
         fn look(&self) -> Look {
-            look(self.0.path())
+            look(self.0.path()).expect("it can be looked at")
         }
 
         fn reason(&self, name: &str) -> String {
@@ -259,7 +241,7 @@ mod tests {
             found
                 .unwrap_or_else(|| panic!("{name} is not rejected: {rejected:?}"))
                 .1
-                .clone()
+                .to_string()
         }
     }
 
@@ -316,7 +298,8 @@ mod tests {
         plugins
             .file("-dash/cli.py", 0o644)
             .file("bad name/cli.py", 0o644)
-            .file("open/cli.py", 0o644);
+            .file("open/cli.py", 0o644)
+            .file("misnamed/main.py", 0o644);
         fs::set_permissions(plugins.path("open"), Permissions::from_mode(0o777))
             .expect("it is ours");
         let cases = [
@@ -331,6 +314,7 @@ mod tests {
             ("-dash", "begins with '-'"),
             ("bad name", "rename the directory"),
             ("open", "anybody may write"),
+            ("misnamed", "main.py and no cli.py"),
         ];
         for (name, expected) in cases {
             assert!(
@@ -347,35 +331,27 @@ mod tests {
         let plugins = Plugins::new();
         plugins.file("a/cli.py", 0o644);
         fs::set_permissions(plugins.0.path(), Permissions::from_mode(0o777)).expect("it is ours");
-        assert!(
-            plugins
-                .reason(&plugins.0.path().display().to_string())
-                .contains("anybody may write")
-        );
-        let missing = look(&plugins.path("missing"));
-        assert!(
-            missing.rejected[0].1.contains("MCP_PLUGINS_DIR"),
-            "{missing:?}"
-        );
-        let file = look(&plugins.path("a/cli.py"));
-        assert!(file.rejected[0].1.contains("no directory"), "{file:?}");
+        let refused = |path: &Path| look(path).expect_err("it is refused").to_string();
+        assert!(refused(plugins.0.path()).contains("anybody may write"));
+        assert!(refused(&plugins.path("missing")).contains("MCP_PLUGINS_DIR"));
+        assert!(refused(&plugins.path("a/cli.py")).contains("no directory"));
     }
 
     #[test]
-    fn a_program_knows_the_question_when_one_of_its_own_files_has_the_word() {
+    fn a_pipe_is_read_as_nothing_and_nobody_waits_for_its_writer() {
         let plugins = Plugins::new();
-        plugins
-            .file("silent/cli.py", 0o644)
-            .file("helped/cli.py", 0o644)
-            .file("foreign/cli.py", 0o644);
-        for path in ["helped/inner/deep.py", "foreign/.venv/lib.py"] {
-            plugins.file(path, 0o644);
-            fs::write(plugins.path(path), "if '--describe' in sys.argv: …").expect("it is ours");
-        }
-        let mentions = |name: &str| mentions_describe(&plugins.path(name));
-        assert_eq!(
-            (mentions("silent"), mentions("helped"), mentions("foreign")),
-            (false, true, false)
+        let pipe = plugins.path("pipe");
+        let made = rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
         );
+        made.expect("there is room");
+        assert_eq!(read_regular(&pipe, 10).expect("it opens at once"), b"");
+        plugins.file("file/text", 0o644);
+        let beginning = read_regular(&plugins.path("file/text"), 5);
+        assert_eq!(beginning.expect("it is readable"), b"print");
     }
 }

@@ -17,8 +17,14 @@ const MAX_AGENT_ID: usize = 256;
 /// Whose attachments hold for a request.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Client {
-    /// The agent that `X-Agent-Id` names, over however many connections.
-    Agent(String),
+    /// The agent that `X-Agent-Id` names, over however many connections, as far as one key speaks for it:
+    /// another key that names the same agent is another client.
+    Agent {
+        /// Its id.
+        id: String,
+        /// The key (its SHA-256) that the request showed; `None` where no key is needed.
+        key: Option<[u8; 32]>,
+    },
     /// Everybody who holds this key (its SHA-256).
     Key([u8; 32]),
     /// One session.
@@ -30,12 +36,16 @@ pub enum Client {
 }
 
 impl Client {
-    /// Under revisions with sessions, and in direct mode: the agent, else the key, else the session, else the process.
+    /// Under revisions with sessions, and in direct mode: the key's agent, else the key, else the session, else
+    /// the process.
     pub fn of(agent: Option<&str>, key: Option<[u8; 32]>, session: Option<&str>) -> Self {
         let agent = agent.filter(|id| !id.is_empty() && id.len() <= MAX_AGENT_ID);
         let session = session.filter(|id| !id.is_empty());
         match (agent, key, session) {
-            (Some(id), _, _) => Self::Agent(id.to_owned()),
+            (Some(id), key, _) => Self::Agent {
+                id: id.to_owned(),
+                key,
+            },
             (None, Some(key), _) => Self::Key(key),
             (None, None, Some(id)) => Self::Session(id.to_owned()),
             (None, None, None) => Self::Process,
@@ -52,13 +62,21 @@ impl fmt::Debug for Client {
     /// As logs name it: of a key only as much as tells keys apart, too little to search for one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Agent(id) => write!(f, "agent {id:?}"),
-            Self::Key([a, b, c, d, ..]) => write!(f, "key {a:02x}{b:02x}{c:02x}{d:02x}"),
+            Self::Agent { id, key: None } => write!(f, "agent {id:?}"),
+            Self::Agent { id, key: Some(key) } => {
+                write!(f, "agent {id:?} of key {}", beginning(key))
+            }
+            Self::Key(key) => write!(f, "key {}", beginning(key)),
             Self::Session(id) => write!(f, "session {id:?}"),
             Self::Process => f.write_str("process"),
             Self::Nobody => f.write_str("nobody"),
         }
     }
+}
+
+/// As much of a key's digest as tells keys apart.
+fn beginning(key: &[u8; 32]) -> String {
+    key[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What one client has attached: a profile, and the exceptions that were made from it.
@@ -138,7 +156,8 @@ pub struct Attachments {
 
 #[derive(Debug, Default)]
 struct Changed {
-    agents: HashMap<String, Remembered>,
+    /// The agents', which expire.
+    agents: HashMap<Client, Remembered>,
     others: HashMap<Client, Arc<Attached>>,
 }
 
@@ -161,14 +180,17 @@ impl Attachments {
     pub fn of(&self, who: &Client, now: Instant) -> Arc<Attached> {
         let mut changed = self.lock();
         let found = match who {
-            Client::Agent(id) => changed.agent(id, now),
+            Client::Agent { .. } => changed.agent(who, now),
             Client::Nobody => None,
             other => changed.others.get(other).cloned(),
         };
         found.unwrap_or_else(|| Arc::clone(&self.start))
     }
 
-    /// Changes what `who` has attached; what `change` refuses leaves everything as it was.
+    /// Changes what `who` has attached.
+    ///
+    /// # Errors
+    /// What `change` refuses, which leaves everything as it was.
     pub fn change<T, E>(
         &self,
         who: &Client,
@@ -177,7 +199,7 @@ impl Attachments {
     ) -> Result<T, E> {
         let mut changed = self.lock();
         let found = match who {
-            Client::Agent(id) => changed.agent(id, now),
+            Client::Agent { .. } => changed.agent(who, now),
             other => changed.others.get(other).cloned(),
         };
         let mut attached = (*found.unwrap_or_else(|| Arc::clone(&self.start))).clone();
@@ -200,10 +222,10 @@ impl Attachments {
 }
 
 impl Changed {
-    fn agent(&mut self, id: &str, now: Instant) -> Option<Arc<Attached>> {
-        let known = self.agents.get_mut(id)?;
+    fn agent(&mut self, who: &Client, now: Instant) -> Option<Arc<Attached>> {
+        let known = self.agents.get_mut(who)?;
         if now.saturating_duration_since(known.used) >= RETENTION {
-            self.agents.remove(id);
+            self.agents.remove(who);
             return None;
         }
         known.used = now;
@@ -214,17 +236,17 @@ impl Changed {
         // Whoever is back at the start costs nothing any more.
         let attached = (!attached.is(start)).then(|| Arc::new(attached));
         match (who, attached) {
-            (Client::Agent(id), Some(attached)) => {
-                if !self.agents.contains_key(id) {
+            (Client::Agent { .. }, Some(attached)) => {
+                if !self.agents.contains_key(who) {
                     self.make_room(now);
                 }
                 let remembered = Remembered {
                     attached,
                     used: now,
                 };
-                self.agents.insert(id.clone(), remembered);
+                self.agents.insert(who.clone(), remembered);
             }
-            (Client::Agent(id), None) => drop(self.agents.remove(id)),
+            (Client::Agent { .. }, None) => drop(self.agents.remove(who)),
             (other, Some(attached)) => drop(self.others.insert(other.clone(), attached)),
             (other, None) => drop(self.others.remove(other)),
         }
@@ -240,8 +262,8 @@ impl Changed {
             return;
         }
         let oldest = self.agents.iter().min_by_key(|(_, known)| known.used);
-        if let Some(id) = oldest.map(|(id, _)| id.clone()) {
-            self.agents.remove(&id);
+        if let Some(oldest) = oldest.map(|(who, _)| who.clone()) {
+            self.agents.remove(&oldest);
         }
     }
 }

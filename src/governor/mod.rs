@@ -19,11 +19,10 @@ use serde_json::{Value, json};
 
 pub use attachments::Client;
 use attachments::{Attached, Attachments};
-use profiles::Profiles;
-pub use profiles::{Error, Settings};
+pub use profiles::{Error, Profiles, Settings};
 pub use request::NAME;
 use request::Request;
-use tool::{Answer, View};
+use tool::{Outcome, View};
 use tool_index::{Offer, ToolIndex};
 
 use crate::call::types::CallError;
@@ -49,14 +48,13 @@ pub struct Reply {
 }
 
 impl Governor {
-    /// Reads the profiles. An error says which file or setting is wrong, and how.
-    pub fn new(settings: &Settings) -> Result<Self, Error> {
-        let profiles = Profiles::load(settings)?;
-        Ok(Self {
+    /// A governor by these profiles, with nothing changed by anybody.
+    pub fn new(profiles: Profiles) -> Self {
+        Self {
             attachments: Attachments::new(Arc::clone(profiles.start())),
             definition: request::definition(&profiles),
             profiles,
-        })
+        }
     }
 
     /// The `tools/list` entry of `sanctum__tools`.
@@ -77,7 +75,10 @@ impl Governor {
             .collect()
     }
 
-    /// Lets `who` call a tool, or says how to attach it.
+    /// Lets `who` call a tool.
+    ///
+    /// # Errors
+    /// The tool is not attached; the text says how to attach it.
     pub fn admit(&self, who: &Client, tool: &str) -> Result<(), CallError> {
         if self.attachments.of(who, Instant::now()).holds(tool) {
             return Ok(());
@@ -159,8 +160,8 @@ impl Governor {
         who: &Client,
         view: &View<'_>,
         now: Instant,
-        change: impl FnOnce(&mut Attached) -> Answer,
-    ) -> (Answer, bool) {
+        change: impl FnOnce(&mut Attached) -> Outcome,
+    ) -> (Outcome, bool) {
         let outcome = self.attachments.change(who, now, |attached| {
             let before = attached.clone();
             let answer = change(attached)?;

@@ -108,7 +108,7 @@ impl Profile {
 }
 
 /// All profiles there are, and what the files say besides.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Profiles {
     by_name: BTreeMap<String, Arc<Profile>>,
     start: Arc<Profile>,
@@ -126,8 +126,26 @@ pub struct Hint {
     pub entry: Value,
 }
 
+impl Default for Profiles {
+    /// The profile `full` alone, with which clients start.
+    fn default() -> Self {
+        let full = Arc::new(Profile {
+            name: FULL.to_owned(),
+            rule: Rule::All,
+        });
+        Self {
+            by_name: BTreeMap::from([(FULL.to_owned(), Arc::clone(&full))]),
+            start: full,
+            hints: Vec::new(),
+        }
+    }
+}
+
 impl Profiles {
     /// Reads the profiles and picks the one that clients start with.
+    ///
+    /// # Errors
+    /// Which file or setting is wrong, and how.
     pub fn load(settings: &Settings) -> Result<Self, Error> {
         let mut draft = Draft::default();
         draft.put(FULL, Rule::All);

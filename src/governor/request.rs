@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::profiles::Profiles;
 
 /// The governor's own tool. It is always attached.
-pub const NAME: &str = "sanctum__tools";
+pub use crate::catalog::GOVERNOR_TOOL as NAME;
 /// Exceptions from its profile that one client may make; more of them are a profile.
 pub const MAX_EXCEPTIONS: usize = 1_000;
 /// Characters of a name or an intent that are looked at.

@@ -54,11 +54,11 @@ impl Files {
 }
 
 fn governor_of(text: &str) -> Governor {
-    Governor::new(&Files::of(&[("profiles.json", text)]).settings()).unwrap()
+    Governor::new(Profiles::load(&Files::of(&[("profiles.json", text)]).settings()).unwrap())
 }
 
 fn plain() -> Governor {
-    Governor::new(&Settings::default()).unwrap()
+    Governor::new(Profiles::default())
 }
 
 /// Definitions that outlive the tool_index made of them.
@@ -380,7 +380,10 @@ fn attachments_belong_to_the_agent_else_the_key_else_the_session_else_the_proces
     let cases = [
         (
             Client::of(Some("a"), key, Some("s")),
-            Client::Agent("a".into()),
+            Client::Agent {
+                id: "a".into(),
+                key,
+            },
         ),
         (Client::of(None, key, Some("s")), Client::Key([7; 32])),
         (
@@ -398,6 +401,26 @@ fn attachments_belong_to_the_agent_else_the_key_else_the_session_else_the_proces
     for (got, expected) in cases {
         assert_eq!(got, expected);
     }
+}
+
+#[test]
+fn another_key_that_names_the_same_agent_is_another_client() {
+    let governor = governor_of(PROFILES);
+    let own = Client::of(Some("a"), Some([1; 32]), Some("s"));
+    let attach = r#"{"action":"attach","tool":"tasks__list-users"}"#;
+    ask(&governor, &own, attach);
+    assert!(governor.admit(&own, "tasks__list-users").is_ok());
+    let elsewhere = Client::of(Some("a"), Some([1; 32]), Some("another session"));
+    assert!(governor.admit(&elsewhere, "tasks__list-users").is_ok());
+    for other in [Some([2; 32]), None] {
+        let other = Client::of(Some("a"), other, Some("s"));
+        assert!(
+            governor.admit(&other, "tasks__list-users").is_err(),
+            "{other:?}"
+        );
+    }
+    let shown = format!("{own:?}");
+    assert_eq!(shown, "agent \"a\" of key 01010101");
 }
 
 #[test]
@@ -645,7 +668,7 @@ fn a_broken_file_is_named_with_the_member_that_is_wrong() {
     ];
     for (text, expected) in cases {
         let files = Files::of(&[("bad.json", text)]);
-        let error = Governor::new(&files.settings()).unwrap_err().to_string();
+        let error = Profiles::load(&files.settings()).unwrap_err().to_string();
         let path = files.path().join("bad.json").display().to_string();
         assert!(
             error.contains(&path) && error.contains(expected),
@@ -660,14 +683,14 @@ fn a_start_profile_that_is_not_defined_names_the_setting_and_the_profiles() {
         "a.json",
         r#"{"default_profile":"gone","profiles":{"x":{}}}"#,
     )]);
-    let error = Governor::new(&files.settings()).unwrap_err().to_string();
+    let error = Profiles::load(&files.settings()).unwrap_err().to_string();
     assert!(error.contains("a.json names the profile 'gone'"), "{error}");
     assert!(error.ends_with("there are: full, x"), "{error}");
     let settings = Settings {
         attach_profile: Some("nope".into()),
         ..Settings::default()
     };
-    let error = Governor::new(&settings).unwrap_err().to_string();
+    let error = Profiles::load(&settings).unwrap_err().to_string();
     assert!(
         error.starts_with("SMCP_ATTACH_PROFILE names the profile 'nope'"),
         "{error}"
@@ -687,7 +710,7 @@ fn paths_that_hold_no_profiles_are_refused_without_being_read() {
             profiles: Some(path.clone()),
             ..Settings::default()
         };
-        let error = Governor::new(&settings).unwrap_err().to_string();
+        let error = Profiles::load(&settings).unwrap_err().to_string();
         let path: &Path = &path;
         assert!(
             error.contains(expected) && error.contains(&*path.to_string_lossy()),

@@ -24,7 +24,7 @@ pub struct View<'a> {
 }
 
 /// An answer, or a refusal with its reason: both are the JSON that the client gets.
-pub type Answer = Result<Value, Value>;
+pub type Outcome = Result<Value, Value>;
 
 impl View<'_> {
     /// `help`.
@@ -106,7 +106,7 @@ impl View<'_> {
     }
 
     /// `attach`.
-    pub fn attach(&self, names: &[String], attached: &mut Attached) -> Answer {
+    pub fn attach(&self, names: &[String], attached: &mut Attached) -> Outcome {
         let mut done = Vec::new();
         let mut unknown = Vec::new();
         for name in names {
@@ -123,7 +123,7 @@ impl View<'_> {
     }
 
     /// `detach`.
-    pub fn detach(&self, names: &[String], attached: &mut Attached) -> Answer {
+    pub fn detach(&self, names: &[String], attached: &mut Attached) -> Outcome {
         let mut done = Vec::new();
         let mut idle = Vec::new();
         let mut unknown = Vec::new();
@@ -154,7 +154,7 @@ impl View<'_> {
     }
 
     /// `attach-profile`.
-    pub fn attach_profile(&self, name: Option<&str>, attached: &mut Attached) -> Answer {
+    pub fn attach_profile(&self, name: Option<&str>, attached: &mut Attached) -> Outcome {
         let profile = match name {
             None => Some(self.profiles.start()),
             Some(name) => self.profiles.find(name),
@@ -208,7 +208,7 @@ impl View<'_> {
         json!({"tool": name, "reason": reason, "did_you_mean": near})
     }
 
-    fn finish(&self, what: &str, done: &[&str], faults: Vec<Value>, after: &Attached) -> Answer {
+    fn finish(&self, what: &str, done: &[&str], faults: Vec<Value>, after: &Attached) -> Outcome {
         if after.exceptions() > MAX_EXCEPTIONS {
             return Err(json!({"error": format!(
                 "more than {MAX_EXCEPTIONS} exceptions from the profile '{}'; nothing was changed: \

@@ -1,16 +1,21 @@
 //! The accept loop: connections with deadlines and a cap. Knows no route.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{Request, Response};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,7 +23,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use super::head::{HeadState, WatchedHeads};
+use super::connection::{Answering, Connection, HeadBudget, Reading, RequestIo};
+use super::framing::MAX_HEAD;
+use super::refusals::{Refusals, Refused};
+use super::rejection::Rejection;
+use super::throttle::Throttle;
 
 /// Connections that the kernel may hold for us while we are busy.
 const BACKLOG: i32 = 4096;
@@ -28,10 +37,12 @@ const IDLE_LIMIT: Duration = Duration::from_secs(75);
 const PEER_LIMIT: Duration = Duration::from_secs(30);
 /// An idle peer is asked whether it is still there after this long.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
-/// What one request's head may hold: more is answered 431 (414 for the request target).
+/// What one request's head may hold: more is answered 431.
 const MAX_HEADERS: usize = 100;
-/// Larger than all heads that are accepted, so that the right status can be chosen for the others.
-const HEAD_BUFFER: usize = 160 << 10;
+/// Larger than every head that reaches hyper, so that hyper never has to choose the status.
+const READ_BUFFER: usize = MAX_HEAD + (4 << 10);
+/// What all heads that are not complete may hold together, in bytes, beyond a usual head's size each.
+const UNFINISHED_HEADS: usize = 16 << 20;
 /// How long a connection may take to finish its answers once the server stops.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
@@ -39,28 +50,64 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
-/// Binds `address`. The error says which address and what to do.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    let listen = || -> io::Result<TcpListener> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM.nonblocking(),
-            None,
-        )?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        TcpListener::from_std(socket.into())
-    };
-    listen().map_err(|source| BindError { address, source })
+/// What answers requests, and what records those that never become one.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// The routes with their layers.
+    pub router: Router,
+    /// What was turned away.
+    pub refusals: Refusals,
 }
 
-/// Why an address cannot be listened on.
+/// Listens on the first of `addresses` that this machine has: what one name stands for, best first.
+///
+/// # Errors
+///
+/// No address can be listened on. An address that another program uses ends the search: the clients
+/// of that name would reach the other program.
+pub fn bind(addresses: &[SocketAddr]) -> Result<TcpListener, BindError> {
+    let mut failed = None;
+    for &address in addresses {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
+                return Err(BindError::Address { address, source });
+            }
+            // Of several, the first is the one that its user thinks of.
+            Err(source) => {
+                failed.get_or_insert(BindError::Address { address, source });
+            }
+        }
+    }
+    Err(failed.unwrap_or(BindError::NoAddress))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        None,
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Why no address can be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}{}", advice(source))]
-pub struct BindError {
-    address: SocketAddr,
-    source: io::Error,
+pub enum BindError {
+    /// The system refuses the address.
+    #[error("cannot listen on {address}: {source}{}", advice(source))]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The name stands for no address.
+    #[error("there is no address to listen on; see --host")]
+    NoAddress,
 }
 
 fn advice(source: &io::Error) -> &'static str {
@@ -78,15 +125,18 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// Serves connections, at most `most` at once, until `stop`. The tasks belong to `tasks`.
+/// Serves connections, at most `max_connections` at once, until `stop`. The tasks belong to `tasks`.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
-    most: usize,
+    service: Service,
+    max_connections: usize,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(most));
+    let limit = within_descriptors(max_connections);
+    let permits = Arc::new(Semaphore::new(limit));
+    let heads = HeadBudget::new(UNFINISHED_HEADS);
+    let warnings = Throttle::new(1);
     let mut pause = Pause::default();
     loop {
         let accepted = tokio::select! {
@@ -96,23 +146,54 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 pause.reset();
-                match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => {
-                        tasks.spawn(connection(
-                            stream,
-                            peer,
-                            router.clone(),
-                            place,
-                            stop.clone(),
-                        ));
+                let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                    turn_away(&stream, &service.refusals);
+                    if let Some(others) = warnings.admit() {
+                        tracing::warn!(
+                            "{limit} connections are open, which is the limit: one from {peer} was turned away, and {others} since the last such line"
+                        );
                     }
-                    Err(_) => turn_away(&stream),
-                }
+                    continue;
+                };
+                let connection = Connection::new(stream, heads.clone());
+                let served = serve_connection(connection, peer, service.clone(), stop.clone());
+                tasks.spawn(async move {
+                    served.await;
+                    drop::<OwnedSemaphorePermit>(permit);
+                });
             }
             // Out of descriptors, most likely: those that are open must be able to finish.
-            Err(error) => pause.after(&error).await,
+            Err(error) => {
+                if pause.is_for(&error)
+                    && let Some(others) = warnings.admit()
+                {
+                    tracing::warn!(
+                        "cannot accept connections: {error}; trying again ({others} more such warnings were left out)"
+                    );
+                }
+                pause.after(&error).await;
+            }
         }
     }
+}
+
+/// As many connections as leave descriptors for the calls: a call that cannot start helps nobody who
+/// is connected.
+fn within_descriptors(wanted: usize) -> usize {
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return wanted;
+    };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let left = limit.saturating_sub(reserved(limit)).max(1);
+    if left < wanted {
+        tracing::info!("at most {left} connections at once: the limit of open files is {limit}");
+    }
+    wanted.min(left)
+}
+
+/// Descriptors that connections do not get.
+fn reserved(limit: usize) -> usize {
+    (limit / 4).clamp(32, 512)
 }
 
 #[derive(Default)]
@@ -123,60 +204,90 @@ impl Pause {
         self.0 = Duration::ZERO;
     }
 
-    async fn after(&mut self, error: &io::Error) {
-        if matches!(
+    /// Whether the error is one of this machine, not of the connection.
+    fn is_for(&self, error: &io::Error) -> bool {
+        !matches!(
             error.kind(),
             io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-        ) {
+        )
+    }
+
+    async fn after(&mut self, error: &io::Error) {
+        if !self.is_for(error) {
             return;
-        }
-        if self.0.is_zero() {
-            tracing::warn!("cannot accept connections: {error}; trying again");
         }
         self.0 = (self.0 * 2).clamp(Duration::from_millis(20), Duration::from_secs(1));
         tokio::time::sleep(self.0).await;
     }
 }
 
-fn turn_away(stream: &TcpStream) {
-    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n\
-        content-type: application/json\r\ncontent-length: 55\r\n\r\n{\"error\":\"too many connections; try again in a moment\"}";
+fn turn_away(stream: &TcpStream, refusals: &Refusals) {
     // A fresh socket's buffer has room for it; if not, closing says enough.
-    let _ = stream.try_write(FULL);
+    let _ = stream.try_write(Rejection::TooManyConnections.response().as_bytes());
+    refusals.count(Rejection::TooManyConnections.code());
 }
 
-async fn connection(
-    stream: TcpStream,
+async fn serve_connection(
+    connection: Arc<Connection>,
     peer: SocketAddr,
-    router: Router,
-    _place: OwnedSemaphorePermit,
+    service: Service,
     stop: CancellationToken,
 ) {
-    if let Err(error) = prepare(&stream) {
+    if let Err(error) = prepare(connection.stream()) {
         tracing::debug!("connection from {peer} could not be set up: {error}");
         return;
     }
-    let heads = Arc::new(HeadState::default());
-    let io = TokioIo::new(WatchedHeads::new(stream, Arc::clone(&heads)));
+    let ended = tokio::select! {
+        biased;
+        ended = serve_requests(&connection, peer, service.router, stop) => ended,
+        () = connection.hung_up() => return tracing::debug!("{peer} went away before its answer"),
+    };
+    let refused = match (connection.rejected(), &ended) {
+        (Some(rejection), _) => Some(rejection.code()),
+        (None, Err(error)) if error.is_parse_too_large() => Some("headers_too_large"),
+        (None, Err(error)) if error.is_parse() => Some("bad_request"),
+        (None, Err(error)) => {
+            tracing::debug!("connection from {peer} ended: {error}");
+            None
+        }
+        (None, Ok(())) => None,
+    };
+    if let Some(reason) = refused {
+        service.refusals.record(&Refused {
+            reason,
+            peer: Some(peer.ip()),
+            ..Refused::default()
+        });
+        connection.linger().await;
+    }
+}
+
+async fn serve_requests(
+    connection: &Arc<Connection>,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) -> hyper::Result<()> {
+    let io = TokioIo::new(RequestIo(Arc::clone(connection)));
+    let answering = Arc::clone(connection);
     let service = hyper::service::service_fn(move |request| {
-        answer(router.clone(), Arc::clone(&heads), peer, request)
+        // Before the future is polled: the bytes after this request are the next one's from here on.
+        answer(router.clone(), answering.answer(), peer, request)
     });
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_LIMIT)
         .max_headers(MAX_HEADERS)
-        .max_buf_size(HEAD_BUFFER);
-    let connection = protocol.serve_connection(io, service);
-    tokio::pin!(connection);
+        .max_buf_size(READ_BUFFER);
+    let serving = protocol.serve_connection(io, service);
+    tokio::pin!(serving);
     tokio::select! {
-        ended = connection.as_mut() => log_end(peer, ended),
+        ended = serving.as_mut() => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            serving.as_mut().graceful_shutdown();
             // A peer that reads nothing any more must not hold up the end.
-            if let Ok(ended) = tokio::time::timeout(CLOSE_GRACE, connection).await {
-                log_end(peer, ended);
-            }
+            tokio::time::timeout(CLOSE_GRACE, serving).await.unwrap_or(Ok(()))
         }
     }
 }
@@ -195,38 +306,82 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn log_end(peer: SocketAddr, ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        tracing::debug!("connection from {peer} ended: {error}");
-    }
-}
-
 async fn answer(
     router: Router,
-    heads: Arc<HeadState>,
+    (answering, reading): (Answering, Reading),
     peer: SocketAddr,
-    mut request: Request<Incoming>,
-) -> Result<Response<Body>, std::convert::Infallible> {
-    if heads.begin_answer() {
-        return Ok(two_lengths());
-    }
+    request: Request<Incoming>,
+) -> Result<Response<Guarded<Body, Answering>>, Infallible> {
+    let mut request = request.map(|body| Body::new(Guarded::new(body, reading)));
     request.extensions_mut().insert(Peer(peer));
-    let response = router.oneshot(request.map(Body::new)).await;
-    heads.end_answer();
-    response
+    let response = router.oneshot(request).await?;
+    Ok(response.map(|body| Guarded::new(body, answering)))
 }
 
-fn two_lengths() -> Response<Body> {
-    let mut response = Response::new(Body::from(
-        r#"{"error":"a request has a content-length or a transfer-encoding, not both"}"#,
-    ));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
+/// A body, and what ends with it.
+struct Guarded<B, G> {
+    body: B,
+    _guard: G,
+}
+
+impl<B, G> Guarded<B, G> {
+    fn new(body: B, guard: G) -> Self {
+        Self {
+            body,
+            _guard: guard,
+        }
+    }
+}
+
+impl<B: http_body::Body + Unpin, G: Unpin> http_body::Body for Guarded<B, G> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    /// 192.0.2.0/24 is for documentation: no machine has an address of it.
+    const NOT_HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0);
+    const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    #[tokio::test]
+    async fn every_address_of_a_name_is_tried() {
+        let listener = bind(&[NOT_HERE, LOOPBACK]).unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), LOOPBACK.ip());
+        let error = bind(&[NOT_HERE]).unwrap_err().to_string();
+        assert!(error.contains("192.0.2.1:0"), "{error}");
+        assert!(bind(&[]).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_not_replaced_by_another_of_the_name() {
+        let taken = bind(&[LOOPBACK]).unwrap();
+        let error = bind(&[taken.local_addr().unwrap(), LOOPBACK]).unwrap_err();
+        assert!(error.to_string().contains("stop the program"), "{error}");
+    }
+
+    #[test]
+    fn some_descriptors_are_kept_for_calls_whatever_the_limit() {
+        for (limit, expected) in [(64, 32), (600, 150), (1024, 256), (1 << 20, 512)] {
+            assert_eq!(reserved(limit), expected, "{limit}");
+        }
+    }
 }

@@ -1,94 +1,106 @@
-//! Whether a request's answer is one JSON response or a stream. Knows no era and no session.
+//! Whether a request's answer is one JSON response or a stream. Knows no revision and no session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::Accepted;
 use super::events::SILENCE;
 use crate::mcp::outbox::Outbox;
+use crate::mcp::serve::Reply;
 
-/// How a request ended.
-#[derive(Debug, Default)]
-pub struct Answer {
-    /// The response; `None` when it was cancelled and there is none.
-    pub response: Option<Bytes>,
-    /// Its JSON-RPC error code, where a status depends on it.
-    pub code: Option<i64>,
-}
+/// While the server stops, an answer waits this long for a client that has left its stream.
+const RETURN_LIMIT: Duration = Duration::from_millis(500);
 
 /// Runs `work` in a task of its own and waits for the first thing that it says.
 ///
 /// Its answer, when that comes first and the client takes JSON: then a refusal can still be a
-/// status. Else `None`: what the request says, its answer last, is told by `outbox`, which ends
-/// with it. An answer that is long in coming begins as a stream too, so that no proxy gives up.
+/// status. Else `None`: what the request says, its answer last, goes out through `outbox`, which
+/// ends with it. An answer that is long in coming begins as a stream too, so that no proxy gives up.
 pub async fn first(
     tasks: &TaskTracker,
+    draining: &CancellationToken,
     accepted: Accepted,
     outbox: &Arc<Outbox>,
-    work: impl Future<Output = Answer> + Send + 'static,
-) -> Option<Answer> {
+    work: impl Future<Output = Reply> + Send + 'static,
+) -> Option<Reply> {
     let (sender, answered) = oneshot::channel();
-    let told = accepted.events.then(|| Arc::clone(outbox));
+    let stream = accepted.events.then(|| Arc::clone(outbox));
+    let draining = draining.clone();
     tasks.spawn(async move {
-        let answer = work.await;
-        let Some(told) = told else {
+        let reply = work.await;
+        let Some(stream) = stream else {
             // The client may have gone; then nobody misses it.
-            let _ = sender.send(answer);
+            let _ = sender.send(reply);
             return;
         };
         // With something said before it, the answer belongs to the stream, and so it does when
         // the stream was begun already.
-        let late = if told.is_empty() {
-            sender.send(answer).err()
+        let late = if accepted.json && stream.is_empty() {
+            sender.send(reply).err()
         } else {
-            Some(answer)
+            Some(reply)
         };
-        if let Some(response) = late.and_then(|answer| answer.response) {
-            let _ = told.send(response).await;
+        if let Some(answer) = late.and_then(|reply| reply.answer) {
+            let nobody_returns = async {
+                draining.cancelled().await;
+                stream.abandoned(RETURN_LIMIT).await;
+            };
+            tokio::select! {
+                _ = stream.send(answer.into_bytes()) => {}
+                () = nobody_returns => {}
+            }
         }
-        told.finish();
+        stream.finish();
     });
-    match (accepted.json, accepted.events) {
-        (true, true) => tokio::select! {
-            biased;
-            () = outbox.waiting() => None,
-            answer = answered => Some(answer.unwrap_or_default()),
-            () = tokio::time::sleep(SILENCE) => None,
-        },
-        (true, false) => Some(answered.await.unwrap_or_default()),
-        (false, _) => None,
+    if !accepted.events {
+        return Some(answered.await.unwrap_or_default());
+    }
+    tokio::select! {
+        biased;
+        answer = answered, if accepted.json => answer.ok(),
+        () = outbox.waiting() => None,
+        () = tokio::time::sleep(SILENCE) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use crate::mcp::budget::Budget;
+    use bytes::Bytes;
 
     const BOTH: Accepted = Accepted {
         json: true,
         events: true,
     };
 
-    fn answer() -> Answer {
-        Answer {
-            response: Some(Bytes::from_static(b"answer")),
+    fn answer() -> Reply {
+        let account = Arc::new(Budget::default()).open(None);
+        Reply {
+            answer: Some(account.count(Bytes::from_static(b"answer"))),
             code: None,
         }
+    }
+
+    async fn first_of(
+        accepted: Accepted,
+        outbox: &Arc<Outbox>,
+        work: impl Future<Output = Reply> + Send + 'static,
+    ) -> Option<Bytes> {
+        let draining = CancellationToken::new();
+        let reply = first(&TaskTracker::new(), &draining, accepted, outbox, work).await;
+        reply.map(|reply| reply.answer.expect("it was not cancelled").into_bytes())
     }
 
     #[tokio::test]
     async fn an_answer_without_anything_before_it_is_no_stream() {
         for _ in 0..200 {
-            let outbox = Arc::default();
-            let first = first(&TaskTracker::new(), BOTH, &outbox, async { answer() }).await;
-            assert_eq!(
-                first.expect("nothing was said before it").response.unwrap(),
-                "answer"
-            );
+            let first = first_of(BOTH, &Arc::default(), async { answer() }).await;
+            assert_eq!(first.expect("nothing was said before it"), "answer");
         }
     }
 
@@ -98,14 +110,10 @@ mod tests {
             let outbox = Arc::<Outbox>::default();
             let saying = Arc::clone(&outbox);
             let work = async move {
-                saying.offer_log(Bytes::from_static(b"log"));
+                saying.offer(Bytes::from_static(b"log"));
                 answer()
             };
-            assert!(
-                first(&TaskTracker::new(), BOTH, &outbox, work)
-                    .await
-                    .is_none()
-            );
+            assert!(first_of(BOTH, &outbox, work).await.is_none());
             assert_eq!(outbox.next().await.unwrap(), "log");
             assert_eq!(outbox.next().await.unwrap(), "answer");
             assert_eq!(outbox.next().await, None);
@@ -113,17 +121,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_long_in_coming_is_told_by_a_stream() {
+    async fn an_answer_that_is_long_in_coming_goes_out_on_a_stream() {
         let outbox = Arc::<Outbox>::default();
         let work = async {
             tokio::time::sleep(SILENCE + Duration::from_secs(1)).await;
             answer()
         };
-        assert!(
-            first(&TaskTracker::new(), BOTH, &outbox, work)
-                .await
-                .is_none()
-        );
+        assert!(first_of(BOTH, &outbox, work).await.is_none());
         assert_eq!(outbox.next().await.unwrap(), "answer");
     }
 
@@ -135,11 +139,7 @@ mod tests {
             sending.send_away(Duration::from_millis(500));
             answer()
         };
-        assert!(
-            first(&TaskTracker::new(), BOTH, &outbox, work)
-                .await
-                .is_none()
-        );
+        assert!(first_of(BOTH, &outbox, work).await.is_none());
         assert_eq!(outbox.next().await.unwrap(), "answer");
     }
 
@@ -150,20 +150,35 @@ mod tests {
             json: true,
             events: false,
         };
-        assert!(
-            first(&TaskTracker::new(), json, &outbox, async { answer() })
-                .await
-                .is_some()
-        );
+        assert!(first_of(json, &outbox, async { answer() }).await.is_some());
         let events = Accepted {
             json: false,
             events: true,
         };
         assert!(
-            first(&TaskTracker::new(), events, &outbox, async { answer() })
+            first_of(events, &outbox, async { answer() })
                 .await
                 .is_none()
         );
         assert_eq!(outbox.next().await.unwrap(), "answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_will_read_does_not_hold_up_the_end() {
+        let (tasks, draining) = (TaskTracker::new(), CancellationToken::new());
+        let outbox = Arc::<Outbox>::default();
+        while outbox.offer(Bytes::from_static(b"log")) {}
+        let work = async { answer() };
+        assert!(
+            first(&tasks, &draining, BOTH, &outbox, work)
+                .await
+                .is_none()
+        );
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(tasks.len(), 1, "a client may come back for it");
+        draining.cancel();
+        tasks.close();
+        let ended = tokio::time::timeout(Duration::from_secs(1), tasks.wait()).await;
+        assert!(ended.is_ok(), "nobody comes back to a server that stops");
     }
 }

@@ -36,13 +36,13 @@ pub struct Settings {
 pub struct Identity {
     /// Key and agent.
     pub principal: Principal,
-    /// What to think of it.
+    /// Result of the credential check.
     pub status: AuthStatus,
-    /// The other end is on this machine.
+    /// The peer's address is a loopback address.
     pub loopback: bool,
 }
 
-/// How far a request may go.
+/// Result of the credential check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthStatus {
     /// It showed an accepted key.
@@ -51,11 +51,11 @@ pub enum AuthStatus {
     Exempt,
     /// It needs a key and showed none.
     Missing,
-    /// It showed something that is no accepted key.
+    /// It showed a credential that is not accepted.
     Bad,
 }
 
-/// Resolves the sender and hands the knowledge on.
+/// Resolves the sender and passes it on as an [`Identity`].
 pub async fn resolve(
     State(settings): State<Arc<Settings>>,
     mut request: Request<Body>,
@@ -74,7 +74,7 @@ impl Settings {
             .get::<Peer>()
             .map(|Peer(address)| address.ip().to_canonical());
         let loopback = peer.is_some_and(|ip| ip.is_loopback());
-        let (status, key) = self.judge(request, peer);
+        let (status, key) = self.check(request, peer);
         Identity {
             principal: Principal {
                 key,
@@ -85,19 +85,23 @@ impl Settings {
         }
     }
 
-    fn judge(&self, request: &Request<Body>, peer: Option<IpAddr>) -> (AuthStatus, Option<KeyId>) {
+    fn check(&self, request: &Request<Body>, peer: Option<IpAddr>) -> (AuthStatus, Option<KeyId>) {
         if self.disabled || self.keys.is_empty() {
             return (AuthStatus::Exempt, None);
         }
+        let exempt = self.loopback_exempt && is_direct(request, peer);
         match presented(request.headers()) {
-            Presented::Key(key) => match self.accepted(&key) {
-                Some(key) => (AuthStatus::Keyed, Some(key)),
-                None => (AuthStatus::Bad, None),
+            Presented::Key { key, from } => match (self.accepted(&key), from) {
+                (Some(key), _) => (AuthStatus::Keyed, Some(key)),
+                // A client that is configured with an old token need not show any. What has spaces in it is
+                // no token of anybody's, unless it is one of the keys.
+                (None, Header::Authorization) if exempt && !key.contains(&b' ') => {
+                    (AuthStatus::Exempt, None)
+                }
+                (None, _) => (AuthStatus::Bad, None),
             },
-            Presented::Nonsense => (AuthStatus::Bad, None),
-            Presented::Nothing if self.loopback_exempt && is_direct(request, peer) => {
-                (AuthStatus::Exempt, None)
-            }
+            Presented::Invalid => (AuthStatus::Bad, None),
+            Presented::Nothing if exempt => (AuthStatus::Exempt, None),
             Presented::Nothing => (AuthStatus::Missing, None),
         }
     }
@@ -115,42 +119,71 @@ impl Settings {
     }
 }
 
+/// What a request shows in the two headers for credentials.
 enum Presented {
     Nothing,
-    Nonsense,
-    Key(Vec<u8>),
+    /// Something that cannot be a key, or two things where one belongs.
+    Invalid,
+    Key {
+        key: Vec<u8>,
+        from: Header,
+    },
+}
+
+/// Where a key stands.
+#[derive(Clone, Copy)]
+enum Header {
+    /// In `Authorization` alone.
+    Authorization,
+    /// In `X-API-Key`, or in both.
+    ApiKey,
 }
 
 /// The one credential that a request shows, in either of two headers or the same in both.
 fn presented(headers: &HeaderMap) -> Presented {
-    let mut bearer = headers.get_all(header::AUTHORIZATION).iter();
-    let mut named = headers.get_all(KEY_HEADER).iter();
-    let (first, repeated) = (bearer.next(), bearer.next().is_some());
-    let (second, repeated_too) = (named.next(), named.next().is_some());
-    if repeated || repeated_too {
-        return Presented::Nonsense;
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    let mut keys = headers.get_all(KEY_HEADER).iter();
+    let (authorization, repeated) = (authorizations.next(), authorizations.next().is_some());
+    let (key, repeated_key) = (keys.next(), keys.next().is_some());
+    if repeated || repeated_key {
+        return Presented::Invalid;
     }
-    let first = first.map(|value| bearer_token(value.as_bytes()));
-    let second = second.map(|value| credential(value.as_bytes()));
-    match (first, second) {
+    let bearer = authorization.and_then(|value| bearer_token(value.as_bytes()));
+    let key = key.map(|value| credential(value.as_bytes()));
+    match (bearer, key) {
         (None, None) => Presented::Nothing,
-        (Some(Some(key)), None) | (None, Some(Some(key))) => Presented::Key(key.to_vec()),
-        (Some(Some(one)), Some(Some(two))) if one == two => Presented::Key(one.to_vec()),
-        _ => Presented::Nonsense,
+        (Some(Some(token)), None) => Presented::Key {
+            key: token.to_vec(),
+            from: Header::Authorization,
+        },
+        (None, Some(Some(key))) => Presented::Key {
+            key: key.to_vec(),
+            from: Header::ApiKey,
+        },
+        (Some(Some(token)), Some(Some(key))) if token == key => Presented::Key {
+            key: key.to_vec(),
+            from: Header::ApiKey,
+        },
+        _ => Presented::Invalid,
     }
 }
 
-fn bearer_token(value: &[u8]) -> Option<&[u8]> {
-    let space = value.iter().position(|byte| *byte == b' ')?;
-    value[..space]
-        .eq_ignore_ascii_case(b"bearer")
-        .then(|| credential(&value[space + 1..]))
-        .flatten()
+/// The token of `Bearer TOKEN`, which may be invalid. `None` for another scheme: that is for somebody
+/// else, a proxy for instance, and says nothing about this server's keys.
+fn bearer_token(value: &[u8]) -> Option<Option<&[u8]>> {
+    let value = value.trim_ascii();
+    let end = value.iter().position(|byte| *byte == b' ');
+    let (scheme, token) = value.split_at(end.unwrap_or(value.len()));
+    if scheme.eq_ignore_ascii_case(b"bearer") || scheme.is_empty() {
+        return Some(credential(token));
+    }
+    None
 }
 
 fn credential(value: &[u8]) -> Option<&[u8]> {
     let value = value.trim_ascii();
-    (!value.is_empty() && value.iter().all(u8::is_ascii_graphic)).then_some(value)
+    let is_allowed = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    (!value.is_empty() && value.iter().all(is_allowed)).then_some(value)
 }
 
 /// Whether a request comes from this machine itself and not through a proxy on it. A proxy gives

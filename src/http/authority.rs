@@ -17,12 +17,12 @@ pub struct Authority {
 pub enum Host {
     /// In lower case, without a final dot.
     Name(String),
-    /// An address; IPv4 in IPv6 is told as IPv4.
+    /// An address; an IPv4 address in IPv6 form is kept as IPv4.
     Address(IpAddr),
 }
 
 impl Authority {
-    /// Reads the value of a `Host` header; `None` when it is no host with at most a port.
+    /// Parses the value of a `Host` header; `None` when it is not a host, or a host and a port.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let (host, port) = match text.strip_prefix('[') {
@@ -47,7 +47,7 @@ impl Authority {
         Some(Self { host, port })
     }
 
-    /// Reads an `Origin`: scheme and authority. `null` and other schemes than http(s) give `None`.
+    /// Parses the value of an `Origin` header; `None` for `null` and for other schemes than http and https.
     pub fn of_origin(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
         let (rest, default) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
@@ -62,7 +62,7 @@ impl Authority {
         })
     }
 
-    /// Whether it names this machine itself, by a name that no resolver is asked for or by address.
+    /// Whether it is a loopback address, or a name that stands for one by definition (`localhost`).
     pub fn is_loopback(&self) -> bool {
         match &self.host {
             Host::Name(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -70,8 +70,8 @@ impl Authority {
         }
     }
 
-    /// Whether `allowed` (with or without a port) admits it. A pattern without a port admits any;
-    /// `*.example.org` admits every name below `example.org`.
+    /// Whether an entry of `MCP_ALLOWED_HOSTS` allows it. One without a port allows every port;
+    /// `*.example.org` allows every name below `example.org`.
     pub fn matches(&self, allowed: &Allowed) -> bool {
         let port = allowed.port.is_none_or(|port| self.port == Some(port));
         port && match (&allowed.host, &self.host) {
@@ -94,7 +94,7 @@ fn parse_port(text: &str) -> Result<u16, ()> {
 }
 
 impl Host {
-    /// Reads a name or an IPv4 address.
+    /// Parses a name or an address.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Some(Self::Address(address.to_canonical()));
@@ -137,7 +137,7 @@ enum AllowedHost {
 }
 
 impl Allowed {
-    /// Reads `mcp.example.org`, `mcp.example.org:8443`, `*.example.org`, `192.0.2.7` or `[2001:db8::1]`.
+    /// Parses `mcp.example.org`, `mcp.example.org:8443`, `*.example.org`, `192.0.2.7` or `[2001:db8::1]`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("*.") {
             Some(rest) => {

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 
+use super::audit::Progress;
 use super::reply;
 
 /// The largest body, in bytes.
@@ -26,7 +27,7 @@ pub enum BodyFault {
 }
 
 impl BodyFault {
-    /// The answer to it.
+    /// 413, 408 or 400.
     pub fn response(self) -> Response<Body> {
         match self {
             Self::TooLarge => {
@@ -48,8 +49,21 @@ impl BodyFault {
     }
 }
 
-/// Reads a whole body. One whose declared length is too large is refused before any of it is read.
+/// Reads a whole body.
+///
+/// # Errors
+///
+/// It is larger than [`MAX_BODY`] (by its declared length, before any of it is read), slower than 30 s, or broken.
 pub async fn read(request: Request<Body>) -> Result<Bytes, BodyFault> {
+    let progress = request.extensions().get::<Progress>().cloned();
+    let body = read_whole(request).await?;
+    if let Some(progress) = progress {
+        progress.handed_over();
+    }
+    Ok(body)
+}
+
+async fn read_whole(request: Request<Body>) -> Result<Bytes, BodyFault> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -89,7 +103,7 @@ pub fn not_json() -> Response<Body> {
     )
 }
 
-/// Whether a client that sends these headers takes an answer of `wanted` (`text/event-stream`).
+/// Whether the `Accept` header allows the type `wanted` (`text/event-stream`). Without the header, every type is allowed.
 pub fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     let mut ranges = headers
         .get_all(header::ACCEPT)
@@ -107,7 +121,7 @@ pub fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
         })
 }
 
-/// What a client takes as an answer to a POST.
+/// Which answers to a POST the client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
     /// `application/json`.
@@ -117,7 +131,7 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// What the `Accept` header admits.
+    /// What the `Accept` header allows.
     pub fn of(headers: &HeaderMap) -> Self {
         Self {
             json: accepts(headers, "application/json"),

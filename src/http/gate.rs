@@ -1,4 +1,4 @@
-//! Judges every request before its route: its host, its origin, its key. Knows no route but the probes.
+//! Checks every request before its route: its head, host, origin and key. Knows no route but the probes.
 
 use std::sync::Arc;
 
@@ -8,17 +8,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::accept::Peer;
-use super::auth::{AuthStatus, Identity};
+use super::auth::{self, AuthStatus, Identity};
 use super::authority::{Allowed, Authority, Host};
-use super::reply;
-use crate::telemetry::{Counters, audit};
+use super::framing::{MAX_HEADER_BYTES, MAX_TARGET};
+use super::{mcp_headers, reply};
 
-/// All headers of a request together may be this large, in bytes.
-const MAX_HEADER_BYTES: usize = 64 << 10;
-/// A request target may be this long, in bytes.
-const MAX_TARGET: usize = 8 << 10;
-/// Browser clients may send these.
+/// Browser clients may send these, and every `Mcp-Param-*`.
 const CORS_HEADERS: &str = "authorization, content-type, last-event-id, mcp-method, mcp-name, \
     mcp-protocol-version, mcp-session-id, x-agent-id, x-api-key";
 /// Browser clients may read these.
@@ -37,15 +32,15 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
 }
 
-/// The settings, and what else a judgement needs.
+/// The settings, and what else the checks need.
 #[derive(Debug)]
 pub struct Gate {
-    /// Which names and origins are answered.
-    pub settings: Settings,
+    settings: Settings,
     /// What stands before the paths for clients, without a final slash.
-    pub root_path: String,
-    /// Where refusals are counted.
-    pub counters: Counters,
+    root_path: String,
+    /// No authentication on an address that others can reach: containers call the server by names
+    /// that it cannot know.
+    any_host: bool,
 }
 
 /// Lets a request through to its route, or refuses it.
@@ -60,14 +55,9 @@ pub async fn judge(State(gate): State<Arc<Gate>>, request: Request<Body>, next: 
             .headers()
             .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match gate.refusal(&request, preflight) {
-        Some(refused) => {
-            gate.tell(&request, refused.reason);
-            if !refused.readable {
-                return refused.response;
-            }
-            refused.response
-        }
-        None if preflight => preflight_answer(),
+        Some(refused) if !refused.readable => return refused.response,
+        Some(refused) => refused.response,
+        None if preflight => preflight_answer(request.headers()),
         None => next.run(request).await,
     };
     if let Some(origin) = origin {
@@ -77,24 +67,28 @@ pub async fn judge(State(gate): State<Arc<Gate>>, request: Request<Body>, next: 
 }
 
 struct Refused {
-    reason: &'static str,
     response: Response,
     /// The page that asked may read what is wrong.
     readable: bool,
 }
 
 impl Refused {
-    fn forbidden(reason: &'static str, why: &str) -> Self {
+    fn malformed(response: Response) -> Self {
         Self {
-            reason,
-            response: reply::refusal(StatusCode::FORBIDDEN, reason, why),
+            response,
+            readable: false,
+        }
+    }
+
+    fn forbidden(code: &'static str, why: &str) -> Self {
+        Self {
+            response: reply::refusal(StatusCode::FORBIDDEN, code, why),
             readable: false,
         }
     }
 
     fn unauthorized(readable: bool) -> Self {
         Self {
-            reason: "unauthorized",
             response: reply::unauthorized(),
             readable,
         }
@@ -102,6 +96,15 @@ impl Refused {
 }
 
 impl Gate {
+    /// The gate of a server with these settings, below `root_path`.
+    pub fn new(settings: Settings, root_path: &str, auth: &auth::Settings) -> Self {
+        Self {
+            any_host: auth.disabled && !settings.bound_to_loopback,
+            root_path: root_path.to_owned(),
+            settings,
+        }
+    }
+
     /// The path as the router knows it: a proxy may have left the prefix on.
     fn route<'a>(&self, request: &'a Request<Body>) -> &'a str {
         let path = request.uri().path();
@@ -110,6 +113,8 @@ impl Gate {
             .unwrap_or(path)
     }
 
+    /// Why a request is not let through. A missing key comes before a foreign host, for its answer
+    /// says what to do.
     fn refusal(&self, request: &Request<Body>, preflight: bool) -> Option<Refused> {
         let identity = request
             .extensions()
@@ -117,21 +122,20 @@ impl Gate {
             .expect("auth stands before the gate and adds it");
         let host = match well_formed(request) {
             Ok(host) => host,
-            Err(response) => {
-                return Some(Refused {
-                    reason: "bad_request",
-                    response: *response,
-                    readable: false,
-                });
-            }
+            Err(response) => return Some(Refused::malformed(*response)),
         };
         let known_origin = self
             .settings
             .admits_origin(request.headers(), host.as_ref());
-        if identity.status == AuthStatus::Bad {
+        // A browser's preflight never carries a credential.
+        let needs_key = identity.status == AuthStatus::Missing
+            && !preflight
+            && self.route(request) != "/health";
+        if identity.status == AuthStatus::Bad || (needs_key && known_origin) {
             return Some(Refused::unauthorized(known_origin));
         }
-        if identity.status != AuthStatus::Keyed && !self.settings.admits_host(host.as_ref()) {
+        let any_host = self.any_host || identity.status == AuthStatus::Keyed;
+        if !any_host && !needs_key && !self.settings.admits_host(host.as_ref()) {
             let host = host.map_or_else(String::new, |host| host.to_string());
             let why = format!(
                 "host '{host}' is not served; use the address itself, a key, or set MCP_ALLOWED_HOSTS"
@@ -142,28 +146,7 @@ impl Gate {
             let why = "this origin is not allowed; set MCP_ALLOWED_ORIGINS to allow it";
             return Some(Refused::forbidden("origin_not_allowed", why));
         }
-        // A browser's preflight never carries a credential.
-        let needs_key = identity.status == AuthStatus::Missing
-            && !preflight
-            && self.route(request) != "/health";
-        needs_key.then(|| Refused::unauthorized(true))
-    }
-
-    /// Counts a refusal and puts it on record. The query stays out: people put secrets there.
-    fn tell(&self, request: &Request<Body>, reason: &'static str) {
-        self.counters.refused(reason);
-        let peer = request.extensions().get::<Peer>();
-        tracing::info!(
-            target: audit::TARGET,
-            outcome = reason,
-            peer = peer.map(|Peer(address)| address.ip().to_canonical().to_string()),
-            request = &*crate::text::quoted(&format!(
-                "{} {}",
-                request.method(),
-                request.uri().path()
-            )),
-            "refused",
-        );
+        None
     }
 }
 
@@ -210,7 +193,11 @@ impl Settings {
     }
 }
 
-/// The host that a request names, if its head is one that can be answered at all.
+/// The host that a request names.
+///
+/// # Errors
+///
+/// The head cannot be answered: it is too large, repeats what may stand there once, or names no host.
 fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Box<Response>> {
     let bad = |why: &str| {
         Err(Box::new(reply::refusal(
@@ -239,6 +226,9 @@ fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Box<Respons
             "the request target is too long",
         )));
     }
+    if let Some(fault) = mcp_headers::repeated(headers) {
+        return Err(Box::new(reply::fault(&fault)));
+    }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host,
@@ -260,18 +250,14 @@ fn well_formed(request: &Request<Body>) -> Result<Option<Authority>, Box<Respons
     }
 }
 
-fn preflight_answer() -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+fn preflight_answer(asked: &HeaderMap) -> Response {
+    let mut response = reply::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, POST, DELETE, OPTIONS"),
     );
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static(CORS_HEADERS),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(asked));
     headers.insert(
         header::ACCESS_CONTROL_MAX_AGE,
         HeaderValue::from_static("600"),
@@ -282,6 +268,23 @@ fn preflight_answer() -> Response {
         HeaderValue::from_static("true"),
     );
     response
+}
+
+/// The headers that a page may send: the fixed ones, and those of arguments that it asks for.
+fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
+    let parameters = asked
+        .get_all(header::ACCESS_CONTROL_REQUEST_HEADERS)
+        .iter()
+        .filter_map(|names| names.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| name.starts_with(mcp_headers::PARAM_PREFIX));
+    let mut allowed = CORS_HEADERS.to_owned();
+    for name in parameters {
+        allowed.push_str(", ");
+        allowed.push_str(&name);
+    }
+    HeaderValue::from_str(&allowed).unwrap_or(HeaderValue::from_static(CORS_HEADERS))
 }
 
 fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {

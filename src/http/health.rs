@@ -1,5 +1,6 @@
-//! `/health`, `/healthz`, `/readyz`, `/metrics`. Who may ask is judged before; all but `/metrics` give away
-//! counts, never names.
+//! `/health`, `/healthz`, `/readyz`, `/metrics`. Knows no credential: `gate` has checked it.
+//!
+//! The first three need no key, so they say numbers and never names.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,16 +37,22 @@ pub async fn alive() -> Response {
 /// `GET /readyz`: 200 once every plugin has answered and until the server begins to stop.
 pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
+    let snapshot = services.catalog.snapshot();
     if services.draining.is_cancelled() {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
-    } else if services.catalog.snapshot().complete {
+    } else if snapshot.is_starved() {
+        reply::text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no plugin could be asked\n",
+        )
+    } else if snapshot.complete {
         reply::text(StatusCode::OK, "ready\n")
     } else {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "loading plugins\n")
     }
 }
 
-/// `GET /metrics`: the counters for Prometheus. It names tools, so it needs the key like any other route.
+/// `GET /metrics`: the counters for Prometheus. It names tools, so it needs a key.
 pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     let text = state.sessions.services().counters.render_prometheus();
     reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)

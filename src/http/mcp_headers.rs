@@ -1,21 +1,40 @@
-//! Headers of revision 2026-07-28 that mirror a request's body: `Mcp-Method`, `Mcp-Name`, `Mcp-Param-*`.
+//! Headers of revision 2026-07-28 that repeat what the body says: `Mcp-Method`, `Mcp-Name`, `Mcp-Param-*`.
 //!
-//! Proxies route by them, so they must not say anything else than the body does.
+//! Proxies route by them, so they must not say anything else than the body does. Knows no session.
+
+use std::cell::LazyCell;
 
 use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::jsonrpc::{HEADER_MISMATCH, Request, RpcError};
+use crate::jsonrpc::{Fault, HEADER_MISMATCH, RpcError};
+use crate::mcp::inbound::Request;
 
+/// What the headers of arguments begin with.
+pub const PARAM_PREFIX: &str = "mcp-param-";
 /// Marks a parameter whose value travels in a header too.
 const MARK: &str = "x-mcp-header";
 
 fn mismatch(why: String) -> RpcError {
     RpcError::new(HEADER_MISMATCH, why)
+}
+
+/// What is wrong when a header of the protocol stands there twice: two readers would take two values.
+/// `X-Agent-Id` and `Last-Event-ID` say whose request it is and where a stream goes on, so they count.
+pub fn repeated(headers: &HeaderMap) -> Option<Fault> {
+    let name = headers.keys().find(|name| {
+        let known = matches!(name.as_str(), "x-agent-id" | "last-event-id");
+        (known || name.as_str().starts_with("mcp-"))
+            && headers.get_all(*name).iter().nth(1).is_some()
+    })?;
+    let why = format!("the header {name} stands there more than once");
+    Some(Fault {
+        id: None,
+        error: mismatch(why),
+    })
 }
 
 /// The revision that the headers name.
@@ -27,23 +46,25 @@ pub fn version(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Checks `Mcp-Method` and, where the method names something, `Mcp-Name`.
+///
+/// # Errors
+///
+/// [`HEADER_MISMATCH`]: a header is missing or says something else than the body.
 pub fn check_names(headers: &HeaderMap, request: &Request) -> Result<(), RpcError> {
     let method = headers
         .get("mcp-method")
         .and_then(|method| method.to_str().ok())
         .map(str::trim);
-    if method != Some(&*request.method) {
+    if method != Some(request.name()) {
         return Err(mismatch(
             "the header Mcp-Method must name the method of the body".to_owned(),
         ));
     }
-    let member = match request.method.as_str() {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
-        _ => return Ok(()),
+    let Some(member) = request.method.named_by() else {
+        return Ok(());
     };
     // Without the member the request is refused for that, with its own error.
-    let Some(named) = string_member(request.params.as_deref(), member) else {
+    let Some(named) = request.params.string(member) else {
         return Ok(());
     };
     let shown = headers.get("mcp-name").map(|name| decode(name.as_bytes()));
@@ -58,29 +79,25 @@ pub fn check_names(headers: &HeaderMap, request: &Request) -> Result<(), RpcErro
     }
 }
 
-fn string_member(params: Option<&RawValue>, member: &str) -> Option<String> {
-    let params: Value = serde_json::from_str(params?.get()).ok()?;
-    params.get(member)?.as_str().map(str::to_owned)
-}
-
 /// Checks `Mcp-Param-*` of a tool call against its arguments.
+///
+/// # Errors
+///
+/// [`HEADER_MISMATCH`]: a header is missing, says something else than its argument, or has none.
 pub fn check_params(
     headers: &HeaderMap,
     schema: &Value,
-    params: Option<&RawValue>,
+    arguments: Option<&RawValue>,
 ) -> Result<(), RpcError> {
-    #[derive(Deserialize)]
-    struct Call {
-        #[serde(default)]
-        arguments: Value,
-    }
-    let arguments = params
-        .and_then(|params| serde_json::from_str::<Call>(params.get()).ok())
-        .map_or(Value::Null, |call| call.arguments);
+    // Most tools mark nothing, and then their arguments are not read here.
+    let arguments = LazyCell::new(|| {
+        let read = arguments.and_then(|arguments| serde_json::from_str(arguments.get()).ok());
+        read.unwrap_or(Value::Null)
+    });
     marked(schema, &mut Vec::new(), &mut |path, name| {
         let value = path
             .iter()
-            .try_fold(&arguments, |value, member| value.get(*member));
+            .try_fold(&*arguments, |value, member| value.get(*member));
         check_param(headers, name, value.filter(|value| !value.is_null()))
     })
 }
@@ -106,7 +123,7 @@ fn marked<'s>(
 }
 
 fn check_param(headers: &HeaderMap, name: &str, value: Option<&Value>) -> Result<(), RpcError> {
-    let header = headers.get(format!("mcp-param-{}", name.to_ascii_lowercase()));
+    let header = headers.get(format!("{PARAM_PREFIX}{}", name.to_ascii_lowercase()));
     match (header, value) {
         (None, None) => Ok(()),
         (Some(_), None) => Err(mismatch(format!(
@@ -186,9 +203,8 @@ mod tests {
             for (name, value) in headers {
                 map.insert(*name, value.parse().unwrap());
             }
-            let params =
-                RawValue::from_string(json!({"arguments": arguments}).to_string()).unwrap();
-            check_params(&map, &schema, Some(&params)).map_err(|error| error.code)
+            let arguments = RawValue::from_string(arguments.to_string()).unwrap();
+            check_params(&map, &schema, Some(&arguments)).map_err(|error| error.code)
         };
         assert_eq!(
             check(&[("mcp-param-region", "eu")], json!({"region": "eu"})),

@@ -2,20 +2,24 @@
 
 pub mod accept;
 pub mod answer;
+pub mod audit;
 pub mod auth;
 pub mod authority;
 pub mod body;
+pub mod connection;
 pub mod events;
+pub mod framing;
 pub mod gate;
-pub mod head;
 pub mod health;
 pub mod mcp_headers;
+pub mod refusals;
+pub mod rejection;
 pub mod reply;
 pub mod sse;
 pub mod state;
 pub mod stateless;
 pub mod streamable;
-pub mod streams;
+pub mod throttle;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,31 +27,57 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::middleware;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{MethodRouter, any};
+use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::mcp::sessions::Sessions;
 
+pub use accept::Service;
+use refusals::Refusals;
 pub use state::{AppState, Settings};
 
+/// The routes, each with every method that it has. `OPTIONS` is answered for all of them in one place.
+const METHODS: [(&str, &str); 8] = [
+    ("/sse", "GET, POST, OPTIONS"),
+    ("/messages", "POST, OPTIONS"),
+    ("/message", "POST, OPTIONS"),
+    ("/mcp", "GET, POST, DELETE, OPTIONS"),
+    ("/health", "GET, HEAD, OPTIONS"),
+    ("/healthz", "GET, HEAD, OPTIONS"),
+    ("/readyz", "GET, HEAD, OPTIONS"),
+    ("/metrics", "GET, HEAD, OPTIONS"),
+];
+
 /// The routes, behind `auth` and `gate`.
-pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
+pub fn service(sessions: Arc<Sessions>, settings: Settings) -> Service {
+    let refusals = Refusals::new(sessions.services().counters.clone());
     let auth = Arc::new(settings.auth.clone());
-    let gate = Arc::new(gate::Gate {
-        settings: settings.gate.clone(),
-        root_path: settings.root_path.clone(),
-        counters: sessions.services().counters.clone(),
-    });
+    let gate = Arc::new(gate::Gate::new(
+        settings.gate.clone(),
+        &settings.root_path,
+        &settings.auth,
+    ));
     let root_path = settings.root_path.clone();
     let state = Arc::new(AppState {
         sessions,
-        streams: streams::Streams::default(),
         settings,
         started: Instant::now(),
     });
+    let router = routes(state, &root_path)
+        .layer(middleware::from_fn_with_state(gate, gate::judge))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(
+            refusals.clone(),
+            audit::record,
+        ))
+        .layer(middleware::from_fn_with_state(auth, auth::resolve));
+    Service { router, refusals }
+}
+
+fn routes(state: Arc<AppState>, root_path: &str) -> Router {
     let routes = Router::new()
         .route("/sse", any(sse::open))
         .route("/sse/", any(sse::open))
@@ -57,26 +87,42 @@ pub fn router(sessions: Arc<Sessions>, settings: Settings) -> Router {
         .route("/message/", any(sse::message))
         .route("/mcp", any(streamable::serve))
         .route("/mcp/", any(streamable::serve))
-        .route("/health", read_only(axum::routing::get(health::health)))
-        .route("/healthz", read_only(axum::routing::get(health::alive)))
-        .route("/readyz", read_only(axum::routing::get(health::ready)))
-        .route("/metrics", read_only(axum::routing::get(health::metrics)))
+        .route("/health", get(health::health))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .layer(middleware::from_fn(check_method))
         .with_state(state);
     // A proxy may pass the prefix on or take it off; both reach the same routes.
     let routes = if root_path.is_empty() {
         routes
     } else {
-        Router::new().nest(&root_path, routes.clone()).merge(routes)
+        Router::new().nest(root_path, routes.clone()).merge(routes)
     };
-    routes
-        .fallback(not_found)
-        .layer(middleware::from_fn_with_state(gate, gate::judge))
-        .layer(middleware::from_fn_with_state(auth, auth::resolve))
-        .layer(CatchPanicLayer::custom(panicked))
+    routes.fallback(not_found)
 }
 
-fn read_only<S: Clone + Send + Sync + 'static>(route: MethodRouter<S>) -> MethodRouter<S> {
-    route.fallback(|| async { reply::method_not_allowed("GET, HEAD") })
+/// Answers methods that a route does not have, and `OPTIONS`. Every 405 names all methods that there are.
+async fn check_method(request: Request, next: Next) -> Response {
+    let path = request.uri().path().trim_end_matches('/');
+    let Some((_, allowed)) = METHODS.iter().find(|(route, _)| *route == path) else {
+        return next.run(request).await;
+    };
+    let method = request.method().clone();
+    if method == Method::OPTIONS {
+        return reply::options(allowed);
+    }
+    if !allowed.split(", ").any(|allowed| allowed == method) {
+        return reply::method_not_allowed(allowed);
+    }
+    let mut response = next.run(request).await;
+    // A route may lack a method for one request only: `GET /mcp` without a session.
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    response
 }
 
 async fn not_found(request: Request) -> Response {

@@ -1,13 +1,21 @@
-//! Small, typed answers that say what to do next. Knows no route.
+//! Small answers with a content type, which say what to do next. Knows no route.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::jsonrpc::Fault;
+use crate::jsonrpc::{self, Fault};
 
-/// An answer of one of the web's types.
+/// The stable code of a refusal, for whoever counts and records it.
+#[derive(Debug, Clone, Copy)]
+pub struct Reason(pub &'static str);
+
+/// Marks an answer whose request the MCP layer has recorded, whatever its status says.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded;
+
+/// An answer with this content type.
 pub fn typed(
     status: StatusCode,
     content_type: &'static str,
@@ -31,32 +39,51 @@ pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     typed(status, "application/json", body.into())
 }
 
-/// A status that says it all.
+/// A status without a body.
 pub fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-/// A refusal: a code for programs, a message for people.
-pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response<Body> {
-    json(
-        status,
-        json!({"error": code, "message": message}).to_string(),
-    )
+/// A refusal as JSON: `error` is a stable code for programs, `message` is for people.
+pub fn refusal(status: StatusCode, code: &'static str, message: &str) -> Response<Body> {
+    let body = json!({"error": code, "message": message}).to_string();
+    because(code, json(status, body))
 }
 
-/// 400 for what was no valid message, with the JSON-RPC error as its body.
+/// The same answer, marked as a refusal for this reason.
+fn because(code: &'static str, mut response: Response<Body>) -> Response<Body> {
+    response.extensions_mut().insert(Reason(code));
+    response
+}
+
+/// 400 for what is not a valid message, with the JSON-RPC error as its body.
 pub fn fault(fault: &Fault) -> Response<Body> {
-    json(StatusCode::BAD_REQUEST, fault.to_bytes())
+    let code = match fault.error.code {
+        jsonrpc::PARSE_ERROR => "parse_error",
+        jsonrpc::HEADER_MISMATCH => "header_mismatch",
+        _ => "invalid_request",
+    };
+    because(code, json(StatusCode::BAD_REQUEST, fault.to_bytes()))
 }
 
-/// 401: no word of what was wrong with the credential.
+/// 401. It does not say what was wrong with the credential.
 pub fn unauthorized() -> Response<Body> {
-    let mut response = json(StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#);
+    let body = r#"{"error":"unauthorized"}"#;
+    let mut response = because("unauthorized", json(StatusCode::UNAUTHORIZED, body));
     response
         .headers_mut()
         .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// 204 for `OPTIONS`, with the methods that there are.
+pub fn options(allowed: &'static str) -> Response<Body> {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
@@ -73,7 +100,7 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     response
 }
 
-/// 503 with the advice to come again.
+/// 503 with `Retry-After`.
 pub fn unavailable(message: &str) -> Response<Body> {
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
     response

@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Identity;
 use super::body::{self, BodyFault};
-use super::events::{OutboxStream, event, event_stream};
+use super::events::{self, EventBody};
 use super::reply;
 use super::state::AppState;
-use crate::mcp::direct::{self, Reply};
+use crate::mcp::direct;
+use crate::mcp::outbox::Outbox;
 use crate::mcp::principal::Transport;
+use crate::mcp::serve;
 use crate::mcp::session::{Held, Session};
 use crate::mcp::sessions::Sessions;
 
@@ -58,14 +60,14 @@ pub async fn open(
     if state.settings.manifest || wants_manifest(request.uri().query()) {
         session.announce_tools();
     }
-    let first = Some(event("endpoint", endpoint.as_bytes()));
-    let outbox = Arc::clone(session.outbox());
+    let first = Some(events::endpoint(&endpoint));
+    let lines = session.outbox().attach();
     let opened = Opened {
         sessions: Arc::clone(&state.sessions),
         _held: session.hold(),
         session,
     };
-    event_stream(Body::new(OutboxStream::new(first, outbox, opened)))
+    events::event_stream(Body::new(EventBody::new(first, lines, opened)))
 }
 
 /// `POST /sse`: clients that try Streamable HTTP first fall back to HTTP+SSE on a 400.
@@ -120,9 +122,9 @@ async fn hand_in(
             return fault.response();
         }
     };
-    match session.receive(&message, &identity.principal).await {
+    match session.receive(message, &identity.principal).await {
         Ok(()) => reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+        Err(fault) => reply::fault(&fault),
     }
 }
 
@@ -138,20 +140,28 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
         Ok(message) => message,
         Err(fault) => return fault.response(),
     };
+    let services = state.sessions.services();
+    let request = match direct::read(services, message).await {
+        Ok(Some(request)) => request,
+        Ok(None) => return reply::text(StatusCode::ACCEPTED, "Accepted"),
+        Err(fault) if fault.id.is_some() => return reply::json(StatusCode::OK, fault.to_bytes()),
+        Err(fault) => return reply::fault(&fault),
+    };
+    let account = services.budget.open(identity.principal.key);
+    let outbox = Outbox::new(Arc::clone(&account));
+    account.held_by(Arc::downgrade(&outbox) as _);
     let cancel = CancellationToken::new();
     // The connection closed: nobody waits for the answer any more.
-    let _cancelled_when_dropped = cancel.clone().drop_guard();
-    match direct::answer(
-        state.sessions.services(),
-        identity.principal,
-        &message,
-        cancel,
-    )
-    .await
-    {
-        Ok(Reply::Response(response)) => reply::json(StatusCode::OK, response),
-        Ok(Reply::Nothing) => reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) => reply::json(StatusCode::BAD_REQUEST, fault.to_bytes()),
+    let gone = cancel.clone().drop_guard();
+    let principal = identity.principal;
+    let context = direct::context(services, Transport::Direct, principal, account, cancel);
+    // A task that the end of the server waits for, like those of every other call.
+    let served = services
+        .tasks
+        .spawn(async move { serve::serve(&context, &request).await });
+    match served.await.unwrap_or_default().answer {
+        Some(answer) => events::json(StatusCode::OK, answer.into_bytes(), &outbox, gone),
+        None => reply::text(StatusCode::ACCEPTED, "Accepted"),
     }
 }
 

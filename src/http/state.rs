@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::streams::Streams;
 use super::{auth, gate};
 use crate::mcp::sessions::Sessions;
 
@@ -25,8 +24,6 @@ pub struct Settings {
 pub struct AppState {
     /// All sessions.
     pub sessions: Arc<Sessions>,
-    /// The streams of Streamable HTTP sessions.
-    pub streams: Streams,
     /// How the state behave.
     pub settings: Settings,
     /// When the server started.

@@ -5,24 +5,25 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{self, Answer};
 use super::auth::Identity;
 use super::body::Accepted;
-use super::events::{self, OutboxStream};
+use super::events::{self, CloseOnDrop, EventBody};
 use super::state::AppState;
-
-use super::{mcp_headers, reply};
+use super::{answer, mcp_headers, reply};
 use crate::jsonrpc::{
-    self, Body as Messages, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, Message, Request, RpcError,
+    self, Fault, HEADER_MISMATCH, MISSING_CAPABILITY, REQUEST_CANCELLED, RequestId, RpcError,
     UNSUPPORTED_REVISION,
 };
+use crate::mcp::direct;
+use crate::mcp::inbound::{Inbound, Received, Request};
+use crate::mcp::method::Method;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::principal::Transport;
 use crate::mcp::revision::Revision;
-use crate::mcp::stateless::{self, Meta, Stateless};
+use crate::mcp::serve::{self, Reply};
+use crate::mcp::stateless::{self, Meta};
 
 /// Answers one POST.
 pub async fn take_in(
@@ -30,17 +31,19 @@ pub async fn take_in(
     identity: &Identity,
     headers: &HeaderMap,
     accepted: Accepted,
-    messages: Messages,
+    inbound: Inbound,
 ) -> Response {
-    let request = match messages {
-        Messages::Single(Ok(Message::Request(request))) => request,
-        Messages::Single(Ok(Message::Notification(_))) => {
-            return reply::empty(StatusCode::ACCEPTED);
-        }
-        Messages::Single(Ok(Message::Response(_))) => return reply::fault(&nobody_asked()),
-        Messages::Single(Err(fault)) => return reply::fault(&fault),
-        Messages::Batch(_) => return reply::fault(&no_batches()),
+    let request = match inbound {
+        Inbound::One(Ok(Received::Request(request))) => request,
+        Inbound::One(Ok(Received::Response(_))) => return reply::fault(&nobody_asked()),
+        Inbound::One(Ok(_)) => return reply::empty(StatusCode::ACCEPTED),
+        Inbound::One(Err(fault)) => return reply::fault(&fault),
+        Inbound::Batch(_) => return reply::fault(&no_batches()),
     };
+    if request.method.is_open_ended() && !accepted.events {
+        let why = "what is asked for is a stream: send the header Accept: application/json, text/event-stream";
+        return reply::refusal(StatusCode::NOT_ACCEPTABLE, "not_acceptable", why);
+    }
     let checked = check(headers, &request);
     match checked {
         Err(error) => reply::json(
@@ -78,50 +81,41 @@ fn no_batches() -> Fault {
 /// Headers against body, in the order in which a client can mend them.
 fn check(headers: &HeaderMap, request: &Request) -> Result<Meta, RpcError> {
     let in_header = mcp_headers::version(headers);
-    let params = request.params.as_deref();
+    let in_body = request.version();
     let Some(in_header) = in_header else {
         return Err(RpcError::new(
             HEADER_MISMATCH,
             "the header MCP-Protocol-Version must name the revision of the request",
         ));
     };
-    if let Some(in_body) = stateless::named_version(params)
-        && in_body != in_header
+    if in_body
+        .as_deref()
+        .is_some_and(|in_body| in_body != in_header)
     {
         return Err(RpcError::new(
             HEADER_MISMATCH,
             "the header MCP-Protocol-Version and params._meta name different revisions",
         ));
     }
-    if Revision::parse(in_header) != Some(Revision::V2026_07_28)
-        && stateless::named_version(params).is_none_or(|version| version == in_header)
-    {
+    if Revision::parse(in_header) != Some(Revision::V2026_07_28) {
         return Err(stateless::unsupported(in_header));
     }
-    let meta = stateless::read_meta(params)?;
+    let meta = stateless::read_meta(request)?;
     mcp_headers::check_names(headers, request)?;
     Ok(meta)
 }
 
 fn check_params(state: &AppState, headers: &HeaderMap, request: &Request) -> Result<(), RpcError> {
-    if request.method != "tools/call" {
+    if request.method != Method::CallTool {
         return Ok(());
     }
-    let params = request.params.as_deref();
-    let name = params
-        .and_then(|params| serde_json::from_str::<Value>(params.get()).ok())
-        .and_then(|params| Some(params.get("name")?.as_str()?.to_owned()));
-    let tool = name.and_then(|name| {
-        state
-            .sessions
-            .services()
-            .catalog
-            .snapshot()
-            .resolve(&name)
-            .ok()
-    });
+    let catalog = &state.sessions.services().catalog;
+    let tool = request
+        .params
+        .string("name")
+        .and_then(|name| catalog.snapshot().resolve(&name).ok());
     tool.map_or(Ok(()), |tool| {
-        mcp_headers::check_params(headers, &tool.input_schema, params)
+        mcp_headers::check_params(headers, &tool.input_schema, request.params.get("arguments"))
     })
 }
 
@@ -136,37 +130,50 @@ async fn run(
     let services = state.sessions.services();
     let cancel = CancellationToken::new();
     let gone = cancel.clone().drop_guard();
-    let outbox = Arc::new(Outbox::default());
-    let stateless = Stateless::new(
-        services,
-        Transport::Streamable,
-        identity.principal.clone(),
-        request,
-        meta,
-        Arc::clone(&outbox),
-        cancel,
-    );
-    let work = async {
-        let (response, code) = stateless.run().await;
-        Answer { response, code }
-    };
-    match answer::first(&services.tasks, accepted, &outbox, work).await {
-        Some(answer) => whole(answer),
-        None => events::event_stream(Body::new(OutboxStream::new(None, outbox, gone))),
+    let principal = identity.principal.clone();
+    let account = services.budget.open(principal.key);
+    let outbox = Outbox::new(Arc::clone(&account));
+    account.held_by(Arc::downgrade(&outbox) as _);
+    let transport = Transport::Streamable;
+    let mut context = direct::context(services, transport, principal, account, cancel);
+    context.outbox = Some(Arc::clone(&outbox));
+    let context = stateless::context(context, meta);
+    let id = request.id.clone();
+    let work = async move { serve::serve(&context, &request).await };
+    let (tasks, draining) = (&services.tasks, &services.draining);
+    match answer::first(tasks, draining, accepted, &outbox, work).await {
+        Some(reply) => whole(&id, reply, &outbox, gone),
+        None => {
+            let held = (gone, CloseOnDrop(Arc::clone(&outbox)));
+            events::event_stream(Body::new(EventBody::new(None, outbox.attach(), held)))
+        }
     }
 }
 
 /// An answer that came before anything else was said.
-fn whole(answer: Answer) -> Response {
-    let status = match answer.code {
+fn whole(
+    id: &RequestId,
+    reply: Reply,
+    outbox: &Arc<Outbox>,
+    held: impl Send + Unpin + 'static,
+) -> Response {
+    let status = match reply.code {
         Some(jsonrpc::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
         Some(HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_REVISION) => {
             StatusCode::BAD_REQUEST
         }
         _ => StatusCode::OK,
     };
-    answer.response.map_or_else(
-        || reply::empty(StatusCode::ACCEPTED),
-        |response| reply::json(status, response),
-    )
+    let mut response = match reply.answer {
+        Some(answer) => events::json(status, answer.into_bytes(), outbox, held),
+        None => cancelled(Some(id)),
+    };
+    response.extensions_mut().insert(reply::Recorded);
+    response
+}
+
+/// The answer to a request that was cancelled, where one has to be given.
+pub fn cancelled(id: Option<&RequestId>) -> Response {
+    let error = RpcError::new(REQUEST_CANCELLED, "the request was cancelled");
+    reply::json(StatusCode::OK, jsonrpc::encode_error(id, &error))
 }

@@ -1,4 +1,5 @@
 //! Streamable HTTP at `/mcp`: which era a request belongs to, and sessions of the older one.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http>
 //!
 //! Knows no method beyond `initialize`; requests without a session are `stateless`.
 
@@ -9,21 +10,23 @@ use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
 
-use super::answer::{self, Answer};
 use super::auth::Identity;
 use super::body::Accepted;
-use super::events;
+use super::events::{self, EventBody};
 use super::state::AppState;
-use super::streams::Stream;
-use super::{body, mcp_headers, reply, stateless};
-use crate::jsonrpc::{self, Body as Messages, Fault, Message, Request, RpcError};
+use super::{answer, body, mcp_headers, reply, stateless};
+use crate::jsonrpc::{self, Fault, RequestId, RpcError};
+use crate::mcp::inbound::{Inbound, Received};
+use crate::mcp::inflight::{Admitted, Batch};
+use crate::mcp::method::Method as McpMethod;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::principal::Transport;
 use crate::mcp::revision::Revision;
-use crate::mcp::session::{Admitted, Batch, Session};
-use crate::mcp::stateless::{named_version, unsupported};
+use crate::mcp::serve::Reply;
+use crate::mcp::session::Session;
+use crate::mcp::sessions::Sessions;
+use crate::mcp::stateless::unsupported;
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -68,20 +71,25 @@ async fn post(state: &Arc<AppState>, identity: &Identity, request: HttpRequest) 
         .services()
         .counters
         .received(bytes.len() as u64);
-    let messages = jsonrpc::parse(&bytes);
-    if is_sessionless(&headers, &messages) {
-        return stateless::take_in(state, identity, &headers, accepted, messages).await;
+    let inbound = Inbound::receive(bytes).await;
+    if is_stateless(&headers, &inbound) {
+        return stateless::take_in(state, identity, &headers, accepted, inbound).await;
     }
-    match session_for(state, identity, &headers, &messages) {
+    match session_for(state, identity, &headers, &inbound) {
+        Ok(session) if headers.contains_key(SESSION_HEADER) => {
+            take_in(state, &session, identity, accepted, inbound).await
+        }
         Ok(session) => {
-            let opened = !headers.contains_key(SESSION_HEADER);
-            let mut response = take_in(state, &session, identity, accepted, messages).await;
-            if opened && session.revision().is_none() {
-                // The handshake failed: nobody knows the session.
-                state.sessions.close(&session);
-            } else if opened {
+            let mut opening = Opening {
+                sessions: &state.sessions,
+                session: &session,
+                is_known: false,
+            };
+            let mut response = take_in(state, &session, identity, accepted, inbound).await;
+            if session.revision().is_some() {
                 let id = HeaderValue::from_str(session.id()).expect("session ids are hex digits");
                 response.headers_mut().insert(SESSION_HEADER, id);
+                opening.is_known = true;
             }
             response
         }
@@ -89,22 +97,31 @@ async fn post(state: &Arc<AppState>, identity: &Identity, request: HttpRequest) 
     }
 }
 
+/// A session that its client does not know yet. It ends when the handshake fails, or when the client
+/// hangs up before it has learned the session's id.
+struct Opening<'a> {
+    sessions: &'a Sessions,
+    session: &'a Session,
+    is_known: bool,
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        if !self.is_known {
+            self.sessions.close(self.session);
+        }
+    }
+}
+
 /// Revision 2026-07-28 names itself in a header and in the body; either is enough to be judged by it.
-fn is_sessionless(headers: &HeaderMap, messages: &Messages) -> bool {
-    let in_header = mcp_headers::version(headers).map(str::to_owned);
-    let (initializes, in_body) = match messages {
-        Messages::Single(Ok(Message::Request(request))) => (
-            request.method == "initialize",
-            named_version(request.params.as_deref()),
-        ),
-        _ => (false, None),
-    };
-    let legacy = |version: &String| Revision::parse(version).is_some_and(Revision::has_handshake);
-    if in_body.is_some() {
+fn is_stateless(headers: &HeaderMap, inbound: &Inbound) -> bool {
+    let request = inbound.request();
+    if request.is_some_and(|request| request.version().is_some()) {
         return true;
     }
-    match in_header {
-        Some(version) if legacy(&version) => false,
+    let initializes = request.is_some_and(|request| request.method == McpMethod::Initialize);
+    match mcp_headers::version(headers) {
+        Some(version) if Revision::parse(version).is_some_and(Revision::has_handshake) => false,
         Some(_) => {
             initializes || !headers.contains_key(SESSION_HEADER) || in_header_is_newest(headers)
         }
@@ -120,15 +137,16 @@ fn session_for(
     state: &AppState,
     identity: &Identity,
     headers: &HeaderMap,
-    messages: &Messages,
+    inbound: &Inbound,
 ) -> Result<Arc<Session>, Box<Response>> {
     if headers.contains_key(SESSION_HEADER) {
         return known_session(state, identity, headers);
     }
-    let initializes = matches!(messages, Messages::Single(Ok(Message::Request(Request { method, .. }))) if method == "initialize");
-    match messages {
-        // What cannot be read is told so, whether or not there is a session.
-        Messages::Single(Err(fault)) => Err(Box::new(reply::fault(fault))),
+    let request = inbound.request();
+    let initializes = request.is_some_and(|request| request.method == McpMethod::Initialize);
+    match inbound {
+        // What cannot be read is refused for that, whether or not there is a session.
+        Inbound::One(Err(fault)) => Err(Box::new(reply::fault(fault))),
         _ if !initializes => {
             let why = "send initialize first, then its Mcp-Session-Id with every request";
             Err(Box::new(reply::fault(&Fault {
@@ -179,29 +197,27 @@ async fn take_in(
     session: &Arc<Session>,
     identity: &Identity,
     accepted: Accepted,
-    messages: Messages,
+    inbound: Inbound,
 ) -> Response {
     // An answer that has to be JSON has no room for anything before it: that goes to the GET stream.
     let outbox = if accepted.events {
-        Arc::default()
+        Outbox::new(Arc::clone(session.account()))
     } else {
         Arc::clone(session.outbox())
     };
-    let work = match messages {
-        Messages::Single(Ok(Message::Request(request))) => session
-            .admit(request, &identity.principal, &outbox)
-            .map(Work::One),
-        Messages::Single(Ok(Message::Notification(notification))) => {
-            session.notified(&notification);
+    let principal = &identity.principal;
+    let work = match inbound {
+        Inbound::One(Ok(Received::Request(request))) => session
+            .admit(request, principal, &outbox)
+            .map(|admitted| Work::One(Box::new(admitted)))
+            .map_err(|refused| refused.unrecorded()),
+        Inbound::One(Ok(other)) => {
+            session.received(other);
             return reply::empty(StatusCode::ACCEPTED);
         }
-        Messages::Single(Ok(Message::Response(response))) => {
-            session.answered(response);
-            return reply::empty(StatusCode::ACCEPTED);
-        }
-        Messages::Single(Err(fault)) => Err(fault),
-        Messages::Batch(messages) => session
-            .admit_batch(messages, &identity.principal, &outbox)
+        Inbound::One(Err(fault)) => Err(fault),
+        Inbound::Batch(messages) => session
+            .admit_batch(messages, principal, &outbox)
             .map(Work::Several),
     };
     match work {
@@ -212,12 +228,19 @@ async fn take_in(
 }
 
 enum Work {
-    One(Admitted),
+    One(Box<Admitted>),
     Several(Batch),
 }
 
 impl Work {
-    async fn run(self) -> Option<Bytes> {
+    fn id(&self) -> Option<RequestId> {
+        match self {
+            Self::One(admitted) => Some(admitted.request().id.clone()),
+            Self::Several(_) => None,
+        }
+    }
+
+    async fn run(self) -> Reply {
         match self {
             Self::One(admitted) => admitted.run().await,
             Self::Several(batch) => batch.run().await,
@@ -234,30 +257,37 @@ async fn run(
     work: Work,
     outbox: Arc<Outbox>,
 ) -> Response {
-    let work = async {
-        Answer {
-            response: work.run().await,
-            code: None,
-        }
-    };
-    match answer::first(&state.sessions.services().tasks, accepted, &outbox, work).await {
-        Some(Answer {
-            response: Some(response),
+    let id = work.id();
+    let services = state.sessions.services();
+    let (tasks, draining) = (&services.tasks, &services.draining);
+    match answer::first(tasks, draining, accepted, &outbox, work.run()).await {
+        Some(Reply {
+            answer: Some(answer),
             ..
-        }) => reply::json(StatusCode::OK, response),
-        // A cancelled request has no answer.
-        Some(_) => reply::empty(StatusCode::ACCEPTED),
+        }) => {
+            let waiting = Outbox::new(Arc::clone(session.account()));
+            session.streams().note_answer(&waiting);
+            let text = answer.into_bytes();
+            events::json(StatusCode::OK, text, &waiting, session.hold())
+        }
+        // A cancelled request has no answer, but its POST has.
+        Some(_) => stateless::cancelled(id.as_ref()),
         None => {
-            let resumable = session
-                .revision()
-                .is_some_and(Revision::has_resumable_streams);
-            let stream = state.streams.of(session).open(outbox, resumable);
-            events::event_stream(Body::new(stream.read(Some(session.hold()))))
+            let stream = session.streams().open(outbox, is_resumable(session));
+            let body = EventBody::new(None, stream.read(), session.hold());
+            events::event_stream(Body::new(body))
         }
     }
 }
 
-/// `GET /mcp`: the session's own stream, or another one again after `Last-Event-ID`.
+fn is_resumable(session: &Session) -> bool {
+    session
+        .revision()
+        .is_some_and(Revision::has_resumable_streams)
+}
+
+/// `GET /mcp`: the session's own stream, or after `Last-Event-ID` the one that it names.
+/// <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#resumability-and-redelivery>
 fn listen(state: &AppState, identity: &Identity, request: &HttpRequest) -> Response {
     if !body::accepts(request.headers(), "text/event-stream") {
         return reply::refusal(
@@ -270,28 +300,32 @@ fn listen(state: &AppState, identity: &Identity, request: &HttpRequest) -> Respo
         Ok(session) => session,
         Err(response) => return *response,
     };
-    let streams = state.streams.of(&session);
-    let resumable = session
-        .revision()
-        .is_some_and(Revision::has_resumable_streams);
-    let standing: Arc<Stream> = streams.standing(session.outbox(), resumable);
-    let resumed = request
-        .headers()
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok())
-        .and_then(|id| streams.resume(id));
-    let reading = match resumed {
-        Some((stream, position)) => stream.read_from(position, Some(session.hold())),
-        None if standing.is_read() => {
+    let standing = session
+        .streams()
+        .standing(session.outbox(), is_resumable(&session));
+    let last_event_id = request.headers().get("last-event-id");
+    let reading = match last_event_id.map(|id| id.to_str().unwrap_or_default()) {
+        Some(id) if !id.is_empty() => match session.streams().resume(id) {
+            Some((stream, position)) => stream.read_from(position),
+            None => {
+                return reply::refusal(
+                    StatusCode::NOT_FOUND,
+                    "stream_gone",
+                    "the stream that Last-Event-ID names is not kept any more; send the request without it for the session's own stream",
+                );
+            }
+        },
+        _ if standing.is_read() => {
             return reply::refusal(
                 StatusCode::CONFLICT,
                 "stream_open",
                 "this session's stream is open already; a session has one",
             );
         }
-        None => standing.read(Some(session.hold())),
+        _ => standing.read(),
     };
-    events::event_stream(Body::new(reading))
+    let body = EventBody::new(None, reading, session.hold());
+    events::event_stream(Body::new(body))
 }
 
 /// `DELETE /mcp`.
@@ -299,7 +333,6 @@ fn end(state: &AppState, identity: &Identity, request: &HttpRequest) -> Response
     match known_session(state, identity, request.headers()) {
         Ok(session) => {
             state.sessions.close(&session);
-            state.streams.forget(session.id());
             reply::empty(StatusCode::NO_CONTENT)
         }
         Err(response) => *response,

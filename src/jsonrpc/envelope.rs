@@ -2,15 +2,18 @@
 
 use bytes::Bytes;
 use serde::de::Deserializer;
-use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::members::Members;
 use super::strict::{self, Flaw};
 use crate::text::quoted;
 
 /// A request id longer than this is refused instead of echoed, in bytes.
 pub const MAX_ID_BYTES: usize = 1024;
+
+/// Above this many bytes a line is not kept in a larger buffer than it needs.
+const LARGE: usize = 64 << 10;
 
 /// What cannot be parsed as JSON. <https://www.jsonrpc.org/specification#error_object>
 pub const PARSE_ERROR: i64 = -32700;
@@ -29,6 +32,9 @@ pub const HEADER_MISMATCH: i64 = -32020;
 pub const MISSING_CAPABILITY: i64 = -32021;
 /// The request names a revision that this server does not speak.
 pub const UNSUPPORTED_REVISION: i64 = -32022;
+/// The client cancelled the request, and a response has to be given all the same. The code of the
+/// Language Server Protocol, for MCP names none.
+pub const REQUEST_CANCELLED: i64 = -32800;
 
 /// A request's id: a string or an integer, echoed byte for byte.
 #[derive(Debug, Clone)]
@@ -39,7 +45,10 @@ pub struct RequestId(Box<RawValue>);
 pub struct IdKey(String);
 
 impl RequestId {
-    /// Reads an id; the error says what is wrong with it.
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the client to read.
     pub fn parse(raw: &RawValue) -> Result<Self, String> {
         let text = raw.get();
         if text.len() > MAX_ID_BYTES {
@@ -103,8 +112,10 @@ pub struct Request {
     pub id: RequestId,
     /// The method's name.
     pub method: String,
-    /// An object, when present.
-    pub params: Option<Box<RawValue>>,
+    /// The members of its params; none where it has no params.
+    pub params: Members,
+    /// How long the message was, in bytes.
+    pub size: usize,
 }
 
 /// A method call that is not answered.
@@ -112,8 +123,8 @@ pub struct Request {
 pub struct Notification {
     /// The method's name.
     pub method: String,
-    /// An object, when present.
-    pub params: Option<Box<RawValue>>,
+    /// The members of its params; none where it has no params.
+    pub params: Members,
 }
 
 /// A client's answer to a request of this server.
@@ -270,7 +281,7 @@ fn parse_message(text: &str) -> Result<Message, Fault> {
         return Err(invalid(id, "jsonrpc must be \"2.0\"".to_owned()));
     }
     match (envelope.method, envelope.result, envelope.error) {
-        (Some(method), None, None) => parse_call(id, method, envelope.params),
+        (Some(method), None, None) => parse_call(id, method, envelope.params, text.len()),
         (None, Some(result), None) => match id {
             Some(id) => Ok(Message::Response(Response {
                 id,
@@ -297,6 +308,7 @@ fn parse_call(
     id: Option<RequestId>,
     method: &RawValue,
     params: Option<&RawValue>,
+    size: usize,
 ) -> Result<Message, Fault> {
     let Ok(method) = serde_json::from_str::<String>(method.get()) else {
         let why = format!("method must be a string, not {}", kind_of(method.get()));
@@ -309,36 +321,49 @@ fn parse_call(
             // Nobody waits for an answer to a notification: it is passed over, as an unknown one is.
             None => Ok(Message::Notification(Notification {
                 method,
-                params: None,
+                params: Members::default(),
             })),
         };
     }
-    let params = params.map(RawValue::to_owned);
+    let params = params
+        .map(|params| Members::parse(params.get()).expect("the text was checked and is an object"))
+        .unwrap_or_default();
     Ok(match id {
-        Some(id) => Message::Request(Request { id, method, params }),
+        Some(id) => Message::Request(Request {
+            id,
+            method,
+            params,
+            size,
+        }),
         None => Message::Notification(Notification { method, params }),
     })
 }
 
 /// A result response as one line.
-pub fn encode_result(id: &RequestId, result: &RawValue) -> Bytes {
-    to_line(&ResultResponse {
-        id: id.raw(),
-        result,
+pub fn encode_result(id: &RequestId, result: &impl Serialize) -> Bytes {
+    to_line(&WireResponse {
+        jsonrpc: VERSION,
+        id: Some(id.raw()),
+        result: Some(result),
+        error: None,
     })
 }
 
-/// An error response as one line.
+/// An error response as one line. Where no id could be read there is none to give: the protocol's
+/// schemas know no null.
 pub fn encode_error(id: Option<&RequestId>, error: &RpcError) -> Bytes {
-    to_line(&ErrorResponse {
+    to_line(&WireResponse::<()> {
+        jsonrpc: VERSION,
         id: id.map(RequestId::raw),
-        error,
+        result: None,
+        error: Some(error),
     })
 }
 
 /// A notification as one line.
 pub fn encode_notification(method: &str, params: &impl Serialize) -> Bytes {
-    to_line(&Call {
+    to_line(&WireCall {
+        jsonrpc: VERSION,
         id: None,
         method,
         params,
@@ -347,17 +372,12 @@ pub fn encode_notification(method: &str, params: &impl Serialize) -> Bytes {
 
 /// A request of this server as one line.
 pub fn encode_request(id: &RequestId, method: &str, params: &impl Serialize) -> Bytes {
-    to_line(&Call {
+    to_line(&WireCall {
+        jsonrpc: VERSION,
         id: Some(id.raw()),
         method,
         params,
     })
-}
-
-/// A value as raw JSON.
-pub fn to_raw(value: &impl Serialize) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value)
-        .expect("messages have string keys and no failing serialisers")
 }
 
 fn to_line(message: &impl Serialize) -> Bytes {
@@ -370,59 +390,33 @@ fn to_line(message: &impl Serialize) -> Bytes {
             *byte = b' ';
         }
     }
+    if line.len() > LARGE {
+        // A buffer that grew by doubling is up to twice as long as what it holds.
+        line.shrink_to_fit();
+    }
     line.into()
 }
 
-struct ResultResponse<'a> {
-    id: &'a RawValue,
-    result: &'a RawValue,
-}
+const VERSION: &str = "2.0";
 
-impl Serialize for ResultResponse<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut response = serializer.serialize_struct("Response", 3)?;
-        response.serialize_field("jsonrpc", "2.0")?;
-        response.serialize_field("id", self.id)?;
-        response.serialize_field("result", self.result)?;
-        response.end()
-    }
-}
-
-struct ErrorResponse<'a> {
+#[derive(Serialize)]
+struct WireResponse<'a, R> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RawValue>,
-    error: &'a RpcError,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a R>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a RpcError>,
 }
 
-impl Serialize for ErrorResponse<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut response = serializer.serialize_struct("Response", 3)?;
-        response.serialize_field("jsonrpc", "2.0")?;
-        // Where no id could be read there is none to give: the protocol's schemas know no null.
-        if let Some(id) = self.id {
-            response.serialize_field("id", id)?;
-        }
-        response.serialize_field("error", self.error)?;
-        response.end()
-    }
-}
-
-struct Call<'a, P> {
+#[derive(Serialize)]
+struct WireCall<'a, P> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RawValue>,
     method: &'a str,
     params: &'a P,
-}
-
-impl<P: Serialize> Serialize for Call<'_, P> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut call = serializer.serialize_struct("Call", 4)?;
-        call.serialize_field("jsonrpc", "2.0")?;
-        if let Some(id) = self.id {
-            call.serialize_field("id", id)?;
-        }
-        call.serialize_field("method", self.method)?;
-        call.serialize_field("params", self.params)?;
-        call.end()
-    }
 }
 
 fn kind_of(json: &str) -> &'static str {
@@ -558,7 +552,7 @@ mod tests {
             let Body::Single(Ok(Message::Request(request))) = parse(body.as_bytes()) else {
                 panic!("{body} is a request")
             };
-            let answer = encode_result(&request.id, &to_raw(&serde_json::json!({})));
+            let answer = encode_result(&request.id, &serde_json::json!({}));
             assert_eq!(
                 answer,
                 format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)

@@ -5,3 +5,4 @@ pub mod members;
 pub mod strict;
 
 pub use envelope::*;
+pub use members::{Members, to_raw};

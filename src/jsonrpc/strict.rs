@@ -21,6 +21,9 @@ pub enum Flaw {
 
 /// Walks the whole text once: raw values are only skipped over later, so that what is wrong inside
 /// them (a lone surrogate, 1e400, 10,000 levels, a repeated member) has to be found here.
+///
+/// # Errors
+/// The first flaw.
 pub fn check(text: &str) -> Result<(), Flaw> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let walked = Strict::Envelope.deserialize(&mut deserializer);

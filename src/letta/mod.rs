@@ -57,11 +57,11 @@ struct Loaded {
 #[derive(Debug)]
 struct Late {
     asked: Instant,
-    answer: Arc<OnceCell<Answer>>,
+    answer: Arc<OnceCell<Fetched>>,
 }
 
 /// What one agent has; `None` where Letta did not say.
-type Answer = Option<Arc<Variables>>;
+type Fetched = Option<Arc<Variables>>;
 
 impl Letta {
     /// Letta as the settings name it; without settings nobody is ever asked.
@@ -92,16 +92,21 @@ impl Letta {
     }
 
     /// What a call made for `agent` finds in its environment, on top of the server's.
+    ///
+    /// Waits for a load that is under way, and for Letta where the agent is not known yet. Dropping the future
+    /// ends the waiting at once; whoever waits for the same agent then asks in its place.
     pub async fn environment_for(&self, agent: Option<&str>) -> Vec<(String, String)> {
         let Some(source) = &self.source else {
             return Vec::new();
         };
         let loaded = source.loaded.read().await;
-        let Some(agent) = agent else {
-            return match source.settings.scope {
-                Scope::Merged => loaded.merged.exposed(),
-                Scope::Agent => Vec::new(),
-            };
+        let agent = match (source.settings.scope, &source.settings.agent, agent) {
+            (Scope::Agent, _, None) => return Vec::new(),
+            (Scope::Agent, Some(only), Some(agent)) if only != agent => return Vec::new(),
+            (Scope::Agent, _, Some(agent)) | (Scope::Merged, None, Some(agent)) => agent,
+            (Scope::All, _, _) | (Scope::Merged, Some(_), _) | (Scope::Merged, None, None) => {
+                return loaded.merged.exposed();
+            }
         };
         if let Some(variables) = loaded.by_agent.get(agent) {
             return variables.exposed();
@@ -145,14 +150,14 @@ impl Source {
         }
     }
 
-    async fn late(&self, agent: &str) -> Answer {
+    async fn late(&self, agent: &str) -> Fetched {
         let api = self.api.as_ref().ok()?;
         let answer = self.late_entry(agent);
         let fetched = answer.get_or_init(|| self.fetch(api, agent)).await;
         fetched.clone()
     }
 
-    fn late_entry(&self, agent: &str) -> Arc<OnceCell<Answer>> {
+    fn late_entry(&self, agent: &str) -> Arc<OnceCell<Fetched>> {
         let mut late = self.lock_late();
         if let Some(known) = late.get(agent) {
             let unanswered = matches!(known.answer.get(), Some(None));
@@ -174,12 +179,12 @@ impl Source {
         answer
     }
 
-    async fn fetch(&self, api: &Api, agent: &str) -> Answer {
+    async fn fetch(&self, api: &Api, agent: &str) -> Fetched {
         let ask = async {
-            let _place = self.fetches.acquire().await.expect("it is never closed");
+            let _permit = self.fetches.acquire().await.expect("it is never closed");
             api.agent(agent).await
         };
-        // The wait for a place counts: a call must not stand behind all the slow ones before it.
+        // The wait for a permit counts: a call must not stand behind all the slow ones before it.
         match tokio::time::timeout(self.limits.request, ask).await {
             Ok(Ok(Some(agent))) => {
                 self.failing.store(false, Ordering::Relaxed);

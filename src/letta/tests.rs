@@ -366,8 +366,72 @@ async fn the_agent_that_is_set_is_the_only_one_loaded() {
         ..stub.settings()
     }));
     letta.load_at_start().await;
-    assert_eq!(letta.environment_for(None).await, pairs(&[("K", "b")]));
+    for caller in [None, Some("agent-b"), Some("agent-a")] {
+        let variables = letta.environment_for(caller).await;
+        assert_eq!(variables, pairs(&[("K", "b")]), "{caller:?}");
+    }
     assert_eq!(stub.asked(), ["/v1/agents/agent-b?include=agent.secrets"]);
+}
+
+#[tokio::test]
+async fn under_scope_agent_the_agent_that_is_set_alone_gets_its_variables() {
+    let stub = Stub::start(paging(vec![
+        agent("agent-a", &[("K", "a")]),
+        agent("agent-b", &[("K", "b")]),
+    ]))
+    .await;
+    let letta = Letta::from_settings(Some(Settings {
+        agent: Some("agent-b".into()),
+        scope: Scope::Agent,
+        ..stub.settings()
+    }));
+    letta.load_at_start().await;
+    assert_eq!(letta.environment_for(None).await, []);
+    assert_eq!(letta.environment_for(Some("agent-a")).await, []);
+    let own = letta.environment_for(Some("agent-b")).await;
+    assert_eq!(own, pairs(&[("K", "b")]));
+    assert_eq!(stub.asked().len(), 1, "no other agent is asked for");
+}
+
+#[tokio::test]
+async fn scope_all_gives_every_call_everything() {
+    let stub = Stub::start(paging(vec![
+        agent("agent-a", &[("A", "a")]),
+        agent("agent-b", &[("B", "b")]),
+    ]))
+    .await;
+    let letta = Letta::from_settings(Some(Settings {
+        scope: Scope::All,
+        ..stub.settings()
+    }));
+    letta.load_at_start().await;
+    for caller in [None, Some("agent-a"), Some("agent-new")] {
+        let variables = letta.environment_for(caller).await;
+        assert_eq!(variables, pairs(&[("A", "a"), ("B", "b")]), "{caller:?}");
+    }
+    assert_eq!(stub.asked().len(), 2, "only the pages of the start");
+}
+
+#[tokio::test]
+async fn a_call_that_stops_waiting_for_letta_ends_at_once_and_spoils_nothing() {
+    let slow = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let stub = Stub::start({
+        let slow = Arc::clone(&slow);
+        move |target| match target.split('?').next() {
+            Some("/v1/agents/agent-new") if slow.load(Ordering::Relaxed) => Act::Silence,
+            Some("/v1/agents/agent-new") => Act::Json(agent("agent-new", &[("N", "1")])),
+            _ => Act::Json(json!([])),
+        }
+    })
+    .await;
+    let letta = stub.letta();
+    letta.load_at_start().await;
+    let waiting = letta.environment_for(Some("agent-new"));
+    let given_up = tokio::time::timeout(Duration::from_millis(100), waiting).await;
+    assert!(given_up.is_err(), "Letta does not answer");
+    slow.store(false, Ordering::Relaxed);
+    let variables = letta.environment_for(Some("agent-new")).await;
+    assert_eq!(variables, pairs(&[("N", "1")]));
 }
 
 #[tokio::test]

@@ -3,71 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::contract::environment::steers_programs;
+
 /// `NAME=value` and its NUL: the longest string that Linux passes to a program.
 const MAX_VARIABLE: usize = 128 * 1024;
 /// All variables of one call: beyond it the system would refuse to start any program.
 const MAX_TOTAL: usize = 512 * 1024;
-
-/// Names, and beginnings of names, that change what is run or how: with them an agent's secret
-/// would be code in every plugin, or would pass for the server's own word.
-const REFUSED: [&str; 42] = [
-    "BASHOPTS",
-    "BASH_ENV",
-    "BROWSER",
-    "EDITOR",
-    "ENV",
-    "GCONV_PATH",
-    "GIT_ASKPASS",
-    "GIT_DIR",
-    "GIT_EDITOR",
-    "GIT_EXEC_PATH",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_PAGER",
-    "GIT_PROXY_COMMAND",
-    "GIT_SEQUENCE_EDITOR",
-    "GIT_TEMPLATE_DIR",
-    "GLIBC_TUNABLES",
-    "HOME",
-    "IFS",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "LESSCLOSE",
-    "LESSOPEN",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "NOTIFY_SOCKET",
-    "PAGER",
-    "PATH",
-    "PROMPT_COMMAND",
-    "PS4",
-    "RUBYLIB",
-    "RUBYOPT",
-    "RUBYPATH",
-    "RUBYSHELL",
-    "SHELL",
-    "SHELLOPTS",
-    "SSH_ASKPASS",
-    "SUDO_ASKPASS",
-    "VIRTUAL_ENV",
-    "VISUAL",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-    "_JAVA_OPTIONS",
-];
-const REFUSED_BEGINNINGS: [&str; 12] = [
-    "BASH_FUNC_",
-    "DYLD_",
-    "GIT_CONFIG",
-    "GIT_SSH",
-    "LD_",
-    "LISTEN_",
-    "MALLOC_",
-    "MCP_API_KEY",
-    "PERL5",
-    "PYENV_",
-    "PYTHON",
-    "SMCP_",
-];
 
 /// A value that no log, error or `Debug` shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -169,13 +110,7 @@ fn refusal(name: &str, value: &str) -> Option<&'static str> {
     if size(name, value) > MAX_VARIABLE {
         return Some("it is over 128 KiB");
     }
-    // Some programs read names without regard to case.
-    let upper = name.to_ascii_uppercase();
-    let refused = REFUSED.contains(&upper.as_str())
-        || REFUSED_BEGINNINGS
-            .iter()
-            .any(|beginning| upper.starts_with(beginning));
-    refused.then_some("it would change how programs are run")
+    steers_programs(name).then_some("it would change how programs are run")
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! What has changed, for all who listen. Knows neither who changed it nor who listens.
+//! Notices of change, from whoever causes one to every listener. Knows neither.
 
 use tokio::sync::broadcast;
 
 use crate::call::types::Listed;
 use crate::governor::Client;
 
-/// Changes that a slow listener may lag behind; lists that are told changed twice were changed once.
+/// Changes that a slow listener may lag behind; a list that is notified of twice has changed once.
 const WAITING_CHANGES: usize = 256;
 
-/// Something that clients may have asked to be told about.
+/// Something that clients may want to be notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A list has to be asked for again.
@@ -48,17 +48,7 @@ impl Change {
     }
 }
 
-/// The list that a request of this method reads.
-pub fn list_asked_for(method: &str) -> Option<Listed> {
-    match method {
-        "tools/list" => Some(Listed::Tools),
-        "prompts/list" => Some(Listed::Prompts),
-        "resources/list" | "resources/templates/list" => Some(Listed::Resources),
-        _ => None,
-    }
-}
-
-/// Where changes are told.
+/// Distributes notices of change.
 #[derive(Debug, Clone)]
 pub struct Changes(broadcast::Sender<Change>);
 

@@ -1,4 +1,5 @@
-//! What a method may know of its caller and of the server. Knows no method and no transport.
+//! What a method may know of its caller and of the server. Knows no method and no transport: what a
+//! method must know of either is a capability here.
 
 use std::sync::Arc;
 
@@ -6,8 +7,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::budget::{Account, Budget};
 use super::changes::Changes;
+use super::client_state::ClientState;
 use super::messages::{ClientDetails, LogLevel};
+use super::method::Setting;
 use super::outbox::Outbox;
 use super::principal::{Principal, Transport};
 use super::request_state::Sealer;
@@ -27,7 +31,7 @@ pub struct Services {
     pub catalog: Catalog,
     /// Until when first answers wait for plugins that are still being asked.
     pub discovery_deadline: Instant,
-    /// Who is told when lists and resources change.
+    /// Distributes notices of changed lists and resources.
     pub changes: Changes,
     /// Signs the request states that travel through clients.
     pub sealer: Sealer,
@@ -35,6 +39,8 @@ pub struct Services {
     pub governor: Governor,
     /// The agents' secrets.
     pub letta: Letta,
+    /// The memory for everything that waits for clients.
+    pub budget: Arc<Budget>,
     /// What is counted.
     pub counters: Counters,
     /// Owns every task that the server starts.
@@ -43,17 +49,33 @@ pub struct Services {
     pub draining: CancellationToken,
 }
 
+/// How the client of a request can be asked something while it runs.
+#[derive(Debug, Clone)]
+pub enum Asking {
+    /// By requests of this server on the request's stream.
+    Session(Arc<ServerRequests>),
+    /// By ending the request with questions, which the client repeats with the answers (2026-07-28).
+    RoundTrips(Arc<RoundTrips>),
+    /// Not at all.
+    Nobody,
+}
+
 /// One request's surroundings.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// What all clients share.
     pub services: Arc<Services>,
-    /// Through which transport it came.
+    /// Through which transport it came, for the log. What follows from that for a method is a member
+    /// of its own.
     pub transport: Transport,
+    /// What the request is part of.
+    pub setting: Setting,
     /// The rules that hold for it.
     pub revision: Revision,
     /// Its session's id; empty where there is none.
     pub session: String,
+    /// What its session remembers; `None` where there is none.
+    pub state: Option<Arc<ClientState>>,
     /// Who sent it.
     pub principal: Principal,
     /// What the client said of itself.
@@ -62,30 +84,58 @@ pub struct Context {
     pub log_level: Option<LogLevel>,
     /// Where notifications that belong to the request go; `None` where they reach nobody.
     pub outbox: Option<Arc<Outbox>>,
-    /// Where the client can be asked; `None` where it cannot.
-    pub server_requests: Option<Arc<ServerRequests>>,
-    /// What a request without a session brought for its server_requests; `None` where it has none.
-    pub round_trips: Option<Arc<RoundTrips>>,
+    /// Whose memory its answer is.
+    pub account: Arc<Account>,
+    /// How the client can be asked.
+    pub asking: Asking,
+    /// Whether an unknown tool is a protocol error; else it is a failed result.
+    pub refuses_unknown_tools: bool,
+    /// Whether the client can leave the request's stream and come back to it.
+    pub can_come_back: bool,
+    /// Whether its answer is one of several that go out together: then none waits for room.
+    pub in_batch: bool,
     /// Cancelled when the request is.
     pub cancel: CancellationToken,
+    /// Cancelled when what is open-ended has to end, with a proper result.
+    pub closing: CancellationToken,
 }
 
+/// The request was cancelled, or its client has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
 impl Context {
-    /// On whose behalf a plugin runs for this request.
-    pub async fn caller(&self) -> Caller {
-        Caller {
+    /// Waits for `work` for as long as somebody waits for the request. Everything that a request
+    /// waits for hears its cancellation in this way, or by its own token.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the request was cancelled first.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, Cancelled> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Cancelled),
+            done = work => Ok(done),
+        }
+    }
+
+    /// On whose behalf a plugin runs for this request. Waits for the agent's variables.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the request was cancelled meanwhile.
+    pub async fn caller(&self) -> Result<Caller, Cancelled> {
+        let agent = self.principal.agent.as_deref();
+        let environment = self.services.letta.environment_for(agent);
+        Ok(Caller {
+            key: self.principal.key.map(|key| key.to_string()),
             call_id: uuid::Uuid::new_v4().simple().to_string(),
             session_id: self.session.clone(),
             agent_id: self.principal.agent.clone(),
             client: self.client.for_plugin(self.revision),
             capabilities: self.client.declared(),
-            environment: self
-                .services
-                .letta
-                .environment_for(self.principal.agent.as_deref())
-                .await,
+            environment: self.unless_cancelled(environment).await?,
             unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
-        }
+        })
     }
 
     /// Whose attachments hold for this request.

@@ -1,13 +1,17 @@
 //! The protocol's payloads: what requests carry and results look like. Knows no session.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::revision::Revision;
 use crate::call::types::{CallError, ClientCapabilities, ToolResult};
-use crate::jsonrpc::{self, RpcError};
+use crate::jsonrpc::{self, Members, RpcError};
+
+/// The member that holds structured content which has to be an object and is none.
+const WRAPPER: &str = "result";
+/// What a client may say of itself, in bytes.
+const MAX_CLIENT_DETAILS: usize = 16 << 10;
 
 /// The name that Letta installations know this server by.
 pub const SERVER_NAME: &str = "sanctum-letta-mcp";
@@ -66,6 +70,32 @@ pub struct ClientDetails {
 }
 
 impl ClientDetails {
+    /// What a client said of itself, if it is no more than a session may hold.
+    ///
+    /// # Errors
+    /// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) when it is too long.
+    pub fn new(
+        info: serde_json::Map<String, Value>,
+        capabilities: serde_json::Map<String, Value>,
+    ) -> Result<Self, RpcError> {
+        let length =
+            jsonrpc::to_raw(&info).get().len() + jsonrpc::to_raw(&capabilities).get().len();
+        if length > MAX_CLIENT_DETAILS {
+            return Err(RpcError::invalid_params(format!(
+                "clientInfo and capabilities are {length} bytes long; the limit is {MAX_CLIENT_DETAILS}"
+            )));
+        }
+        Ok(Self { info, capabilities })
+    }
+
+    /// Whether the client declared a part of a capability, such as `url` of `elicitation`.
+    pub fn declares(&self, capability: &str, part: &str) -> bool {
+        self.capabilities
+            .get(capability)
+            .and_then(|capability| capability.get(part))
+            .is_some_and(Value::is_object)
+    }
+
     /// The capabilities that a command may require.
     pub fn declared(&self) -> ClientCapabilities {
         let has = |name| {
@@ -98,28 +128,6 @@ impl ClientDetails {
     }
 }
 
-/// The params of `tools/call`.
-#[derive(Debug, Deserialize)]
-pub struct CallParams<'a> {
-    /// The tool's name.
-    #[serde(borrow)]
-    pub name: Cow<'a, str>,
-    /// An object; `null` counts as absent.
-    #[serde(borrow, default)]
-    pub arguments: Option<&'a RawValue>,
-    /// What else travels with the request.
-    #[serde(borrow, default, rename = "_meta")]
-    pub meta: Option<RequestMeta<'a>>,
-}
-
-/// The part of a request's `_meta` that sessions of every revision know.
-#[derive(Debug, Deserialize)]
-pub struct RequestMeta<'a> {
-    /// Names the request in progress notifications: a string or an integer.
-    #[serde(borrow, default, rename = "progressToken")]
-    pub progress_token: Option<&'a RawValue>,
-}
-
 /// The params of `notifications/cancelled`.
 #[derive(Debug, Deserialize)]
 pub struct CancelledParams<'a> {
@@ -128,35 +136,76 @@ pub struct CancelledParams<'a> {
     pub request_id: &'a RawValue,
 }
 
-/// Reads a method's params; absent params count as `{}`.
-pub fn read<'a, T: Deserialize<'a>>(
-    method: &str,
-    params: Option<&'a RawValue>,
-) -> Result<T, RpcError> {
-    serde_json::from_str(params.map_or("{}", RawValue::get)).map_err(|error| {
-        RpcError::invalid_params(format!(
-            "invalid params for {method}: {}",
-            without_position(&error)
-        ))
-    })
+/// The result of `tools/call` for what a plugin gave. Where structured content has to be an object,
+/// any other is wrapped as `{"result": …}`, as `wrapped` says.
+/// <https://modelcontextprotocol.io/specification/2025-11-25/server/tools#structured-content>
+pub fn tool_result(result: ToolResult, wrapped: bool) -> Members {
+    let mut members = vec![("content".to_owned(), result.content)];
+    if let Some(structured) = result.structured_content {
+        let structured = if wrapped {
+            wrap(&structured)
+        } else {
+            structured
+        };
+        members.push(("structuredContent".to_owned(), structured));
+    }
+    members.push(("isError".to_owned(), jsonrpc::to_raw(&result.is_error)));
+    members.extend(result.other);
+    members.into()
 }
 
-/// The position counts from the start of the params, which nobody but this server sees.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
+fn wrap(value: &RawValue) -> Box<RawValue> {
+    RawValue::from_string(format!("{{\"{WRAPPER}\":{}}}", value.get()))
+        .expect("a JSON value is a member of an object")
 }
 
-/// The result of `tools/call` for what a plugin gave.
-pub fn tool_result(result: &ToolResult) -> Box<RawValue> {
-    jsonrpc::to_raw(&WireResult(result))
+/// The `tools/list` entry of a tool whose structured content is wrapped, with its schema to match;
+/// `None` where the schema describes an object, or there is none.
+pub fn wrapped_definition(definition: &RawValue) -> Option<Box<RawValue>> {
+    const SCHEMA: &str = "outputSchema";
+    if !definition.get().contains(SCHEMA) {
+        return None;
+    }
+    let mut members = Members::parse(definition.get()).ok()?;
+    let mut schema: Value = serde_json::from_str(members.get(SCHEMA)?.get()).ok()?;
+    if schema.get("type").and_then(Value::as_str) == Some("object") {
+        return None;
+    }
+    move_references(&mut schema);
+    let wrapped = json!({
+        "type": "object",
+        "properties": {WRAPPER: schema},
+        "required": [WRAPPER],
+    });
+    members.set(SCHEMA, jsonrpc::to_raw(&wrapped));
+    Some(jsonrpc::to_raw(&members))
+}
+
+/// A schema that has become a member of another is found one level deeper.
+fn move_references(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(pointer)
+                        if name == "$ref" && (pointer == "#" || pointer.starts_with("#/")) =>
+                    {
+                        *pointer = format!("#/properties/{WRAPPER}{}", &pointer[1..]);
+                    }
+                    other => move_references(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(move_references),
+        _ => {}
+    }
 }
 
 /// The result of `tools/call` for a call that gave none: a result, not a protocol error, with a
 /// code that a program can branch on.
-pub fn tool_failure(error: &CallError) -> Box<RawValue> {
+pub fn tool_failure(error: &CallError) -> Members {
     let message = error.to_string();
-    jsonrpc::to_raw(&serde_json::json!({
+    Members::from(json!({
         "content": [{"type": "text", "text": message}],
         "isError": true,
         "structuredContent": {"error": {"code": error.code(), "message": message}},
@@ -164,25 +213,60 @@ pub fn tool_failure(error: &CallError) -> Box<RawValue> {
 }
 
 /// A result that is one text.
-pub fn text_result(text: &str, is_error: bool) -> Box<RawValue> {
-    jsonrpc::to_raw(
-        &serde_json::json!({"content": [{"type": "text", "text": text}], "isError": is_error}),
-    )
+pub fn text_result(text: &str, is_error: bool) -> Members {
+    Members::from(json!({"content": [{"type": "text", "text": text}], "isError": is_error}))
 }
 
-struct WireResult<'a>(&'a ToolResult);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Serialize for WireResult<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut result = serializer.serialize_map(None)?;
-        result.serialize_entry("content", &self.0.content)?;
-        if let Some(structured) = &self.0.structured_content {
-            result.serialize_entry("structuredContent", structured)?;
+    fn raw(value: &Value) -> Box<RawValue> {
+        jsonrpc::to_raw(value)
+    }
+
+    #[test]
+    fn an_output_schema_that_is_no_object_is_wrapped_with_its_references() {
+        let definition = raw(&json!({"name": "t", "outputSchema": {
+            "type": "array", "items": {"$ref": "#/$defs/item"}, "$defs": {"item": {"type": "integer"}},
+        }}));
+        let wrapped: Value =
+            serde_json::from_str(wrapped_definition(&definition).unwrap().get()).unwrap();
+        let schema = &wrapped["outputSchema"];
+        assert_eq!(schema["type"], "object");
+        assert_eq!(schema["required"], json!(["result"]));
+        let validator = jsonschema::validator_for(schema).unwrap();
+        assert!(validator.is_valid(&json!({"result": [1, 2]})));
+        assert!(!validator.is_valid(&json!({"result": ["a"]})));
+    }
+
+    #[test]
+    fn an_output_schema_of_an_object_and_none_at_all_are_left_alone() {
+        for definition in [
+            json!({"name": "t"}),
+            json!({"outputSchema": {"type": "object"}}),
+        ] {
+            assert!(
+                wrapped_definition(&raw(&definition)).is_none(),
+                "{definition}"
+            );
         }
-        result.serialize_entry("isError", &self.0.is_error)?;
-        for (name, value) in &self.0.other {
-            result.serialize_entry(name, value)?;
-        }
-        result.end()
+    }
+
+    #[test]
+    fn the_value_is_wrapped_to_the_letter() {
+        let result = ToolResult {
+            content: raw(&json!([])),
+            structured_content: Some(
+                RawValue::from_string("[1.50,12345678901234567890]".to_owned()).unwrap(),
+            ),
+            is_error: false,
+            other: Vec::new(),
+        };
+        let members = tool_result(result, true);
+        assert_eq!(
+            members.get("structuredContent").unwrap().get(),
+            r#"{"result":[1.50,12345678901234567890]}"#
+        );
     }
 }

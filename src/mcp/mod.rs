@@ -1,12 +1,16 @@
-//! The protocol floor: JSON-RPC and the Model Context Protocol, one client at a time.
+//! The protocol layer: the Model Context Protocol, one client at a time.
 //!
-//! Knows no HTTP and no pipe; of the plugin floor it knows the catalogue and its vocabulary alone.
+//! Knows no HTTP and no pipe; of the layers below it knows the catalogue and the vocabulary of calls.
 
+pub mod budget;
 pub mod changes;
+pub mod client_state;
 pub mod context;
 pub mod direct;
-pub mod dispatch;
+pub mod inbound;
+pub mod inflight;
 pub mod messages;
+pub mod method;
 pub mod methods;
 pub mod outbox;
 pub mod principal;
@@ -14,7 +18,9 @@ pub mod record;
 pub mod request_state;
 pub mod revision;
 pub mod round_trips;
+pub mod serve;
 pub mod server_requests;
 pub mod session;
 pub mod sessions;
 pub mod stateless;
+pub mod streams;

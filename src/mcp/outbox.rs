@@ -3,30 +3,38 @@
 //! Knows no transport: a stream or a pipe takes lines out, sessions put lines in.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, watch};
+
+use super::budget::{Account, Holder};
 
 /// How many lines may wait.
 const MAX_LINES: usize = 64;
 /// How many bytes may wait; one line is always admitted, whatever its size.
 const MAX_BYTES: usize = 32 << 20;
+/// A line is handed to its reader in pieces of this many bytes: each one taken is a sign of life.
+const PIECE: usize = 64 << 10;
 
-/// A bounded queue of lines with one reader.
+/// A bounded queue of lines with one reader at a time.
 #[derive(Debug)]
 pub struct Outbox {
+    /// Whose memory its lines are; `None` where nobody counts.
+    account: Option<Arc<Account>>,
     queue: Mutex<Queue>,
     room: Notify,
     /// Senders that wait for room, each with a line in hand.
     blocked_senders: watch::Sender<usize>,
+    /// How many read it: one, or two while one takes over from another.
+    readers: watch::Sender<usize>,
     reader: AtomicWaker,
 }
 
-/// The reader is gone: what would be sent reaches nobody.
+/// The stream has ended: what would be sent reaches nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the client's stream is closed")]
 pub struct Closed;
@@ -36,8 +44,12 @@ struct Queue {
     lines: VecDeque<Line>,
     bytes: usize,
     closed: bool,
+    /// When its reader last took some bytes, or when there was first something to take.
     moved: Instant,
-    lost_logs: u64,
+    /// What its reader has begun and not yet taken.
+    rest: Bytes,
+    /// Its reader has begun something that it cannot finish.
+    cut: bool,
     return_after: Option<Duration>,
 }
 
@@ -50,25 +62,39 @@ struct Line {
 
 impl Default for Outbox {
     fn default() -> Self {
-        let queue = Queue {
-            lines: VecDeque::new(),
-            bytes: 0,
-            closed: false,
-            moved: Instant::now(),
-            lost_logs: 0,
-            return_after: None,
-        };
         Self {
-            queue: Mutex::new(queue),
+            account: None,
+            queue: Mutex::new(Queue {
+                lines: VecDeque::new(),
+                bytes: 0,
+                closed: false,
+                moved: Instant::now(),
+                rest: Bytes::new(),
+                cut: false,
+                return_after: None,
+            }),
             room: Notify::new(),
             blocked_senders: watch::Sender::new(0),
+            readers: watch::Sender::new(0),
             reader: AtomicWaker::new(),
         }
     }
 }
 
 impl Outbox {
+    /// An outbox whose notifications count for `account`. What is sent as [`Bytes`] was counted by
+    /// whoever wrote it.
+    pub fn new(account: Arc<Account>) -> Arc<Self> {
+        Arc::new(Self {
+            account: Some(account),
+            ..Self::default()
+        })
+    }
+
     /// Queues a line that must arrive, such as a response; waits for room.
+    ///
+    /// # Errors
+    /// [`Closed`] when nobody will read it.
     pub async fn send(&self, text: Bytes) -> Result<(), Closed> {
         match self.try_push(Line {
             text,
@@ -104,15 +130,20 @@ impl Outbox {
     /// Queues a line of which only the newest matters: one with the same key that still waits is
     /// replaced. Dropped when there is no room.
     pub fn offer_latest(&self, key: &str, text: Bytes) {
+        let Some(text) = self.counted(text) else {
+            return;
+        };
         let mut queue = self.lock();
-        // The last of them, so that steps that are told stay in their order.
+        // The last of them, so that steps stay in their order.
         if let Some(waiting) = queue
             .lines
             .iter()
             .rposition(|line| line.supersedes.as_deref() == Some(key))
         {
             queue.bytes = queue.bytes - queue.lines[waiting].text.len() + text.len();
-            queue.lines[waiting].text = text;
+            let old = std::mem::replace(&mut queue.lines[waiting].text, text);
+            drop(queue);
+            drop(old);
             return;
         }
         drop(queue);
@@ -123,12 +154,15 @@ impl Outbox {
         });
     }
 
-    /// Queues one step of many, such as progress. Every step is told while the reader keeps up; once
+    /// Queues one step of many, such as progress. Every step is sent while the reader keeps up; once
     /// half of the room is taken, only the newest of a key.
     pub fn offer_step(&self, key: &str, text: Bytes) {
         if self.lock().lines.len() >= MAX_LINES / 2 {
             return self.offer_latest(key, text);
         }
+        let Some(text) = self.counted(text) else {
+            return;
+        };
         // A step that finds no room is followed by others.
         let _ = self.try_push(Line {
             text,
@@ -136,13 +170,22 @@ impl Outbox {
         });
     }
 
-    /// Queues a log line, or counts it as lost.
-    pub fn offer_log(&self, text: Bytes) {
-        if let Err(Refused::Full(_)) = self.try_push(Line {
+    /// Queues a line that may be lost, such as a log message; whether it found room.
+    pub fn offer(&self, text: Bytes) -> bool {
+        let Some(text) = self.counted(text) else {
+            return false;
+        };
+        let line = Line {
             text,
             supersedes: None,
-        }) {
-            self.lock().lost_logs += 1;
+        };
+        self.try_push(line).is_ok()
+    }
+
+    fn counted(&self, text: Bytes) -> Option<Bytes> {
+        match &self.account {
+            Some(account) => Some(account.try_count(text).ok()?.into_bytes()),
+            None => Some(text),
         }
     }
 
@@ -157,18 +200,22 @@ impl Outbox {
         self.lock().return_after.take()
     }
 
-    /// How many log lines found no room.
-    pub fn lost_logs(&self) -> u64 {
-        self.lock().lost_logs
+    /// Ends the stream: what waits is dropped, who waits for room is refused.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.clear();
     }
 
-    /// Ends the stream: what waits is dropped, who waits for room is told.
-    pub fn close(&self) {
+    /// Drops what waits.
+    pub fn clear(&self) {
         let mut queue = self.lock();
-        queue.closed = true;
-        queue.lines.clear();
+        queue.cut |= !queue.rest.is_empty();
+        let lines = std::mem::take(&mut queue.lines);
+        let rest = std::mem::take(&mut queue.rest);
         queue.bytes = 0;
+        // The last copy of a line takes another lock on its way out.
         drop(queue);
+        drop((lines, rest));
         self.room.notify_waiters();
         self.reader.wake();
     }
@@ -185,18 +232,43 @@ impl Outbox {
         self.lock().closed
     }
 
-    /// For how long lines have waited without one being taken.
+    /// For how long its reader could have taken something and has taken nothing. What nobody reads
+    /// does not stall.
     pub fn stalled_for(&self) -> Duration {
         let queue = self.lock();
-        if queue.lines.is_empty() {
-            Duration::ZERO
-        } else {
+        let something_waits = !queue.lines.is_empty() || !queue.rest.is_empty();
+        if something_waits && self.has_reader() {
             queue.moved.elapsed()
+        } else {
+            Duration::ZERO
         }
     }
 
-    /// The next line; `None` when the stream has ended. One reader at a time.
-    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// Waits until nobody has read it for `absence` without a break.
+    pub async fn abandoned(&self, absence: Duration) {
+        let mut readers = self.readers.subscribe();
+        loop {
+            if readers.wait_for(|readers| *readers == 0).await.is_err() {
+                return;
+            }
+            let back = tokio::time::timeout(absence, readers.wait_for(|readers| *readers > 0));
+            if back.await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Reads it until the returned value is dropped. One reader at a time takes lines.
+    pub fn attach(self: &Arc<Self>) -> Reader {
+        let mut queue = self.lock();
+        queue.moved = Instant::now();
+        queue.cut = false;
+        drop(queue);
+        self.readers.send_modify(|readers| *readers += 1);
+        Reader(Arc::clone(self))
+    }
+
+    fn poll_line(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.reader.register(cx.waker());
         let mut queue = self.lock();
         match queue.lines.pop_front() {
@@ -218,11 +290,22 @@ impl Outbox {
         queue.lines.is_empty() && queue.return_after.is_none()
     }
 
-    /// Waits until a reader would find something.
+    /// Whether all that was sent has been taken.
+    pub fn is_read(&self) -> bool {
+        let queue = self.lock();
+        queue.lines.is_empty() && queue.rest.is_empty()
+    }
+
+    /// Whether somebody reads it.
+    pub fn has_reader(&self) -> bool {
+        *self.readers.borrow() > 0
+    }
+
+    /// Waits until a reader would find something, or the end.
     pub async fn waiting(&self) {
         std::future::poll_fn(|cx| {
             self.reader.register(cx.waker());
-            if self.is_empty() {
+            if self.is_empty() && !self.is_closed() {
                 Poll::Pending
             } else {
                 Poll::Ready(())
@@ -233,7 +316,7 @@ impl Outbox {
 
     /// The next line; `None` when the stream has ended.
     pub async fn next(&self) -> Option<Bytes> {
-        std::future::poll_fn(|cx| self.poll_next(cx)).await
+        std::future::poll_fn(|cx| self.poll_line(cx)).await
     }
 
     fn try_push(&self, line: Line) -> Result<(), Refused> {
@@ -245,7 +328,7 @@ impl Outbox {
         if full && !queue.lines.is_empty() {
             return Err(Refused::Full(line));
         }
-        if queue.lines.is_empty() {
+        if queue.lines.is_empty() && queue.rest.is_empty() {
             queue.moved = Instant::now();
         }
         queue.bytes += line.text.len();
@@ -259,6 +342,82 @@ impl Outbox {
         self.queue
             .lock()
             .expect("no code that holds this lock can panic")
+    }
+}
+
+/// The reader of an outbox: takes lines out, and gives each on piece by piece, so that progress is
+/// known in bytes.
+#[derive(Debug)]
+pub struct Reader(Arc<Outbox>);
+
+impl Reader {
+    /// The next line; `None` when the stream has ended.
+    pub fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.0.poll_line(cx)
+    }
+
+    /// Gives `bytes` out again in pieces. Closing the outbox drops what is left of them.
+    pub fn begin(&mut self, bytes: Bytes) {
+        self.0.lock().rest = bytes;
+    }
+
+    /// Whether what was begun cannot be finished, because the rest of it was dropped.
+    pub fn was_cut(&self) -> bool {
+        self.0.lock().cut
+    }
+
+    /// The next piece of what was begun, if there is one.
+    pub fn piece(&mut self) -> Option<Bytes> {
+        let mut queue = self.0.lock();
+        if queue.rest.is_empty() {
+            return None;
+        }
+        let length = PIECE.min(queue.rest.len());
+        // A copy, so that no piece that waits to be written keeps the whole line.
+        let piece = Bytes::copy_from_slice(&queue.rest[..length]);
+        queue.rest.advance(length);
+        let done = queue
+            .rest
+            .is_empty()
+            .then(|| std::mem::take(&mut queue.rest));
+        queue.moved = Instant::now();
+        drop(queue);
+        drop(done);
+        if let Some(account) = &self.0.account {
+            account.moved();
+        }
+        Some(piece)
+    }
+
+    /// What it reads.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.0
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut queue = self.0.lock();
+        let rest = std::mem::take(&mut queue.rest);
+        drop(queue);
+        drop(rest);
+        self.0.readers.send_modify(|readers| *readers -= 1);
+    }
+}
+
+impl Holder for Outbox {
+    fn give_back(&self) -> bool {
+        false
+    }
+
+    fn cut(&self) {
+        self.close();
+    }
+
+    fn cut_if_stalled(&self, limit: Duration) {
+        if self.stalled_for() >= limit {
+            self.close();
+        }
     }
 }
 
@@ -283,108 +442,4 @@ enum Refused {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(of: &str) -> Bytes {
-        Bytes::copy_from_slice(of.as_bytes())
-    }
-
-    #[tokio::test]
-    async fn a_full_outbox_makes_responses_wait_and_loses_only_logs() {
-        let outbox = std::sync::Arc::new(Outbox::default());
-        for number in 0..MAX_LINES {
-            outbox.send(text(&number.to_string())).await.unwrap();
-        }
-        outbox.offer_log(text("log"));
-        assert_eq!(outbox.lost_logs(), 1);
-        let waiting = tokio::spawn({
-            let outbox = outbox.clone();
-            async move { outbox.send(text("response")).await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        assert_eq!(outbox.next().await.unwrap(), "0");
-        waiting.await.unwrap().unwrap();
-        let mut last = Bytes::new();
-        for _ in 0..MAX_LINES {
-            last = outbox.next().await.unwrap();
-        }
-        assert_eq!(last, "response");
-    }
-
-    #[tokio::test]
-    async fn lines_without_room_are_counted_until_they_are_read() {
-        let outbox = std::sync::Arc::new(Outbox::default());
-        let mut unread = outbox.unread();
-        for _ in 0..MAX_LINES + 2 {
-            let outbox = std::sync::Arc::clone(&outbox);
-            tokio::spawn(async move { outbox.send(text("x")).await });
-        }
-        unread.wait_for(|waiting| *waiting == 2).await.unwrap();
-        outbox.next().await.unwrap();
-        outbox.next().await.unwrap();
-        unread.wait_for(|waiting| *waiting == 0).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn of_the_same_key_only_the_newest_is_sent() {
-        let outbox = Outbox::default();
-        for number in 0..1000 {
-            outbox.offer_latest("token", text(&number.to_string()));
-        }
-        outbox.offer_latest("other", text("x"));
-        assert_eq!(outbox.next().await.unwrap(), "999");
-        assert_eq!(outbox.next().await.unwrap(), "x");
-    }
-
-    #[tokio::test]
-    async fn every_step_is_told_until_the_reader_falls_behind() {
-        let outbox = Outbox::default();
-        for number in 0..1000 {
-            outbox.offer_step("token", text(&number.to_string()));
-        }
-        for number in 0..MAX_LINES / 2 - 1 {
-            assert_eq!(outbox.next().await.unwrap(), number.to_string());
-        }
-        outbox.finish();
-        let mut rest = Vec::new();
-        while let Some(line) = outbox.next().await {
-            rest.push(line);
-        }
-        assert_eq!(rest.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn one_line_of_any_size_is_admitted() {
-        let outbox = Outbox::default();
-        outbox.send(vec![0; MAX_BYTES + 1].into()).await.unwrap();
-        outbox.offer_log(text("no room"));
-        assert_eq!(outbox.lost_logs(), 1);
-    }
-
-    #[tokio::test]
-    async fn closing_wakes_who_waits() {
-        let outbox = std::sync::Arc::new(Outbox::default());
-        for _ in 0..MAX_LINES {
-            outbox.send(text("x")).await.unwrap();
-        }
-        let waiting = tokio::spawn({
-            let outbox = outbox.clone();
-            async move { outbox.send(text("y")).await }
-        });
-        tokio::task::yield_now().await;
-        outbox.close();
-        assert_eq!(waiting.await.unwrap(), Err(Closed));
-        assert_eq!(outbox.next().await, None);
-    }
-
-    #[tokio::test]
-    async fn finishing_lets_what_waits_be_read() {
-        let outbox = Outbox::default();
-        outbox.send(text("last")).await.unwrap();
-        outbox.finish();
-        assert_eq!(outbox.next().await.unwrap(), "last");
-        assert_eq!(outbox.next().await, None);
-    }
-}
+mod tests;

@@ -18,6 +18,32 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Whether a session that came through it ends when its one stream does.
+    pub const fn ends_with_its_stream(self) -> bool {
+        matches!(self, Self::Sse | Self::Stdio)
+    }
+
+    /// Whether requests with and without a session may come over one connection.
+    pub const fn mixes_eras(self) -> bool {
+        matches!(self, Self::Stdio)
+    }
+
+    /// Whether an unknown tool is a protocol error to its clients; else it is a failed result, which
+    /// is what those of older versions read.
+    pub const fn refuses_unknown_tools(self) -> bool {
+        matches!(self, Self::Streamable)
+    }
+
+    /// Whether it refuses with a status of its own what cannot begin, and records that itself.
+    pub const fn records_refusals(self) -> bool {
+        !matches!(self, Self::Stdio)
+    }
+
+    /// Whether a client can leave a stream and take it up again, where the revision has that.
+    pub const fn has_streams_to_return_to(self) -> bool {
+        matches!(self, Self::Streamable)
+    }
+
     /// Its name in logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {

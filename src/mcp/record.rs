@@ -1,118 +1,123 @@
-//! What the audit log and the metrics hear of one request. Never a value, never a key.
+//! One request in the audit log and in the metrics: one line and one count, however it ends. Never a
+//! value, never a key.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
-use super::context::Services;
-use super::dispatch;
-use super::methods::{Failure, Outcome};
-use super::principal::{Principal, Transport};
-use crate::jsonrpc::{self, Request, RpcError};
-use crate::telemetry::AuditLine;
+use super::context::Context;
+use super::inbound::Request;
+use super::method::Method;
+use crate::jsonrpc::{self, RpcError};
+use crate::telemetry::{AuditLine, audit};
 
-/// One request, from its arrival on.
+/// The outcome of a request that nobody waited for any more.
+pub const CANCELLED: &str = "cancelled";
+
+/// One request, from its arrival on. Dropped before it has ended (the client hung up, the task was
+/// aborted), it counts as cancelled.
 #[derive(Debug)]
 pub struct Record<'a> {
-    services: &'a Services,
-    transport: Transport,
-    session: Option<&'a str>,
-    principal: &'a Principal,
+    context: &'a Context,
     request: &'a Request,
     arrived: Instant,
+    outcome: &'static str,
+    bytes_out: usize,
 }
 
 impl<'a> Record<'a> {
     /// Begins with a request's arrival.
-    pub fn of(
-        services: &'a Services,
-        transport: Transport,
-        session: Option<&'a str>,
-        principal: &'a Principal,
-        request: &'a Request,
-    ) -> Self {
+    pub fn of(context: &'a Context, request: &'a Request) -> Self {
         Self {
-            services,
-            transport,
-            session,
-            principal,
+            context,
             request,
             arrived: Instant::now(),
+            outcome: CANCELLED,
+            bytes_out: 0,
         }
     }
 
-    /// Ends with its outcome: counts it, writes its line, and gives the response, if it has one.
-    pub fn end(self, outcome: Outcome) -> Option<Bytes> {
-        let (code, response) = match outcome {
-            Ok(success) => (
-                success.code,
-                Some(jsonrpc::encode_result(&self.request.id, &success.result)),
-            ),
-            Err(Failure::Error(error)) => (
-                code_name(&error),
-                Some(jsonrpc::encode_error(Some(&self.request.id), &error)),
-            ),
-            Err(Failure::Cancelled) => ("cancelled", None),
-        };
-        self.tell(code, response.as_ref().map_or(0, Bytes::len));
-        response
+    /// Ends with an outcome, `ok` or a stable code, and the length of its answer.
+    pub fn end(mut self, outcome: &'static str, bytes_out: usize) {
+        self.outcome = outcome;
+        self.bytes_out = bytes_out;
     }
 
-    fn tell(&self, code: &'static str, bytes_out: usize) {
-        self.services
-            .counters
-            .request(dispatch::label(&self.request.method), code);
-        self.services.counters.sent(bytes_out as u64);
-        if !tracing::enabled!(target: crate::telemetry::audit::TARGET, tracing::Level::INFO) {
-            return;
-        }
-        let params = self.request.params.as_deref();
-        let call = (self.request.method == "tools/call")
-            .then(|| params.and_then(names))
-            .flatten();
-        let key = self.principal.key.map(|key| key.to_string());
+    fn write_line(&self) {
+        let (context, request) = (self.context, self.request);
+        let key = context.principal.key.map(|key| key.to_string());
+        let is_call = request.method == Method::CallTool;
+        let tool = is_call.then(|| request.params.string("name")).flatten();
         let line = AuditLine {
-            method: &self.request.method,
-            transport: self.transport.name(),
-            session: self.session,
-            agent: self.principal.agent.as_deref(),
+            method: request.name(),
+            transport: context.transport.name(),
+            session: Some(context.session.as_str()).filter(|session| !session.is_empty()),
+            agent: context.principal.agent.as_deref(),
             key: key.as_deref(),
-            outcome: code,
+            outcome: self.outcome,
             duration: self.arrived.elapsed(),
-            bytes_in: params.map_or(0, |params| params.get().len()) as u64,
-            bytes_out: bytes_out as u64,
-            tool: call.as_ref().map(|call| call.name.as_str()),
+            bytes_in: request.size as u64,
+            bytes_out: self.bytes_out as u64,
+            tool: tool.as_deref(),
             argument_names: None,
         };
-        match &call {
-            Some(call) => line
-                .arguments(
-                    call.arguments
-                        .iter()
-                        .flat_map(BTreeMap::keys)
-                        .map(String::as_str),
-                )
-                .emit(),
-            None => line.emit(),
+        let names = is_call.then(|| argument_names(request)).flatten();
+        match names {
+            Some(names) if tool.is_some() => line.arguments(names.0.iter().map(|name| &**name)),
+            _ => line,
+        }
+        .emit();
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        let counters = &self.context.services.counters;
+        counters.request(self.request.method.name(), self.outcome);
+        counters.sent(self.bytes_out as u64);
+        if tracing::enabled!(target: audit::TARGET, tracing::Level::INFO) {
+            self.write_line();
         }
     }
 }
 
-#[derive(Deserialize)]
-struct Call<'a> {
-    name: String,
-    #[serde(borrow, default)]
-    arguments: Option<BTreeMap<String, &'a RawValue>>,
+/// The names of an object's members, sorted.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> serde::de::Visitor<'de> for Collect {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, IgnoredAny)) = map.next_entry()? {
+                    names.push(name);
+                }
+                names.sort_unstable();
+                Ok(Names(names))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
 }
 
-fn names(params: &RawValue) -> Option<Call<'_>> {
-    serde_json::from_str(params.get()).ok()
+fn argument_names(request: &Request) -> Option<Names> {
+    let arguments = request.params.get("arguments")?;
+    serde_json::from_str(arguments.get()).ok()
 }
 
-fn code_name(error: &RpcError) -> &'static str {
+/// What the log calls an error.
+pub fn code_name(error: &RpcError) -> &'static str {
     match error.code {
         jsonrpc::PARSE_ERROR => "parse_error",
         jsonrpc::INVALID_REQUEST => "invalid_request",

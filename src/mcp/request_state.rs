@@ -42,7 +42,7 @@ pub enum Unsealed {
 
 #[derive(Serialize, Deserialize)]
 struct Sealed {
-    /// Seconds after the server's birth at which it ends.
+    /// Seconds after the server's start at which it ends.
     until: u64,
     /// Makes the state of every round another one, also when nothing was answered in it.
     round: u64,
@@ -51,6 +51,9 @@ struct Sealed {
 
 impl Sealer {
     /// A sealer with a key of its own.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
     pub fn new() -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
@@ -78,6 +81,9 @@ impl Sealer {
     }
 
     /// The answers that were sealed for `bound_to`, and the round they are from.
+    ///
+    /// # Errors
+    /// [`Unsealed`] for a state of another request, and for one that is too old.
     pub fn open(
         &self,
         state: &str,

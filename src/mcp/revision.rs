@@ -1,4 +1,5 @@
 //! The protocol revisions and what differs between them. Knows no message.
+//! <https://modelcontextprotocol.io/specification/versioning>
 
 use std::fmt;
 
@@ -65,6 +66,12 @@ impl Revision {
     /// an empty event at its start. Older clients choke on that event, newer ones have no such streams.
     pub fn has_resumable_streams(self) -> bool {
         self == Self::V2025_11_25
+    }
+
+    /// Whether a tool's structured content, and the schema of it, must describe an object. Clients of
+    /// these revisions refuse the whole list for one tool that does not.
+    pub fn structured_content_is_an_object(self) -> bool {
+        self <= Self::V2025_11_25
     }
 
     /// Whether an array of messages is a valid message. Only 2025-03-26 has them.

@@ -3,11 +3,11 @@
 
 use std::sync::Mutex;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::inbound::Request;
 use super::principal::Principal;
 use super::request_state::Sealer;
 use crate::jsonrpc::RpcError;
@@ -17,46 +17,37 @@ use crate::jsonrpc::RpcError;
 pub struct RoundTrips {
     answers: Map<String, Value>,
     round: u64,
-    bound_to: Vec<u8>,
     open: Mutex<Map<String, Value>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RoundParams<'a> {
-    #[serde(borrow, default)]
-    input_responses: Option<&'a RawValue>,
-    #[serde(default)]
-    request_state: Option<String>,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    uri: Option<String>,
-    #[serde(default)]
-    arguments: Option<Value>,
 }
 
 impl RoundTrips {
     /// Reads what the client sent back: answers of this round, and the state with those of earlier ones.
+    ///
+    /// # Errors
+    /// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for answers or a state that are not what they must be.
     pub fn read(
         sealer: &Sealer,
         principal: &Principal,
-        method: &str,
-        params: Option<&RawValue>,
+        request: &Request,
     ) -> Result<Self, RpcError> {
-        let params: RoundParams = super::messages::read(method, params)?;
-        let bound_to = binding(principal, method, &params);
-        let (mut answers, round) = match &params.request_state {
-            Some(state) => sealer
-                .open(state, &bound_to)
-                .map_err(|unsealed| RpcError::invalid_params(unsealed.to_string()))?,
+        let given = |name: &str| {
+            let value = request.params.get(name);
+            value.filter(|value| value.get() != "null")
+        };
+        let (mut answers, round) = match given("requestState") {
+            Some(state) => {
+                let state: String = serde_json::from_str(state.get())
+                    .map_err(|_| RpcError::invalid_params("requestState must be a string"))?;
+                sealer
+                    .open(&state, &binding(principal, request))
+                    .map_err(|unsealed| RpcError::invalid_params(unsealed.to_string()))?
+            }
             None => (Map::new(), 0),
         };
-        answers.extend(responses(params.input_responses)?);
+        answers.extend(responses(given("inputResponses"))?);
         Ok(Self {
             answers,
             round,
-            bound_to,
             open: Mutex::default(),
         })
     }
@@ -76,7 +67,12 @@ impl RoundTrips {
     }
 
     /// The `input_required` result, if questions are open.
-    pub fn input_required(&self, sealer: &Sealer) -> Option<Value> {
+    pub fn input_required(
+        &self,
+        sealer: &Sealer,
+        principal: &Principal,
+        request: &Request,
+    ) -> Option<Value> {
         let open = std::mem::take(
             &mut *self
                 .open
@@ -87,7 +83,7 @@ impl RoundTrips {
             json!({
                 "resultType": "input_required",
                 "inputRequests": open,
-                "requestState": sealer.seal(&self.answers, self.round + 1, &self.bound_to),
+                "requestState": sealer.seal(&self.answers, self.round + 1, &binding(principal, request)),
             })
         })
     }
@@ -110,18 +106,23 @@ fn responses(given: Option<&RawValue>) -> Result<Map<String, Value>, RpcError> {
 }
 
 /// Who asked for what, with which arguments: a state is good for nothing else.
-fn binding(principal: &Principal, method: &str, params: &RoundParams) -> Vec<u8> {
-    let arguments = params
-        .arguments
-        .as_ref()
-        .filter(|arguments| !arguments.is_null())
-        .map_or_else(|| json!({}), Value::clone);
+fn binding(principal: &Principal, request: &Request) -> Vec<u8> {
+    let member = |name: &str| -> Value {
+        let member = request.params.get(name);
+        member
+            .and_then(|member| serde_json::from_str(member.get()).ok())
+            .unwrap_or_default()
+    };
+    let arguments = match member("arguments") {
+        Value::Null => json!({}),
+        arguments => arguments,
+    };
     let parts = json!([
         principal.key.map(|key| key.digest().to_vec()),
         principal.agent,
-        method,
-        params.name,
-        params.uri,
+        request.method.name(),
+        member("name"),
+        member("uri"),
         sorted(&arguments),
     ]);
     Sha256::digest(parts.to_string()).to_vec()
@@ -148,21 +149,26 @@ fn sorted(value: &Value) -> Value {
 mod tests {
     use super::*;
 
+    fn call(params: &Value) -> Request {
+        crate::mcp::inbound::request("tools/call", params)
+    }
+
     fn round_trips(sealer: &Sealer, params: &Value) -> Result<RoundTrips, RpcError> {
-        let raw = RawValue::from_string(params.to_string()).unwrap();
-        RoundTrips::read(sealer, &Principal::default(), "tools/call", Some(&raw))
+        RoundTrips::read(sealer, &Principal::default(), &call(params))
+    }
+
+    fn required(round_trips: &RoundTrips, sealer: &Sealer, params: &Value) -> Value {
+        let required = round_trips.input_required(sealer, &Principal::default(), &call(params));
+        required.unwrap()
     }
 
     #[test]
     fn answers_of_earlier_rounds_travel_in_the_state() {
         let sealer = Sealer::new().unwrap();
-        let first = round_trips(
-            &sealer,
-            &json!({"name": "t", "inputResponses": {"one": {"a": 1}}}),
-        )
-        .unwrap();
+        let params = json!({"name": "t", "inputResponses": {"one": {"a": 1}}});
+        let first = round_trips(&sealer, &params).unwrap();
         first.leave_open("two", "elicitation/create", &json!({}));
-        let required = first.input_required(&sealer).unwrap();
+        let required = required(&first, &sealer, &params);
         assert_eq!(
             required["inputRequests"]["two"]["method"],
             "elicitation/create"
@@ -179,13 +185,10 @@ mod tests {
     #[test]
     fn a_state_of_another_tool_or_other_arguments_is_refused() {
         let sealer = Sealer::new().unwrap();
-        let first = round_trips(
-            &sealer,
-            &json!({"name": "t", "arguments": {"x": 1, "y": 2}}),
-        )
-        .unwrap();
+        let params = json!({"name": "t", "arguments": {"x": 1, "y": 2}});
+        let first = round_trips(&sealer, &params).unwrap();
         first.leave_open("k", "roots/list", &json!({}));
-        let state = first.input_required(&sealer).unwrap()["requestState"].clone();
+        let state = required(&first, &sealer, &params)["requestState"].clone();
         assert!(
             round_trips(
                 &sealer,

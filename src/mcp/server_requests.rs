@@ -1,21 +1,40 @@
 //! Requests of this server to one client, and the answers that come back. Knows no method.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation>
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use super::outbox::{Closed, Outbox};
+use super::outbox::Outbox;
 use crate::jsonrpc::{self, IdKey, RequestId, Response};
+
+/// How long a client may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// How long a question waits while nobody reads the stream that it is on. Together with the time
+/// after which a peer that vanished is noticed this is under a minute.
+const ABSENCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A client's result, or its error object.
 pub type Answer = Result<Box<RawValue>, Box<RawValue>>;
 
-/// The server_requests that one client has been asked and has not answered.
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The client has gone, or its session has ended.
+    #[error("the client has gone")]
+    Gone,
+    /// The client is there and says nothing.
+    #[error("the client has not answered for {} minutes", ANSWER_LIMIT.as_secs() / 60)]
+    TooLate,
+}
+
+/// The requests that one client was sent and has not answered.
 #[derive(Debug, Default)]
 pub struct ServerRequests {
     next: AtomicU64,
@@ -24,13 +43,16 @@ pub struct ServerRequests {
 
 impl ServerRequests {
     /// Sends a request through `outbox` and waits for its answer. Dropping the future forgets the
-    /// question and tells the client so.
+    /// request and tells the client so.
+    ///
+    /// # Errors
+    /// [`Unanswered`] when the client has gone, or takes too long.
     pub async fn ask(
         &self,
         outbox: &Outbox,
         method: &str,
         params: &impl Serialize,
-    ) -> Result<Answer, Closed> {
+    ) -> Result<Answer, Unanswered> {
         let id = RequestId::number(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
         self.lock().insert(id.key(), sender);
@@ -40,10 +62,16 @@ impl ServerRequests {
             id,
             answered: false,
         };
-        outbox
-            .send(jsonrpc::encode_request(&pending.id, method, params))
-            .await?;
-        let answer = receiver.await.map_err(|_| Closed)?;
+        let question = jsonrpc::encode_request(&pending.id, method, params);
+        let asked = async {
+            outbox.send(question).await.map_err(|_| Unanswered::Gone)?;
+            receiver.await.map_err(|_| Unanswered::Gone)
+        };
+        let answer = tokio::select! {
+            answer = asked => answer?,
+            () = outbox.abandoned(ABSENCE_LIMIT) => return Err(Unanswered::Gone),
+            () = tokio::time::sleep(ANSWER_LIMIT) => return Err(Unanswered::TooLate),
+        };
         pending.answered = true;
         Ok(answer)
     }
@@ -78,14 +106,22 @@ struct Pending<'a> {
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if !self.answered && self.server_requests.lock().remove(&self.id.key()).is_some() {
-            self.outbox.offer_log(withdrawn(&self.id));
+            self.outbox.offer(withdrawn(&self.id));
         }
     }
 }
 
 fn withdrawn(id: &RequestId) -> Bytes {
-    let params =
-        serde_json::json!({"requestId": id.raw(), "reason": "the call that asked has ended"});
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Withdrawn<'a> {
+        request_id: &'a RawValue,
+        reason: &'static str,
+    }
+    let params = Withdrawn {
+        request_id: id.raw(),
+        reason: "the call that asked has ended",
+    };
     jsonrpc::encode_notification("notifications/cancelled", &params)
 }
 
@@ -131,5 +167,19 @@ mod tests {
             String::from_utf8_lossy(&outbox.next().await.unwrap())
                 .contains("notifications/cancelled")
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_gone_is_not_waited_for_and_one_that_reads_is() {
+        let server_requests = ServerRequests::default();
+        let outbox = std::sync::Arc::new(Outbox::default());
+        let began = tokio::time::Instant::now();
+        let gone = server_requests.ask(&outbox, "roots/list", &()).await;
+        assert_eq!(gone.unwrap_err(), Unanswered::Gone);
+        assert!(began.elapsed() < Duration::from_secs(30));
+        let reader = outbox.attach();
+        let late = server_requests.ask(&outbox, "roots/list", &()).await;
+        assert_eq!(late.unwrap_err(), Unanswered::TooLate);
+        drop(reader);
     }
 }

@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often sessions are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// The sessions of all state.
+/// The sessions of all transports that have them.
 #[derive(Debug)]
 pub struct Sessions {
     services: Arc<Services>,
@@ -58,6 +58,9 @@ impl Sessions {
     }
 
     /// Opens a session. At the cap the one that has been idle longest makes room, if any is.
+    ///
+    /// # Errors
+    /// [`AllInUse`] when none is idle.
     pub fn open(
         &self,
         transport: Transport,
@@ -130,10 +133,10 @@ impl Sessions {
 
     /// Lets every stream end when what waits for it has been read, and waits for that.
     pub async fn drain(&self) {
-        self.each(|session| session.outbox().finish());
+        self.each(|session| session.finish());
         loop {
             let mut waiting = false;
-            self.each(|session| waiting |= !session.outbox().is_empty());
+            self.each(|session| waiting |= !session.is_read());
             if !waiting {
                 return;
             }
@@ -156,22 +159,18 @@ impl Sessions {
         }
     }
 
-    /// Gives up stalled readers and idle sessions, until all sessions end.
+    /// Ends streams whose readers have stalled, and sessions without any sign of life, until all
+    /// sessions end.
     pub async fn sweep(&self) {
         loop {
             tokio::select! {
                 () = self.ended.cancelled() => return,
                 () = tokio::time::sleep(SWEEP_EVERY) => {}
             }
+            self.services.budget.cut_stalled(STALL_LIMIT);
             self.each(|session| {
-                if session.outbox().stalled_for() >= STALL_LIMIT {
-                    tracing::warn!(
-                        session = session.id().get(..8),
-                        "the client has read nothing for {} s; its session ends",
-                        STALL_LIMIT.as_secs()
-                    );
-                    self.close(session);
-                } else if session.idle_for() >= IDLE_LIMIT {
+                session.streams().forget_old();
+                if session.ended().is_cancelled() || session.idle_for() >= IDLE_LIMIT {
                     self.close(session);
                 }
             });

@@ -1,22 +1,29 @@
 //! The server's own children: started, waited for, and told apart from orphans that came to it.
 //!
-//! Knows neither what a child is for nor what is said to it. Every child that the server starts
+//! Knows neither what a child is for nor how to talk to it. Every child that the server starts
 //! on purpose is [`Owned`]; any other one was left behind by a child that is gone, and is ended.
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::mpsc as blocking;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait, waitpid};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::RwLock;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
-use super::tree;
+use super::tree::{self, Member};
 
 /// How long an orphan that came to PID 1 may stay unreaped; it costs a line in the process table.
 const INIT_REAPS_EVERY: Duration = Duration::from_secs(1);
+
+/// An orphan that still lives so long after the first SIGKILL is no longer waited for by others.
+const UNKILLABLE_AFTER: Duration = Duration::from_secs(2);
+
+/// The longest time between two rounds of SIGKILL.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// The children of the process. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -26,11 +33,16 @@ pub(super) struct Children {
     _init: Option<Arc<Init>>,
 }
 
-#[derive(Debug, Default)]
+type Work = Box<dyn FnOnce() + Send>;
+
+#[derive(Debug)]
 struct Table {
     owned: Mutex<HashSet<Pid>>,
-    /// Read while a child is being started: it must not be taken for an orphan before it is owned.
-    starting: Arc<RwLock<()>>,
+    /// Orphans that outlived SIGKILL.
+    unkillable: Mutex<HashSet<Pid>>,
+    /// One thread starts children and looks for orphans, one after the other: a child that is being
+    /// started is never taken for an orphan, and a system without a thread to spare cannot stop it.
+    worker: blocking::Sender<Work>,
 }
 
 #[derive(Debug)]
@@ -47,7 +59,16 @@ impl Children {
     pub(super) fn new() -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         rustix::process::set_child_subreaper(Some(getpid()))?;
-        let table = Arc::new(Table::default());
+        let (worker, work) = blocking::channel::<Work>();
+        // Ends with the last sender, which is the table.
+        std::thread::Builder::new()
+            .name("smcp-children".to_owned())
+            .spawn(move || work.iter().for_each(|work| work()))?;
+        let table = Arc::new(Table {
+            owned: Mutex::default(),
+            unkillable: Mutex::default(),
+            worker,
+        });
         let init = getpid().is_init().then(|| {
             let task = tokio::spawn(reap_as_init(Arc::downgrade(&table)));
             Arc::new(Init(task.abort_handle()))
@@ -64,36 +85,37 @@ impl Children {
         T: Send + 'static,
         E: From<io::Error> + Send + 'static,
     {
-        let starting = Arc::clone(&self.table.starting).read_owned().await;
         let table = Arc::clone(&self.table);
-        let started = spawn_blocking(move || {
+        let started = self.table.in_worker(move || {
             let (pid, rest) = start()?;
             table.owned().insert(pid);
-            drop(starting);
             Ok((Owned { pid, table }, rest))
         });
-        started
-            .await
-            .unwrap_or_else(|lost| Err(io::Error::other(lost).into()))
+        started.await?
     }
 
-    /// Ends every process below this one that is not [`Owned`] or below an owned one; returns when none is left.
+    /// Ends every process below this one that is not [`Owned`] or below an owned one. Returns when
+    /// none is left of those that it finds, but for those that others have found to be unkillable.
     pub(super) async fn end_orphans(&self) {
+        let others = self.table.unkillable().clone();
+        let begun = Instant::now();
         let mut pause = Duration::from_millis(5);
         loop {
-            let nobody_starts = Arc::clone(&self.table.starting).write_owned().await;
             let table = Arc::clone(&self.table);
-            let left = spawn_blocking(move || {
-                let left = table.kill_orphans();
-                drop(nobody_starts);
-                left
-            });
-            if !left.await.unwrap_or(false) {
+            let overdue = begun.elapsed() >= UNKILLABLE_AFTER;
+            let round = move || table.kill_orphans(overdue);
+            let found = self.table.in_worker(round).await.unwrap_or_default();
+            if found.iter().all(|pid| others.contains(pid)) {
                 return;
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(250));
+            pause = (pause * 2).min(MAX_PAUSE);
         }
+    }
+
+    /// How many orphans have outlived SIGKILL.
+    pub(super) fn unkillable(&self) -> usize {
+        self.table.unkillable().len()
     }
 }
 
@@ -101,6 +123,23 @@ impl Table {
     fn owned(&self) -> MutexGuard<'_, HashSet<Pid>> {
         // A set of numbers is whole at every moment.
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unkillable(&self) -> MutexGuard<'_, HashSet<Pid>> {
+        self.unkillable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn in_worker<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        let work = Box::new(move || _ = done.send(work()));
+        let gone = |_| io::Error::other("the thread that starts processes is gone");
+        self.worker.send(work).map_err(|_| gone(()))?;
+        result.await.map_err(|_| gone(()))
     }
 
     /// Whether the child is gone; takes its exit status if it is.
@@ -117,15 +156,23 @@ impl Table {
         gone
     }
 
-    /// One round; whether there was an orphan.
-    fn kill_orphans(&self) -> bool {
+    /// One round of SIGKILL; whom it was sent to. `overdue`: who still lives counts as unkillable.
+    fn kill_orphans(&self, overdue: bool) -> HashSet<Pid> {
         let owned = self.owned().clone();
-        let orphans = tree::below(getpid(), &owned);
+        let orphans = tree::below_this_process(&owned);
         tree::kill(&orphans);
-        for orphan in orphans.iter().filter(|orphan| orphan.parent == getpid()) {
-            let _ = waitpid(Some(orphan.pid), WaitOptions::NOHANG);
+        let left: HashSet<Pid> = orphans
+            .iter()
+            .filter(|orphan| !is_reaped(orphan))
+            .map(|orphan| orphan.pid)
+            .collect();
+        let mut unkillable = self.unkillable();
+        unkillable.retain(|pid| left.contains(pid));
+        if overdue {
+            unkillable.extend(&left);
         }
-        !orphans.is_empty()
+        // The dead ones too: one of them may have had a child that is an orphan now.
+        orphans.iter().map(|orphan| orphan.pid).collect()
     }
 
     fn reap_all(&self) {
@@ -136,6 +183,15 @@ impl Table {
     }
 }
 
+/// Takes the exit status of a dead child of this process.
+fn is_reaped(orphan: &Member) -> bool {
+    orphan.parent == getpid()
+        && matches!(
+            waitpid(Some(orphan.pid), WaitOptions::NOHANG),
+            Ok(Some(_)) | Err(_)
+        )
+}
+
 /// PID 1 of a container is given every orphan of it, those of `docker exec` too.
 async fn reap_as_init(table: Weak<Table>) {
     let Ok(mut exits) = signal(SignalKind::child()) else {
@@ -144,10 +200,11 @@ async fn reap_as_init(table: Weak<Table>) {
     while exits.recv().await.is_some() {
         tokio::time::sleep(INIT_REAPS_EVERY).await;
         let Some(table) = table.upgrade() else { return };
-        // A child that is being started must be in the table before it can be reaped here.
-        let nobody_starts = table.starting.write().await;
-        table.reap_all();
-        drop(nobody_starts);
+        // In the worker: a child that is being started must be in the table before it can be reaped.
+        let reaping = Arc::clone(&table);
+        if table.in_worker(move || reaping.reap_all()).await.is_err() {
+            return;
+        }
     }
 }
 

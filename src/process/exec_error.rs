@@ -1,4 +1,4 @@
-//! Why the system refused to execute a program, in words that name what is wrong.
+//! Errors of `exec`, explained: which file is missing, not executable, or no program.
 //!
 //! Knows no process: it looks at the files that an errno leaves in doubt.
 
@@ -6,35 +6,77 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::Errno;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 use super::job::{Job, StartError};
 
-impl StartError {
-    /// The kind of fault that `errno` of an attempt to start `job`'s program stands for.
-    pub(super) fn of_program(job: &Job, errno: i32) -> Self {
+/// How long the files may be looked at; they may lie on a file system that hangs.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
+/// How many looks there may be at the same time. One that hangs keeps its thread.
+const MAX_LOOKS: usize = 4;
+
+/// Explains errors by looking at files, off the runtime's threads. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct Explainer {
+    looks: Arc<Semaphore>,
+}
+
+impl Default for Explainer {
+    fn default() -> Self {
+        let looks = Arc::new(Semaphore::new(MAX_LOOKS));
+        Self { looks }
+    }
+}
+
+impl Explainer {
+    /// The error that `errno` of an attempt to execute `job`'s program stands for, with the reason
+    /// where the files show one. Takes two seconds at most.
+    pub(super) async fn explained(&self, job: Job, errno: i32) -> StartError {
+        let refused = io::Error::from_raw_os_error(errno);
+        let program = job.program();
         match Errno::from_raw_os_error(errno) {
-            Errno::TOOBIG => Self::TooLarge,
+            Errno::TOOBIG => return StartError::TooLarge,
             Errno::AGAIN
             | Errno::NOMEM
             | Errno::MFILE
             | Errno::NFILE
             | Errno::NOBUFS
-            | Errno::TOOMANYREFS => Self::System(io::Error::from_raw_os_error(errno)),
-            _ => Self::Program {
-                program: job.program(),
-                source: explain(job, io::Error::from_raw_os_error(errno)),
-            },
+            | Errno::TOOMANYREFS => return StartError::System(refused),
+            _ => {}
         }
+        let source = match self.look(job, errno).await {
+            Some(text) => io::Error::new(refused.kind(), text),
+            None => refused,
+        };
+        StartError::Program { program, source }
+    }
+
+    async fn look(&self, job: Job, errno: i32) -> Option<String> {
+        let permit = Arc::clone(&self.looks).try_acquire_owned().ok()?;
+        let (found, finding) = oneshot::channel();
+        // A thread of its own: one that hangs must not be one of the runtime's.
+        let looking = std::thread::Builder::new().spawn(move || {
+            let _permit = permit;
+            let refused = io::Error::from_raw_os_error(errno);
+            let _ = found.send(reason(&job, &refused));
+        });
+        looking.ok()?;
+        timeout(LOOK_LIMIT, finding).await.ok()?.ok()?
     }
 }
 
-/// The same error with a text that says which of the files is at fault. Reads files: not for the hot path.
-fn explain(job: &Job, refused: io::Error) -> io::Error {
-    match reason(job, &refused) {
-        Some(text) => io::Error::new(refused.kind(), text),
-        None => refused,
+/// The error for a program that the system has not executed in time.
+pub(super) fn overdue(job: &Job) -> StartError {
+    let text = "the system has not executed it in time; does it lie on a file system that hangs?";
+    StartError::Program {
+        program: job.program(),
+        source: io::Error::new(ErrorKind::TimedOut, text),
     }
 }
 
@@ -59,8 +101,14 @@ fn reason(job: &Job, refused: &io::Error) -> Option<String> {
     if metadata.is_dir() {
         return Some("it is a directory".to_owned());
     }
+    if !metadata.is_file() {
+        return Some("it is neither a file nor a link to one".to_owned());
+    }
     if metadata.permissions().mode() & 0o111 == 0 {
         return Some("it is not executable; chmod +x it".to_owned());
+    }
+    if has_windows_line_end(&program) {
+        return Some("its first line ends as on Windows, and the system takes that for a part of the interpreter's name; save it with Unix line ends".to_owned());
     }
     match (interpreter(&program), refused.kind()) {
         (Some(interpreter), _) if !interpreter.exists() => Some(format!(
@@ -92,11 +140,50 @@ fn found(job: &Job, name: &Path) -> Option<PathBuf> {
         .find(|candidate| candidate.exists())
 }
 
-fn interpreter(program: &Path) -> Option<PathBuf> {
+fn has_windows_line_end(program: &Path) -> bool {
+    first_line(program).is_some_and(|line| line.starts_with("#!") && line.ends_with("\r\n"))
+}
+
+fn first_line(program: &Path) -> Option<String> {
     let mut line = String::new();
     // The system itself reads no more of a first line than this.
     let mut head = BufReader::new(File::open(program).ok()?.take(256));
     head.read_line(&mut line).ok()?;
+    Some(line)
+}
+
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    let line = first_line(program)?;
     let named = line.strip_prefix("#!")?.split_whitespace().next()?;
     Some(PathBuf::from(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_shortage_passes_and_a_missing_program_does_not() {
+        let job = || Job {
+            argv: vec!["/nowhere/at/all".into()],
+            environment: Vec::new(),
+            directory: None,
+            stdin: None,
+            time_limit: None,
+            stdout_limit: 0,
+            stderr_tail: 0,
+        };
+        for (errno, passes) in [
+            (Errno::AGAIN, true),
+            (Errno::MFILE, true),
+            (Errno::NOMEM, true),
+            (Errno::NOENT, false),
+            (Errno::ACCESS, false),
+            (Errno::TOOBIG, false),
+        ] {
+            let explainer = Explainer::default();
+            let fault = explainer.explained(job(), errno.raw_os_error()).await;
+            assert_eq!(fault.is_passing(), passes, "{fault}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
-//! The vocabulary of one run: what goes in, what comes out, why it could not begin.
+//! The types of one run: the job, its side channels, its result, and why it could not start.
 //!
-//! Knows no process: [`crate::process::Launcher`] carries it out.
+//! Knows no process: [`crate::process::Launcher`] runs jobs.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-/// What to run, with what, and within which bounds.
+/// One program to run: its command line, environment, input and bounds.
 #[derive(Clone)]
 pub struct Job {
     /// The program and its arguments; the program is an absolute path or is looked up in the
@@ -30,7 +30,7 @@ pub struct Job {
     pub stderr_tail: usize,
 }
 
-/// What is listened to while a program runs.
+/// Channels of a running program beside its stdin and stdout.
 #[derive(Debug, Default)]
 pub struct SideChannels {
     /// The program's end of the events channel: becomes its descriptor 3, and `SMCP_EVENTS=3` is the caller's to set.
@@ -41,7 +41,8 @@ pub struct SideChannels {
 }
 
 impl fmt::Debug for Job {
-    /// Of the environment and of stdin as much as can be no secret.
+    /// Shows the names of the environment's variables, not their values, and nothing of stdin:
+    /// both may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&OsString> = self.environment.iter().map(|(name, _)| name).collect();
         f.debug_struct("Job")
@@ -53,7 +54,7 @@ impl fmt::Debug for Job {
     }
 }
 
-/// How a run came to its end.
+/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// The program exited by itself, with this status.
@@ -70,7 +71,7 @@ pub enum Ending {
     SupervisorLost,
 }
 
-/// All that a run left.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Finished {
     /// How it ended.
@@ -81,7 +82,19 @@ pub struct Finished {
     pub stderr_tail: Vec<u8>,
 }
 
-/// Why a run could not begin.
+/// A program that the system does not end although it was sent SIGKILL: a process of another user,
+/// or one that waits for a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The program of the run that it belongs to.
+    pub program: String,
+    /// How many processes of that run are left.
+    pub processes: usize,
+    /// How long that has been known, in whole seconds.
+    pub seconds: u64,
+}
+
+/// Why a run could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The program could not be executed: missing, not executable, a bad interpreter.
@@ -89,15 +102,25 @@ pub enum StartError {
     Program {
         /// What was to be run.
         program: String,
-        /// What the system said.
+        /// The system's error, explained.
         source: std::io::Error,
     },
     /// The arguments and the environment together are larger than the system takes (E2BIG).
     #[error("the arguments are larger than this system passes to a program")]
     TooLarge,
-    /// No descriptors, processes or memory for it.
-    #[error("cannot start a process: {0}; the system is out of descriptors, processes or memory")]
+    /// No descriptors, processes or memory for it, or its supervisor ended before it had started.
+    #[error(
+        "cannot start a process: {0}; the system may be out of descriptors, processes or memory"
+    )]
     System(std::io::Error),
+}
+
+impl StartError {
+    /// Whether the same start may succeed a moment later: a shortage of descriptors, processes or
+    /// memory passes, a missing file does not.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::System(_))
+    }
 }
 
 impl Job {

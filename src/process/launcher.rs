@@ -1,4 +1,4 @@
-//! One run of one program: started below a supervisor, read, bounded, and ended with its whole tree.
+//! Starts runs: each below a supervisor, its output read and bounded, its whole tree ended.
 //!
 //! Knows no plugin and no tool: a [`Job`] goes in, a [`Finished`] comes out.
 
@@ -12,10 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::children::Children;
-use super::job::{Finished, Job, SideChannels, StartError};
-use super::pipes::{Stderr, Stdout};
+use super::exec_error::{self, Explainer};
+use super::job::{Finished, Job, Leftover, SideChannels, StartError};
+use super::leftovers::Leftovers;
+use super::pipes::{Stderr, Stdin, Stdout};
 use super::pool::Supervisors;
-use super::run::{Answer, NotRun, Pipes, Progress, Run, Stdin};
+use super::preflight::{PreflightError, preflight};
+use super::run::{Answer, NotRun, Pipes, Run};
+use super::signals;
 use super::wire::{self, Unsendable};
 
 /// Starts runs and reaps what they leave. One for the process; cheap to clone.
@@ -27,14 +31,20 @@ use super::wire::{self, Unsendable};
 pub struct Launcher {
     supervisors: Supervisors,
     runs: TaskTracker,
+    leftovers: Leftovers,
+    explainer: Explainer,
 }
 
 impl Launcher {
     /// Makes the process a sub-reaper and starts to reap. Must be called within a tokio runtime.
     ///
     /// The running binary itself is the supervisor: its `main` must begin with
-    /// [`super::supervisor::is_requested`].
-    pub fn new() -> io::Result<Self> {
+    /// [`super::supervisor::is_requested`]. Programs get the limit of open files that holds at this
+    /// moment, whatever the server raises its own to later.
+    ///
+    /// # Errors
+    /// When the system lacks what supervision needs, such as `/proc`.
+    pub fn new() -> Result<Self, PreflightError> {
         // The path names the running binary itself, also when its file has been replaced.
         #[cfg(target_os = "linux")]
         let this_binary = PathBuf::from("/proc/self/exe");
@@ -44,7 +54,12 @@ impl Launcher {
     }
 
     /// The same with another binary as the supervisor; for programs that only link this library.
-    pub fn with_supervisor(program: impl Into<PathBuf>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Launcher::new`].
+    pub fn with_supervisor(program: impl Into<PathBuf>) -> Result<Self, PreflightError> {
+        preflight()?;
+        signals::outlive_useless_ones()?;
         // Whoever started this process may have left it descriptors that its programs must not get.
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
         let runs = TaskTracker::new();
@@ -53,17 +68,19 @@ impl Launcher {
         Ok(Self {
             supervisors: Supervisors::new(program.into().into(), Children::new()?),
             runs,
+            leftovers: Leftovers::default(),
+            explainer: Explainer::default(),
         })
     }
 
     /// Runs `job` to its end. Cancelling the token ends the tree; dropping the future does so too.
     ///
     /// A program that ended by itself is answered when its pipes are closed, 2 s after its exit at
-    /// the latest; one that is ended, when its tree is gone: 5 s after SIGTERM comes SIGKILL. What
-    /// is left of the tree after the answer is ended by a task that [`Launcher::idle`] waits for.
+    /// the latest; one that is ended, when its tree is gone: 5 s after SIGTERM comes SIGKILL, and 2 s
+    /// after that the answer in any case. What is left of the tree after the answer is ended by a
+    /// task that [`Launcher::idle`] waits for.
     ///
     /// # Errors
-    ///
     /// [`StartError`] when the program has not run at all.
     pub async fn run(
         &self,
@@ -71,14 +88,36 @@ impl Launcher {
         side_channels: SideChannels,
         cancel: CancellationToken,
     ) -> Result<Finished, StartError> {
+        self.run_holding(job, side_channels, cancel, ()).await
+    }
+
+    /// The same, and keeps `held` until no process of the run is left, whoever stops waiting: a
+    /// permit to run belongs to the process tree.
+    ///
+    /// # Errors
+    /// As [`Launcher::run`].
+    pub async fn run_holding(
+        &self,
+        job: Job,
+        side_channels: SideChannels,
+        cancel: CancellationToken,
+        held: impl Send + 'static,
+    ) -> Result<Finished, StartError> {
         let (caller, answer) = oneshot::channel();
-        let run = self.clone().carry_out(job, side_channels, cancel, caller);
+        let run = self
+            .clone()
+            .carry_out(job, side_channels, cancel, caller, held);
         // A task of its own, so that a caller who leaves does not take the end of the tree along.
         self.runs.spawn(run);
         answer.await.unwrap_or_else(|_| {
             let lost = io::Error::other("the run was given up, because the server ends");
             Err(StartError::System(lost))
         })
+    }
+
+    /// The processes that do not end although they were sent SIGKILL, by run.
+    pub fn leftovers(&self) -> Vec<Leftover> {
+        self.leftovers.now()
     }
 
     /// How many runs have processes left at this moment.
@@ -97,24 +136,31 @@ impl Launcher {
         side_channels: SideChannels,
         cancel: CancellationToken,
         mut caller: Answer<StartError>,
+        held: impl Send + 'static,
     ) {
+        let mut held = Some(held);
         let mut run = match self.start(&mut job, side_channels).await {
             Ok(run) => run,
             Err(fault) => {
+                drop(held);
                 let _ = caller.send(Err(fault));
                 return;
             }
         };
-        let known = run.until_known(job.time_limit, &cancel, &mut caller).await;
-        let answer = match known {
+        let answer = match run.until_known(job.time_limit, &cancel, &mut caller).await {
             Ok(finished) => Ok(finished),
-            Err(NotRun::Refused(errno)) => Err(StartError::of_program(&job, errno)),
+            Err(NotRun::Refused(errno)) => Err(self.explainer.explained(job, errno).await),
+            Err(NotRun::Overdue) => Err(exec_error::overdue(&job)),
             Err(NotRun::Lost) => Err(StartError::System(io::Error::other(
-                "the supervisor died before the program began",
+                "the supervisor ended before the program had started",
             ))),
         };
+        // Before the answer, where that is so: whoever calls again finds it free.
+        held.take_if(|_| run.tree_is_gone());
         let _ = caller.send(answer);
-        run.finish().await;
+        run.until_tree_is_gone().await;
+        drop(held);
+        run.release_supervisor().await;
     }
 
     async fn start(&self, job: &mut Job, side_channels: SideChannels) -> Result<Run, StartError> {
@@ -132,12 +178,13 @@ impl Launcher {
             connect(stdin, side_channels, bounds).map_err(StartError::System)?;
         let descriptors: Vec<BorrowedFd<'_>> = programs_ends.iter().map(AsFd::as_fd).collect();
         let given = self.supervisors.give(order, &descriptors).await;
-        Ok(Run {
-            supervisors: self.supervisors.clone(),
-            supervisor: given.map_err(StartError::System)?,
+        Ok(Run::new(
+            job.program(),
+            self.supervisors.clone(),
+            given.map_err(StartError::System)?,
             pipes,
-            progress: Progress::default(),
-        })
+            self.leftovers.clone(),
+        ))
     }
 }
 

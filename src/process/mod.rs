@@ -6,12 +6,17 @@ mod children;
 mod exec_error;
 mod job;
 mod launcher;
+mod leftovers;
 mod pipes;
 mod pool;
+mod preflight;
 mod run;
+mod signals;
 pub mod supervisor;
 mod tree;
+mod watch;
 mod wire;
 
-pub use job::{Ending, Finished, Job, SideChannels, StartError};
+pub use job::{Ending, Finished, Job, Leftover, SideChannels, StartError};
 pub use launcher::Launcher;
+pub use preflight::{PreflightError, preflight};

@@ -1,19 +1,19 @@
-//! What a program prints, as far as it is kept: the beginning of stdout, the end of stderr.
+//! The three pipes of a program: its input, the beginning of its stdout, the end of its stderr.
 //!
-//! Knows no process: two pipes and their bounds.
+//! Knows no process: pipes and their bounds.
 
 use std::future::pending;
 use std::io;
 
 use bytes::BufMut;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 /// Room for one read; grown output is read in larger steps.
 const CHUNK: usize = 16 << 10;
 
-/// Kept of one line of stderr that is passed on.
+/// The most that is kept of one line of stderr that is passed on, in bytes.
 const MAX_LINE: usize = 8 << 10;
 
 /// The beginning of stdout, up to a limit.
@@ -160,6 +160,50 @@ impl Tail {
     fn take(&mut self) -> Vec<u8> {
         self.cut();
         std::mem::take(&mut self.bytes)
+    }
+}
+
+/// The input of a program.
+#[derive(Debug)]
+pub(super) struct Stdin {
+    /// `None` when all is written or nobody reads.
+    pipe: Option<pipe::Sender>,
+    unsent: Vec<u8>,
+    sent: usize,
+}
+
+impl Stdin {
+    pub(super) fn new(pipe: Option<pipe::Sender>, bytes: Vec<u8>) -> Self {
+        Self {
+            pipe,
+            unsent: bytes,
+            sent: 0,
+        }
+    }
+
+    /// No more is written.
+    pub(super) fn close(&mut self) {
+        self.pipe = None;
+    }
+
+    /// Writes once, and closes at the end. Never ready when closed; safe to drop while it waits.
+    pub(super) async fn feed(&mut self) {
+        let Some(pipe) = &mut self.pipe else {
+            return pending().await;
+        };
+        let rest = &self.unsent[self.sent..];
+        let written: io::Result<usize> = match rest {
+            [] => Ok(0),
+            rest => pipe.write(rest).await,
+        };
+        match written {
+            Ok(more @ 1..) => self.sent += more,
+            // All is written, or a program that does not read has gone: both are its own affair.
+            _ => {
+                self.close();
+                self.unsent = Vec::new();
+            }
+        }
     }
 }
 

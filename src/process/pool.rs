@@ -1,9 +1,9 @@
-//! The server's side of its supervisors: started when needed, given an order, kept for the next.
+//! The supervisors, as the server sees them: started when needed, kept for the next run when idle.
 //!
 //! Knows no job and no pipe: an order is bytes and descriptors. A supervisor serves one run at a
 //! time; starting one costs as much as starting a small program, so an idle one is used again.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Resource, getrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -30,16 +30,23 @@ pub(super) struct Supervisors {
     children: Children,
     idle: Arc<Mutex<Vec<Supervisor>>>,
     kept: usize,
+    /// The limit of open files that a supervisor sets for its programs.
+    descriptor_limit: Arc<str>,
 }
 
 impl Supervisors {
+    /// A pool of supervisors that execute `program`. Programs get the limit of open files that
+    /// holds at this moment.
     pub(super) fn new(program: Arc<Path>, children: Children) -> Self {
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             program,
             children,
             idle: Arc::default(),
             kept: KEPT_PER_CORE * cores,
+            descriptor_limit: limit.into(),
         }
     }
 
@@ -90,9 +97,22 @@ impl Supervisors {
         }
     }
 
-    /// Ends what came to this process from a supervisor that is gone.
-    pub(super) async fn end_orphans(&self) {
-        self.children.end_orphans().await;
+    /// Waits for a supervisor that was sent SIGKILL, and ends what comes to this process from it.
+    pub(super) fn end_tree_of(
+        &self,
+        supervisor: &Supervisor,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let process = Arc::clone(&supervisor.process);
+        let children = self.children.clone();
+        async move {
+            process.gone().await;
+            children.end_orphans().await;
+        }
+    }
+
+    /// How many processes that came to this one have outlived SIGKILL.
+    pub(super) fn unkillable(&self) -> usize {
+        self.children.unkillable()
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Supervisor>> {
@@ -102,7 +122,9 @@ impl Supervisors {
 
     async fn start(&self) -> io::Result<Supervisor> {
         let program = Arc::clone(&self.program);
-        let (process, socket) = self.children.start(move || spawn(&program)).await?;
+        let limit = Arc::clone(&self.descriptor_limit);
+        let starting = self.children.start(move || spawn(&program, &limit));
+        let (process, socket) = starting.await?;
         let (reports, commands) = match UnixStream::from_std(socket) {
             Ok(socket) => socket.into_split(),
             Err(fault) => {
@@ -112,7 +134,7 @@ impl Supervisors {
             }
         };
         Ok(Supervisor {
-            process,
+            process: Arc::new(process),
             reports: Reports::new(reports),
             commands: Commands::new(commands),
         })
@@ -120,7 +142,7 @@ impl Supervisors {
 }
 
 /// Starts a supervisor; blocks until it executes.
-fn spawn(program: &Path) -> io::Result<(Pid, StdUnixStream)> {
+fn spawn(program: &Path, descriptor_limit: &str) -> io::Result<(Pid, StdUnixStream)> {
     let (socket, supervisors_end) = StdUnixStream::pair()?;
     socket.set_nonblocking(true)?;
     // Nothing here may need code between fork and exec: only then is the whole process not copied.
@@ -131,8 +153,8 @@ fn spawn(program: &Path) -> io::Result<(Pid, StdUnixStream)> {
     let child = Command::new(program)
         .arg0("smcp")
         .arg(wire::MARKER)
+        .arg(descriptor_limit)
         .env_clear()
-        .process_group(0)
         .stdin(Stdio::from(OwnedFd::from(supervisors_end)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -155,7 +177,7 @@ fn naming(program: &Path, fault: io::Error) -> io::Error {
 /// One supervisor and the two directions of its socket.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    process: Owned,
+    process: Arc<Owned>,
     pub(super) reports: Reports,
     pub(super) commands: Commands,
 }
@@ -167,14 +189,13 @@ impl Supervisor {
         self.process.gone().await;
     }
 
-    /// Ends it at once; what it had below it comes to this process.
-    pub(super) async fn kill(&self) {
+    /// Sends SIGKILL. What it has below it comes to this process, see [`Supervisors::end_tree_of`].
+    pub(super) fn kill(&self) {
         self.process.kill();
-        self.process.gone().await;
     }
 }
 
-/// What the supervisor says.
+/// The reports of a supervisor.
 #[derive(Debug)]
 pub(super) struct Reports {
     socket: OwnedReadHalf,
@@ -202,7 +223,7 @@ impl Reports {
     }
 }
 
-/// What the supervisor is told. Dropping it tells it to kill the tree.
+/// The order and the commands for a supervisor. Dropping it closes the socket, and that kills the tree.
 #[derive(Debug)]
 pub(super) struct Commands {
     socket: OwnedWriteHalf,
@@ -236,7 +257,7 @@ impl Commands {
         }
         match self.socket.write(rest).await {
             Ok(more @ 1..) => self.sent += more,
-            // The end of the reports will tell what there is to tell.
+            // What has become of it is seen at the end of the reports.
             _ => self.sent = self.unsent.len(),
         }
         if self.sent == self.unsent.len() {

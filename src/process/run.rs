@@ -1,21 +1,21 @@
-//! One run in progress: hears the supervisor, reads the pipes, decides when the answer is known.
+//! One run in progress: reports of the supervisor, pipes, deadlines, and when the answer is known.
 //!
-//! Knows no way to start a process; [`crate::process`] hands it one that is started.
+//! Knows no way to start a process; [`crate::process`] hands it one that is started. Nothing here
+//! waits for a process to end: a process that cannot be ended must not hold up an answer.
 
-use std::future::pending;
-use std::io;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::job::{Ending, Finished};
-use super::pipes::{OverLimit, Stderr, Stdout};
+use super::leftovers::{Leftovers, Registered};
+use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
 use super::pool::{Supervisor, Supervisors};
-use super::supervisor::{LEFTOVER_GRACE, TERMINATE_GRACE};
+use super::watch::{LEFTOVER_GRACE, TERMINATE_GRACE};
 use super::wire::{self, Report};
 
 /// How long the pipes may stay open after the program, held by what it left behind.
@@ -24,25 +24,41 @@ const PIPES_GRACE: Duration = Duration::from_secs(2);
 /// How much later than it promised a supervisor may be before it is given up.
 const SUPERVISOR_GRACE: Duration = Duration::from_secs(2);
 
-/// Where the answer goes. Closed by a caller who has left.
+/// How long the system may take to execute a program: one on a file system that hangs never starts.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// A supervisor that has reported nothing for so long is asked for a sign of life.
+const PING_AFTER: Duration = Duration::from_secs(5);
+
+/// How long it may take to give one. It only has to be scheduled.
+const PONG_LIMIT: Duration = Duration::from_secs(10);
+
+/// The sender of the answer. Closed by a caller who has left.
 pub(super) type Answer<E> = oneshot::Sender<Result<Finished, E>>;
 
-/// Why there is nothing to answer with.
-#[derive(Debug)]
+/// Why a program has not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotRun {
-    /// The system refused to execute the program, by this errno.
+    /// The system refused to execute it, by this errno.
     Refused(i32),
-    /// The supervisor died before it had started the program.
+    /// The system has not executed it in time.
+    Overdue,
+    /// The supervisor died before it had started it.
     Lost,
 }
 
 /// A run whose supervisor has its order.
-#[derive(Debug)]
 pub(super) struct Run {
-    pub(super) supervisors: Supervisors,
-    pub(super) supervisor: Supervisor,
-    pub(super) pipes: Pipes,
-    pub(super) progress: Progress,
+    program: String,
+    supervisors: Supervisors,
+    supervisor: Supervisor,
+    pipes: Pipes,
+    progress: Progress,
+    /// Ends what a lost supervisor leaves.
+    cleanup: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    leftovers: Leftovers,
+    /// Set while processes outlive SIGKILL.
+    left: Option<Registered>,
 }
 
 /// The server's ends of the program's pipes.
@@ -54,10 +70,10 @@ pub(super) struct Pipes {
 }
 
 /// How far a run has come.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
+#[derive(Debug)]
+struct Progress {
     started: bool,
-    refused: Option<NotRun>,
+    not_run: Option<NotRun>,
     /// How the program ended.
     ended: Option<Ending>,
     /// Why the server ended it.
@@ -65,14 +81,41 @@ pub(super) struct Progress {
     /// No process of the tree is left.
     tree_is_gone: bool,
     supervisor_is_lost: bool,
+    /// The supervisor was asked for a sign of life and has not given it.
+    owes_sign_of_life: bool,
     /// The answer does not wait longer than this for the pipes and the tree.
     answer_by: Option<Instant>,
-    /// The supervisor does not live longer than this.
+    /// The supervisor is given up when it has not done by then what it has to do.
     give_up_at: Option<Instant>,
+    /// When the supervisor is asked for a sign of life, or given up for want of it.
+    look_at: Instant,
 }
 
 impl Run {
-    /// Runs until the answer is known; `finish` must follow.
+    /// A run of `program` by a supervisor that has just got its order.
+    pub(super) fn new(
+        program: String,
+        supervisors: Supervisors,
+        supervisor: Supervisor,
+        pipes: Pipes,
+        leftovers: Leftovers,
+    ) -> Self {
+        Self {
+            program,
+            supervisors,
+            supervisor,
+            pipes,
+            progress: Progress::new(),
+            cleanup: None,
+            leftovers,
+            left: None,
+        }
+    }
+
+    /// Runs until the answer is known; [`Run::until_tree_is_gone`] must follow.
+    ///
+    /// # Errors
+    /// Why the program has not run at all.
     pub(super) async fn until_known<E>(
         &mut self,
         time_limit: Option<Duration>,
@@ -83,19 +126,14 @@ impl Run {
         let cancelled = cancel.cancelled();
         tokio::pin!(overdue, cancelled);
         loop {
-            if let Some(refused) = self.progress.refused.take() {
-                return Err(refused);
+            if let Some(not_run) = self.progress.not_run {
+                return Err(not_run);
             }
             if let Some(ending) = self.known() {
                 return Ok(self.finished(ending));
             }
             let may_be_ended = self.progress.may_be_ended();
             tokio::select! {
-                // After the last report the socket ends, which would look like a death.
-                report = self.supervisor.reports.next(), if !self.progress.tree_is_gone => {
-                    self.handle_report(report).await;
-                }
-                () = self.supervisor.commands.send() => {}
                 () = self.pipes.stdin.feed() => {}
                 // Also of a program that has exited: what it printed is read after that.
                 read = self.pipes.stdout.read() => if read == Err(OverLimit) && self.progress.verdict.is_none() {
@@ -113,24 +151,33 @@ impl Run {
                 }
                 // Only to look again whether the answer is known.
                 () = at(self.progress.answer_by) => {}
-                () = at(self.progress.give_up_at) => self.abandon_supervisor().await,
+                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress) => {
+                    self.handle(event);
+                }
             }
         }
     }
 
+    /// Whether no process of the run is left.
+    pub(super) fn tree_is_gone(&self) -> bool {
+        self.progress.tree_is_gone
+    }
+
     /// Waits until no process of the run is left.
-    pub(super) async fn finish(mut self) {
+    pub(super) async fn until_tree_is_gone(&mut self) {
         // What is left of the tree writes to nobody.
         self.pipes.stdout.close();
         self.pipes.stderr.close();
         self.pipes.stdin.close();
         while !self.progress.tree_is_gone {
-            tokio::select! {
-                report = self.supervisor.reports.next() => self.handle_report(report).await,
-                () = self.supervisor.commands.send() => {}
-                () = at(self.progress.give_up_at) => self.abandon_supervisor().await,
-            }
+            let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
+            self.handle(event);
         }
+        self.left = None;
+    }
+
+    /// Keeps the supervisor for the next run, or lets it end.
+    pub(super) async fn release_supervisor(self) {
         if self.progress.supervisor_is_as_new() {
             self.supervisors.take_back(self.supervisor).await;
         } else {
@@ -141,11 +188,11 @@ impl Run {
     fn known(&self) -> Option<Ending> {
         let progress = &self.progress;
         let ending = progress.verdict.or(progress.ended)?;
-        // A run that the server ends keeps its place until its tree is gone.
-        let ended = progress.tree_is_gone || progress.verdict.is_none();
+        // A program that ended by itself is answered although something of its tree is left.
+        let by_itself = progress.verdict.is_none() && !progress.supervisor_is_lost;
         let quiet = !self.pipes.stdout.is_open() && !self.pipes.stderr.is_open();
         let late = progress.answer_by.is_some_and(|by| by <= Instant::now());
-        ((ended && quiet) || late).then_some(ending)
+        (((progress.tree_is_gone || by_itself) && quiet) || late).then_some(ending)
     }
 
     fn finished(&mut self, ending: Ending) -> Finished {
@@ -157,19 +204,65 @@ impl Run {
         }
     }
 
-    async fn handle_report(&mut self, report: Option<Report>) {
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Report(Some(report)) => self.handle_report(report),
+            Event::Report(None) | Event::GiveUp => self.abandon_supervisor(),
+            Event::Sent => {}
+            Event::Look => self.look_for_life(),
+            Event::Cleaned => {
+                self.cleanup = None;
+                self.progress.tree_ended();
+            }
+            Event::CleaningTakesLong => {
+                self.progress.give_up_at = None;
+                self.register_left(self.supervisors.unkillable().max(1));
+            }
+        }
+    }
+
+    fn handle_report(&mut self, report: Report) {
         let progress = &mut self.progress;
+        progress.owes_sign_of_life = false;
+        progress.look_at = Instant::now() + PING_AFTER;
         match report {
-            Some(Report::Started) => progress.started = true,
-            Some(Report::Failed(errno)) => {
-                progress.refused = Some(NotRun::Refused(errno));
+            Report::Started => progress.started = true,
+            Report::Failed(errno) => {
+                progress.not_run = Some(NotRun::Refused(errno));
                 progress.tree_is_gone = true;
             }
-            Some(Report::Exited(status)) => progress.program_ended(Ending::Exited(status)),
-            Some(Report::Signalled(signal)) => progress.program_ended(Ending::Signalled(signal)),
-            Some(Report::Done) => progress.tree_ended(),
-            None => self.abandon_supervisor().await,
+            Report::Exited(status) => progress.program_ended(Ending::Exited(status)),
+            Report::Signalled(signal) => progress.program_ended(Ending::Signalled(signal)),
+            Report::Alive => {}
+            Report::Unkillable(processes) => {
+                // It does what it can; giving it up would free nobody.
+                progress.give_up_at = None;
+                self.register_left(usize::try_from(processes).unwrap_or(1));
+            }
+            Report::Done => progress.tree_ended(),
         }
+    }
+
+    fn register_left(&mut self, processes: usize) {
+        match &self.left {
+            Some(left) => left.update(processes),
+            None => {
+                let program = self.program.clone();
+                self.left = Some(self.leftovers.register(program, processes));
+            }
+        }
+    }
+
+    fn look_for_life(&mut self) {
+        if !self.progress.started {
+            self.progress.not_run = Some(NotRun::Overdue);
+            return self.abandon_supervisor();
+        }
+        if std::mem::replace(&mut self.progress.owes_sign_of_life, true) {
+            return self.abandon_supervisor();
+        }
+        self.supervisor.commands.push(wire::PING);
+        self.progress.look_at = Instant::now() + PONG_LIMIT;
     }
 
     fn end(&mut self, verdict: Ending, command: u8) {
@@ -178,20 +271,78 @@ impl Run {
             .is_being_ended(verdict, command == wire::TERMINATE);
     }
 
-    /// The supervisor is dead or does not answer: its orphans have come to this process.
-    async fn abandon_supervisor(&mut self) {
-        self.progress.supervisor_is_lost = true;
-        self.supervisor.kill().await;
-        self.supervisors.end_orphans().await;
-        if !self.progress.started && self.progress.verdict.is_none() {
-            self.progress.refused = Some(NotRun::Lost);
+    /// The supervisor is dead or does not answer: its orphans come to this process.
+    fn abandon_supervisor(&mut self) {
+        let progress = &mut self.progress;
+        progress.supervisor_is_lost = true;
+        self.supervisor.kill();
+        self.cleanup = Some(Box::pin(self.supervisors.end_tree_of(&self.supervisor)));
+        if !progress.started && progress.verdict.is_none() {
+            progress.not_run.get_or_insert(NotRun::Lost);
         }
-        self.progress.ended.get_or_insert(Ending::SupervisorLost);
-        self.progress.tree_ended();
+        progress.ended.get_or_insert(Ending::SupervisorLost);
+        let soon = Instant::now() + PIPES_GRACE;
+        progress.answer_by = Some(progress.answer_by.map_or(soon, |by| by.min(soon)));
+        progress.give_up_at = Some(Instant::now() + SUPERVISOR_GRACE);
+    }
+}
+
+/// What happens between the server and the supervisor of a run.
+enum Event {
+    /// A report, or the end of them.
+    Report(Option<Report>),
+    /// A part of the order or of a command was sent.
+    Sent,
+    /// It is time for a sign of life.
+    Look,
+    /// The supervisor has not kept its promise.
+    GiveUp,
+    /// What a lost supervisor left is gone.
+    Cleaned,
+    /// What a lost supervisor left does not end.
+    CleaningTakesLong,
+}
+
+/// The next event. Safe to drop while it waits.
+async fn next_event(
+    supervisor: &mut Supervisor,
+    cleanup: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    progress: &Progress,
+) -> Event {
+    if progress.tree_is_gone {
+        // After the last report the socket ends, which would look like a death.
+        return pending().await;
+    }
+    if let Some(cleanup) = cleanup {
+        return tokio::select! {
+            () = cleanup => Event::Cleaned,
+            () = at(progress.give_up_at) => Event::CleaningTakesLong,
+        };
+    }
+    tokio::select! {
+        report = supervisor.reports.next() => Event::Report(report),
+        () = supervisor.commands.send() => Event::Sent,
+        () = at(progress.give_up_at) => Event::GiveUp,
+        () = sleep_until(progress.look_at) => Event::Look,
     }
 }
 
 impl Progress {
+    fn new() -> Self {
+        Self {
+            started: false,
+            not_run: None,
+            ended: None,
+            verdict: None,
+            tree_is_gone: false,
+            supervisor_is_lost: false,
+            owes_sign_of_life: false,
+            answer_by: None,
+            give_up_at: None,
+            look_at: Instant::now() + START_LIMIT,
+        }
+    }
+
     fn may_be_ended(&self) -> bool {
         self.ended.is_none() && self.verdict.is_none()
     }
@@ -199,7 +350,8 @@ impl Progress {
     /// Whether it has done all of its work, and no command can still be on its way to it.
     fn supervisor_is_as_new(&self) -> bool {
         let by_itself = matches!(self.ended, Some(Ending::Exited(_) | Ending::Signalled(_)));
-        self.tree_is_gone && by_itself && self.verdict.is_none() && !self.supervisor_is_lost
+        let idle = self.tree_is_gone && by_itself && self.verdict.is_none();
+        idle && !self.supervisor_is_lost && !self.owes_sign_of_life
     }
 
     fn program_ended(&mut self, ending: Ending) {
@@ -227,49 +379,6 @@ impl Progress {
         self.give_up_at = None;
         let soon = Instant::now() + PIPES_GRACE;
         self.answer_by = Some(self.answer_by.map_or(soon, |by| by.min(soon)));
-    }
-}
-
-/// What the program is given to read.
-#[derive(Debug)]
-pub(super) struct Stdin {
-    /// `None` when all is written or nobody reads.
-    pipe: Option<pipe::Sender>,
-    unsent: Vec<u8>,
-    sent: usize,
-}
-
-impl Stdin {
-    pub(super) fn new(pipe: Option<pipe::Sender>, bytes: Vec<u8>) -> Self {
-        Self {
-            pipe,
-            unsent: bytes,
-            sent: 0,
-        }
-    }
-
-    fn close(&mut self) {
-        self.pipe = None;
-    }
-
-    /// Writes once, and closes at the end. Never ready when closed; safe to drop while it waits.
-    async fn feed(&mut self) {
-        let Some(pipe) = &mut self.pipe else {
-            return pending().await;
-        };
-        let rest = &self.unsent[self.sent..];
-        let written: io::Result<usize> = match rest {
-            [] => Ok(0),
-            rest => pipe.write(rest).await,
-        };
-        match written {
-            Ok(more @ 1..) => self.sent += more,
-            // All is written, or a program that does not read has gone: both are its own affair.
-            _ => {
-                self.close();
-                self.unsent = Vec::new();
-            }
-        }
     }
 }
 

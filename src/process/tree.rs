@@ -1,11 +1,18 @@
-//! The processes below a process: found in `/proc`, signalled.
+//! The processes below this process: found in `/proc` and by asking the system, and signalled.
 //!
 //! Knows nothing of who started them or why they have to end. Linux only: elsewhere nothing
 //! reparents orphans to the server, so that a group is all that can be named.
+//!
+//! A `/proc` mounted with `hidepid` does not show processes of the same user that keep their memory
+//! to themselves. They are found by asking for each number whether it is a child: what is deeper
+//! becomes a child when its parent is gone, because every caller here is a sub-reaper.
 
 use std::collections::{HashMap, HashSet};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, waitid,
+};
 
 /// One process of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +21,88 @@ pub(super) struct Member {
     pub(super) pid: Pid,
     /// Its parent's.
     pub(super) parent: Pid,
-    /// Its group's.
+    /// Its group's; its own where the system hides that.
     pub(super) group: Pid,
+    /// Its session's. A program runs in the session of its supervisor: another one means that the
+    /// process detached itself on purpose. `None` where the system hides it.
+    pub(super) session: Option<Pid>,
 }
 
-/// Every process below `root`, dead ones that nobody has waited for included; parents come
+/// Every process below this one, dead ones that nobody has waited for included; parents come
 /// before their children. A branch that begins with one of `spared` is left out.
-pub(super) fn below(root: Pid, spared: &HashSet<Pid>) -> Vec<Member> {
+pub(super) fn below_this_process(spared: &HashSet<Pid>) -> Vec<Member> {
+    let mut found = visible(getpid(), spared);
+    // Whoever is left although nothing is seen is hidden, whatever the mount options say.
+    if proc_hides_processes() || (found.is_empty() && spared.is_empty() && has_child()) {
+        let known: HashSet<Pid> = found.iter().map(|member| member.pid).collect();
+        let hidden = children_by_asking()
+            .filter(|pid| !known.contains(pid) && !spared.contains(pid))
+            .map(|pid| Member {
+                pid,
+                parent: getpid(),
+                group: pid,
+                session: None,
+            });
+        found.extend(hidden);
+    }
+    found
+}
+
+/// Whether this process has a child, living or not yet waited for.
+pub(super) fn has_child() -> bool {
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::All, peek), Err(Errno::CHILD))
+}
+
+/// Whether `/proc` is mounted so that it shows a user less than all of its processes.
+fn proc_hides_processes() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().any(|line| {
+        line.contains(" /proc ")
+            && line.split([' ', ',']).any(|option| {
+                option
+                    .strip_prefix("hidepid=")
+                    .is_some_and(|mode| mode != "0" && mode != "off")
+            })
+    })
+}
+
+/// The children of this process, by asking for every number that one can have. One question takes
+/// less than a microsecond.
+fn children_by_asking() -> impl Iterator<Item = Pid> {
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let mine = getpid().as_raw_pid();
+    let newest = newest_pid();
+    // Children are younger than this process, and numbers begin anew after the highest.
+    let (last, last_wrapped) = if mine <= newest {
+        (newest, 0)
+    } else {
+        (highest_pid(), newest)
+    };
+    (mine + 1..=last)
+        .chain(1..=last_wrapped)
+        .filter_map(Pid::from_raw)
+        .filter(move |pid| waitid(WaitId::Pid(*pid), peek).is_ok())
+}
+
+/// The number that the newest process got.
+fn newest_pid() -> i32 {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let newest = load.split_ascii_whitespace().next_back();
+    newest
+        .and_then(|pid| pid.parse().ok())
+        .unwrap_or_else(highest_pid)
+}
+
+/// The highest number that a process can have.
+fn highest_pid() -> i32 {
+    let highest = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
+    // 2^22 is the most that Linux takes.
+    highest.trim().parse().unwrap_or(1 << 22)
+}
+
+/// What `/proc` shows below `root`.
+fn visible(root: Pid, spared: &HashSet<Pid>) -> Vec<Member> {
     let mut children: HashMap<Pid, Vec<Member>> = HashMap::new();
     for member in all() {
         children.entry(member.parent).or_default().push(member);
@@ -78,7 +160,7 @@ fn all() -> impl Iterator<Item = Member> {
         })
 }
 
-/// Reads `PID (NAME) STATE PARENT GROUP …`. The name may hold anything, parentheses too.
+/// Reads `PID (NAME) STATE PARENT GROUP SESSION …`. The name may hold anything, parentheses too.
 fn parse(pid: Pid, stat: &[u8]) -> Option<Member> {
     let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;
@@ -88,6 +170,7 @@ fn parse(pid: Pid, stat: &[u8]) -> Option<Member> {
         pid,
         parent: pid_field()?,
         group: pid_field()?,
+        session: pid_field(),
     })
 }
 
@@ -107,7 +190,8 @@ mod tests {
             Some(Member {
                 pid: pid(7),
                 parent: pid(3),
-                group: pid(4)
+                group: pid(4),
+                session: Some(pid(5)),
             })
         );
         assert_eq!(parse(pid(7), b"7 (kernel) S 0 0 0"), None);
@@ -116,17 +200,23 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_spared_child_is_left_out() {
-        let me = rustix::process::getpid();
+    fn a_child_is_found_by_proc_and_by_asking_and_a_spared_one_is_left_out() {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
             .expect("sleep starts");
         let child_pid = Pid::from_child(&child);
-        let found = |spared| below(me, &spared).iter().any(|m| m.pid == child_pid);
+        let found = |spared| {
+            below_this_process(&spared)
+                .iter()
+                .any(|m| m.pid == child_pid)
+        };
         assert!(found(HashSet::new()));
         assert!(!found(HashSet::from([child_pid])));
+        assert!(children_by_asking().any(|pid| pid == child_pid));
+        assert!(has_child());
         child.kill().expect("it is ours");
         child.wait().expect("it is ours");
+        assert!(!children_by_asking().any(|pid| pid == child_pid));
     }
 }

@@ -1,4 +1,4 @@
-//! What the server and a supervisor say to each other over their socket.
+//! The protocol between the server and a supervisor: orders and commands down, reports up.
 //!
 //! Knows no process, no task and no runtime: bytes and descriptors in, bytes and descriptors out.
 //! Both ends are the same binary, so the format carries no version.
@@ -19,11 +19,14 @@ use rustix::net::{
 /// The only argument of a supervisor.
 pub(super) const MARKER: &str = "__supervise";
 
-/// SIGTERM to the tree now, SIGKILL after [`super::supervisor::TERMINATE_GRACE`].
+/// SIGTERM to the tree now, SIGKILL after [`super::watch::TERMINATE_GRACE`].
 pub(super) const TERMINATE: u8 = b't';
 
 /// SIGKILL to the tree now.
 pub(super) const KILL: u8 = b'k';
+
+/// Asks for [`Report::Alive`].
+pub(super) const PING: u8 = b'p';
 
 /// Above this no system passes arguments to a program; it also bounds what a supervisor allocates.
 const MAX_BODY: usize = 64 << 20;
@@ -49,6 +52,11 @@ pub(super) enum Report {
     Exited(i32),
     /// The program was ended by this signal.
     Signalled(i32),
+    /// The answer to [`PING`].
+    Alive,
+    /// So many processes of the tree still live although they were sent SIGKILL. Repeated every
+    /// second or so.
+    Unkillable(i32),
     /// No process of the tree is left; nothing else follows.
     Done,
 }
@@ -63,6 +71,8 @@ impl Report {
             Self::Failed(errno) => (b'f', errno),
             Self::Exited(status) => (b'x', status),
             Self::Signalled(signal) => (b'k', signal),
+            Self::Alive => (b'a', 0),
+            Self::Unkillable(processes) => (b'u', processes),
             Self::Done => (b'd', 0),
         };
         let [a, b, c, d] = value.to_le_bytes();
@@ -77,6 +87,8 @@ impl Report {
             b'f' => Some(Self::Failed(value)),
             b'x' => Some(Self::Exited(value)),
             b'k' => Some(Self::Signalled(value)),
+            b'a' => Some(Self::Alive),
+            b'u' => Some(Self::Unkillable(value)),
             b'd' => Some(Self::Done),
             _ => None,
         }
@@ -159,13 +171,13 @@ pub(super) struct Order {
     body: Vec<u8>,
     arguments: usize,
     has_directory: bool,
-    /// Where the program prints.
+    /// The program's stdout.
     pub(super) stdout: OwnedFd,
-    /// Where it complains.
+    /// The program's stderr.
     pub(super) stderr: OwnedFd,
-    /// What the program reads as stdin.
+    /// The program's stdin; `None` is `/dev/null`.
     pub(super) stdin: Option<OwnedFd>,
-    /// What becomes the program's descriptor 3.
+    /// The program's descriptor 3, its events channel.
     pub(super) events: Option<OwnedFd>,
 }
 
@@ -344,6 +356,8 @@ mod tests {
             Report::Failed(7),
             Report::Exited(255),
             Report::Signalled(9),
+            Report::Alive,
+            Report::Unkillable(3),
             Report::Done,
         ] {
             assert_eq!(Report::decode(report.encode()), Some(report));

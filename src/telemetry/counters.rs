@@ -1,15 +1,17 @@
 //! What the server counts about itself, for the `health` tool and for Prometheus. Knows no log and no protocol.
+//!
+//! Each number is kept once; what a person or a scraper sees is read from it when it is asked for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use prometheus_client::encoding::text;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
+use tokio::sync::Notify;
 
-use super::metrics::{CallLabels, DoorLabel, Metrics, ReasonLabel, RequestLabels, ToolLabel};
+use super::metrics::{self, Sessions, Tables};
 use super::queue::Losses;
 
 /// Content type of [`Counters::render_prometheus`].
@@ -19,6 +21,10 @@ pub const OK: &str = "ok";
 
 /// Tools that get a time series of their own; the rest share `other`, so that a catalogue cannot flood a scraper.
 const MAX_TOOL_LABELS: usize = 1_000;
+/// Upper bounds in seconds; from a warm call to a long one.
+const DURATION_BUCKETS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 300.0,
+];
 
 /// The server's counters; clones count together.
 #[derive(Clone, Debug)]
@@ -27,23 +33,16 @@ pub struct Counters(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     started: Instant,
+    /// Unix time of the start, in seconds.
+    start_seconds: f64,
     losses: Losses,
-    metrics: Metrics,
-    registry: Registry,
-    totals: Totals,
-    errors: Mutex<BTreeMap<&'static str, u64>>,
-    refusals: Mutex<BTreeMap<&'static str, u64>>,
-    tools: Mutex<HashSet<String>>,
-}
-
-/// Sums over all labels: a family of time series cannot be asked for its sum.
-#[derive(Debug, Default)]
-struct Totals {
-    requests: AtomicU64,
-    calls: AtomicU64,
-    calls_ok: AtomicU64,
-    sessions_opened: AtomicU64,
-    sessions_closed: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    client_logs_lost: AtomicU64,
+    call_duration: Histogram,
+    tables: Mutex<Tables>,
+    /// Told whenever the last running call has ended.
+    last_call_ended: Notify,
 }
 
 /// The counters at one moment. The names that version 3 used keep their meaning.
@@ -84,16 +83,17 @@ pub struct Snapshot {
 impl Counters {
     /// Counters that begin now. `losses` comes from the log's guard.
     pub fn new(losses: Losses) -> Self {
-        let metrics = Metrics::default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
         Self(Arc::new(Inner {
             started: Instant::now(),
-            registry: metrics.registry(losses.clone()),
+            start_seconds: since_epoch.unwrap_or_default().as_secs_f64(),
             losses,
-            metrics,
-            totals: Totals::default(),
-            errors: Mutex::default(),
-            refusals: Mutex::default(),
-            tools: Mutex::default(),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            client_logs_lost: AtomicU64::new(0),
+            call_duration: Histogram::new(DURATION_BUCKETS),
+            tables: Mutex::default(),
+            last_call_ended: Notify::new(),
         }))
     }
 
@@ -105,132 +105,143 @@ impl Counters {
     /// Counts a request that was answered with `outcome`: [`OK`] or a code. Both words are `'static`, so that no
     /// client can invent time series; name unknown methods `other`.
     pub fn request(&self, method: &'static str, outcome: &'static str) {
-        self.0.totals.requests.fetch_add(1, Ordering::Relaxed);
-        self.0
-            .metrics
-            .requests
-            .get_or_create(&RequestLabels { method, outcome })
-            .inc();
-        self.note_error(outcome);
+        *self.tables().requests.entry((method, outcome)).or_default() += 1;
     }
 
     /// A tool call begins; it ends with the returned [`RunningCall`]. `tool` is a name from the catalogue; `None`
     /// stands for names that are not in it, which clients could invent without end.
     pub fn call_started(&self, tool: Option<&str>) -> RunningCall {
-        self.0.metrics.calls_running.inc();
+        self.tables().calls_running += 1;
         RunningCall {
-            tool: self.tool_label(tool),
+            tool: tool.unwrap_or("unknown").to_owned(),
             started: Instant::now(),
             outcome: "cancelled",
             counters: self.clone(),
         }
     }
 
+    /// Waits until no tool call is under way, through whichever transport it came.
+    pub async fn no_call_runs(&self) {
+        loop {
+            // Made before the look, so that no end is missed between the two.
+            let ended = self.0.last_call_ended.notified();
+            if self.tables().calls_running == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     /// A session opens at `transport` (`sse`, `mcp`, `stdio`); it closes when the returned [`OpenSession`] is dropped.
     pub fn session_opened(&self, transport: &'static str) -> OpenSession {
-        let label = DoorLabel { transport };
-        self.0
-            .totals
-            .sessions_opened
-            .fetch_add(1, Ordering::Relaxed);
-        self.0.metrics.sessions_opened.get_or_create(&label).inc();
-        self.0.metrics.sessions.get_or_create(&label).inc();
+        self.tables().sessions.entry(transport).or_default().opened += 1;
         OpenSession {
             counters: self.clone(),
             transport,
         }
     }
 
-    /// Counts what was turned away before it became a request: `connection_limit`, `unauthorized`, `too_large` …
+    /// Counts what was turned away before it became a request: `unauthorized`, `too_large` …
     pub fn refused(&self, reason: &'static str) {
-        self.0
-            .metrics
-            .refused
-            .get_or_create(&ReasonLabel { reason })
-            .inc();
-        bump(&self.0.refusals, reason);
+        *self.tables().refused.entry(reason).or_default() += 1;
     }
 
     /// Counts bytes of messages that came in.
     pub fn received(&self, bytes: u64) {
-        self.0.metrics.received.inc_by(bytes);
+        self.0.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts bytes of messages that went out.
     pub fn sent(&self, bytes: u64) {
-        self.0.metrics.sent.inc_by(bytes);
+        self.0.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a log message of a plugin that found no room on its way to the client.
+    pub fn client_log_lost(&self) {
+        self.0.client_logs_lost.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Sessions open now.
     pub fn sessions_active(&self) -> u64 {
-        let closed = self.0.totals.sessions_closed.load(Ordering::Relaxed);
-        self.0
-            .totals
-            .sessions_opened
-            .load(Ordering::Relaxed)
-            .saturating_sub(closed)
+        let tables = self.tables();
+        let open = tables.sessions.values().map(Sessions::open);
+        open.sum()
     }
 
     /// All counters at this moment.
     pub fn snapshot(&self) -> Snapshot {
-        let inner = &*self.0;
         let uptime = self.uptime();
-        let ok = inner.totals.calls_ok.load(Ordering::Relaxed);
-        let calls = inner.totals.calls.load(Ordering::Relaxed).max(ok);
+        let tables = self.tables().clone();
+        let ended = || tables.tools.values().flat_map(|tool| &tool.ended);
+        let calls: u64 = ended().map(|(_, count)| count).sum();
+        let ok = ended()
+            .filter(|(outcome, _)| **outcome == OK)
+            .map(|(_, count)| count)
+            .sum();
+        let opened = tables.sessions.values().map(|sessions| sessions.opened);
+        let closed = tables.sessions.values().map(|sessions| sessions.closed);
         Snapshot {
             uptime_s: uptime.as_secs(),
             uptime_seconds: uptime.as_millis() as f64 / 1000.0,
-            requests_total: inner.totals.requests.load(Ordering::Relaxed),
+            requests_total: tables.requests.values().sum(),
             tool_calls_total: calls,
             tool_calls_success: ok,
             tool_calls_error: calls - ok,
-            calls_running: inner.metrics.calls_running.get().try_into().unwrap_or(0),
-            sessions_active: self.sessions_active(),
-            sessions_opened: inner.totals.sessions_opened.load(Ordering::Relaxed),
-            sessions_closed: inner.totals.sessions_closed.load(Ordering::Relaxed),
-            errors: lock(&inner.errors).clone(),
-            refused: lock(&inner.refusals).clone(),
-            bytes_received: inner.metrics.received.get(),
-            bytes_sent: inner.metrics.sent.get(),
-            log_lines_lost: inner.losses.lines(),
+            calls_running: tables.calls_running,
+            sessions_active: tables.sessions.values().map(Sessions::open).sum(),
+            sessions_opened: opened.sum(),
+            sessions_closed: closed.sum(),
+            errors: tables.errors(),
+            bytes_received: self.0.received.load(Ordering::Relaxed),
+            bytes_sent: self.0.sent.load(Ordering::Relaxed),
+            log_lines_lost: self.0.losses.lines(),
+            refused: tables.refused,
         }
     }
 
     /// All counters as OpenMetrics text; answer it with [`METRICS_CONTENT_TYPE`].
     pub fn render_prometheus(&self) -> String {
-        let mut out = String::new();
-        text::encode(&mut out, &self.0.registry).expect("writing to a String cannot fail");
-        out
+        metrics::render(metrics::Exposed {
+            tables: self.tables().clone(),
+            call_duration: self.0.call_duration.clone(),
+            received: self.0.received.load(Ordering::Relaxed),
+            sent: self.0.sent.load(Ordering::Relaxed),
+            client_logs_lost: self.0.client_logs_lost.load(Ordering::Relaxed),
+            start_seconds: self.0.start_seconds,
+            losses: self.0.losses.clone(),
+        })
     }
 
-    fn note_error(&self, outcome: &'static str) {
-        if outcome != OK {
-            bump(&self.0.errors, outcome);
-        }
-    }
-
-    fn tool_label(&self, tool: Option<&str>) -> String {
-        let Some(tool) = tool else {
-            return "unknown".to_owned();
-        };
-        let mut tools = lock(&self.0.tools);
-        if !tools.contains(tool) {
-            if tools.len() >= MAX_TOOL_LABELS {
-                return "other".to_owned();
-            }
-            tools.insert(tool.to_owned());
-        }
-        tool.to_owned()
+    /// Counters stay usable after a panic elsewhere: no count is left half done.
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn bump(map: &Mutex<BTreeMap<&'static str, u64>>, key: &'static str) {
-    *lock(map).entry(key).or_default() += 1;
-}
+impl Tables {
+    fn call_ended(&mut self, tool: String, outcome: &'static str, seconds: f64) {
+        let has_room = self.tools.len() < MAX_TOOL_LABELS || self.tools.contains_key(&tool);
+        let label = if has_room { tool } else { "other".to_owned() };
+        let calls = self.tools.entry(label).or_default();
+        *calls.ended.entry(outcome).or_default() += 1;
+        calls.seconds += seconds;
+        self.calls_running -= 1;
+    }
 
-/// Counters stay usable after a panic elsewhere: no count is left half done.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Failed requests and calls by their code.
+    fn errors(&self) -> BTreeMap<&'static str, u64> {
+        let requests = self
+            .requests
+            .iter()
+            .map(|((_, outcome), count)| (*outcome, *count));
+        let calls = self.tools.values().flat_map(|tool| &tool.ended);
+        let calls = calls.map(|(outcome, count)| (*outcome, *count));
+        let mut errors = BTreeMap::new();
+        for (outcome, count) in requests.chain(calls).filter(|(outcome, _)| *outcome != OK) {
+            *errors.entry(outcome).or_default() += count;
+        }
+        errors
+    }
 }
 
 /// A tool call under way. Dropped without [`finish`](Self::finish), it counts as `cancelled`.
@@ -253,28 +264,14 @@ impl RunningCall {
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
-        let inner = &*self.counters.0;
         let seconds = self.started.elapsed().as_secs_f64();
-        let (tool, outcome) = (std::mem::take(&mut self.tool), self.outcome);
-        inner.metrics.calls_running.dec();
-        inner.metrics.call_duration.observe(seconds);
-        inner.totals.calls.fetch_add(1, Ordering::Relaxed);
-        if outcome == OK {
-            inner.totals.calls_ok.fetch_add(1, Ordering::Relaxed);
+        self.counters.0.call_duration.observe(seconds);
+        let tool = std::mem::take(&mut self.tool);
+        let mut tables = self.counters.tables();
+        tables.call_ended(tool, self.outcome, seconds);
+        if tables.calls_running == 0 {
+            self.counters.0.last_call_ended.notify_waiters();
         }
-        self.counters.note_error(outcome);
-        let label = ToolLabel { tool };
-        inner
-            .metrics
-            .call_seconds
-            .get_or_create(&label)
-            .inc_by(seconds);
-        let ToolLabel { tool } = label;
-        inner
-            .metrics
-            .calls
-            .get_or_create(&CallLabels { tool, outcome })
-            .inc();
     }
 }
 
@@ -288,15 +285,8 @@ pub struct OpenSession {
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
-        let inner = &*self.counters.0;
-        inner.totals.sessions_closed.fetch_add(1, Ordering::Relaxed);
-        inner
-            .metrics
-            .sessions
-            .get_or_create(&DoorLabel {
-                transport: self.transport,
-            })
-            .dec();
+        let mut tables = self.counters.tables();
+        tables.sessions.entry(self.transport).or_default().closed += 1;
     }
 }
 
@@ -342,6 +332,21 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_end_of_the_last_call_is_waited_for() {
+        let counters = Counters::new(Losses::default());
+        counters.no_call_runs().await;
+        let (first, second) = (counters.call_started(None), counters.call_started(None));
+        let waiting = counters.clone();
+        let waiting = tokio::spawn(async move { waiting.no_call_runs().await });
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "one call still runs");
+        drop(second);
+        let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(ended.is_ok());
+    }
+
     #[test]
     fn sessions_are_open_until_they_are_dropped() {
         let counters = Counters::new(Losses::default());
@@ -379,13 +384,13 @@ mod tests {
         let counters = Counters::new(Losses::default());
         counters.request("ping", OK);
         counters.request("tools/call", "-32602");
-        counters.refused("connection_limit");
+        counters.refused("unauthorized");
         counters.received(10);
         counters.sent(20);
         let json = serde_json::to_value(counters.snapshot()).unwrap();
         assert_eq!(json["requests_total"], 2);
         assert_eq!(json["errors"]["-32602"], 1);
-        assert_eq!(json["refused"]["connection_limit"], 1);
+        assert_eq!(json["refused"]["unauthorized"], 1);
         assert_eq!(
             (&json["bytes_received"], &json["bytes_sent"]),
             (&10.into(), &20.into())
@@ -397,7 +402,7 @@ mod tests {
         );
         assert!(text.contains("smcp_received_bytes_total 10\n"), "{text}");
         assert!(
-            text.contains("smcp_refused_total{reason=\"connection_limit\"} 1\n"),
+            text.contains("smcp_refused_total{reason=\"unauthorized\"} 1\n"),
             "{text}"
         );
     }

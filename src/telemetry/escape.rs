@@ -7,7 +7,7 @@ pub(super) const MAX_VALUE_BYTES: usize = 8 * 1024;
 
 /// What the escaped text will stand in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Quoting {
     /// Free text: only what breaks lines or moves a terminal's cursor is escaped.
     Free,
     /// Between double quotes of a text line: quotes and backslashes too.
@@ -19,16 +19,16 @@ pub(super) enum Place {
 /// Writes what it is given escaped, up to [`MAX_VALUE_BYTES`].
 pub(super) struct Escaper<'a> {
     out: &'a mut dyn Write,
-    place: Place,
+    quoting: Quoting,
     left: usize,
     cut: bool,
 }
 
 impl<'a> Escaper<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, place: Place) -> Self {
+    pub(super) fn new(out: &'a mut dyn Write, quoting: Quoting) -> Self {
         Self {
             out,
-            place,
+            quoting,
             left: MAX_VALUE_BYTES,
             cut: false,
         }
@@ -44,13 +44,13 @@ impl<'a> Escaper<'a> {
     }
 
     fn write_escaped(&mut self, c: char) -> fmt::Result {
-        match (self.place, c) {
-            (Place::Quotes | Place::Json, '"' | '\\') => write!(self.out, "\\{c}"),
+        match (self.quoting, c) {
+            (Quoting::Quotes | Quoting::Json, '"' | '\\') => write!(self.out, "\\{c}"),
             (_, '\n') => self.out.write_str("\\n"),
             (_, '\r') => self.out.write_str("\\r"),
             (_, '\t') => self.out.write_str("\\t"),
             // Every character escaped here is below U+FFFF, so it needs no surrogate pair.
-            (Place::Json, c) => write!(self.out, "\\u{:04x}", u32::from(c)),
+            (Quoting::Json, c) => write!(self.out, "\\u{:04x}", u32::from(c)),
             (_, c) => write!(self.out, "\\u{{{:x}}}", u32::from(c)),
         }
     }
@@ -65,7 +65,7 @@ impl Write for Escaper<'_> {
         self.cut = kept.len() < text.len();
         self.left -= kept.len();
         let mut rest = kept;
-        while let Some(at) = rest.find(|c| needs_escape(self.place, c)) {
+        while let Some(at) = rest.find(|c| needs_escape(self.quoting, c)) {
             self.out.write_str(&rest[..at])?;
             let mut tail = rest[at..].chars();
             let c = tail.next().expect("find gave the position of a character");
@@ -76,8 +76,8 @@ impl Write for Escaper<'_> {
     }
 }
 
-fn needs_escape(place: Place, c: char) -> bool {
-    (place != Place::Free && matches!(c, '"' | '\\')) || is_unsafe(c)
+fn needs_escape(quoting: Quoting, c: char) -> bool {
+    (quoting != Quoting::Free && matches!(c, '"' | '\\')) || is_unsafe(c)
 }
 
 /// Characters that end a line, move a cursor, or make text read other than it is stored.
@@ -104,9 +104,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn escaped(text: &str, place: Place) -> String {
+    fn escaped(text: &str, quoting: Quoting) -> String {
         let mut out = String::new();
-        let mut escaper = Escaper::new(&mut out, place);
+        let mut escaper = Escaper::new(&mut out, quoting);
         escaper.write_str(text).unwrap();
         escaper.finish().unwrap();
         out
@@ -116,16 +116,16 @@ mod tests {
     fn control_and_direction_characters_are_shown_not_obeyed() {
         let evil = "a\nb\r\x1b[31m\u{9b}2J\u{202e}\u{2028}\t\0";
         assert_eq!(
-            escaped(evil, Place::Free),
+            escaped(evil, Quoting::Free),
             r"a\nb\r\u{1b}[31m\u{9b}2J\u{202e}\u{2028}\t\u{0}"
         );
     }
 
     #[test]
     fn quotes_are_escaped_where_they_would_end_a_value() {
-        assert_eq!(escaped(r#"say "hi" \o/"#, Place::Free), r#"say "hi" \o/"#);
+        assert_eq!(escaped(r#"say "hi" \o/"#, Quoting::Free), r#"say "hi" \o/"#);
         assert_eq!(
-            escaped(r#"say "hi" \o/"#, Place::Quotes),
+            escaped(r#"say "hi" \o/"#, Quoting::Quotes),
             r#"say \"hi\" \\o/"#
         );
     }
@@ -133,14 +133,14 @@ mod tests {
     #[test]
     fn long_text_is_cut_at_a_character_and_marked() {
         let long = "é".repeat(MAX_VALUE_BYTES);
-        let out = escaped(&long, Place::Free);
+        let out = escaped(&long, Quoting::Free);
         assert_eq!(out, format!("{}…[cut]", "é".repeat(MAX_VALUE_BYTES / 2)));
     }
 
     proptest! {
         #[test]
         fn json_strings_read_back_as_they_were(text in any::<String>()) {
-            let json = format!("\"{}\"", escaped(&text, Place::Json));
+            let json = format!("\"{}\"", escaped(&text, Quoting::Json));
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
             prop_assert!(!json.chars().any(is_unsafe));
         }

@@ -33,7 +33,7 @@ pub(super) struct Now {
 }
 
 impl Now {
-    fn read() -> Self {
+    pub(super) fn read() -> Self {
         Self {
             day: Local::now().date_naive(),
             instant: Instant::now(),
@@ -89,6 +89,13 @@ impl LogFile {
             last_fault: None,
             loss,
             notices,
+        }
+    }
+
+    /// Opens the file before the first line, so that one that cannot be written is told at the start.
+    pub(super) fn open_at(&mut self, now: Now) {
+        if let Err(error) = self.open_if_due(now) {
+            self.give_up(error, now);
         }
     }
 
@@ -276,7 +283,7 @@ impl OpenFile {
                 | Rotation::Size { backups: 0, .. }
                 | Rotation::None => false,
                 Rotation::Size { max_bytes, .. } => self.bytes + incoming >= max_bytes,
-                Rotation::Time { .. } => now.day > self.day,
+                Rotation::Time { .. } => is_another_day(self.day, now.day),
             }
     }
 
@@ -291,6 +298,13 @@ impl OpenFile {
         self.day = now.day;
         Ok(())
     }
+}
+
+/// Whether the day of the file's last line is over. A day to come is one too, but for the next one: a clock that
+/// was ahead for years and is right again must not stop rotation, and one that is put back by a second at
+/// midnight must not rotate twice.
+fn is_another_day(written: NaiveDate, today: NaiveDate) -> bool {
+    today > written || written.signed_duration_since(today).num_days() > 1
 }
 
 /// What tells one file from another at the same path: device and inode.

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::escape::{Escaper, Place, is_plain};
+use super::escape::{Escaper, Quoting, is_plain};
 
 /// The look of the lines of one log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +34,7 @@ impl Lines {
             if json {
                 write_json_string(out, "message", format_args!("{message}"))
             } else {
-                write_escaped(out, Place::Free, format_args!(" {message}"))
+                write_escaped(out, Quoting::Free, format_args!(" {message}"))
             }
         })
         .expect("writing to a String cannot fail");
@@ -56,7 +56,7 @@ impl Lines {
             out.write_str("{\"timestamp\":\"")?;
             write_time(out)?;
             write!(out, "\",\"level\":\"{level}\",\"target\":\"")?;
-            write_escaped(out, Place::Json, format_args!("{target}"))?;
+            write_escaped(out, Quoting::Json, format_args!("{target}"))?;
             out.write_str("\"")?;
             body(out, true)?;
             return out.write_str("}\n");
@@ -70,7 +70,7 @@ impl Lines {
         } else {
             write!(out, "{level:>5} ")?;
         }
-        write_escaped(out, Place::Free, format_args!("{target}:"))?;
+        write_escaped(out, Quoting::Free, format_args!("{target}:"))?;
         body(out, false)?;
         out.write_str("\n")
     }
@@ -190,7 +190,7 @@ impl<'a> FieldWriter<'a> {
                 write!(self.out, " {name}={value}")
             } else {
                 write!(self.out, " {name}=\"")?;
-                write_escaped(self.out, Place::Quotes, format_args!("{value}"))?;
+                write_escaped(self.out, Quoting::Quotes, format_args!("{value}"))?;
                 self.out.write_str("\"")
             }
         });
@@ -235,7 +235,7 @@ impl Visit for FieldWriter<'_> {
                 write_json_string(self.out, "message", format_args!("{value:?}"))
             } else {
                 self.out.write_str(" ")?;
-                write_escaped(self.out, Place::Free, format_args!("{value:?}"))
+                write_escaped(self.out, Quoting::Free, format_args!("{value:?}"))
             }
         });
     }
@@ -257,12 +257,12 @@ fn name_of(field: &Field) -> Option<&'static str> {
 
 fn write_json_string(out: &mut dyn Write, name: &str, value: fmt::Arguments<'_>) -> fmt::Result {
     write!(out, ",\"{name}\":\"")?;
-    write_escaped(out, Place::Json, value)?;
+    write_escaped(out, Quoting::Json, value)?;
     out.write_str("\"")
 }
 
-fn write_escaped(out: &mut dyn Write, place: Place, value: fmt::Arguments<'_>) -> fmt::Result {
-    let mut escaper = Escaper::new(out, place);
+fn write_escaped(out: &mut dyn Write, quoting: Quoting, value: fmt::Arguments<'_>) -> fmt::Result {
+    let mut escaper = Escaper::new(out, quoting);
     escaper.write_fmt(value)?;
     escaper.finish()
 }

@@ -1,145 +1,176 @@
-//! The Prometheus side of the counters: families, their names and labels. Knows nobody who counts.
+//! What is counted by label, and how Prometheus reads it: names, labels and units. Knows nobody who counts.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::queue::Losses;
 
-/// Seconds; from a warm call to a long one.
-const DURATION_BUCKETS: [f64; 15] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 300.0,
-];
-
-/// All that a scraper sees and the server counts as it happens. Clones count together.
-#[derive(Clone, Debug)]
-pub(super) struct Metrics {
-    pub(super) requests: Family<RequestLabels, Counter>,
-    pub(super) calls: Family<CallLabels, Counter>,
-    pub(super) call_seconds: Family<ToolLabel, Counter<f64, AtomicU64>>,
-    pub(super) call_duration: Histogram,
-    pub(super) calls_running: Gauge,
-    pub(super) sessions: Family<DoorLabel, Gauge>,
-    pub(super) sessions_opened: Family<DoorLabel, Counter>,
-    pub(super) refused: Family<ReasonLabel, Counter>,
-    pub(super) received: Counter,
-    pub(super) sent: Counter,
+/// What is counted by label.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    /// Requests answered, by method and outcome.
+    pub(super) requests: BTreeMap<(&'static str, &'static str), u64>,
+    /// Tool calls, by tool.
+    pub(super) tools: BTreeMap<String, ToolCalls>,
+    /// Tool calls under way.
+    pub(super) calls_running: u64,
+    /// Sessions, by transport.
+    pub(super) sessions: BTreeMap<&'static str, Sessions>,
+    /// What was turned away, by reason.
+    pub(super) refused: BTreeMap<&'static str, u64>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self {
-            requests: Family::default(),
-            calls: Family::default(),
-            call_seconds: Family::default(),
-            call_duration: Histogram::new(DURATION_BUCKETS),
-            calls_running: Gauge::default(),
-            sessions: Family::default(),
-            sessions_opened: Family::default(),
-            refused: Family::default(),
-            received: Counter::default(),
-            sent: Counter::default(),
-        }
+/// The calls of one tool that have ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ToolCalls {
+    /// How many, by outcome.
+    pub(super) ended: BTreeMap<&'static str, u64>,
+    /// How long they took together.
+    pub(super) seconds: f64,
+}
+
+/// The sessions of one transport.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sessions {
+    /// Since the start.
+    pub(super) opened: u64,
+    /// Of them, those that are over.
+    pub(super) closed: u64,
+}
+
+impl Sessions {
+    /// Those that are not over.
+    pub(super) fn open(&self) -> u64 {
+        self.opened - self.closed
     }
 }
 
-impl Metrics {
-    /// A registry that shows these metrics, and what is read only when someone asks.
-    #[rustfmt::skip] // a table
-    pub(super) fn registry(&self, losses: Losses) -> Registry {
-        let mut registry = Registry::with_prefix("smcp");
-        let r = &mut registry;
-        r.register("requests", "Requests answered, by method and outcome", self.requests.clone());
-        r.register("tool_calls", "Tool calls ended, by tool and outcome", self.calls.clone());
-        r.register_with_unit("tool_call_time", "Time spent in calls, by tool", Unit::Seconds, self.call_seconds.clone());
-        r.register_with_unit("tool_call_duration", "How long tool calls take", Unit::Seconds, self.call_duration.clone());
-        r.register("tool_calls_running", "Tool calls under way", self.calls_running.clone());
-        r.register("sessions", "Sessions open, by transport", self.sessions.clone());
-        r.register("sessions_opened", "Sessions opened, by transport", self.sessions_opened.clone());
-        r.register("refused", "Connections and messages turned away, by reason", self.refused.clone());
-        r.register_with_unit("received", "Bytes of messages received", Unit::Bytes, self.received.clone());
-        r.register_with_unit("sent", "Bytes of messages sent", Unit::Bytes, self.sent.clone());
-        r.register("build", "The program that answers", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
-        r.register_collector(Box::new(OnScrape::beginning_now(losses)));
-        registry
-    }
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct RequestLabels {
-    pub(super) method: &'static str,
-    pub(super) outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct CallLabels {
-    pub(super) tool: String,
-    pub(super) outcome: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct ToolLabel {
-    pub(super) tool: String,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct DoorLabel {
-    pub(super) transport: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct ReasonLabel {
-    pub(super) reason: &'static str,
-}
-
-/// What is read when someone asks, not counted as it happens.
+/// All numbers of one moment.
 #[derive(Debug)]
-struct OnScrape {
-    losses: Losses,
-    start_seconds: f64,
+pub(super) struct Exposed {
+    pub(super) tables: Tables,
+    pub(super) call_duration: Histogram,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) client_logs_lost: u64,
+    /// Unix time of the start.
+    pub(super) start_seconds: f64,
+    pub(super) losses: Losses,
 }
 
-impl OnScrape {
-    fn beginning_now(losses: Losses) -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self {
-            losses,
-            start_seconds: since_epoch.unwrap_or_default().as_secs_f64(),
-        }
+/// The numbers as OpenMetrics text.
+pub(super) fn render(exposed: Exposed) -> String {
+    let mut registry = Registry::with_prefix("smcp");
+    registry.register(
+        "build",
+        "The program that answers",
+        Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+    );
+    registry.register_collector(Box::new(exposed));
+    let mut out = String::new();
+    text::encode(&mut out, &registry).expect("writing to a String cannot fail");
+    out
+}
+
+impl Collector for Exposed {
+    #[rustfmt::skip] // a table
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families(encoder);
+        let tables = &self.tables;
+        let requests = tables.requests.iter();
+        families.counters("requests", "Requests answered, by method and outcome",
+            requests.map(|((method, outcome), count)| ([("method", *method), ("outcome", *outcome)], *count)))?;
+        let calls = tables.tools.iter().flat_map(|(tool, calls)| calls.ended.iter().map(move |ended| (tool, ended)));
+        families.counters("tool_calls", "Tool calls ended, by tool and outcome",
+            calls.map(|(tool, (outcome, count))| ([("tool", tool.as_str()), ("outcome", *outcome)], *count)))?;
+        let seconds = tables.tools.iter().map(|(tool, calls)| ([("tool", tool.as_str())], calls.seconds));
+        families.family("tool_call_time", "Time spent in calls, by tool", Some(&Unit::Seconds),
+            seconds.map(|(labels, seconds)| (labels, ConstCounter::new(seconds))))?;
+        families.one("tool_call_duration", "How long tool calls take", Some(&Unit::Seconds), &self.call_duration)?;
+        families.one("tool_calls_running", "Tool calls under way", None, &gauge(tables.calls_running))?;
+        let sessions = tables.sessions.iter();
+        families.gauges("sessions", "Sessions open, by transport",
+            sessions.clone().map(|(transport, sessions)| ([("transport", *transport)], sessions.open())))?;
+        families.counters("sessions_opened", "Sessions opened, by transport",
+            sessions.map(|(transport, sessions)| ([("transport", *transport)], sessions.opened)))?;
+        families.counters("refused", "Connections and messages turned away, by reason",
+            tables.refused.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
+        families.one("received", "Bytes of messages received", Some(&Unit::Bytes), &ConstCounter::new(self.received))?;
+        families.one("sent", "Bytes of messages sent", Some(&Unit::Bytes), &ConstCounter::new(self.sent))?;
+        families.one("client_log_messages_lost", "Log messages of plugins that a client did not read in time", None, &ConstCounter::new(self.client_logs_lost))?;
+        families.one("start_time", "Unix time of the start", Some(&Unit::Seconds), &ConstGauge::new(self.start_seconds))?;
+        let losses = [("console", &self.losses.console), ("file", &self.losses.file)];
+        families.counters("log_lines_lost", "Log lines that could not be written, by log",
+            losses.into_iter().map(|(log, loss)| ([("log", log)], loss.lines())))
     }
 }
 
-impl Collector for OnScrape {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let start = ConstGauge::new(self.start_seconds);
-        let unit = Some(&Unit::Seconds);
-        start.encode(encoder.encode_descriptor(
-            "start_time",
-            "Unix time of the start",
-            unit,
-            start.metric_type(),
-        )?)?;
-        let mut family = encoder.encode_descriptor(
-            "log_lines_lost",
-            "Log lines that could not be written, by log",
-            None,
-            MetricType::Counter,
-        )?;
-        for (log, loss) in [
-            ("console", &self.losses.console),
-            ("file", &self.losses.file),
-        ] {
-            ConstCounter::new(loss.lines()).encode(family.encode_family(&[("log", log)])?)?;
+fn gauge(value: u64) -> ConstGauge<i64> {
+    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// Writes families of time series; one without any is left out.
+struct Families<'a>(DescriptorEncoder<'a>);
+
+impl Families<'_> {
+    fn counters<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl Iterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let series = series.map(|(labels, count)| (labels, ConstCounter::new(count)));
+        self.family(name, help, None, series)
+    }
+
+    fn gauges<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl Iterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let series = series.map(|(labels, value)| (labels, gauge(value)));
+        self.family(name, help, None, series)
+    }
+
+    /// A family with one time series, which has no labels.
+    fn one(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        metric: &impl EncodeMetric,
+    ) -> fmt::Result {
+        let encoder = self
+            .0
+            .encode_descriptor(name, help, unit, metric.metric_type())?;
+        metric.encode(encoder)
+    }
+
+    fn family<L: EncodeLabelSet, M: EncodeMetric>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        series: impl Iterator<Item = (L, M)>,
+    ) -> fmt::Result {
+        let mut series = series.peekable();
+        let Some((_, first)) = series.peek() else {
+            return Ok(());
+        };
+        let mut encoder = self
+            .0
+            .encode_descriptor(name, help, unit, first.metric_type())?;
+        for (labels, metric) in series {
+            metric.encode(encoder.encode_family(&labels)?)?;
         }
         Ok(())
     }

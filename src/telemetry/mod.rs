@@ -28,8 +28,7 @@ pub use counters::{Counters, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall,
 pub use queue::{Loss, Losses};
 pub use settings::{
     Console, DEFAULT_BACKUPS, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives, FileSettings,
-    Invalid, Rotation, RotationKind, Settings, log_path, parse_backups, parse_bool, parse_level,
-    parse_max_bytes, parse_rotation,
+    LEVELS, Rotation, RotationKind, Settings, log_path, parse_level,
 };
 
 /// The logs could not be turned on.
@@ -91,7 +90,8 @@ fn build_with(
             console: console_queue.clone(),
             lines: console_lines,
         };
-        let file = file::LogFile::new(file_settings.clone(), losses.file.clone(), notices);
+        let mut file = file::LogFile::new(file_settings.clone(), losses.file.clone(), notices);
+        file.open_at(file::Now::read());
         let (queue, worker, loss) = queue::spawn("log-file", file, losses.file.clone());
         losses.file = loss;
         file_worker = Some(worker);

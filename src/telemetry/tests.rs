@@ -250,10 +250,10 @@ fn size_rotation_and_backup_count_shape_the_real_files() {
     let settings = Settings {
         file: Some(FileSettings {
             path: log_path(directory.path(), Path::new(DEFAULT_FILE_NAME)),
-            rotation: parse_rotation("size").unwrap().with(
-                parse_max_bytes("2000").unwrap(),
-                parse_backups("3").unwrap(),
-            ),
+            rotation: Rotation::Size {
+                max_bytes: 2000,
+                backups: 3,
+            },
         }),
         ..Settings::default()
     };

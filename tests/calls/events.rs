@@ -85,7 +85,7 @@ fn a_command_that_needs_what_the_client_lacks_is_not_started() {
         let CallError::MissingCapability { missing, .. } = fault else {
             panic!("{fault}")
         };
-        assert_eq!(missing, "elicitation, roots");
+        assert_eq!(missing, ["elicitation", "roots"]);
         assert!(!plugins.path().join("one/started").exists());
     });
 }

@@ -79,7 +79,7 @@ fn a_cancelled_call_is_over_whether_it_runs_or_waits() {
 }
 
 #[test]
-fn a_call_that_is_dropped_ends_its_program_and_gives_its_place_back() {
+fn a_call_that_is_dropped_ends_its_program_and_then_gives_its_permit_back() {
     live(async {
         let plugins = Plugins::new();
         plugins.describing(
@@ -100,10 +100,10 @@ fn a_call_that_is_dropped_ends_its_program_and_gives_its_place_back() {
                 () = until("it runs", || pid.exists()) => {}
             }
         }
-        assert_eq!(running.catalog.load(), (0, 0));
+        until("its permit is back", || running.catalog.load() == (0, 0)).await;
         let pid = std::fs::read_to_string(pid).expect("it is written whole");
         let process = Path::new("/proc").join(pid.trim());
-        until("it is ended", || !process.exists()).await;
+        assert!(!process.exists(), "a permit belongs to the processes");
     });
 }
 

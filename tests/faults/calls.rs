@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::edge::Starved;
 use crate::served::{GONE, found_soon, gone_within, served};
 use crate::support::http::{Connection, PATIENCE};
 use crate::support::plugins::{Folder, fixtures, write_program};
@@ -209,8 +210,7 @@ fn an_unknown_tool_is_a_result_with_a_code() {
 fn a_call_that_cannot_start_fails_and_gives_its_place_back() {
     let setup = Setup::new()
         .plugins(fixtures("plugins"))
-        .variable("MCP_MAX_CALLS", "1")
-        .descriptors(64);
+        .variable("MCP_MAX_CALLS", "1");
     let server = Server::start(&setup);
     server.ready();
     let at = server.address();
@@ -239,15 +239,12 @@ fn a_call_that_cannot_start_fails_and_gives_its_place_back() {
         session.result(&id, PATIENCE)
     };
     assert_eq!(call(&mut session, 0)["isError"], false, "row 33");
-    let crowd: Vec<_> = (0..100).map(|_| Connection::open(at)).collect();
-    until("the server runs out of descriptors", PATIENCE, || {
-        server.log().contains("cannot accept").then_some(())
-    });
+    let starved = Starved::new(&server);
     for number in 1..4 {
         let result = call(&mut session, number);
         assert_eq!(code_of(&result), "spawn_failed", "row 33");
     }
-    drop(crowd);
+    drop(starved);
     let mut number = 4;
     until("row 33: calls start again", PATIENCE, || {
         number += 1;

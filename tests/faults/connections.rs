@@ -3,7 +3,7 @@
 use crate::support::http::{Connection, PATIENCE, Silence, get};
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
-use crate::support::{s, until};
+use crate::support::until;
 
 #[test]
 fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
@@ -36,27 +36,5 @@ fn connections_over_the_cap_are_turned_away_and_the_rest_is_served_again() {
             .filter(|answer| answer.status == 200)
     });
     let heard = open[0].heard_until_now();
-    assert!(heard.is_empty(), "row 12: {heard:?}");
-}
-
-#[test]
-fn without_descriptors_the_server_waits_and_serves_again() {
-    let server = Server::start(&Setup::new().descriptors(64));
-    let at = server.address();
-    let mut witness = Session::ready(at);
-    let crowd: Vec<_> = (0..100).map(|_| Connection::open(at)).collect();
-    until("the server runs out of descriptors", PATIENCE, || {
-        server.log().contains("cannot accept").then_some(())
-    });
-    drop(crowd);
-    until("row 12: it serves again", PATIENCE, || {
-        let mut connection = Connection::open(at);
-        let _ = connection.send(&get(at, "/healthz", ""));
-        connection
-            .answer(s(1))
-            .ok()
-            .filter(|answer| answer.status == 200)
-    });
-    let heard = witness.heard_until_now();
     assert!(heard.is_empty(), "row 12: {heard:?}");
 }

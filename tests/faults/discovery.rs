@@ -65,13 +65,21 @@ fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
             with_commands(&["go"])
         )),
     );
-    let flood = "#!/bin/sh\nexec head -c 1000000000 /dev/zero | tr '\\0' '{'\n";
+    let flood = "#!/bin/sh\n: \"$@\"\nexec head -c 1000000000 /dev/zero | tr '\\0' '{'\n";
     // What is wrong, and the words that the reason must have.
     let bad: Vec<(&str, String, &[&str])> = vec![
-        ("hangs", "#!/bin/sh\nexec sleep 600\n".into(), &["10"]),
+        (
+            "hangs",
+            "#!/bin/sh\n: \"$@\"\nexec sleep 600\n".into(),
+            &["10"],
+        ),
         ("floods", flood.into(), &["4"]),
-        ("crashes", "#!/bin/sh\necho no >&2\nexit 3\n".into(), &[]),
-        ("no-json", "#!/bin/sh\necho hello\n".into(), &[]),
+        (
+            "crashes",
+            "#!/bin/sh\n: \"$@\"\necho no >&2\nexit 3\n".into(),
+            &[],
+        ),
+        ("no-json", "#!/bin/sh\n: \"$@\"\necho hello\n".into(), &[]),
         ("a-list", describing("[]"), &[]),
         (
             "no-commands",
@@ -365,7 +373,10 @@ fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
         );
     }
     for number in 0..50 {
-        folder.add_executable(&format!("hangs-{number:02}"), "#!/bin/sh\nexec sleep 600\n");
+        folder.add_executable(
+            &format!("hangs-{number:02}"),
+            "#!/bin/sh\n: \"$@\"\nexec sleep 600\n",
+        );
     }
     let server = Server::start(&Setup::new().plugins(folder.path()));
     let answer = exchange(server.address(), &get(server.address(), "/readyz", ""));

@@ -1,8 +1,9 @@
-//! What somebody who runs a server sees of it: its start, its logs, its metrics.
+//! What somebody who runs a server sees of it: its command line, its start, its logs, its metrics.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command_line;
 mod logging;
 mod metrics;
 mod start;

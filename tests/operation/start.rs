@@ -189,9 +189,14 @@ fn single_bad_settings_are_told_in_one_line() {
             vec!["--plugins-dir"],
         ),
         (
-            "a key with a space",
-            Setup::new().variable("MCP_API_KEY", "two words"),
+            "a key with a control character",
+            Setup::new().variable("MCP_API_KEY", "two\twords"),
             vec!["MCP_API_KEY"],
+        ),
+        (
+            "a time beyond all bounds",
+            Setup::new().variable("MCP_PLUGIN_TIMEOUT", "1e19"),
+            vec!["MCP_PLUGIN_TIMEOUT", "1e19"],
         ),
     ];
     rows::each(
@@ -200,9 +205,9 @@ fn single_bad_settings_are_told_in_one_line() {
         |(what, ..)| (*what).to_owned(),
         |(_, setup, words)| refused(&run(setup), 2, words),
     );
-    let told = said(&run(&Setup::new().variable("MCP_API_KEY", "two words")));
+    let told = said(&run(&Setup::new().variable("MCP_API_KEY", "two\twords")));
     assert!(
-        !told.contains("two words"),
+        !told.contains("words"),
         "a key is a secret, a wrong one too: {told}"
     );
     let unknown = run(&with(&["--no-such-flag"]));
@@ -210,21 +215,7 @@ fn single_bad_settings_are_told_in_one_line() {
 }
 
 #[test]
-fn a_missing_plugins_directory_is_a_warning_and_an_unreadable_one_the_end() {
-    let server = Server::start(&Setup::new().plugins("/no/such/directory"));
-    assert_eq!(
-        exchange(server.address(), &get(server.address(), "/health", "")).status,
-        200
-    );
-    until("the warning", PATIENCE, || {
-        let log = server.log();
-        let warned = log
-            .lines()
-            .any(|line| line.contains("WARN") && line.contains("/no/such/directory"));
-        warned.then_some(())
-    });
-    server.ready();
-
+fn a_plugins_directory_that_cannot_be_read_is_refused() {
     let closed = Folder::new();
     std::fs::set_permissions(closed.path(), PermissionsExt::from_mode(0o000)).expect("ours");
     let mut setup = with(&["--plugins-dir"]).argument(closed.path());
@@ -288,8 +279,8 @@ fn the_first_lines_say_what_is_served_and_how_to_connect() {
     let folder = Folder::new();
     // Shell scripts, since these lines wait for no plugin that takes long to start.
     let describes = r#"echo '{"commands":[{"name":"a"},{"name":"b"}]}'"#;
-    folder.add_executable("served", &format!("#!/bin/sh\n{describes}\n"));
-    folder.add_executable("broken", "#!/bin/sh\nexit 3\n");
+    folder.add_executable("served", &format!("#!/bin/sh\n: \"$@\"\n{describes}\n"));
+    folder.add_executable("broken", "#!/bin/sh\n: \"$@\"\nexit 3\n");
     let server = Server::start(&Setup::new().plugins(folder.path()));
     server.ready();
     let words = ["/sse", "/messages/", "served", "2 tools", "broken", "curl"];
@@ -320,7 +311,7 @@ fn flags_beat_the_environment() {
 /// A program that describes itself once there is the file.
 fn waiting_for(gate: &Path) -> String {
     format!(
-        "#!/bin/sh\nwhile [ ! -e '{}' ]; do sleep 0.05; done\n\
+        "#!/bin/sh\n: \"$@\"\nwhile [ ! -e '{}' ]; do sleep 0.05; done\n\
          echo '{{\"commands\":[{{\"name\":\"go\",\"description\":\"a\",\"parameters\":[]}}]}}'\n",
         gate.display()
     )

@@ -117,15 +117,17 @@ fn a_refusal_is_counted_and_put_on_record_without_its_query() {
             .argument("--require-auth"),
     );
     let at = server.address();
-    let ask = |lines: &str| {
+    let ask = |path: &str, lines: &str| {
         let request = format!(
-            "GET /sse?token=canary-in-a-query HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
+            "GET {path}?token=canary-in-a-query HTTP/1.1\r\n{lines}Connection: close\r\n\r\n"
         );
         exchange(at, request.as_bytes()).status
     };
-    assert_eq!(ask("Host: localhost\r\n"), 401);
-    assert_eq!(ask("Host: evil.test\r\n"), 403);
-    assert_eq!(ask("Host: localhost\r\nOrigin: http://evil.test\r\n"), 403);
+    assert_eq!(ask("/sse", "Host: localhost\r\n"), 401);
+    // It needs no key, so the host counts.
+    assert_eq!(ask("/health", "Host: evil.test\r\n"), 403);
+    let foreign = "Host: localhost\r\nOrigin: http://evil.test\r\n";
+    assert_eq!(ask("/sse", foreign), 403);
     let line = format!("X-API-Key: {}\r\n", KEY);
     let metrics = exchange(at, &get(at, "/metrics", &line)).text();
     for reason in ["unauthorized", "host_not_allowed", "origin_not_allowed"] {
@@ -140,7 +142,7 @@ fn a_refusal_is_counted_and_put_on_record_without_its_query() {
                 .lines()
                 .find(|line| line.contains(&format!("outcome={reason}")))?;
             assert!(
-                line.contains("peer=127.0.0.1") && line.contains("\"GET /sse\""),
+                line.contains("peer=127.0.0.1") && line.contains("GET /"),
                 "{line}"
             );
             Some(())

@@ -28,7 +28,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Credential {
     pub headers: Vec<String>,
-    /// 0 is none, 1 a good one, 2 a bad one: the place in a cell.
+    /// 0 is none, 1 a good one, 2 a bad one: the place in a cell. 3 is a stale one.
     pub counts_as: usize,
 }
 
@@ -114,10 +114,10 @@ impl Credential {
             !headers.is_empty() || credential == "nothing",
             "no header in {credential}"
         );
-        let counts_as = ["none", "good", "bad"]
+        let counts_as = ["none", "good", "bad", "stale"]
             .iter()
             .position(|name| *name == counts_as)
-            .expect("none, good or bad");
+            .expect("none, good, bad or stale");
         Self { headers, counts_as }
     }
 }

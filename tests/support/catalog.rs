@@ -55,7 +55,7 @@ impl Plugins {
     pub fn shell(&self, name: &str, script: &str) -> &Self {
         self.write(
             &format!("{name}/cli"),
-            &format!("#!/bin/sh\n{script}"),
+            &format!("#!/bin/sh\n# A question would come in \"$@\".\n{script}"),
             0o755,
         )
     }
@@ -109,6 +109,7 @@ pub fn settings(directory: Option<PathBuf>) -> Settings {
         time_limit: Some(Duration::from_secs(60)),
         max_calls: 8,
         describe_limit: Duration::from_secs(50),
+        ..Settings::default()
     }
 }
 

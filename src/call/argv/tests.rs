@@ -11,9 +11,9 @@ fn write_line(entry: &Value, arguments: &str) -> Result<Line, String> {
     let schema = schema::of_input(command).expect("a schema");
     let raw = RawValue::from_string(arguments.to_owned()).expect("it is JSON");
     let checked =
-        arguments::check(command, &schema, Some(&raw)).map_err(|faults| faults.join("; "))?;
+        arguments::check(command, &schema, Some(&raw)).map_err(|faults| faults.to_string())?;
     write(command, &checked).map_err(|refused| match refused {
-        Unwritable::Faults(faults) => faults.join("; "),
+        Unwritable::Faults(faults) => faults.to_string(),
         Unwritable::TooLarge(message) => message,
     })
 }
@@ -503,4 +503,101 @@ proptest! {
         let written = words(parameters, &given.to_string()).expect("all of it can be written");
         prop_assert_eq!(parsed(&written), given);
     }
+}
+
+/// What a program gets as the value of its one argument: the words of its command line, one variable of its
+/// environment, the object on its standard input.
+fn by_every_way(members: &Value, value: &str) -> (Vec<String>, String, String) {
+    let entry = |more: Value| {
+        let mut parameter = json!({"name": "v"});
+        let all = parameter.as_object_mut().expect("an object");
+        all.extend(members.as_object().expect("an object").clone());
+        all.extend(more.as_object().expect("an object").clone());
+        json!({"name": "run", "parameters": [parameter]})
+    };
+    let arguments = format!("{{\"v\":{value}}}");
+    let write = |entry: &Value| write_line(entry, &arguments).expect("it fits");
+    let words = write(&entry(json!({"separator": "="}))).words[1..].to_vec();
+    let environment = write(&entry(json!({"env": "V"}))).environment.remove(0).1;
+    let mut reading_stdin = entry(json!({}));
+    reading_stdin["input"] = "stdin".into();
+    let stdin = write(&reading_stdin)
+        .stdin
+        .expect("it reads standard input");
+    (
+        words,
+        environment,
+        String::from_utf8(stdin).expect("it is JSON"),
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_number_reaches_the_program_as_it_was_written_by_every_way(
+        integer in "-?[1-9][0-9]{0,40}", fraction in "(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?",
+    ) {
+        let number = || format!("{integer}{fraction}");
+        let cases = [
+            ("integer", integer.clone()),
+            ("number", number()),
+        ];
+        for (kind, digits) in &cases {
+            let one = json!({"type": kind});
+            let list = json!({"type": "array", "items": {"type": kind}});
+            let object = json!({"type": "object"});
+            let text = format!("\"{digits}\"");
+            let word = || vec![format!("--v={digits}")];
+            let listed = format!("[{digits}]");
+            let stdin = |json: &str| format!("{{\"v\":{json}}}");
+            for given in [digits, &text] {
+                prop_assert_eq!(by_every_way(&one, given), (word(), digits.clone(), stdin(digits)));
+            }
+            // A text that stands for a list of one goes as that one.
+            prop_assert_eq!(by_every_way(&list, &text), (word(), digits.clone(), stdin(&listed)));
+            for given in [listed.clone(), format!("[{text}]"), format!("{{\"item\":{digits}}}"), format!("{{\"item\":[{text}]}}")] {
+                prop_assert_eq!(by_every_way(&list, &given), (word(), listed.clone(), stdin(&listed)));
+            }
+            let nested = format!("{{\"a\":[{digits}]}}");
+            prop_assert_eq!(
+                by_every_way(&object, &nested),
+                (vec![format!("--v={nested}")], nested.clone(), stdin(&nested))
+            );
+            let several = json!({"anyOf": [{"type": "number"}, {"type": "null"}]});
+            prop_assert_eq!(by_every_way(&several, digits), (word(), digits.clone(), stdin(digits)));
+        }
+    }
+}
+
+#[test]
+fn an_option_with_several_values_swallows_neither_the_command_nor_a_positional_value() {
+    let list = |name: &str| json!({"name": name, "type": "array", "arg_style": "list", "level": 0});
+    let text = json!({"name": "text", "level": 0});
+    let with = |parameters: Value, arguments: &str| {
+        let line = write_line(&json!({"name": "run", "parameters": parameters}), arguments)?;
+        Ok::<_, String>(line.words.join(" "))
+    };
+    let both = json!([list("many"), text]);
+    assert_eq!(
+        with(both.clone(), r#"{"many":["a","b"],"text":"x"}"#).as_deref(),
+        Ok("--many a b --text x run")
+    );
+    assert_eq!(
+        with(both.clone(), r#"{"many":["a"]}"#).as_deref(),
+        Ok("--many=a run")
+    );
+    let fault = with(both, r#"{"many":["a","b"]}"#).expect_err("the command would be a value");
+    assert!(fault.contains("needs another option behind it"), "{fault}");
+    let positional = json!([
+        {"name": "many", "type": "array", "arg_style": "list"},
+        {"name": "word", "arg_style": "positional"},
+    ]);
+    assert_eq!(
+        with(positional, r#"{"many":["a"],"word":"w"}"#).as_deref(),
+        Ok("run --many a -- w")
+    );
+    let pairs = json!([{"name": "pair", "type": "array", "arg_style": "list", "level": 0, "minItems": 2, "maxItems": 2}]);
+    assert_eq!(
+        with(pairs, r#"{"pair":["a","b"]}"#).as_deref(),
+        Ok("--pair a b run")
+    );
 }

@@ -1,5 +1,6 @@
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
+use super::lines::MAX_LINE;
 use super::*;
 
 fn opened(
@@ -22,7 +23,7 @@ fn opened(
     )
 }
 
-async fn heard(said: &[u8]) -> Vec<String> {
+async fn forwarded(said: &[u8]) -> Vec<String> {
     let (sender, mut receiver) = mpsc::channel(64);
     let (channel, mut program, _stderr, _run) = opened(Some(sender));
     let ended = CancellationToken::new();
@@ -58,15 +59,15 @@ async fn each_line_is_one_event_and_what_is_none_is_passed_over() {
         "Reconnect(500ms)",
         "Changed(Prompts)",
     ];
-    assert_eq!(heard(said.as_bytes()).await, expected);
+    assert_eq!(forwarded(said.as_bytes()).await, expected);
 }
 
 #[tokio::test]
-async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_heard() {
+async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_is_forwarded() {
     let (sender, mut receiver) = mpsc::channel(64);
     let (channel, mut program, stderr, _run) = opened(Some(sender));
     let ended = CancellationToken::new();
-    let talking = tokio::spawn(channel.until(ended));
+    let forwarding = tokio::spawn(channel.until(ended));
     let writing = tokio::task::spawn_blocking(move || {
         let long = format!("{{\"updated\":\"{}\"}}\n", "x".repeat(3 * MAX_LINE));
         program.write_all(long.as_bytes()).expect("it is read");
@@ -81,7 +82,7 @@ async fn a_line_that_is_too_long_is_passed_over_and_the_next_one_heard() {
     );
     writing.await.expect("it ends");
     drop(stderr);
-    talking
+    forwarding
         .await
         .expect("the end of the program's socket ends it");
 }
@@ -91,7 +92,7 @@ async fn answers_go_back_as_one_line_each() {
     let (sender, mut receiver) = mpsc::channel(64);
     let (channel, mut program, _stderr, _run) = opened(Some(sender));
     let ended = CancellationToken::new();
-    let talking = tokio::spawn(channel.until(ended.clone()));
+    let forwarding = tokio::spawn(channel.until(ended.clone()));
     program
         .write_all(b"{\"ask\":{\"k\":{\"roots\":{}}}}\n")
         .expect("the socket takes it");
@@ -110,28 +111,35 @@ async fn answers_go_back_as_one_line_each() {
     });
     assert_eq!(line.await.expect("it ends"), "{ \"k\": 1}\n");
     ended.cancel();
-    talking.await.expect("it ends");
+    forwarding.await.expect("it ends");
 }
 
 #[tokio::test]
 async fn a_question_that_will_not_be_answered_ends_the_run() {
     let (sender, mut receiver) = mpsc::channel(64);
-    let (channel, mut program, stderr, run) = opened(Some(sender));
-    let talking = tokio::spawn(channel.until(CancellationToken::new()));
+    let (channel, mut program, _stderr, run) = opened(Some(sender));
+    let ended = CancellationToken::new();
+    let forwarding = tokio::spawn(channel.until(ended.clone()));
     program
         .write_all(b"{\"ask\":{}}\n")
         .expect("the socket takes it");
     drop(receiver.recv().await);
     run.cancelled().await;
-    drop((program, stderr));
-    talking.await.expect("it ends");
+    // It is sent a signal now, and must not find the end of its channel before that.
+    program.set_nonblocking(true).expect("it is a socket");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let read = program.read(&mut [0; 1]).expect_err("nothing comes");
+    assert_eq!(read.kind(), io::ErrorKind::WouldBlock);
+    ended.cancel();
+    forwarding.await.expect("it ends");
+    assert_eq!(program.read(&mut [0; 1]).expect("the end"), 0);
 }
 
 #[tokio::test]
 async fn a_question_without_a_listener_is_answered_with_an_error() {
     let (channel, mut program, _stderr, _run) = opened(None);
     let ended = CancellationToken::new();
-    let talking = tokio::spawn(channel.until(ended.clone()));
+    let forwarding = tokio::spawn(channel.until(ended.clone()));
     program
         .write_all(b"{\"ask\":{\"k\":{}}}\n")
         .expect("the socket takes it");
@@ -144,7 +152,7 @@ async fn a_question_without_a_listener_is_answered_with_an_error() {
     });
     assert!(line.await.expect("it ends").starts_with("{\"error\":"));
     ended.cancel();
-    talking.await.expect("it ends");
+    forwarding.await.expect("it ends");
 }
 
 #[tokio::test]
@@ -174,4 +182,60 @@ async fn a_listener_that_is_stuck_does_not_hold_the_end_back() {
     let ended = CancellationToken::new();
     ended.cancel();
     channel.until(ended).await;
+}
+
+/// Writes the same again and again until that fails.
+fn flood(mut program: StdUnixStream, block: Vec<u8>) -> tokio::task::JoinHandle<io::Error> {
+    tokio::task::spawn_blocking(move || {
+        loop {
+            if let Err(fault) = program.write_all(&block) {
+                return fault;
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_flood_of_lines_that_are_no_events_is_cut_off() {
+    for block in ["x\n".repeat(4096), "\n".repeat(4096)] {
+        let (sender, _receiver) = mpsc::channel(64);
+        let (channel, program, _stderr, _run) = opened(Some(sender));
+        let forwarding = tokio::spawn(channel.until(CancellationToken::new()));
+        let fault = flood(program, block.into_bytes());
+        let fault = tokio::time::timeout(Duration::from_secs(20), fault).await;
+        let fault = fault.expect("it is cut off").expect("it does not panic");
+        assert_eq!(fault.kind(), io::ErrorKind::BrokenPipe);
+        forwarding.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_events_lets_others_run_and_ends_with_the_run() {
+    // Nobody listens, so that nothing but the channel itself can make it wait.
+    let (channel, program, _stderr, _run) = opened(None);
+    let ended = CancellationToken::new();
+    let forwarding = tokio::spawn(channel.until(ended.clone()));
+    let events = "{\"changed\":\"tools\"}\n".repeat(1000);
+    let flooding = flood(program, events.into_bytes());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    ended.cancel();
+    let over = tokio::time::timeout(Duration::from_secs(20), forwarding).await;
+    over.expect("the writer goes on, the reader does not")
+        .expect("it does not panic");
+    flooding.await.expect("it ends with the channel");
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_is_not_read_any_more() {
+    let (sender, _never_read) = mpsc::channel(1);
+    let (channel, mut program, _stderr, run) = opened(Some(sender));
+    program
+        .write_all(b"{\"updated\":\"1\"}\n{\"updated\":\"2\"}\n")
+        .expect("the socket takes it");
+    let ended = CancellationToken::new();
+    let forwarding = tokio::spawn(channel.until(ended.clone()));
+    run.cancel();
+    ended.cancel();
+    let over = tokio::time::timeout(Duration::from_millis(900), forwarding).await;
+    over.expect("no drain").expect("it does not panic");
 }

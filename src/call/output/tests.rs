@@ -1,3 +1,5 @@
+use serde_json::{Value, json};
+
 use super::*;
 
 fn finished(ending: Ending, stdout: &[u8], stderr: &str) -> Finished {
@@ -8,8 +10,8 @@ fn finished(ending: Ending, stdout: &[u8], stderr: &str) -> Finished {
     }
 }
 
-fn expected(output: Output, schema: Option<&Schema>) -> Expectation<'_> {
-    Expectation {
+fn expected(output: Output, schema: Option<&Schema>) -> Expected<'_> {
+    Expected {
         tool: "p__run",
         output,
         schema,
@@ -215,5 +217,63 @@ fn a_complete_result_is_passed_on_as_it_was_written() {
         r#"{"content":[],"structuredContent":{}}"#,
     ] {
         assert!(run(wrong, Some(&schema)).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn an_array_or_a_text_is_no_object_with_an_error() {
+    for stdout in [r#"["x"]"#, r#"[{"error":"inner"}]"#, r#""error""#, "7"] {
+        let failed = result(
+            finished(Ending::Exited(1), stdout.as_bytes(), ""),
+            expected(Output::Text, None),
+        );
+        assert_eq!(failed.expect_err("it failed").to_string(), stdout);
+    }
+}
+
+#[test]
+fn a_text_that_grows_too_much_when_it_is_escaped_is_too_large() {
+    let run = |byte: u8, length: usize, output| {
+        result(
+            finished(Ending::Exited(0), &vec![byte; length], ""),
+            expected(output, None),
+        )
+    };
+    let room = MAX_ESCAPED_BYTES / 6;
+    assert!(run(0, room, Output::Text).is_ok());
+    let refused = run(0, room + 1, Output::Text).expect_err("six bytes each");
+    assert_eq!(refused.code(), "output_too_large");
+    let refused = run(0xff, MAX_ESCAPED_BYTES / 3 + 1, Output::Text).expect_err("three bytes each");
+    assert_eq!(refused.code(), "output_too_large");
+    let given = run(b'x', MAX_OUTPUT_BYTES, Output::Text).expect("one byte each");
+    assert!(given.content.get().len() < MAX_OUTPUT_BYTES + 100);
+}
+
+#[test]
+fn what_is_too_large_to_be_checked_is_refused_and_passes_without_a_schema() {
+    let schema = Schema::compile(json!({"type": "array"})).expect("a schema");
+    let many = format!("[1{}]", ",1".repeat(MAX_TREE_BYTES / size_of::<Value>()));
+    let run = |schema| {
+        result(
+            finished(Ending::Exited(0), many.as_bytes(), ""),
+            expected(Output::Json, schema),
+        )
+    };
+    let refused = run(Some(&schema)).expect_err("a tree of it is too large");
+    assert_eq!(refused.code(), "output_too_large");
+    assert!(refused.to_string().contains("output_schema"), "{refused}");
+    assert!(run(None).is_ok());
+}
+
+#[test]
+fn a_complete_result_has_a_bounded_number_of_members() {
+    let printed = |more: usize| {
+        let more: String = (0..more).map(|n| format!(",\"m{n}\":1")).collect();
+        format!("{{\"content\":[]{more}}}")
+    };
+    for (more, passes) in [(MAX_MEMBERS - 1, true), (MAX_MEMBERS, false)] {
+        let done = finished(Ending::Exited(0), printed(more).as_bytes(), "");
+        let outcome = result(done, expected(Output::Content, None));
+        assert_eq!(outcome.is_ok(), passes, "{more} more");
     }
 }

@@ -1,16 +1,19 @@
 # Keeps a watched program from working: what it may not do before its parser is asked.
 #
-# Knows no parser. The whole embedded program is one namespace: guard.py, payload.py,
-# read_argparse.py, read_click.py and watch.py in this order. It imports next to nothing, so
-# that a program finds its own modules even where they are named like the standard library's.
+# Knows no parser. The whole embedded program is one namespace: guard.py, streams.py, watch.py and
+# start.py in this order, with payload.py and the readers compiled once a parser is asked. It imports
+# next to nothing, so that a program finds its own modules even where they are named like the
+# standard library's.
+#
+# It guards against programs that work when they are loaded, not against malice.
 
 import os
 import sys
 
-SERVED, FAULT, REFUSED, NOT_ASKED = 0, 1, 3, 4
+SERVED, FAULT, REFUSED, NOT_ASKED, TOO_OLD, NEVER_HEARD = 0, 1, 3, 4, 5, 6
 
 # Events by what a person would call them. Reading files, listing directories, importing, threads
-# and native libraries are left alone: programs need them to be loaded at all.
+# and loading native libraries are left alone: programs need them to be loaded at all.
 REFUSALS = {
     "starts a process": (
         "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system",
@@ -30,9 +33,41 @@ REFUSALS = {
     "writes to the system log": ("syslog.syslog",),
 }
 REFUSED_EVENTS = {event: deed for deed, events in REFUSALS.items() for event in events}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-first_refusal = []
+# Functions that no audit event tells of, by module. They are replaced.
+UNTOLD = {
+    "starts a process": {"_posixsubprocess": ("fork_exec",)},
+    "changes files": {
+        "posix": ("mkfifo", "mknod"),
+        "_dbm": ("open",),
+        "_gdbm": ("open",),
+    },
+    "sends a signal": {"_signal": ("pidfd_send_signal",), "signal": ("pidfd_send_signal",)},
+}
+
+# Names of the C library that ctypes may not look up. `ctypes.dlopen` itself stays allowed.
+NATIVE_DEEDS = {
+    "starts a process": (
+        "system popen fork vfork forkpty clone clone3 daemon syscall execl execle execlp execv execve execvp "
+        "execvpe execveat fexecve posix_spawn posix_spawnp"
+    ),
+    "uses the network": "accept bind connect getaddrinfo gethostbyname listen send sendmmsg sendmsg sendto",
+    "changes files": (
+        "open open64 openat openat64 creat creat64 fopen fopen64 freopen freopen64 mkdir mkdirat mkdtemp mkfifo "
+        "mkfifoat mknod mknodat mkostemp mkstemp shm_open unlink unlinkat remove rmdir rename renameat renameat2 "
+        "link linkat symlink symlinkat truncate truncate64 ftruncate ftruncate64 chmod fchmod fchmodat chown "
+        "fchown lchown fchownat utime utimes utimensat futimens setxattr lsetxattr fsetxattr removexattr mount "
+        "umount umount2 chroot pivot_root"
+    ),
+    "sends a signal": "kill killpg tgkill tkill sigqueue pidfd_send_signal",
+}
+NATIVE_NAMES = {name: deed for deed, names in NATIVE_DEEDS.items() for name in names.split()}
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+HARMLESS_FILES = (os.devnull, "/dev/full", "/dev/stderr", "/dev/stdout", "/dev/zero")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+refusals = []
 
 
 class Refused(PermissionError):
@@ -42,16 +77,37 @@ class Refused(PermissionError):
 def deed_of(event, args):
     """What an audit event does that a description must not do, or None."""
     if event == "open":
-        path, flags = args[0], args[2]
-        if isinstance(path, int) or not isinstance(flags, int) or not flags & WRITING:
-            return None
-        path = os.fsdecode(path) if path is not None else "a file"
-        return None if path == os.devnull else "opens %s for writing" % path
+        return writing_of(args[0], args[2])
+    if event == "ctypes.dlsym":
+        name = args[1] if isinstance(args[1], str) else ""
+        deed = NATIVE_NAMES.get(name)
+        return deed and "%s (ctypes %s)" % (deed, name)
     if event == "sqlite3.connect":
         database = os.fsdecode(args[0]) if isinstance(args[0], (str, bytes)) else str(args[0])
         return None if database in ("", ":memory:") else "opens the database %s" % database
     deed = REFUSED_EVENTS.get(event)
-    return deed and "%s (%s%s)" % (deed, event, first_text(args))
+    if deed is None or stays_inside(event, args):
+        return None
+    return "%s (%s%s)" % (deed, event, first_text(args))
+
+
+def writing_of(path, flags):
+    if isinstance(path, int) or not isinstance(flags, int) or not flags & WRITING:
+        return None
+    path = os.fsdecode(path) if path is not None else "a file"
+    return None if path in HARMLESS_FILES else "opens %s for writing" % path
+
+
+def stays_inside(event, args):
+    """Whether an event of the network tells nobody anything: libraries try so whether there is IPv6."""
+    if event == "socket.bind":
+        address = args[1]
+        return isinstance(address, tuple) and address[:1] and address[0] in LOOPBACK and address[1] == 0
+    if event == "socket.getaddrinfo":
+        host = args[0]
+        host = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+        return host is None or host in LOOPBACK
+    return False
 
 
 def first_text(args):
@@ -65,8 +121,21 @@ def first_text(args):
 
 
 def refuse(deed):
-    first_refusal.append("%s before it asks its parser%s" % (deed, place()))
-    raise Refused("refused while the program is asked for its options: it %s" % deed)
+    refused = Refused("refused while the program is asked for its options: it %s" % deed)
+    refused.reason = "%s before it asks its parser%s" % (deed, place())
+    refusals.append(refused)
+    raise refused
+
+
+def refusal_behind(error):
+    """The refusal that made a program end so, which may stand behind an error of its own; None where it is none."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, Refused):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def place(frame=None):
@@ -86,21 +155,32 @@ def audit(event, args):
         refuse(deed)
 
 
-def close_standard_input():
-    """Reading it is refused like every other deed; asking what it is (isatty, encoding) is not."""
-    import io
+def refusing(deed, name):
+    def refused(*args, **kwargs):
+        refuse("%s (%s%s)" % (deed, name, first_text(args)))
 
-    class Closed(io.RawIOBase):
-        def readable(self):
-            return True
+    return refused
 
-        def readinto(self, buffer):
-            refuse("reads standard input")
 
-        def fileno(self):
-            return 0
+def close_untold(module):
+    """Replaces what a module can do without an audit event."""
+    known_as = "os" if module.__name__ == "posix" else module.__name__
+    for deed, modules in UNTOLD.items():
+        for name in modules.get(module.__name__, ()):
+            if hasattr(module, name):
+                setattr(module, name, refusing(deed, "%s.%s" % (known_as, name)))
+            if known_as == "os" and hasattr(os, name):
+                setattr(os, name, getattr(module, name))
 
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(Closed()), encoding="utf-8")
+
+def close_untold_now():
+    import _posixsubprocess
+    import _signal
+    import posix
+
+    for module in (posix, _posixsubprocess, _signal, sys.modules.get("signal")):
+        if module is not None:
+            close_untold(module)
 
 
 def bound_native_code():
@@ -121,27 +201,7 @@ def bound_native_code():
 def guard():
     sys.dont_write_bytecode = True
     close_standard_input()
+    keep_what_is_printed()
     bound_native_code()
+    close_untold_now()
     sys.addaudithook(audit)
-
-
-def finish(status, text):
-    """Ends the process without running anything of the program's: no exit hook, no destructor."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass
-    # The reason is a line of its own, whatever the program printed before it.
-    descriptor, text = (answer_descriptor, text) if status == SERVED else (2, "\n" + text)
-    data = (text + "\n").encode("utf-8", "replace")
-    try:
-        while data:
-            data = data[os.write(descriptor, data):]
-    except OSError:
-        status = FAULT
-    os._exit(status)
-
-
-def give_up(status, reason):
-    finish(status, " ".join(reason.split())[:1000])

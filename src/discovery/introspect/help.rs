@@ -1,45 +1,34 @@
 //! Help texts to contract payloads: commands from a help page, options from a command's own page.
 //!
-//! What is read here is a guess at a text made for people, so every schema stays open: an argument
-//! that the page did not show is passed on as `--name value`.
+//! What is read here is a guess at a text made for people, so every tool stays open: an argument that the page
+//! did not show is passed on as `--name value`, and `arguments` are words passed on as they are.
 
 use serde_json::{Map, Value, json};
 
-use super::help_page::{Page, Parameter};
-
-/// The sections that list commands. The first is version 3's, and the only one whose `help` entry counts.
-const COMMAND_SECTIONS: [&str; 5] = [
-    "available commands",
-    "commands",
-    "subcommands",
-    "sub-commands",
-    "positional commands",
-];
+use super::help_page::Page;
 
 /// The payload of the commands that a `--help` text lists, names and one-line descriptions only; or, for a
-/// program that shows options but no commands, of the one tool that it is.
+/// program that shows options or a usage line but no commands, of the one tool that it is.
 ///
 /// # Errors
 /// A sentence that says what the text lacks.
 pub fn parse_help(plugin: &str, text: &str) -> Result<Value, String> {
+    let page = Page::read(text);
     let mut commands: Vec<Value> = Vec::new();
-    for (name, description) in listed_commands(text) {
-        if commands.iter().all(|known| known["name"] != name.as_str()) {
-            commands.push(json!({
-                "name": name, "description": description, "invoke": [name],
-                "input_schema": open_schema(&[]),
-            }));
-        }
+    for entry in &page.commands {
+        let mut command =
+            json!({"name": entry.name, "description": entry.description, "invoke": [entry.name]});
+        fill(&mut command, &Page::default());
+        commands.push(command);
     }
     if commands.is_empty() {
-        let page = Page::read(text, None);
         if !page.is_readable() {
             return Err("its --help has neither an 'Available commands:' section nor a usage line with options; \
                         let it answer --describe, or parse its arguments with argparse, click or typer"
                 .to_owned());
         }
         let mut command = json!({"name": plugin, "description": page.description, "invoke": []});
-        fill(&mut command, &page.parameters);
+        fill(&mut command, &page);
         commands.push(command);
     }
     Ok(json!({"contract_version": "1.1", "plugin": {"name": plugin}, "commands": commands}))
@@ -60,132 +49,75 @@ pub fn reads_help_after_commands(text: &str) -> bool {
 
 /// The commands of a payload of [`parse_help`] whose own page (`cli COMMAND --help`) may say more.
 pub fn pages_to_ask(payload: &Value) -> Vec<String> {
-    let commands = payload["commands"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let commands = payload["commands"].as_array().into_iter().flatten();
     commands
-        .iter()
-        .filter(|command| command.get("parameters").is_none())
         .filter_map(|command| command["invoke"][0].as_str().map(str::to_owned))
         .collect()
 }
 
-/// Fills in what the page of `command` shows. A page that cannot be read leaves the command as it was: open.
-///
-/// Returns whether anything was read.
-pub fn add_page(payload: &mut Value, command: &str, text: &str) -> bool {
-    let page = Page::read(text, Some(command));
-    let Some(commands) = payload["commands"].as_array_mut() else {
-        return false;
-    };
-    let Some(entry) = commands
-        .iter_mut()
-        .find(|entry| entry["invoke"][0] == command)
-    else {
-        return false;
-    };
-    if !page.is_readable() {
-        return false;
+/// What the page of one command says.
+#[derive(Debug)]
+pub struct CommandPage(Page);
+
+impl CommandPage {
+    /// Reads the text of `cli COMMAND --help`; takes a time that grows with the text.
+    pub fn read(text: &str) -> Self {
+        Self(Page::read(text))
     }
-    if entry["description"] == "" {
-        entry["description"] = page.description.into();
-    }
-    fill(entry, &page.parameters);
-    true
-}
 
-fn fill(command: &mut Value, parameters: &[Parameter]) {
-    command["parameters"] = parameters.iter().map(Parameter::to_contract).collect();
-    command["input_schema"] = open_schema(parameters);
-}
-
-fn open_schema(parameters: &[Parameter]) -> Value {
-    let properties: Map<String, Value> = parameters
-        .iter()
-        .map(|p| (p.name.clone(), p.to_schema()))
-        .collect();
-    let required: Vec<&str> = parameters
-        .iter()
-        .filter(|p| p.required)
-        .map(|p| p.name.as_str())
-        .collect();
-    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": true})
-}
-
-/// Names and descriptions of every listing of commands in the text, in its order.
-fn listed_commands(text: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut section: Option<Listing> = None;
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if let Some(title) = section_title(line) {
-            let place = COMMAND_SECTIONS.iter().position(|known| *known == title);
-            section = place.map(|place| Listing {
-                keeps_help: place == 0,
-                indent: None,
-            });
-            continue;
-        }
-        let Some(listing) = section.as_mut() else {
-            continue;
+    /// Fills in what it shows of `command`. A page that shows no option leaves the command as it was.
+    ///
+    /// Returns whether anything was filled in.
+    pub fn add_to(&self, payload: &mut Value, command: &str) -> bool {
+        let commands = payload["commands"].as_array_mut().into_iter().flatten();
+        let mut entries = commands.filter(|entry| entry["invoke"][0] == command);
+        let Some(entry) = entries.next().filter(|_| !self.0.options.is_empty()) else {
+            return false;
         };
-        if trimmed.is_empty() || trimmed.starts_with("Examples") {
-            // A blank line between the title and the first entry is only air.
-            if listing.indent.is_some() {
-                section = None;
-            }
-            continue;
+        if entry["description"] == "" {
+            entry["description"] = self.0.description.clone().into();
         }
-        let indent = line.len() - line.trim_start().len();
-        if indent == 0 {
-            section = None;
-            continue;
-        }
-        if indent > *listing.indent.get_or_insert(indent) {
-            if let Some((_, description)) = found.last_mut() {
-                *description = format!("{description} {trimmed}").trim().to_owned();
-            }
-            continue;
-        }
-        if let Some(entry) = command_entry(trimmed, listing.keeps_help) {
-            found.push(entry);
-        }
+        fill(entry, &self.0);
+        true
     }
-    found
 }
 
-/// Where a listing of commands stands while it is read.
-struct Listing {
-    keeps_help: bool,
-    indent: Option<usize>,
-}
-
-/// `Available commands:` as `available commands`; `None` for a line that is no title.
-fn section_title(line: &str) -> Option<String> {
-    if line.starts_with([' ', '\t'])
-        && !line
-            .trim_start()
-            .to_ascii_lowercase()
-            .starts_with("available commands:")
-    {
-        return None;
+/// Gives a command its options and its `arguments`.
+fn fill(command: &mut Value, page: &Page) {
+    let is_taken = page.options.iter().any(|option| option.name == "arguments");
+    let words = if is_taken {
+        "more_arguments"
+    } else {
+        "arguments"
+    };
+    let mut description =
+        "Words that are passed on as they are, after the options: what no other argument says."
+            .to_owned();
+    if !page.usage.is_empty() {
+        description = format!("{description} Usage: {}", page.usage);
     }
-    line.trim().strip_suffix(':').map(str::to_ascii_lowercase)
-}
-
-/// `add, a   Adds a task` or `add:  Adds a task` as its name and description.
-fn command_entry(line: &str, keeps_help: bool) -> Option<(String, String)> {
-    let (word, description) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-    let name = word.trim_end_matches([':', ',']);
-    let valid = !name.is_empty()
-        && !name.starts_with('-')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    if !valid || (name == "help" && !keeps_help) {
-        return None;
+    let schema = json!({"type": "array", "items": {"type": "string"}, "description": description});
+    let mut properties = Map::new();
+    let mut parameters = Vec::new();
+    for option in &page.options {
+        properties.insert(option.name.clone(), option.to_schema());
+        parameters.push(option.to_contract());
     }
-    let description = description.trim().trim_start_matches("- ");
-    Some((name.to_owned(), description.to_owned()))
+    let mut own = schema.clone();
+    for (member, value) in [("name", words), ("arg_style", "rest"), ("dashes", "any")] {
+        own[member] = value.into();
+    }
+    own["required"] = false.into();
+    properties.insert(words.to_owned(), schema);
+    parameters.push(own);
+    let required: Vec<&str> = page
+        .options
+        .iter()
+        .filter(|option| option.is_required())
+        .map(|option| option.name.as_str())
+        .collect();
+    command["parameters"] = parameters.into();
+    command["input_schema"] = json!({
+        "type": "object", "properties": properties, "required": required, "additionalProperties": true,
+    });
 }

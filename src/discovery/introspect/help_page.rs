@@ -1,469 +1,395 @@
-//! One help page: its usage line, its options and its arguments, as argparse, click, clap, cobra and hand-written ones print them.
+//! One help page read in one pass: its usage line, its commands and its plain options.
+//!
+//! Modest on purpose: a line that is not understood gives nothing, and what stands in a usage line is
+//! never required. Time and memory grow with the text alone.
 
-use serde_json::{Map, Value, json};
+use std::collections::HashSet;
+
+use super::help_option::{HelpOption, split_columns};
+
+/// How many commands, and how many options, one page may give.
+const MAX_ENTRIES: usize = 1_000;
+
+/// How long a description may become, in bytes.
+const MAX_DESCRIPTION: usize = 2_000;
 
 /// What could be read from a page.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The prose that stands before the first section, without the usage line.
+    /// The first paragraph that is neither usage nor a section.
     pub description: String,
-    /// Arguments first, then options, each in the page's order.
-    pub parameters: Vec<Parameter>,
-    has_usage: bool,
+    /// The usage line with its continuations, without the word itself.
+    pub usage: String,
+    /// The commands that it lists, in its order.
+    pub commands: Vec<Entry>,
+    /// Its options, in its order.
+    pub options: Vec<HelpOption>,
 }
 
-/// One option or argument of a page.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Parameter {
-    /// The property name: `--dry-run` is `dry_run`.
+/// A command that a page lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The word that selects it.
     pub name: String,
-    /// Whether the page says that it must be given.
-    pub required: bool,
-    kind: &'static str,
-    many: bool,
-    flag: Option<String>,
-    negative: Option<String>,
-    choices: Vec<String>,
-    description: String,
-    takes_value: bool,
-    /// Written as a placeholder is, in capitals or in angle brackets; an argument's bare name may be any word of the usage line.
-    certain: bool,
+    /// What the page says of it.
+    pub description: String,
 }
-
-/// Titles of the sections whose entries are arguments without an option string.
-const ARGUMENTS: [&str; 3] = ["positional arguments", "arguments", "args"];
-
-/// Options that print a text about the program instead of doing its work.
-const ABOUT: [&str; 4] = ["--help", "-h", "--version", "-V"];
 
 impl Page {
-    /// Reads a page; `command` is the word after which the usage line speaks of this page's own arguments.
-    pub fn read(text: &str, command: Option<&str>) -> Self {
-        let mut page = Self::default();
-        let usage = usage_of(text);
-        let (required_options, positionals) = usage
-            .as_deref()
-            .map(|u| read_usage(u, command))
-            .unwrap_or_default();
-        page.has_usage = usage.is_some();
-        page.description = description_of(text);
-        let mut in_arguments = false;
-        let mut entry: Option<Entry> = None;
-        let mut entries = Vec::new();
+    /// Reads a page.
+    pub fn read(text: &str) -> Self {
+        let mut reader = Reader::default();
         for line in text.lines() {
-            let indent = line.len() - line.trim_start().len();
-            if indent == 0 {
-                entries.extend(entry.take());
-                if !line.trim().is_empty() {
-                    let title = line.trim().trim_end_matches(':').to_ascii_lowercase();
-                    in_arguments = ARGUMENTS.contains(&title.as_str());
-                }
-                continue;
-            }
-            let trimmed = line.trim();
-            let begins = entry
-                .as_ref()
-                .is_none_or(|open| open.ends_before(indent, trimmed));
-            if begins && (trimmed.starts_with('-') || in_arguments) {
-                entries.extend(entry.replace(Entry::new(indent, trimmed, in_arguments)));
-            } else if let Some(open) = entry.as_mut() {
-                open.describe(trimmed);
-            }
+            reader.line(line);
         }
-        entries.extend(entry);
-        page.collect(&entries, &required_options, positionals);
-        page
+        reader.finish()
     }
 
-    /// Whether the page is one: a usage line, or options that could be read.
+    /// Whether it is a help page at all: it has a usage line or options.
     pub fn is_readable(&self) -> bool {
-        self.has_usage && !self.parameters.is_empty()
+        !self.usage.is_empty() || !self.options.is_empty()
     }
+}
 
-    fn collect(
-        &mut self,
-        entries: &[Entry],
-        required_options: &[String],
-        positionals: Vec<Parameter>,
-    ) {
-        let mut options: Vec<Parameter> = Vec::new();
-        for entry in entries {
-            if entry.argument {
-                self.describe_argument(entry, &positionals);
-            } else if let Some(mut option) = read_option(&entry.spec, &entry.text) {
-                option.required |= option
-                    .flag
-                    .as_ref()
-                    .is_some_and(|flag| required_options.contains(flag));
-                if options.iter().all(|known| known.name != option.name) {
-                    options.push(option);
-                }
-            }
+/// Where in a page the reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Section {
+    /// Before the first title: prose.
+    Opening,
+    /// The usage line and what continues it.
+    Usage,
+    /// A listing of commands.
+    Commands {
+        /// The indentation of its entries, once there is one.
+        indent: Option<usize>,
+        /// Whether it goes on after a blank line, below a heading of its own (git).
+        has_groups: bool,
+        /// Whether `help` is a command like others: in version 3's own section.
+        keeps_help: bool,
+    },
+    /// Any other: options stand everywhere but among commands.
+    Other,
+}
+
+/// The option or command whose description may go on in the next line.
+enum Open {
+    Nothing,
+    Option { at: usize, indent: usize },
+    Command { indent: usize },
+}
+
+struct Reader {
+    page: Page,
+    section: Section,
+    open: Open,
+    /// A listing of groups that a blank line has interrupted.
+    interrupted: Option<Section>,
+    has_description: bool,
+    /// Whether the line before was a row of commands.
+    is_in_row: bool,
+    names: HashSet<String>,
+    /// Options that a synopsis shows with a value: `[--before <date>]`.
+    valued: HashSet<String>,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            page: Page::default(),
+            section: Section::Opening,
+            open: Open::Nothing,
+            interrupted: None,
+            has_description: false,
+            is_in_row: false,
+            names: HashSet::new(),
+            valued: HashSet::new(),
         }
-        if self.parameters.is_empty() {
-            self.parameters = positionals
-                .into_iter()
-                .filter(|named| named.certain)
-                .collect();
-        }
-        options.retain(|option| {
-            self.parameters
-                .iter()
-                .all(|known| known.name != option.name)
-        });
-        self.parameters.append(&mut options);
     }
+}
 
-    /// An entry of the arguments' section; how often it stands comes from the usage line.
-    fn describe_argument(&mut self, entry: &Entry, positionals: &[Parameter]) {
-        let (word, optional, many) = bare_word(&entry.spec);
-        let name = property_name(word);
-        if name.is_empty() || self.parameters.iter().any(|known| known.name == name) {
+impl Reader {
+    fn line(&mut self, line: &str) {
+        let trimmed = line.trim();
+        if trimmed.is_empty() {
+            return self.blank();
+        }
+        let indent = indent_of(line);
+        if self.usage(trimmed, indent) || self.title(line, trimmed, indent) {
             return;
         }
-        let from_usage = positionals.iter().find(|known| known.name == name);
-        self.parameters.push(Parameter {
-            required: from_usage.map_or(!optional && entry.spec.starts_with('<'), |known| {
-                known.required
-            }),
-            many: many || from_usage.is_some_and(|known| known.many),
-            choices: choices_in(&entry.spec, &entry.text),
-            description: entry.text.clone(),
-            kind: "string",
-            name,
-            ..Parameter::default()
-        });
-    }
-}
-
-/// An entry of a section as it is read: the words on the left, the text on the right.
-struct Entry {
-    indent: usize,
-    text_column: usize,
-    spec: String,
-    text: String,
-    argument: bool,
-}
-
-impl Entry {
-    fn new(indent: usize, line: &str, argument: bool) -> Self {
-        let (spec, text) = split_columns(line);
-        let text_column = if text.is_empty() {
-            indent + 8
-        } else {
-            indent + line.len() - text.len()
-        };
-        Self {
-            indent,
-            text_column,
-            spec: spec.to_owned(),
-            text: text.to_owned(),
-            argument,
+        if self.section == Section::Usage && indent == 0 && !self.page.usage.is_empty() {
+            self.section = Section::Opening;
+        }
+        match self.section {
+            Section::Usage => append(&mut self.page.usage, trimmed),
+            Section::Commands { .. } => self.command(trimmed, indent),
+            _ if trimmed.starts_with('-') => self.option(trimmed, indent),
+            _ if trimmed.starts_with("[-") => self.synopsis(trimmed),
+            _ => self.prose(trimmed, indent),
         }
     }
 
-    /// Whether a line is another entry and not more of this one's text.
-    ///
-    /// An option with a long name alone may stand further right than its neighbours, but left of their texts.
-    fn ends_before(&self, indent: usize, line: &str) -> bool {
-        indent <= self.indent || (line.starts_with('-') && indent < self.text_column)
-    }
-
-    fn describe(&mut self, line: &str) {
-        if !self.text.is_empty() {
-            self.text.push(' ');
+    fn blank(&mut self) {
+        self.open = Open::Nothing;
+        if !self.page.description.is_empty() {
+            self.has_description = true;
         }
-        self.text.push_str(line);
-    }
-}
-
-impl Parameter {
-    /// As a parameter of the contract.
-    pub fn to_contract(&self) -> Value {
-        let mut parameter = Map::new();
-        parameter.insert("name".into(), self.name.clone().into());
-        if let Value::Object(schema) = self.to_schema() {
-            parameter.extend(schema);
-        }
-        parameter.insert("required".into(), self.required.into());
-        let style = match (&self.flag, self.takes_value, self.many) {
-            (None, ..) => "positional",
-            (Some(_), false, true) => "count",
-            (Some(_), false, false) => "flag",
-            (Some(_), true, true) => "repeat",
-            (Some(_), true, false) => "value",
-        };
-        parameter.insert("arg_style".into(), style.into());
-        for (member, word) in [("flag", &self.flag), ("negative_flag", &self.negative)] {
-            if let Some(word) = word {
-                parameter.insert(member.into(), word.clone().into());
+        match self.section {
+            Section::Usage if !self.page.usage.is_empty() => self.section = Section::Opening,
+            // A blank line between the title and the first entry is only air.
+            Section::Commands {
+                indent: Some(_),
+                has_groups,
+                ..
+            } => {
+                self.interrupted = has_groups.then_some(self.section);
+                self.section = Section::Other;
             }
-        }
-        Value::Object(parameter)
-    }
-
-    /// As a property of the input schema.
-    pub fn to_schema(&self) -> Value {
-        let is_count = self.many && !self.takes_value && self.flag.is_some();
-        let mut one = match (is_count, self.choices.is_empty()) {
-            (true, _) => json!({"type": "integer", "minimum": 0}),
-            (false, true) => json!({"type": self.kind}),
-            (false, false) => json!({"type": self.kind, "enum": self.choices}),
-        };
-        if self.many && !is_count {
-            one = json!({"type": "array", "items": one});
-        }
-        if !self.description.is_empty() {
-            one["description"] = self.description.clone().into();
-        }
-        one
-    }
-}
-
-/// `-o, --output FILE` and its description as a parameter; `None` for `--help` and the like.
-fn read_option(spec: &str, text: &str) -> Option<Parameter> {
-    let spec = spec.replace(" / ", ", ").replace("=", " ");
-    let mut flags: Vec<String> = Vec::new();
-    let mut placeholder = String::new();
-    for word in &words_of(&spec) {
-        if word.starts_with('-') && word.len() > 1 {
-            let (flag, rest) = word.split_at(
-                word.find(['[', '<'])
-                    .filter(|_| !word.contains("[no-]"))
-                    .unwrap_or(word.len()),
-            );
-            flags.push(flag.to_owned());
-            placeholder.push_str(rest.trim_matches(['[', ']']));
-        } else if placeholder.is_empty() || word == "..." || word.ends_with("...") {
-            placeholder.push_str(word);
-        }
-    }
-    let count = flags.iter_mut().fold(false, |count, flag| {
-        let bare = flag.trim_end_matches('.').to_owned();
-        let repeated = bare.len() < flag.len();
-        *flag = bare;
-        count || repeated
-    });
-    let mut negative = None;
-    if let Some(flag) = flags.iter_mut().find(|flag| flag.contains("[no-]")) {
-        negative = Some(flag.replace("[no-]", "no-"));
-        *flag = flag.replace("[no-]", "");
-    }
-    if flags.is_empty() || flags.iter().any(|flag| ABOUT.contains(&flag.as_str())) {
-        return None;
-    }
-    let flag = flags
-        .iter()
-        .find(|flag| flag.starts_with("--"))
-        .unwrap_or(&flags[0])
-        .clone();
-    let opposite = flag
-        .strip_prefix("--")
-        .map(|name| format!("--no-{name}"))
-        .unwrap_or_default();
-    negative = negative.or_else(|| flags.iter().find(|other| **other == opposite).cloned());
-    let takes_value = !placeholder.is_empty();
-    Some(Parameter {
-        name: property_name(&flag),
-        required: text.contains("[required]") || text.contains("(required)"),
-        kind: if takes_value {
-            kind_of(&placeholder)
-        } else {
-            "boolean"
-        },
-        many: count
-            || placeholder.ends_with("...")
-            || matches!(placeholder.as_str(), "strings" | "stringArray"),
-        choices: if takes_value {
-            choices_in(&placeholder, text)
-        } else {
-            Vec::new()
-        },
-        description: text.trim().to_owned(),
-        flag: Some(flag),
-        negative,
-        takes_value,
-        certain: true,
-    })
-}
-
-/// The type that a placeholder names; a text where it names none.
-fn kind_of(placeholder: &str) -> &'static str {
-    match placeholder
-        .trim_matches(['<', '>', '[', ']', '.'])
-        .to_ascii_lowercase()
-        .as_str()
-    {
-        "int" | "integer" | "uint" | "int32" | "int64" => "integer",
-        "float" | "number" | "float64" | "double" => "number",
-        _ => "string",
-    }
-}
-
-/// `{a,b}` of argparse, `[a|b]` of click, `[possible values: a, b]` of clap.
-fn choices_in(placeholder: &str, text: &str) -> Vec<String> {
-    let inside = |open: char, close: char| {
-        placeholder
-            .strip_prefix(open)
-            .and_then(|rest| rest.split_once(close))
-            .map(|(inner, _)| inner)
-    };
-    let list = if let Some(inner) = inside('{', '}') {
-        inner.split(',').collect::<Vec<_>>()
-    } else if let Some(inner) = inside('[', ']')
-        .or_else(|| inside('<', '>'))
-        .filter(|inner| inner.contains('|'))
-    {
-        inner.split('|').collect()
-    } else if let Some((inner, _)) = text
-        .split_once("[possible values: ")
-        .and_then(|(_, rest)| rest.split_once(']'))
-    {
-        inner.split(", ").collect()
-    } else {
-        Vec::new()
-    };
-    list.into_iter()
-        .map(|choice| choice.trim().to_owned())
-        .filter(|choice| !choice.is_empty())
-        .collect()
-}
-
-/// The usage line with its continuations, without the word `usage:`.
-fn usage_of(text: &str) -> Option<String> {
-    let mut lines = text
-        .lines()
-        .skip_while(|line| !line.to_ascii_lowercase().starts_with("usage:"));
-    let first = lines.next()?["usage:".len()..].trim().to_owned();
-    // clap and cobra may put it on a line of its own below the title.
-    let rest = lines.take_while(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
-    Some(
-        rest.fold(first, |usage, line| format!("{usage} {}", line.trim()))
-            .trim()
-            .to_owned(),
-    )
-}
-
-/// The first paragraph that is neither usage nor a section.
-fn description_of(text: &str) -> String {
-    let mut paragraphs = text.split("\n\n").map(str::trim);
-    let is_prose = |paragraph: &&str| {
-        let first = paragraph.lines().next().unwrap_or_default();
-        !first.is_empty()
-            && !first.to_ascii_lowercase().starts_with("usage:")
-            && !first.ends_with(':')
-            && !first.starts_with('-')
-    };
-    paragraphs
-        .find(is_prose)
-        .map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "))
-        .unwrap_or_default()
-}
-
-/// Options that stand bare in the usage line, and the arguments it names.
-fn read_usage(usage: &str, command: Option<&str>) -> (Vec<String>, Vec<Parameter>) {
-    let words = words_of(usage);
-    let start = match command {
-        Some(command) => words
-            .iter()
-            .position(|word| word == command)
-            .map_or(words.len(), |place| place + 1),
-        None => 1,
-    };
-    let mut options = Vec::new();
-    let mut positionals: Vec<Parameter> = Vec::new();
-    let mut after_option = false;
-    for word in words.iter().skip(start) {
-        if word.starts_with('-') && word.len() > 1 {
-            options.push(word.split('=').next().unwrap_or(word).to_owned());
-            after_option = !word.contains('=');
-            continue;
-        }
-        let value_of_option = std::mem::take(&mut after_option);
-        let (name, optional, many) = bare_word(word);
-        if many
-            && let Some(last) = positionals
-                .last_mut()
-                .filter(|last| name.is_empty() || last.name == property_name(name))
-        {
-            last.many = true;
-            continue;
-        }
-        let certain = word.trim_start_matches('[').starts_with('<')
-            || name
-                .chars()
-                .all(|c| c.is_ascii_uppercase() || matches!(c, '_' | '-' | '0'..='9'));
-        let general = matches!(
-            name.to_ascii_lowercase().as_str(),
-            "options" | "option" | "flags" | "command" | "args" | "arguments" | ""
-        );
-        if value_of_option || general || name.starts_with('-') {
-            continue;
-        }
-        positionals.push(Parameter {
-            name: property_name(name),
-            required: !optional,
-            many,
-            certain,
-            kind: "string",
-            ..Parameter::default()
-        });
-    }
-    (options, positionals)
-}
-
-/// Words between spaces and commas; what stands in brackets is one word.
-fn words_of(text: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut depth = 0_usize;
-    for letter in text.chars() {
-        match letter {
-            '[' | '(' | '{' => depth += 1,
-            ']' | ')' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth == 0 && (letter.is_whitespace() || letter == ',') {
-            words.push(String::new());
-        } else if let Some(word) = words.last_mut() {
-            word.push(letter);
+    }
+
+    /// Takes a line that begins the usage; a second usage line, an alternative, only ends what was before.
+    fn usage(&mut self, trimmed: &str, indent: usize) -> bool {
+        let begins = trimmed
+            .get(..5)
+            .is_some_and(|word| word.eq_ignore_ascii_case("usage"));
+        if indent > 0 || !begins {
+            return false;
+        }
+        let rest = trimmed[5..].trim_start_matches(':').trim();
+        if !(trimmed[5..].is_empty() || trimmed[5..].starts_with(':')) {
+            return false;
+        }
+        self.open = Open::Nothing;
+        if self.page.usage.is_empty() {
+            self.section = Section::Usage;
+            append(&mut self.page.usage, rest);
+        } else {
+            self.section = Section::Other;
+        }
+        true
+    }
+
+    fn title(&mut self, line: &str, trimmed: &str, indent: usize) -> bool {
+        let version_3 = line.trim_start().get(..19).is_some_and(|start| {
+            start.eq_ignore_ascii_case("available commands:") && trimmed.len() == 19
+        });
+        if indent > 0 && !version_3 {
+            return false;
+        }
+        let Some(title) = title_of(trimmed) else {
+            // A heading among git's commands.
+            if let Some(section) = self.interrupted.filter(|_| indent == 0) {
+                self.section = section;
+                return true;
+            }
+            return false;
+        };
+        self.open = Open::Nothing;
+        self.interrupted = None;
+        let has_groups = title.starts_with("these are common");
+        self.section = if names_commands(&title) {
+            Section::Commands {
+                indent: None,
+                has_groups,
+                keeps_help: title == "available commands",
+            }
+        } else {
+            Section::Other
+        };
+        true
+    }
+
+    fn command(&mut self, trimmed: &str, indent: usize) {
+        let Section::Commands {
+            indent: own,
+            has_groups,
+            keeps_help,
+        } = self.section
+        else {
+            return;
+        };
+        if indent == 0 {
+            if !has_groups {
+                self.section = Section::Other;
+            }
+            return;
+        }
+        if trimmed.starts_with("Examples") {
+            self.section = Section::Other;
+            return;
+        }
+        let own = own.unwrap_or(indent);
+        self.section = Section::Commands {
+            indent: Some(own),
+            has_groups,
+            keeps_help,
+        };
+        if indent > own {
+            if let (Open::Command { indent: at }, Some(last)) =
+                (&self.open, self.page.commands.last_mut())
+                && indent > *at
+            {
+                append(&mut last.description, trimmed);
+            }
+            return;
+        }
+        self.open = Open::Nothing;
+        let row = listed_in_a_row(trimmed, self.is_in_row);
+        self.is_in_row = row.is_some();
+        if let Some(names) = row {
+            for name in names {
+                self.add_command(name, "", keeps_help);
+            }
+        } else {
+            let (word, description) = trimmed.split_once([' ', '\t']).unwrap_or((trimmed, ""));
+            let name = word.trim_end_matches([':', ',', '*']);
+            let description = without_aliases(word, description.trim()).trim_start_matches("- ");
+            if self.add_command(name, description, keeps_help) {
+                self.open = Open::Command { indent };
+            }
         }
     }
-    words.retain(|word| !word.is_empty());
-    words
+
+    fn add_command(&mut self, name: &str, description: &str, keeps_help: bool) -> bool {
+        let is_help = name == "help" && !keeps_help;
+        let is_new = is_command_name(name)
+            && !is_help
+            && self.page.commands.len() < MAX_ENTRIES
+            && self.names.insert(format!("command {name}"));
+        if is_new {
+            let mut entry = Entry {
+                name: name.to_owned(),
+                description: String::new(),
+            };
+            append(&mut entry.description, description);
+            self.page.commands.push(entry);
+        }
+        is_new
+    }
+
+    fn option(&mut self, trimmed: &str, indent: usize) {
+        if let Open::Option { at, indent: own } = self.open
+            && indent > own + 8
+        {
+            // Too far right for an option: a sentence that begins with one.
+            return append(&mut self.page.options[at].description, trimmed);
+        }
+        self.open = Open::Nothing;
+        let (spec, text) = split_columns(trimmed);
+        let Some(mut option) = HelpOption::read(spec) else {
+            return;
+        };
+        if self.page.options.len() < MAX_ENTRIES && self.names.insert(option.name.clone()) {
+            append(&mut option.description, text);
+            self.page.options.push(option);
+            let at = self.page.options.len() - 1;
+            self.open = Open::Option { at, indent };
+        }
+    }
+
+    fn synopsis(&mut self, trimmed: &str) {
+        self.open = Open::Nothing;
+        let mut words = trimmed
+            .split([' ', '[', ']', '|'])
+            .filter(|word| !word.is_empty())
+            .peekable();
+        while let Some(word) = words.next() {
+            if word.starts_with('-') && words.peek().is_some_and(|next| next.starts_with('<')) {
+                self.valued.insert(word.to_owned());
+            }
+        }
+    }
+
+    fn prose(&mut self, trimmed: &str, indent: usize) {
+        match self.open {
+            Open::Option { at, indent: own } if indent > own => {
+                append(&mut self.page.options[at].description, trimmed);
+            }
+            _ if self.section == Section::Opening
+                && !self.has_description
+                && !trimmed.ends_with(':') =>
+            {
+                append(&mut self.page.description, trimmed);
+            }
+            _ => self.open = Open::Nothing,
+        }
+    }
+
+    fn finish(mut self) -> Page {
+        let valued = &self.valued;
+        self.page
+            .options
+            .retain(|option| !(option.is_bare() && valued.contains(&option.flag)));
+        for option in &mut self.page.options {
+            option.settle();
+        }
+        self.page
+    }
 }
 
-/// `[FILE]...`, `<FILE>`, `FILE...` as (FILE, optional, many).
-fn bare_word(word: &str) -> (&str, bool, bool) {
-    let many = word.contains("...");
-    let optional = word.starts_with('[');
-    let name = word.trim_matches(['[', ']', '<', '>', '.', ' ']);
-    (
-        name.split([' ', '>', ']']).next().unwrap_or(name),
-        optional,
-        many,
-    )
-}
-
-/// Left and right column of an entry: two spaces or a tab stand between them.
-fn split_columns(line: &str) -> (&str, &str) {
-    let gap = line.find("  ").into_iter().chain(line.find('\t')).min();
-    gap.map_or((line, ""), |place| {
-        (line[..place].trim_end(), line[place..].trim_start())
+/// How far from the left a line begins, in columns; a tab reaches to the next eighth.
+fn indent_of(line: &str) -> usize {
+    let white = line.chars().take_while(|letter| letter.is_whitespace());
+    white.fold(0, |column, letter| match letter {
+        '\t' => column / 8 * 8 + 8,
+        _ => column + 1,
     })
 }
 
-/// `--dry-run` as `dry_run`; nothing but letters, digits and `_`.
-fn property_name(word: &str) -> String {
-    let name: String = word
-        .trim_start_matches('-')
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+/// `Core commands:`, `CORE COMMANDS` and `Basic Commands (Beginner):` as lower case without the ends; `None` for a line
+/// that is no title.
+fn title_of(line: &str) -> Option<String> {
+    let has_colon = line.ends_with(':');
+    let shouted = line.chars().any(char::is_alphabetic) && !line.chars().any(char::is_lowercase);
+    if line.len() > 100 || line.starts_with('-') || !(has_colon || shouted) {
+        return None;
+    }
+    let title = line.trim_end_matches(':').trim_end();
+    let title = match title.rsplit_once(" (") {
+        Some((title, inside)) if inside.ends_with(')') => title,
+        _ => title,
+    };
+    Some(title.to_lowercase())
+}
+
+fn names_commands(title: &str) -> bool {
+    let last = title.rsplit(' ').next().unwrap_or_default();
+    matches!(last, "commands" | "subcommands" | "sub-commands")
+        || title.starts_with("these are common")
+}
+
+/// The names of a line such as npm's `access, adduser, audit,`.
+fn listed_in_a_row(line: &str, goes_on: bool) -> Option<Vec<&str>> {
+    let names: Vec<&str> = line
+        .trim_end_matches(',')
+        .split(',')
+        .map(str::trim)
         .collect();
-    let name = name.trim_matches('_');
-    // Placeholders are shouted, options are not.
-    if word.starts_with('-') {
-        name.to_owned()
-    } else {
-        name.to_ascii_lowercase()
+    let several = names.len() > 2 || line.ends_with(',') || goes_on;
+    (several && names.iter().all(|name| is_command_name(name))).then_some(names)
+}
+
+/// `b   Compile it` of the entry `build, b   Compile it` as `Compile it`.
+fn without_aliases<'a>(word: &str, description: &'a str) -> &'a str {
+    match split_columns(description) {
+        (aliases, text) if word.ends_with(',') && aliases.split(", ").all(is_command_name) => text,
+        _ => description,
+    }
+}
+
+fn is_command_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.bytes().all(plain)
+}
+
+/// Adds a line to a text that has an end.
+fn append(text: &mut String, line: &str) {
+    if text.len() + line.len() < MAX_DESCRIPTION && !line.is_empty() {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(line);
     }
 }

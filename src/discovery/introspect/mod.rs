@@ -3,42 +3,73 @@
 //! Gives command lines to run and reads what they print; starts nothing itself.
 
 mod help;
+mod help_option;
 mod help_page;
+mod script;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-pub use help::{add_page, pages_to_ask, parse_help, reads_help_after_commands};
+pub use help::{CommandPage, pages_to_ask, parse_help, reads_help_after_commands};
+pub use script::{MAX_SCRIPT_BYTES, Questions};
 
-/// The embedded Python program, one namespace in five parts.
+/// The embedded Python program: one namespace, its readers as texts that are compiled when needed.
 const PROGRAM: &str = concat!(
     include_str!("guard.py"),
+    include_str!("streams.py"),
+    include_str!("watch.py"),
+    "\nREADERS = (r'''",
     include_str!("payload.py"),
     include_str!("read_argparse.py"),
+    "''', r'''",
     include_str!("read_click.py"),
-    include_str!("watch.py"),
+    "''')\n",
+    include_str!("start.py"),
 );
+
+// One word of a command line can hold no more.
+const _: () = assert!(PROGRAM.len() < 131_072);
 
 /// A command line that prints one contract v1.1 payload for `cli`, a Python program whose argparse,
 /// click or typer parser is watched; the program's own work is not done.
 ///
 /// The process exits with one of the statuses below; unless it is 0, the last line of its stderr is
-/// the reason. The program's own output goes to stderr. It gives up by itself when four fifths of
-/// `limit` have passed, for it alone can say where the program hangs.
+/// the reason. It gives up by itself when four fifths of `limit` have passed, for it alone can say
+/// where the program hangs.
 pub fn argv(interpreter: &Path, cli: &Path, limit: Duration) -> Vec<OsString> {
+    guarded_argv(interpreter, cli, limit, &[])
+}
+
+/// A command line that runs `cli` with `words` under the same guard and prints what it printed; without
+/// words, its parser is watched ([`argv`]). Exits as [`argv`] does, with [`NOT_ASKED`] where the program fails.
+pub fn guarded_argv(
+    interpreter: &Path,
+    cli: &Path,
+    limit: Duration,
+    words: &[&str],
+) -> Vec<OsString> {
     let patience = format!("{:.2}", limit.as_secs_f64() * 0.8);
-    vec![
+    let mut argv: Vec<OsString> = vec![
         interpreter.into(),
         "-c".into(),
         PROGRAM.into(),
         cli.into(),
         patience.into(),
-    ]
+    ];
+    argv.extend(words.iter().map(OsString::from));
+    argv
 }
 
 /// Exit status: the program would work, read stdin or hang before it asks its parser. It must not be run with `--help` either.
 pub const REFUSED: i32 = 3;
 
-/// Exit status: the program ends without asking a parser that is known here.
+/// Exit status: the program ends without asking a parser that is known here. What it printed, its help text
+/// perhaps, is on stdout.
 pub const NOT_ASKED: i32 = 4;
+
+/// Exit status: the interpreter is too old to be guarded or watched.
+pub const TOO_OLD: i32 = 5;
+
+/// Exit status: as [`NOT_ASKED`], and nothing that the program loaded has the word `describe`.
+pub const NEVER_HEARD: i32 = 6;

@@ -56,10 +56,10 @@ def clean(text):
 
 def prose(text):
     """A help text as a description: no indentation of its source, no trailing space."""
-    import inspect
-
-    text = clean(str(text)).split("\f")[0].replace("\b\n", "").replace("\b", "")
-    return inspect.cleandoc(text).strip()
+    lines = clean(str(text)).split("\f")[0].replace("\b\n", "").replace("\b", "").expandtabs().splitlines()
+    margins = [len(line) - len(line.lstrip()) for line in lines[1:] if line.strip()]
+    margin = min(margins) if margins else 0
+    return "\n".join([line.lstrip() for line in lines[:1]] + [line[margin:] for line in lines[1:]]).strip()
 
 
 def sentences(*parts):
@@ -149,7 +149,7 @@ def named(parameters):
         renamed.setdefault(parameter["_source"], []).append(parameter)
     kept = set(map(id, chosen))
     ordered = [parameter for parameter in parameters if id(parameter) in kept]
-    ordered.sort(key=lambda p: p["arg_style"] not in ("positional", "rest"))
+    ordered.sort(key=lambda p: "flag" in p)
     public = [{k: v for k, v in p.items() if k[0] != "_" and v not in (None, "")} for p in ordered]
     for parameter, source in zip(public, ordered):
         if source.get("separator") == "":
@@ -174,10 +174,7 @@ def kind_of_callable(convert, name):
     """The type behind a converter that is a function, where its name says it and a trial bears it out."""
 
     def gives(text):
-        try:
-            return convert(text)
-        except Exception:
-            return None
+        return tried(convert, text)
 
     words = name.lower().replace("2", "_").split("_")
     joined = "_".join(words)
@@ -190,6 +187,34 @@ def kind_of_callable(convert, name):
     if set(words) & {"float", "number"} and any(type(gives(t)) is float for t in ("1", "0.5", "10")):
         return "number"
     return "string"
+
+
+seconds_for_trials = [1.0]
+
+
+def tried(convert, text):
+    """What a converter of the program makes of a text; None where it fails, ends the program, or takes its time."""
+    import _thread
+    import time
+
+    if seconds_for_trials[0] <= 0:
+        return None
+    found, done = [], _thread.allocate_lock()
+    done.acquire()
+
+    def trial():
+        try:
+            found.append(convert(text))
+        except BaseException:
+            pass  # such as `parser.error`, which exits
+        finally:
+            done.release()
+
+    begun = time.monotonic()
+    _thread.start_new_thread(trial, ())
+    done.acquire(timeout=seconds_for_trials[0])
+    seconds_for_trials[0] -= time.monotonic() - begun
+    return found[0] if found else None
 
 
 def positionals_in_order(positionals):

@@ -1,12 +1,26 @@
 # An argparse parser as commands and parameters. Asks the parser's own tables, parses nothing.
 
 
-def read_argparse(parser):
+def read_argparse(parser, firsts=()):
+    """`firsts` are the parsers that take their own options before and leave the rest to this one."""
     answer = Answer()
     answer.lost_words = [] if keeps_two_dashes() else ["--"]
+    if "-" in parser._option_string_actions:
+        answer.lost_words.append("-")
     description = parser_text(parser, parser.description) or prose(program_docstring())
-    walk_parser(answer, parser, [], [], description, fromfile="")
+    outer = [(first, action, 0) for first in firsts for action in left_to(first, parser)]
+    walk_parser(answer, parser, [], outer, description, fromfile="".join(f.fromfile_prefix_chars or "" for f in firsts))
     return answer.text(description)
+
+
+def left_to(first, parser):
+    """The actions of a first parser, but for those that the next one has as well."""
+    known = set(parser._option_string_actions)
+    destinations = {action.dest for action in parser._actions}
+    for action in first._actions:
+        twin = known & set(action.option_strings) if action.option_strings else action.dest in destinations
+        if not twin and not is_branch(action):
+            yield action
 
 
 def keeps_two_dashes():
@@ -87,6 +101,8 @@ def add_leaf(answer, words, entries, description, fromfile):
         for parameter in parameters_of(parser, action, level == last):
             parameter.update(level=level, _source=id(action), _dest=action.dest)
             (positionals if not action.option_strings else options).append(parameter)
+    # Before a sub-command's name, an option that takes all words behind it would take that name too.
+    options = [p for p in options if p["arg_style"] != "rest" or p["level"] == last]
     positionals = positionals_in_order(positionals)
     rest = next((p for p in positionals if p["level"] == last), {}).get("arg_style") == "rest"
     for parameter in options:
@@ -111,10 +127,12 @@ def keep_files_closed(parameter, prefixes):
         return
     letters = "".join("\\" + letter if letter in "\\]^-" else letter for letter in prefixes)
     allowed = "^([^%s]|$)" % letters
+    if parameter["arg_style"] in ("value", "repeat") and parameter.get("items", {}).get("type") != "array":
+        return  # one word with its option: `--name=@path`
     target = parameter
     while target.get("type") == "array":
         target = target.setdefault("items", {"type": "string"})
-    if target.get("type") == "string" and "enum" not in target and "separator" not in parameter:
+    if target.get("type") == "string":
         target["pattern"] = allowed
 
 
@@ -123,7 +141,8 @@ def parameters_of(parser, action, innermost):
     if is_left_out(action):
         return []
     if action.option_strings:
-        flags = [flag for flag in action.option_strings if parser._option_string_actions.get(flag) is action]
+        # `--` is no option of anybody's, whatever a program declares.
+        flags = [f for f in action.option_strings if parser._option_string_actions.get(f) is action and f != "--"]
         return option_of(parser, action, flags) if flags else []
     return positional_of(parser, action, innermost)
 
@@ -144,7 +163,7 @@ def option_of(parser, action, flags):
     stem = property_name(action.dest if short_only and len(action.dest) > 1 else flag)
     parameter = {"name": stem or property_name(action.dest), "flag": flag, "required": bool(action.required)}
     style = style_of(action)
-    build = {"flag": as_flag, "count": as_count, "value": as_value, "list": as_list, "repeat": as_repeat}[style]
+    build = {"flag": as_flag, "count": as_count, "value": as_value, "list": as_list, "rest": as_rest, "repeat": as_repeat}[style]
     build(parser, action, parameter)
     if parameter["arg_style"] in ("value", "repeat", "list"):
         parameter["separator"] = "="
@@ -174,7 +193,7 @@ def style_of(action):
     if action.nargs == 0 or name == "BooleanOptionalAction":
         return "flag"
     if action.nargs == argparse.REMAINDER:
-        return "list"
+        return "rest"
     many = action.nargs in ("*", "+") or (isinstance(action.nargs, int) and action.nargs > 1)
     extends = isinstance(action, getattr(argparse, "_ExtendAction", ())) or name == "ExtendAction"
     if isinstance(action, argparse._AppendAction) and not (extends and not many):
@@ -215,6 +234,12 @@ def as_list(parser, action, parameter):
     parameter["arg_style"] = "list"
     if not parser._has_negative_number_optionals:
         parameter["dashes"] = "numbers"
+
+
+def as_rest(parser, action, parameter):
+    """Takes all words behind it, options included, and so stands last."""
+    parameter.update(array_of(parser, action))
+    parameter["arg_style"] = "rest"
 
 
 def as_repeat(parser, action, parameter):
@@ -349,10 +374,10 @@ def spelling_of(value, convert, kind):
     for word in (value, getattr(value, "value", None), getattr(value, "name", None), str(value)):
         if isinstance(word, str):
             try:
-                if convert is not None and convert(word) == value:
+                if convert is not None and tried(convert, word) == value:
                     return clean(str(word))
             except Exception:
-                continue
+                continue  # a comparison of its own
     return None
 
 
@@ -389,10 +414,7 @@ def default_of(parser, action, parameter):
         return None
     kind = parameter["type"]
     if isinstance(default, str) and kind in ("integer", "number"):
-        try:
-            default = plain(raw_type(parser, action)(default))
-        except Exception:
-            return None
+        default = plain(tried(raw_type(parser, action), default))
     if isinstance(default, list) and kind != "array" and len(default) == 1:
         default = default[0]
     if kind == "array" and not isinstance(default, list):

@@ -29,15 +29,21 @@ def walk_command(answer, command, words, outer, parent):
     if not group or len(words) > 8:
         return
     for word in command.list_commands(context):
+        inner = words + [word]
         try:
-            child = command.get_command(context, word)
-        except Refused:
-            raise
-        except Exception as error:
-            answer.warn(words + [word], "it cannot be loaded: %s" % error)
-            continue
-        if child is not None and not getattr(child, "hidden", False):
-            walk_command(answer, child, words + [word], outer + own, context)
+            child = child_of(command, context, word)
+            if child is not None and not getattr(child, "hidden", False):
+                walk_command(answer, child, inner, outer + own, context)
+        except BaseException as error:  # some end the program where a module is missing
+            answer.warn(inner, "it cannot be loaded: %s: %s" % (type(error).__name__, error))
+
+
+def child_of(group, context, word):
+    """A command as the group finds it when it is called; some find one only by `resolve_command`."""
+    child = group.get_command(context, word)
+    if child is None and hasattr(group, "resolve_command"):
+        child = group.resolve_command(context, [word])[1]
+    return child
 
 
 def context_of(command, words, parent):
@@ -54,11 +60,12 @@ def context_of(command, words, parent):
 def params_of(command, context):
     """Its parameters without help, version and shell completion."""
     helps = set(getattr(context, "help_option_names", ()))
-    for param in command.params:
+    for param in command.get_params(context):
         if getattr(param, "hidden", False) and not param.required:
             continue
         if param.param_type_name == "option":
-            if set(param.opts) & helps:
+            # An option of the program's own may have `-h`, which the help then does without.
+            if set(param.opts) & helps and param.is_eager and not param.expose_value:
                 continue
             if set(param.opts) & NOT_WORK and (param.callback or not param.expose_value):
                 continue

@@ -1,14 +1,19 @@
-# Runs cli.py as `python3 cli.py --help` would, and answers in its place when its parser is asked.
-#
-# `--help` is on the command line so that a program which looks at it before its parser does takes
-# the way that does no work; the parser's own answer to it is never printed.
+# Watches the parsers of a program while it is loaded, and answers in the program's place when one is
+# asked about our command line. That is `--help`, so that a program which looks at it before its
+# parser does takes the way that does no work; the parser's own answer to it is never printed.
 
-WATCHED = ("argparse", "click.core", "asyncclick.core", "typer._click.core", "typer.core", "tempfile")
+WATCHED = (
+    "argparse", "click.core", "asyncclick.core", "typer._click.core", "typer.core", "tempfile", "_dbm", "_gdbm",
+)
 
 half_asked = []
 values_read = set()
 answering = False
 asked_module = "click.core"
+
+
+class HandedOn(str):
+    """The `--help` that a first parser left to the next."""
 
 
 def is_ours(args):
@@ -21,38 +26,106 @@ def is_ours(args):
         return True
 
 
-def answer_with(read, *parts):
+def answer_with(reader, parser, firsts=()):
+    """Describes the parser, or gives its help text where it cannot be described."""
     global answering
     answering = True  # from here on, parsers are only looked at
     try:
-        text = read(*parts)
-    except Refused as refused:
-        give_up(REFUSED, str(first_refusal[-1] if first_refusal else refused))
+        load_readers()
+        text = globals()[reader](parser, *([firsts] if firsts else []))
     except BaseException as error:
-        give_up(FAULT, "its parser cannot be read: %s: %s" % (type(error).__name__, error))
-    finish(SERVED, text)
+        reason = "its parser cannot be read: %s: %s" % (type(error).__name__, error)
+        try:
+            give_up(NOT_ASKED, reason, parser.format_help().encode("utf-8", "replace"))
+        except Exception:
+            give_up(FAULT, reason)
+    finish(SERVED, answer=text.encode("utf-8", "replace"))
+
+
+def load_readers():
+    # Compiled only now: most of the time between the start and the answer would be theirs.
+    for source in READERS:
+        exec(compile(source, "<reader>", "exec"), globals())
 
 
 def watch_argparse(module):
     parser_class = module.ArgumentParser
-    for name in ("parse_known_args", "parse_known_intermixed_args", "parse_args", "parse_intermixed_args"):
-        setattr(parser_class, name, asked(getattr(parser_class, name), "known" in name))
+    for name in ("parse_known_args", "parse_known_intermixed_args"):
+        setattr(parser_class, name, asked_partly(getattr(parser_class, name)))
+    for name in ("parse_args", "parse_intermixed_args"):
+        setattr(parser_class, name, asked(getattr(parser_class, name)))
     for name in ("print_help", "print_usage"):
         setattr(parser_class, name, shown(getattr(parser_class, name)))
+    parser_class.smcp_parse_known_args = parser_class.parse_known_args
 
 
-def asked(original, partial):
+def asked(original):
     def parse(self, args=None, namespace=None):
-        if not answering and is_ours(args):
-            if partial and not self.add_help:
-                # The first of two parsers: it looks for its own options (a configuration file's name)
-                # and leaves the rest, and --help, to the next.
-                half_asked.append(self)
-                return original(self, args, namespace)
-            answer_with(read_argparse, self)
-        return original(self, args, namespace)
+        if answering or not is_ours(args):
+            return original(self, args, namespace)
+        if type(self).parse_known_args is not type(self).smcp_parse_known_args:
+            # A class of its own prepares its parser there, and comes back to `asked_partly`.
+            try:
+                original(self, args, namespace)
+            except (Exception, SystemExit):
+                pass
+        answer_with("read_argparse", self, handed_on(args))
 
     return parse
+
+
+def asked_partly(original):
+    def parse(self, args=None, namespace=None):
+        if answering or not is_ours(args):
+            return original(self, args, namespace)
+        if inside_parse_args(self):
+            answer_with("read_argparse", self, handed_on(args))
+        # The first of two parsers looks for its own options (a configuration file's name) and leaves
+        # the rest to the next.
+        firsts = handed_on(args)
+        half_asked.append((self, firsts))
+        words = [word for word in (sys.argv[1:] if args is None else args) if word != "--help"]
+        with NothingRequired(self):
+            namespace, rest = original(self, words, namespace)
+        return namespace, [word for word in rest if word != "--help"] + [HandedOn("--help")]
+
+    return parse
+
+
+def handed_on(args):
+    """The parsers that were asked before and left these words."""
+    words = sys.argv[1:] if args is None else list(args)
+    if any(isinstance(word, HandedOn) for word in words):
+        parser, before = half_asked[-1]
+        return list(before) + [parser]
+    return []
+
+
+def inside_parse_args(parser):
+    """Whether a `parse_args`, the library's or one of the program's own class, asks for all words of this parser."""
+    frame, depth = sys._getframe(2), 0
+    while frame is not None and depth < 12:
+        names = ("parse_args", "parse_intermixed_args")
+        if frame.f_code.co_name in names and frame.f_locals.get("self") is parser:
+            return True
+        frame, depth = frame.f_back, depth + 1
+    return False
+
+
+class NothingRequired:
+    """A parser that misses nothing, for as long as it is asked by a command line without arguments."""
+
+    def __init__(self, parser):
+        groups = list(getattr(parser, "_mutually_exclusive_groups", ()))
+        self.relaxed = [one for one in list(parser._actions) + groups if one.required]
+
+    def __enter__(self):
+        for one in self.relaxed:
+            one.required = False
+
+    def __exit__(self, *error):
+        for one in self.relaxed:
+            one.required = True
 
 
 def shown(original):
@@ -61,7 +134,7 @@ def shown(original):
     def show(self, file=None):
         # An error in words of the program's own prints the usage to a file it names.
         if not answering and (file is None or original.__name__ == "print_help"):
-            answer_with(read_argparse, self)
+            answer_with("read_argparse", self)
         return original(self, file)
 
     return show
@@ -86,7 +159,7 @@ def asked_click(original, method, module):
         given = args[position] if len(args) > position else kwargs.get("args")
         if not answering and is_ours(given):
             asked_module = module.replace("typer.core", "typer._click.core")
-            answer_with(read_click, self)
+            answer_with("read_click", self)
         return original(self, *args, **kwargs)
 
     return run
@@ -97,7 +170,9 @@ def settle_tempfile(module):
     module.tempdir = module.tempdir or os.environ.get("TMPDIR") or "/tmp"
 
 
-AFTER_IMPORT = {"argparse": watch_argparse, "tempfile": settle_tempfile}
+AFTER_IMPORT = {
+    "argparse": watch_argparse, "tempfile": settle_tempfile, "_dbm": close_untold, "_gdbm": close_untold,
+}
 
 
 class Watcher:
@@ -140,6 +215,12 @@ class ChangesAfterwards:
         self.change(module)
 
 
+def watch_parsers():
+    sys.meta_path.insert(0, Watcher())
+    for name in [name for name in WATCHED if name in sys.modules]:
+        AFTER_IMPORT.get(name, watch_click)(sys.modules[name])  # a .pth file of the environment was earlier
+
+
 def note_what_is_read():
     """Keeps the values of the environment variables that the program looks at."""
     kind = type(os.environ)
@@ -152,83 +233,3 @@ def note_what_is_read():
         return value
 
     kind.__getitem__ = getitem
-
-
-def be_impatient():
-    """Says where a program hangs, before the server ends it without knowing."""
-    import _thread
-    import time
-
-    main = _thread.get_ident()
-
-    def wait():
-        time.sleep(patience)
-        where = place(sys._current_frames().get(main))
-        give_up(REFUSED, "has not asked its parser after %g s%s" % (patience, where))
-
-    _thread.start_new_thread(wait, ())
-
-
-def run(path):
-    with open(path, "rb") as file:
-        source = file.read()
-    main = type(sys)("__main__")
-    main.__file__ = path
-    main.__builtins__ = __builtins__
-    main.__cached__ = None
-    sys.modules["__main__"] = main
-    sys.argv[:] = [path, "--help"]
-    if hasattr(sys, "orig_argv"):
-        sys.orig_argv[:] = [sys.executable, path, "--help"]
-    script = os.path.realpath(path) if os.path.islink(path) else os.path.abspath(path)
-    sys.path[0:1] = [os.path.dirname(script)]
-    exec(compile(source, path, "exec", dont_inherit=True), vars(main))
-
-
-def run_and_give_up(path):
-    """Comes back from the program only when its parser was not asked."""
-    try:
-        run(path)
-        reason = "ended without asking an argparse, click or typer parser"
-    except SystemExit as ending:
-        code = ending.code if isinstance(ending.code, int) else (0 if ending.code is None else 1)
-        reason = "exited with status %d without asking an argparse, click or typer parser" % code
-    except BaseException as error:
-        if not first_refusal:
-            give_up(FAULT, "%s: %s%s" % (type(error).__name__, error, traceback_place(error)))
-        reason = ""
-    if half_asked:
-        answer_with(read_argparse, half_asked[-1])
-    if first_refusal:
-        give_up(REFUSED, first_refusal[0])
-    give_up(NOT_ASKED, reason)
-
-
-def traceback_place(error):
-    found, trace = "", error.__traceback__
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if name.startswith(plugin_directory + os.sep):
-            found = " (%s, line %d)" % (os.path.relpath(name, plugin_directory), trace.tb_lineno)
-        trace = trace.tb_next
-    return found
-
-
-cli = os.path.abspath(sys.argv[1])
-patience = float(sys.argv[2])  # seconds; shorter than the server's own limit for a question
-plugin_directory = os.path.dirname(cli)
-plugin_name = os.path.basename(plugin_directory)
-local_places = tuple(
-    place for place in (os.path.expanduser("~"), os.getcwd(), plugin_directory, sys.prefix) if len(place) > 1
-)
-answer_descriptor = os.dup(1)
-if sys.version_info < (3, 8):
-    give_up(NOT_ASKED, "reading a program's parser needs Python 3.8 or newer; this is %s" % sys.version.split()[0])
-os.dup2(2, 1)  # what the program prints must not be mixed with the answer
-be_impatient()
-note_what_is_read()
-guard()
-sys.meta_path.insert(0, Watcher())
-for name in [name for name in WATCHED if name in sys.modules]:
-    AFTER_IMPORT.get(name, watch_click)(sys.modules[name])  # a .pth file of the environment was earlier
-run_and_give_up(cli)

@@ -1,15 +1,15 @@
 //! `completion/complete`.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/completion>
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::outcome::Outcome;
 use super::serving;
 use crate::catalog::{Printed, Reference, Snapshot};
-use crate::jsonrpc::{self, RpcError};
+use crate::jsonrpc::{Members, RpcError, to_raw};
 use crate::mcp::context::Context;
-use crate::mcp::messages;
+use crate::mcp::inbound::Request;
 
 /// The most values of one answer, as the specification has it.
 const MAX_VALUES: usize = 100;
@@ -39,25 +39,27 @@ struct Argument {
 }
 
 /// Completes one argument of a prompt or one variable of a template.
-pub async fn complete(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, "completions", "completion/complete")?;
-    let params: CompleteParams = messages::read("completion/complete", params)?;
+///
+/// # Errors
+/// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for what is not there; else what its command
+/// failed with.
+pub async fn complete(context: &Context, request: &Request) -> Outcome {
+    let params: CompleteParams = request.read()?;
     let snapshot = context.services.catalog.snapshot();
     let reference = known(&snapshot, params.reference)?;
     let Some(completion) = snapshot.completion(&reference, &params.argument.name) else {
-        return Ok(jsonrpc::to_raw(&json!({"completion": {"values": []}})).into());
+        return Ok(Members::from(json!({"completion": {"values": []}})).into());
     };
     let mut arguments = Map::new();
     arguments.insert("argument".to_owned(), params.argument.name.into());
     arguments.insert("value".to_owned(), params.argument.value.into());
     arguments.extend(params.context.map(|known| ("context".to_owned(), known)));
-    Ok(
-        match serving::run(context, &completion, jsonrpc::to_raw(&arguments), None).await? {
-            Printed::Result(result) => result,
-            Printed::Text(text) => from_lines(&text),
-        }
-        .into(),
-    )
+    let printed = serving::run(context, request, &completion, to_raw(&arguments)).await?;
+    Ok(match printed {
+        Printed::Result(result) => serving::printed_result(&result)?,
+        Printed::Text(text) => from_lines(&text),
+    }
+    .into())
 }
 
 /// What is to be completed must exist, whether or not somebody completes it.
@@ -84,14 +86,14 @@ fn known(snapshot: &Snapshot, reference: WireReference) -> Result<Reference, Rpc
     }
 }
 
-fn from_lines(text: &str) -> Box<RawValue> {
+fn from_lines(text: &str) -> Members {
     let values: Vec<&str> = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
     let shown = &values[..values.len().min(MAX_VALUES)];
-    jsonrpc::to_raw(&json!({"completion": {
+    Members::from(json!({"completion": {
         "values": shown, "total": values.len(), "hasMore": values.len() > shown.len(),
     }}))
 }

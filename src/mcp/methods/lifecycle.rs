@@ -1,50 +1,58 @@
 //! `initialize` and `ping`.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/basic/lifecycle>
 
-use serde_json::value::RawValue;
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
+use super::outcome::Outcome;
 use crate::call::types::Listed;
-use crate::jsonrpc::{self, RpcError};
-use crate::mcp::context::Services;
-use crate::mcp::messages::{self, ClientDetails, InitializeParams, SERVER_NAME};
+use crate::jsonrpc::Members;
+use crate::mcp::client_state::{self, Handshake};
+use crate::mcp::context::{Cancelled, Context, Services};
+use crate::mcp::inbound::Request;
+use crate::mcp::messages::{ClientDetails, InitializeParams, SERVER_NAME};
+use crate::mcp::method::Family;
 use crate::mcp::revision::Revision;
 
-/// What `initialize` settles.
-#[derive(Debug, Clone)]
-pub struct Handshake {
-    /// The revision that both sides speak from now on.
-    pub revision: Revision,
-    /// What the client said of itself.
-    pub client: ClientDetails,
-}
-
-/// Reads the params of `initialize`.
-pub fn read_handshake(params: Option<&RawValue>) -> Result<Handshake, RpcError> {
-    let params: InitializeParams = messages::read("initialize", params)?;
-    let client = ClientDetails {
-        info: params.client_info,
-        capabilities: params.capabilities,
-    };
-    Ok(Handshake {
+/// `initialize`: settles the revision, once a session. Without a session nothing is remembered.
+///
+/// # Errors
+/// [`INVALID_REQUEST`](crate::jsonrpc::INVALID_REQUEST) for a second one,
+/// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for params that do not fit.
+pub async fn initialize(context: &Context, request: &Request) -> Outcome {
+    let state = context.state.as_deref();
+    if state.is_some_and(|state| state.revision().is_some()) {
+        return Err(client_state::initialized_already().into());
+    }
+    let params: InitializeParams = request.read()?;
+    let handshake = Handshake {
         revision: Revision::negotiate(&params.protocol_version),
-        client,
-    })
-}
-
-/// The result of `initialize`.
-pub async fn initialize(services: &Services, revision: Revision) -> Box<RawValue> {
+        client: Arc::new(ClientDetails::new(params.client_info, params.capabilities)?),
+    };
     // The capabilities depend on what plugins declare, and cannot be corrected later.
-    settled(services).await;
-    jsonrpc::to_raw(&json!({
-        "protocolVersion": revision.name(),
+    settled(context).await?;
+    let services = &context.services;
+    let result = Members::from(json!({
+        "protocolVersion": handshake.revision.name(),
         "capabilities": capabilities(services),
         "serverInfo": server_info(),
-    }))
+    }));
+    if let Some(state) = state {
+        state.settle(handshake, *services.catalog.changes().borrow())?;
+    }
+    Ok(result.into())
 }
 
-/// Waits until all plugins have answered, as long as the server's patience lasts.
-pub async fn settled(services: &Services) {
-    let _ = tokio::time::timeout_at(services.discovery_deadline, services.catalog.complete()).await;
+/// Waits until all plugins have answered, until the discovery deadline at the latest.
+///
+/// # Errors
+/// [`Cancelled`] when the request was cancelled meanwhile.
+pub async fn settled(context: &Context) -> Result<(), Cancelled> {
+    let services = &context.services;
+    let complete =
+        tokio::time::timeout_at(services.discovery_deadline, services.catalog.complete());
+    context.unless_cancelled(complete).await.map(|_| ())
 }
 
 /// Who this server is.
@@ -52,36 +60,39 @@ pub fn server_info() -> Value {
     json!({"name": SERVER_NAME, "version": env!("CARGO_PKG_VERSION")})
 }
 
-/// Names only what is there.
+/// The capabilities that the server declares: only what is there.
 pub fn capabilities(services: &Services) -> Map<String, Value> {
-    let snapshot = services.catalog.snapshot();
     let mut capabilities = Map::new();
     let mut declare = |name: &str, what: Value| capabilities.insert(name.to_owned(), what);
-    declare("tools", json!({"listChanged": true}));
+    declare(Family::Tools.name(), json!({"listChanged": true}));
     declare("logging", json!({}));
-    if !snapshot.prompts.is_empty() {
-        declare("prompts", json!({"listChanged": true}));
-    }
-    if !snapshot.resources.is_empty() || !snapshot.templates.is_empty() {
-        declare("resources", json!({"listChanged": true, "subscribe": true}));
-    }
-    if !snapshot.completions.is_empty() {
-        declare("completions", json!({}));
+    for (family, what) in [
+        (Family::Prompts, json!({"listChanged": true})),
+        (
+            Family::Resources,
+            json!({"listChanged": true, "subscribe": true}),
+        ),
+        (Family::Completions, json!({})),
+    ] {
+        if serves(services, family) {
+            declare(family.name(), what);
+        }
     }
     capabilities
 }
 
-/// Whether clients were told that this list can change.
-pub fn declares(services: &Services, list: Listed) -> bool {
-    let family = match list {
-        Listed::Tools => "tools",
-        Listed::Prompts => "prompts",
-        Listed::Resources => "resources",
-    };
-    capabilities(services).contains_key(family)
+/// Whether there is something of a family; then the capabilities name it.
+pub fn serves(services: &Services, family: Family) -> bool {
+    let snapshot = services.catalog.snapshot();
+    match family {
+        Family::Tools => true,
+        Family::Prompts => !snapshot.prompts.is_empty(),
+        Family::Resources => !snapshot.resources.is_empty() || !snapshot.templates.is_empty(),
+        Family::Completions => !snapshot.completions.is_empty(),
+    }
 }
 
-/// The result of `ping` and of every method that only says that it worked.
-pub fn empty() -> Box<RawValue> {
-    RawValue::from_string("{}".to_owned()).expect("two braces are JSON")
+/// Whether clients were told that this list can change.
+pub fn declares(services: &Services, list: Listed) -> bool {
+    serves(services, Family::of(list))
 }

@@ -1,9 +1,8 @@
 //! How a method ends: a result with the name the log has for it, or none. Knows no method.
 
-use serde_json::value::RawValue;
-
 use crate::call::types::CallError;
-use crate::jsonrpc::RpcError;
+use crate::jsonrpc::{Members, RpcError};
+use crate::mcp::context::Cancelled;
 use crate::mcp::messages;
 
 /// A method's result, or why there is none.
@@ -12,14 +11,14 @@ pub type Outcome = Result<Success, Failure>;
 /// A result, and what the log calls it.
 #[derive(Debug)]
 pub struct Success {
-    /// The `result` member of the response.
-    pub result: Box<RawValue>,
+    /// The members of the response's `result`.
+    pub result: Members,
     /// `ok`, or the code of a failed tool call, whose failure is a result.
     pub code: &'static str,
 }
 
-impl From<Box<RawValue>> for Success {
-    fn from(result: Box<RawValue>) -> Self {
+impl From<Members> for Success {
+    fn from(result: Members) -> Self {
         Self {
             result,
             code: crate::telemetry::OK,
@@ -48,5 +47,11 @@ pub enum Failure {
 impl From<RpcError> for Failure {
     fn from(error: RpcError) -> Self {
         Self::Error(error)
+    }
+}
+
+impl From<Cancelled> for Failure {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
     }
 }

@@ -1,38 +1,40 @@
 //! `prompts/list` and `prompts/get`.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/server/prompts>
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::outcome::Outcome;
 use super::serving;
-use super::tools::refuse_cursor;
-use crate::catalog::{OfferKind, Printed, PromptArgument};
-use crate::jsonrpc::{self, RpcError};
+use crate::catalog::{OfferKind, Offering, Printed};
+use crate::jsonrpc::{Members, RpcError, to_raw};
 use crate::mcp::context::Context;
-use crate::mcp::messages::{self, RequestMeta};
+use crate::mcp::inbound::Request;
 
 #[derive(Deserialize)]
-struct GetParams<'a> {
+struct GetParams {
     name: String,
     #[serde(default)]
     arguments: Option<Map<String, Value>>,
-    #[serde(borrow, default, rename = "_meta")]
-    meta: Option<RequestMeta<'a>>,
 }
 
 /// `prompts/list`.
-pub fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, "prompts", "prompts/list")?;
-    refuse_cursor("prompts/list", params)?;
+///
+/// # Errors
+/// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for a cursor.
+pub fn list(context: &Context, request: &Request) -> Outcome {
+    serving::refuse_cursor(request)?;
     let snapshot = context.services.catalog.snapshot();
-    Ok(jsonrpc::to_raw(&json!({"prompts": serving::entries(&snapshot.prompts)})).into())
+    Ok(serving::list("prompts", &serving::entries(&snapshot.prompts)).into())
 }
 
 /// `prompts/get`.
-pub async fn get(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, "prompts", "prompts/get")?;
-    let params: GetParams = messages::read("prompts/get", params)?;
+///
+/// # Errors
+/// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for an unknown prompt or arguments that do not
+/// fit; else what the prompt's command failed with.
+pub async fn get(context: &Context, request: &Request) -> Outcome {
+    let params: GetParams = request.read()?;
     let snapshot = context.services.catalog.snapshot();
     let Some(prompt) = snapshot.prompt(&params.name) else {
         let names: Vec<&str> = snapshot
@@ -48,32 +50,24 @@ pub async fn get(context: &Context, params: Option<&RawValue>) -> Outcome {
         return Err(RpcError::invalid_params(why).into());
     };
     let arguments = params.arguments.unwrap_or_default();
-    if let OfferKind::Prompt(declared) = &prompt.kind {
-        check_arguments(declared, &arguments)?;
-    }
-    let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
-    Ok(
-        match serving::run(context, &prompt, jsonrpc::to_raw(&arguments), token).await? {
-            Printed::Result(result) => result,
-            Printed::Text(text) => {
-                let message = json!({"role": "user", "content": {"type": "text", "text": text}});
-                jsonrpc::to_raw(&json!({"messages": [message]}))
-            }
+    check_arguments(&prompt, &arguments)?;
+    let printed = serving::run(context, request, &prompt, to_raw(&arguments)).await?;
+    Ok(match printed {
+        Printed::Result(result) => serving::printed_result(&result)?,
+        Printed::Text(text) => {
+            let message = json!({"role": "user", "content": {"type": "text", "text": text}});
+            Members::from(json!({"messages": [message]}))
         }
-        .into(),
-    )
+    }
+    .into())
 }
 
-fn check_arguments(
-    declared: &[PromptArgument],
-    given: &Map<String, Value>,
-) -> Result<(), RpcError> {
-    let missing = declared
-        .iter()
-        .filter(|argument| argument.required && !given.contains_key(&argument.name));
-    let mut faults: Vec<String> = missing
-        .map(|argument| format!("'{}' is missing", argument.name))
-        .collect();
+fn check_arguments(prompt: &Offering, given: &Map<String, Value>) -> Result<(), RpcError> {
+    let OfferKind::Prompt(declared) = &prompt.kind else {
+        return Ok(());
+    };
+    let names: Vec<&str> = given.keys().map(String::as_str).collect();
+    let mut faults = prompt.missing_arguments(&names);
     for (name, value) in given {
         if !declared.iter().any(|argument| argument.name == *name) {
             faults.push(format!(

@@ -1,22 +1,24 @@
 //! Relays what a running program says to the client that called it.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
-
 use tokio_util::sync::CancellationToken;
 
-use crate::call::types::{ClientCapabilities, Event};
+use crate::call::types::Event;
 use crate::jsonrpc;
 use crate::mcp::changes::Change;
-use crate::mcp::context::Context;
-use crate::mcp::messages::LogLevel;
+use crate::mcp::context::{Asking, Context};
+use crate::mcp::inbound::Request;
+use crate::mcp::messages::{ClientDetails, LogLevel};
 use crate::mcp::outbox::Outbox;
-use crate::mcp::principal::Transport;
 use crate::mcp::round_trips::RoundTrips;
-use crate::mcp::server_requests::ServerRequests;
+use crate::mcp::server_requests::{ServerRequests, Unanswered};
 
 /// Events that may wait for the client; a program that says more waits itself.
 const WAITING_EVENTS: usize = 64;
@@ -28,25 +30,24 @@ pub struct Relay<'a> {
     progress_token: Option<&'a RawValue>,
     logger: &'a str,
     run: CancellationToken,
+    client_has_gone: AtomicBool,
 }
 
 impl<'a> Relay<'a> {
     /// A relay for one request; `logger` names the tool in log messages.
-    pub fn new(
-        context: &'a Context,
-        progress_token: Option<&'a RawValue>,
-        logger: &'a str,
-    ) -> Self {
-        // A token that is neither a string nor a number could not be echoed in a valid message.
-        let progress_token =
-            progress_token.filter(|token| !token.get().starts_with(['{', '[', 't', 'f', 'n']));
-        let run = context.cancel.child_token();
+    pub fn new(context: &'a Context, request: &'a Request, logger: &'a str) -> Self {
         Self {
             context,
-            progress_token,
+            progress_token: request.progress_token(),
             logger,
-            run,
+            run: context.cancel.child_token(),
+            client_has_gone: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the run was ended because the client went while it was asked.
+    pub fn client_has_gone(&self) -> bool {
+        self.client_has_gone.load(Ordering::Relaxed)
     }
 
     /// Cancelled with the request, and when a question ends the run.
@@ -81,7 +82,6 @@ impl<'a> Relay<'a> {
                 services.catalog.reload();
                 services.changes.notify(Change::List(list));
             }
-            // Only a stream that can be taken up again has a use for it.
             Event::Updated(uri) => services.changes.notify(Change::Resource(uri)),
             Event::Reconnect(pause) => self.send_away(pause),
             Event::Ask { questions, answers } => self.ask(&questions, answers).await,
@@ -90,31 +90,48 @@ impl<'a> Relay<'a> {
 
     /// A client that could not come back is not sent away.
     fn send_away(&self, pause: Duration) {
-        let comes_back = self.context.transport == Transport::Streamable
-            && self.context.revision.has_resumable_streams();
-        if let Some(outbox) = self.context.outbox.as_ref().filter(|_| comes_back) {
+        let outbox = self.context.outbox.as_ref();
+        if let Some(outbox) = outbox.filter(|_| self.context.can_come_back) {
             outbox.send_away(pause);
         }
     }
 
+    /// <https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/progress>
     fn progress(&self, progress: &RawValue, total: Option<&RawValue>, message: Option<String>) {
-        let (Some(token), Some(outbox)) = (self.progress_token, &self.context.outbox) else {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Progress<'a> {
+            progress_token: &'a RawValue,
+            progress: &'a RawValue,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            total: Option<&'a RawValue>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message: Option<String>,
+        }
+        let (Some(progress_token), Some(outbox)) = (self.progress_token, &self.context.outbox)
+        else {
             return;
         };
-        let mut params = json!({"progressToken": token, "progress": progress});
-        if let Some(total) = total {
-            params["total"] = json!(total);
-        }
-        if let Some(message) = message {
-            params["message"] = message.into();
-        }
+        let params = Progress {
+            progress_token,
+            progress,
+            total,
+            message,
+        };
         outbox.offer_step(
-            token.get(),
+            progress_token.get(),
             jsonrpc::encode_notification("notifications/progress", &params),
         );
     }
 
+    /// <https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/logging>
     fn log(&self, level: &str, data: &RawValue) {
+        #[derive(Serialize)]
+        struct Log<'a> {
+            level: LogLevel,
+            logger: &'a str,
+            data: &'a RawValue,
+        }
         let Some(outbox) = &self.context.outbox else {
             return;
         };
@@ -122,11 +139,17 @@ impl<'a> Relay<'a> {
             return;
         };
         if level >= least {
-            let params = json!({"level": level, "logger": self.logger, "data": data});
-            outbox.offer_log(jsonrpc::encode_notification(
-                "notifications/message",
-                &params,
-            ));
+            let logger = self.logger;
+            let params = Log {
+                level,
+                logger,
+                data,
+            };
+            let line = jsonrpc::encode_notification("notifications/message", &params);
+            // A reader that does not keep up loses log messages, and nothing else.
+            if !outbox.offer(line) {
+                self.context.services.counters.client_log_lost();
+            }
         }
     }
 
@@ -137,37 +160,38 @@ impl<'a> Relay<'a> {
             () = answers.closed() => return,
         };
         let answer = match answered {
-            Ok(Some(answers)) => jsonrpc::to_raw(&answers),
+            Ok(Some(answers)) => answers,
             // Nobody will answer in this round: the run ends, and begins anew with the next.
             Ok(None) => return self.run.cancel(),
-            Err(error) => jsonrpc::to_raw(&json!({ "error": error })),
+            Err(Refusal::Gone) => {
+                self.client_has_gone.store(true, Ordering::Relaxed);
+                return self.run.cancel();
+            }
+            Err(Refusal::Error(error)) => jsonrpc::to_raw(&BTreeMap::from([("error", error)])),
         };
         // The program may have ended in this very moment.
         let _ = answers.send(answer);
     }
 
-    /// The answers by key; `None` when some are still missing and the client is to be sent for them.
-    async fn answers_to(&self, questions: &RawValue) -> Result<Option<Map<String, Value>>, Value> {
+    /// The object of answers by key; `None` when some are still missing and the client is to be sent
+    /// for them.
+    async fn answers_to(&self, questions: &RawValue) -> Result<Option<Box<RawValue>>, Refusal> {
         let questions: Map<String, Value> = serde_json::from_str(questions.get())
             .map_err(|_| refused("ask must be an object of questions by key"))?;
         let mut requests = Vec::new();
         for (key, question) in &questions {
             let kind = Kind::of(key, question)?;
-            if !kind.is_offered(&self.context.client.declared()) {
+            let params = &question[kind.member()];
+            if let Some(missing) = kind.missing(params, &self.context.client) {
                 return Err(refused(&format!(
-                    "the client did not declare the capability {}",
-                    kind.capability()
+                    "the client did not declare the capability {missing}"
                 )));
             }
-            requests.push((key, kind, &question[kind.member()]));
+            requests.push((key, kind, params));
         }
-        match (
-            &self.context.round_trips,
-            &self.context.server_requests,
-            &self.context.outbox,
-        ) {
-            (Some(round_trips), _, _) => Ok(from_rounds(round_trips, &requests)),
-            (None, Some(asking), Some(outbox)) => {
+        match (&self.context.asking, &self.context.outbox) {
+            (Asking::RoundTrips(round_trips), _) => Ok(from_rounds(round_trips, &requests)),
+            (Asking::Session(asking), Some(outbox)) => {
                 from_client(asking, outbox, &requests).await.map(Some)
             }
             _ => Err(refused(
@@ -179,40 +203,47 @@ impl<'a> Relay<'a> {
 
 type Question<'q> = (&'q String, Kind, &'q Value);
 
-fn from_rounds(round_trips: &RoundTrips, questions: &[Question<'_>]) -> Option<Map<String, Value>> {
-    let mut answers = Map::new();
+/// Why a program gets no answers.
+enum Refusal {
+    /// The client has gone: there is nobody to go on for.
+    Gone,
+    /// The error that the program reads.
+    Error(Box<RawValue>),
+}
+
+fn from_rounds(round_trips: &RoundTrips, questions: &[Question<'_>]) -> Option<Box<RawValue>> {
+    let mut answers = BTreeMap::new();
     for (key, kind, params) in questions {
         match round_trips.answer(key).filter(|answer| kind.fits(answer)) {
             Some(answer) => {
-                answers.insert((*key).clone(), answer.clone());
+                answers.insert(*key, answer);
             }
             None => round_trips.leave_open(key, kind.method(), params),
         }
     }
-    (answers.len() == questions.len()).then_some(answers)
+    (answers.len() == questions.len()).then(|| jsonrpc::to_raw(&answers))
 }
 
 async fn from_client(
     asking: &ServerRequests,
     outbox: &Outbox,
     questions: &[Question<'_>],
-) -> Result<Map<String, Value>, Value> {
-    let mut answers = Map::new();
+) -> Result<Box<RawValue>, Refusal> {
+    let mut answers = BTreeMap::new();
     for (key, kind, params) in questions {
-        let answer = asking
-            .ask(outbox, kind.method(), params)
-            .await
-            .map_err(|closed| refused(&closed.to_string()))?;
-        match answer {
-            Ok(result) => answers.insert((*key).clone(), json!(result)),
-            Err(error) => return Err(json!(error)),
-        };
+        let answer = asking.ask(outbox, kind.method(), params).await;
+        let answer = answer.map_err(|unanswered| match unanswered {
+            Unanswered::Gone => Refusal::Gone,
+            Unanswered::TooLate => refused(&unanswered.to_string()),
+        })?;
+        answers.insert(*key, answer.map_err(Refusal::Error)?);
     }
-    Ok(answers)
+    Ok(jsonrpc::to_raw(&answers))
 }
 
-fn refused(message: &str) -> Value {
-    json!({"code": jsonrpc::INVALID_REQUEST, "message": message})
+fn refused(message: &str) -> Refusal {
+    let error = json!({"code": jsonrpc::INVALID_REQUEST, "message": message});
+    Refusal::Error(jsonrpc::to_raw(&error))
 }
 
 /// The kinds of question that a program may ask.
@@ -224,7 +255,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(key: &str, question: &Value) -> Result<Self, Value> {
+    fn of(key: &str, question: &Value) -> Result<Self, Refusal> {
         [Self::Elicit, Self::Sample, Self::Roots]
             .into_iter()
             .find(|kind| question.get(kind.member()).is_some_and(Value::is_object))
@@ -260,11 +291,25 @@ impl Kind {
         }
     }
 
-    const fn is_offered(self, declared: &ClientCapabilities) -> bool {
+    /// The capability that the question needs and the client did not declare.
+    /// <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation#capabilities>
+    /// <https://modelcontextprotocol.io/specification/2025-11-25/client/sampling#capabilities>
+    fn missing(self, params: &Value, client: &ClientDetails) -> Option<&'static str> {
+        let declared = client.declared();
+        let has = |part| client.declares(self.capability(), part);
         match self {
-            Self::Elicit => declared.elicitation,
-            Self::Sample => declared.sampling,
-            Self::Roots => declared.roots,
+            Self::Elicit if !declared.elicitation => Some("elicitation"),
+            Self::Elicit if params["mode"] == "url" => (!has("url")).then_some("elicitation.url"),
+            // A client that names no mode knows forms.
+            Self::Elicit => (has("url") && !has("form")).then_some("elicitation.form"),
+            Self::Sample if !declared.sampling => Some("sampling"),
+            Self::Sample => {
+                let with_tools = ["tools", "toolChoice"]
+                    .iter()
+                    .any(|member| params.get(member).is_some());
+                (with_tools && !has("tools")).then_some("sampling.tools")
+            }
+            Self::Roots => (!declared.roots).then_some("roots"),
         }
     }
 
@@ -277,6 +322,65 @@ impl Kind {
             ),
             Self::Sample => answer["role"].is_string() && answer.get("content").is_some(),
             Self::Roots => answer["roots"].is_array(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(capabilities: Value) -> ClientDetails {
+        let Value::Object(capabilities) = capabilities else {
+            panic!("capabilities are an object")
+        };
+        ClientDetails {
+            capabilities,
+            ..ClientDetails::default()
+        }
+    }
+
+    #[test]
+    fn a_question_is_asked_only_of_a_client_that_declared_what_it_needs() {
+        use Kind::{Elicit, Roots, Sample};
+        let form = json!({"message": "?"});
+        let url = json!({"message": "?", "mode": "url", "url": "https://example.org"});
+        let tools = json!({"messages": [], "tools": []});
+        let cases = [
+            (Elicit, &form, json!({}), Some("elicitation")),
+            (Elicit, &form, json!({"elicitation": {}}), None),
+            (
+                Elicit,
+                &form,
+                json!({"elicitation": {"url": {}}}),
+                Some("elicitation.form"),
+            ),
+            (
+                Elicit,
+                &url,
+                json!({"elicitation": {}}),
+                Some("elicitation.url"),
+            ),
+            (
+                Elicit,
+                &url,
+                json!({"elicitation": {"form": {}}}),
+                Some("elicitation.url"),
+            ),
+            (Elicit, &url, json!({"elicitation": {"url": {}}}), None),
+            (Sample, &form, json!({"sampling": {}}), None),
+            (
+                Sample,
+                &tools,
+                json!({"sampling": {}}),
+                Some("sampling.tools"),
+            ),
+            (Sample, &tools, json!({"sampling": {"tools": {}}}), None),
+            (Roots, &form, json!({}), Some("roots")),
+        ];
+        for (kind, params, capabilities, missing) in cases {
+            let found = kind.missing(params, &client(capabilities.clone()));
+            assert_eq!(found, missing, "{kind:?} {params} {capabilities}");
         }
     }
 }

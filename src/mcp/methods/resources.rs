@@ -1,83 +1,96 @@
-//! `resources/list`, `resources/templates/list`, `resources/read`, and what may be subscribed to.
+//! `resources/list`, `resources/templates/list`, `resources/read`, and subscriptions of a session.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/server/resources>
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, json};
 
 use super::outcome::Outcome;
 use super::serving;
-use super::tools::refuse_cursor;
 use crate::catalog::{Printed, Readable};
-use crate::jsonrpc::{self, INVALID_PARAMS, RpcError};
+use crate::jsonrpc::{INVALID_PARAMS, Members, RpcError};
 use crate::mcp::context::Context;
-use crate::mcp::messages::{self, RequestMeta};
+use crate::mcp::inbound::Request;
 
 /// The code of the session revisions for a resource that is not there.
 const NOT_FOUND: i64 = -32002;
 /// A longer URI is none of ours, in bytes.
-const MAX_URI: usize = 4096;
+pub const MAX_URI: usize = 4096;
 
 #[derive(Deserialize)]
-struct UriParams<'a> {
+struct UriParams {
     uri: String,
-    #[serde(borrow, default, rename = "_meta")]
-    meta: Option<RequestMeta<'a>>,
 }
 
 /// `resources/list`.
-pub fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, "resources", "resources/list")?;
-    refuse_cursor("resources/list", params)?;
+///
+/// # Errors
+/// [`INVALID_PARAMS`] for a cursor.
+pub fn list(context: &Context, request: &Request) -> Outcome {
+    serving::refuse_cursor(request)?;
     let snapshot = context.services.catalog.snapshot();
-    Ok(jsonrpc::to_raw(&json!({"resources": serving::entries(&snapshot.resources)})).into())
+    Ok(serving::list("resources", &serving::entries(&snapshot.resources)).into())
 }
 
 /// `resources/templates/list`.
-pub fn list_templates(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, "resources", "resources/templates/list")?;
-    refuse_cursor("resources/templates/list", params)?;
+///
+/// # Errors
+/// [`INVALID_PARAMS`] for a cursor.
+pub fn list_templates(context: &Context, request: &Request) -> Outcome {
+    serving::refuse_cursor(request)?;
     let snapshot = context.services.catalog.snapshot();
-    Ok(
-        jsonrpc::to_raw(&json!({"resourceTemplates": serving::entries(&snapshot.templates)}))
-            .into(),
-    )
+    Ok(serving::list("resourceTemplates", &serving::entries(&snapshot.templates)).into())
 }
 
 /// `resources/read`.
-pub async fn read(context: &Context, params: Option<&RawValue>) -> Outcome {
-    serving::require(context, "resources", "resources/read")?;
-    let params: UriParams = messages::read("resources/read", params)?;
+///
+/// # Errors
+/// The revision's code for a resource that is not there; else what its command failed with.
+pub async fn read(context: &Context, request: &Request) -> Outcome {
+    let params: UriParams = request.read()?;
     let Readable {
         offering,
         arguments,
     } = find(context, &params.uri)?;
-    let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
-    Ok(
-        match serving::run(context, &offering, arguments, token).await? {
-            Printed::Result(result) => result,
-            Printed::Text(text) => {
-                let mut contents = Map::from_iter([
-                    ("uri".to_owned(), params.uri.into()),
-                    ("text".to_owned(), text.into()),
-                ]);
-                contents.extend(
-                    offering
-                        .mime_type
-                        .clone()
-                        .map(|kind| ("mimeType".to_owned(), kind.into())),
-                );
-                jsonrpc::to_raw(&json!({"contents": [contents]}))
-            }
+    let printed = serving::run(context, request, &offering, arguments).await?;
+    Ok(match printed {
+        Printed::Result(result) => serving::printed_result(&result)?,
+        Printed::Text(text) => {
+            let mut contents = Map::from_iter([
+                ("uri".to_owned(), params.uri.into()),
+                ("text".to_owned(), text.into()),
+            ]);
+            let kind = offering.mime_type.clone();
+            contents.extend(kind.map(|kind| ("mimeType".to_owned(), kind.into())));
+            Members::from(json!({"contents": [contents]}))
         }
-        .into(),
-    )
+    }
+    .into())
 }
 
-/// Reads which resource a client wants to hear of, or no more.
-pub fn read_subscription(context: &Context, params: Option<&RawValue>) -> Result<String, RpcError> {
-    serving::require(context, "resources", "resources/subscribe")?;
-    let params: UriParams = messages::read("resources/subscribe", params)?;
-    find(context, &params.uri).map(|_| params.uri)
+/// `resources/subscribe`.
+///
+/// # Errors
+/// The revision's code for a resource that is not there; [`INVALID_PARAMS`] for one too many.
+pub fn subscribe(context: &Context, request: &Request) -> Outcome {
+    let params: UriParams = request.read()?;
+    find(context, &params.uri)?;
+    if let Some(state) = &context.state {
+        state.subscribe(params.uri)?;
+    }
+    Ok(Members::default().into())
+}
+
+/// `resources/unsubscribe`.
+///
+/// # Errors
+/// The revision's code for a resource that is not there.
+pub fn unsubscribe(context: &Context, request: &Request) -> Outcome {
+    let params: UriParams = request.read()?;
+    find(context, &params.uri)?;
+    if let Some(state) = &context.state {
+        state.unsubscribe(&params.uri);
+    }
+    Ok(Members::default().into())
 }
 
 fn find(context: &Context, uri: &str) -> Result<Readable, RpcError> {

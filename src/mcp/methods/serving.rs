@@ -2,24 +2,65 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::lifecycle;
 use super::outcome::Failure;
 use super::relay::Relay;
 use crate::call::types::{CallError, CallRequest};
 use crate::catalog::{Offering, Printed};
-use crate::jsonrpc::{INTERNAL_ERROR, MISSING_CAPABILITY, RpcError};
+use crate::jsonrpc::{INTERNAL_ERROR, MISSING_CAPABILITY, Members, RpcError, to_raw};
 use crate::mcp::context::Context;
+use crate::mcp::inbound::Request;
 
 /// Refuses the methods of a family that nothing declares, as the capabilities do not name it.
-pub fn require(context: &Context, family: &str, method: &str) -> Result<(), RpcError> {
-    if lifecycle::capabilities(&context.services).contains_key(family) {
-        Ok(())
-    } else {
-        Err(RpcError::method_not_found(method))
+///
+/// # Errors
+/// [`METHOD_NOT_FOUND`](crate::jsonrpc::METHOD_NOT_FOUND).
+pub fn require(context: &Context, request: &Request) -> Result<(), RpcError> {
+    match request.method.family() {
+        Some(family) if !lifecycle::serves(&context.services, family) => {
+            Err(RpcError::method_not_found(request.name()))
+        }
+        _ => Ok(()),
     }
+}
+
+/// Lists are given whole, so no cursor was ever handed out.
+/// <https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/pagination>
+///
+/// # Errors
+/// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for any cursor.
+pub fn refuse_cursor(request: &Request) -> Result<(), RpcError> {
+    #[derive(Deserialize)]
+    struct Page {
+        #[serde(default)]
+        cursor: Option<String>,
+    }
+    match request.read::<Page>()?.cursor {
+        Some(cursor) => Err(RpcError::invalid_params(format!(
+            "unknown cursor '{}': {} gives everything on one page",
+            crate::text::quoted(&cursor),
+            request.method.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A result that is one list.
+pub fn list(name: &str, entries: &[&RawValue]) -> Members {
+    vec![(name.to_owned(), to_raw(&entries))].into()
+}
+
+/// The result that a plugin printed, member by member.
+///
+/// # Errors
+/// [`INTERNAL_ERROR`] when it is no object; what is printed is checked before.
+pub fn printed_result(result: &RawValue) -> Result<Members, RpcError> {
+    Members::parse(result.get())
+        .map_err(|fault| RpcError::new(INTERNAL_ERROR, format!("the result is no object: {fault}")))
 }
 
 /// The list entries of offerings.
@@ -31,18 +72,22 @@ pub fn entries(offerings: &[Arc<Offering>]) -> Vec<&RawValue> {
 }
 
 /// Runs the command that serves `offering`, and gives what it printed.
+///
+/// # Errors
+/// The command's failure as the error that the protocol has for it.
 pub async fn run(
     context: &Context,
+    request: &Request,
     offering: &Arc<Offering>,
     arguments: Box<RawValue>,
-    progress_token: Option<&RawValue>,
 ) -> Result<Printed, Failure> {
-    let relay = Relay::new(context, progress_token, &offering.plugin);
+    let relay = Relay::new(context, request, &offering.plugin);
+    let caller = context.caller().await?;
     let printed = relay
         .during(async |events| {
             let request = CallRequest {
                 arguments: Some(arguments),
-                caller: context.caller().await,
+                caller,
                 cancel: relay.run(),
                 events: Some(events),
             };
@@ -50,11 +95,14 @@ pub async fn run(
         })
         .await;
     printed.map_err(|error| match error {
+        CallError::Cancelled if relay.client_has_gone() => client_gone().into(),
         CallError::Cancelled => Failure::Cancelled,
         CallError::InvalidArguments { .. } => RpcError::invalid_params(error.to_string()).into(),
-        CallError::MissingCapability { .. } => missing_capability(&error).into(),
+        CallError::MissingCapability { ref missing, .. } => {
+            missing_capability(missing, &error).into()
+        }
         other => {
-            let data = serde_json::json!({"code": other.code()});
+            let data = json!({"code": other.code()});
             RpcError::new(INTERNAL_ERROR, other.to_string())
                 .with_data(data)
                 .into()
@@ -62,16 +110,21 @@ pub async fn run(
     })
 }
 
+/// The end of a run whose client went while it was asked.
+pub fn client_gone() -> RpcError {
+    RpcError::new(
+        INTERNAL_ERROR,
+        "the run was ended: it asked the client, which had gone",
+    )
+}
+
 /// Under 2026-07-28 what a client lacks is an error of its own, which names it for the program.
-pub fn missing_capability(error: &CallError) -> RpcError {
-    let names = match error {
-        CallError::MissingCapability { missing, .. } => missing.as_str(),
-        _ => "",
-    };
-    let required: Map<String, Value> = names
-        .split(", ")
-        .map(|name| (name.to_owned(), serde_json::json!({})))
+/// <https://modelcontextprotocol.io/specification/draft/basic#error-codes>
+pub fn missing_capability(missing: &[&'static str], error: &CallError) -> RpcError {
+    let required: Map<String, Value> = missing
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({})))
         .collect();
-    let data = serde_json::json!({"requiredCapabilities": required});
+    let data = json!({"requiredCapabilities": required});
     RpcError::new(MISSING_CAPABILITY, error.to_string()).with_data(data)
 }

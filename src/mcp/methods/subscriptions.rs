@@ -1,60 +1,81 @@
-//! `subscriptions/listen` of revision 2026-07-28: one request that is told of changes until it ends.
+//! `subscriptions/listen` of revision 2026-07-28: one request that is notified of changes until it ends.
+//! <https://modelcontextprotocol.io/specification/draft/basic/utilities/subscriptions>
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::lifecycle;
 use super::outcome::{Failure, Outcome};
+use super::resources::MAX_URI;
 use crate::call::types::Listed;
 use crate::governor::Client;
-use crate::jsonrpc::{self, Request, RpcError};
+use crate::jsonrpc::{self, Members, RpcError};
 use crate::mcp::changes::Change;
+use crate::mcp::client_state::MAX_SUBSCRIPTIONS;
 use crate::mcp::context::{Context, Services};
-use crate::mcp::messages;
+use crate::mcp::inbound::Request;
+use crate::mcp::method::Family;
 
-/// Names the subscription in everything that is told because of it.
-const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+/// Names the subscription in everything that is sent because of it: the request's id, to the letter.
+#[derive(Serialize)]
+struct SubscriptionMeta<'a> {
+    #[serde(rename = "io.modelcontextprotocol/subscriptionId")]
+    id: &'a RawValue,
+}
 
-/// `subscriptions/listen`: tells the changes that were asked for, until the client goes or the
+/// A notification of a subscription.
+#[derive(Serialize)]
+struct Notice<'a> {
+    #[serde(flatten)]
+    params: Map<String, Value>,
+    #[serde(rename = "_meta")]
+    meta: &'a RawValue,
+}
+
+/// `subscriptions/listen`: sends the changes that were asked for, until the client goes or the
 /// server stops.
+///
+/// # Errors
+/// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) for params that do not fit, or name too much.
 pub async fn listen(context: &Context, request: &Request) -> Outcome {
-    let wanted = Wanted::read(request.params.as_deref())?.honoured(&context.services);
+    let wanted = Wanted::read(request)?.honoured(&context.services);
     let Some(outbox) = &context.outbox else {
         return Err(Failure::Cancelled);
     };
-    let id: Value = serde_json::from_str(request.id.raw().get()).unwrap_or_default();
-    let meta = json!({ SUBSCRIPTION: id });
-    // Listens before it says so: what changes from then on is told.
+    let id = request.id.raw();
+    let meta = jsonrpc::to_raw(&SubscriptionMeta { id });
+    let notice = |params| Notice {
+        params,
+        meta: &meta,
+    };
+    // Listens before it says so: what changes from then on is sent.
     let mut changes = context.services.changes.subscribe();
-    let acknowledged = json!({"_meta": meta, "notifications": wanted.to_value()});
+    let mut params = Map::new();
+    params.insert("notifications".to_owned(), wanted.to_value());
     let line =
-        jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &acknowledged);
-    if outbox.send(line).await.is_err() {
+        jsonrpc::encode_notification("notifications/subscriptions/acknowledged", &notice(params));
+    let line = context.account.count(line).into_bytes();
+    if context.unless_cancelled(outbox.send(line)).await?.is_err() {
         return Err(Failure::Cancelled);
     }
     let listener = context.governed();
     loop {
         let change = tokio::select! {
             () = context.cancel.cancelled() => return Err(Failure::Cancelled),
-            () = context.services.draining.cancelled() => break,
+            () = context.closing.cancelled() => break,
             change = changes.next() => change,
         };
         let Some(change) = change else { break };
         if wanted.includes(&change, &listener) {
-            let mut params: Map<String, Value> = change.params();
-            params.insert("_meta".to_owned(), meta.clone());
+            let params = change.params();
             // Of one kind of change for one listener only the newest matters.
-            let key = format!(
-                "{} {} {:?}",
-                request.id.raw(),
-                change.method(),
-                change.params()
-            );
-            outbox.offer_latest(&key, jsonrpc::encode_notification(change.method(), &params));
+            let key = format!("{id} {} {params:?}", change.method());
+            let line = jsonrpc::encode_notification(change.method(), &notice(params));
+            outbox.offer_latest(&key, line);
         }
     }
-    Ok(jsonrpc::to_raw(&json!({"_meta": meta})).into())
+    Ok(Members::from(vec![("_meta".to_owned(), meta)]).into())
 }
 
 /// What a client that listens for changes wants to hear of.
@@ -69,24 +90,40 @@ pub struct Wanted {
 
 impl Wanted {
     /// Reads the params of `subscriptions/listen`.
-    pub fn read(params: Option<&RawValue>) -> Result<Self, RpcError> {
+    ///
+    /// # Errors
+    /// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) when they do not fit, or name too many resources.
+    pub fn read(request: &Request) -> Result<Self, RpcError> {
         #[derive(Deserialize)]
         struct Params {
             notifications: Wanted,
         }
-        messages::read::<Params>("subscriptions/listen", params).map(|params| params.notifications)
+        let wanted = request.read::<Params>()?.notifications;
+        let uris = &wanted.resource_subscriptions;
+        if uris.len() > MAX_SUBSCRIPTIONS {
+            return Err(RpcError::invalid_params(format!(
+                "{} resource subscriptions; the limit is {MAX_SUBSCRIPTIONS}",
+                uris.len()
+            )));
+        }
+        if let Some(long) = uris.iter().find(|uri| uri.len() > MAX_URI) {
+            return Err(RpcError::invalid_params(format!(
+                "a resource subscription is {} bytes long; the limit is {MAX_URI}",
+                long.len()
+            )));
+        }
+        Ok(wanted)
     }
 
     /// The part of it that `services` can honour.
     #[must_use]
     pub fn honoured(self, services: &Services) -> Self {
-        let capabilities = lifecycle::capabilities(services);
-        let has = |family: &str| capabilities.contains_key(family);
+        let has = |family| lifecycle::serves(services, family);
         Self {
-            tools_list_changed: self.tools_list_changed && has("tools"),
-            prompts_list_changed: self.prompts_list_changed && has("prompts"),
-            resources_list_changed: self.resources_list_changed && has("resources"),
-            resource_subscriptions: if has("resources") {
+            tools_list_changed: self.tools_list_changed && has(Family::Tools),
+            prompts_list_changed: self.prompts_list_changed && has(Family::Prompts),
+            resources_list_changed: self.resources_list_changed && has(Family::Resources),
+            resource_subscriptions: if has(Family::Resources) {
                 self.resource_subscriptions
             } else {
                 Vec::new()
@@ -111,7 +148,7 @@ impl Wanted {
         }
     }
 
-    /// As it is told to the client.
+    /// As the client reads it.
     pub fn to_value(&self) -> Value {
         let mut wanted = Map::new();
         for (name, on) in [

@@ -1,8 +1,9 @@
 //! `tools/list` and `tools/call`, and the tool `health`.
+//! <https://modelcontextprotocol.io/specification/2025-11-25/server/tools>
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -10,82 +11,83 @@ use super::lifecycle;
 use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
-use crate::call::types::{CallError, CallRequest};
-use crate::catalog::{Snapshot, Tool};
+use crate::call::types::{CallError, CallRequest, ToolResult};
+use crate::catalog::{BUILT_IN, HEALTH_TOOL, Snapshot, Tool};
 use crate::governor;
-use crate::jsonrpc::{self, RpcError};
+use crate::jsonrpc::{self, Members, RpcError};
 use crate::mcp::changes::Change;
-use crate::mcp::context::{Context, Services};
-use crate::mcp::messages::{self, CallParams};
-use crate::mcp::principal::Transport;
+use crate::mcp::context::{Cancelled, Context, Services};
+use crate::mcp::inbound::Request;
+use crate::mcp::messages;
+use crate::mcp::revision::Revision;
 use crate::telemetry::OK;
 
-/// The built-in tool that says how the server is.
-const HEALTH: &str = "health";
-/// How many tools are built in: `health` and the governor's.
-const BUILT_IN: usize = 2;
-
 /// `tools/list`: everything on one page.
-pub async fn list(context: &Context, params: Option<&RawValue>) -> Outcome {
-    refuse_cursor("tools/list", params)?;
-    lifecycle::settled(&context.services).await;
+///
+/// # Errors
+/// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) for a cursor.
+pub async fn list(context: &Context, request: &Request) -> Outcome {
+    serving::refuse_cursor(request)?;
+    lifecycle::settled(context).await?;
     Ok(listing(context).into())
 }
 
 /// The result of `tools/list` as it stands at this moment.
-pub fn listing(context: &Context) -> Box<RawValue> {
+pub fn listing(context: &Context) -> Members {
     let services = &context.services;
     let snapshot = services.catalog.snapshot();
     let visible = services.governor.visible(&context.governed(), &snapshot);
     let health = health_definition();
-    let mut tools: Vec<&RawValue> = visible.iter().map(|tool| &*tool.definition).collect();
+    let definitions: Vec<Cow<'_, RawValue>> = visible
+        .iter()
+        .map(|tool| definition(tool, context.revision))
+        .collect();
+    let mut tools: Vec<&RawValue> = definitions.iter().map(|tool| &**tool).collect();
     tools.extend([&*health, services.governor.definition()]);
-    jsonrpc::to_raw(&Listing { tools: &tools })
+    serving::list("tools", &tools)
 }
 
-#[derive(Serialize)]
-struct Listing<'a> {
-    tools: &'a [&'a RawValue],
-}
-
-/// Lists are given whole, so no cursor was ever handed out.
-pub fn refuse_cursor(method: &str, params: Option<&RawValue>) -> Result<(), RpcError> {
-    #[derive(serde::Deserialize)]
-    struct Page {
-        #[serde(default)]
-        cursor: Option<String>,
-    }
-    match messages::read::<Page>(method, params)?.cursor {
-        Some(cursor) => Err(RpcError::invalid_params(format!(
-            "unknown cursor '{}': {method} gives everything on one page",
-            crate::text::quoted(&cursor)
-        ))),
-        None => Ok(()),
-    }
+/// A tool's entry as clients of a revision can read it.
+fn definition(tool: &Tool, revision: Revision) -> Cow<'_, RawValue> {
+    let wrapped = revision
+        .structured_content_is_an_object()
+        .then(|| messages::wrapped_definition(&tool.definition))
+        .flatten();
+    wrapped.map_or(Cow::Borrowed(&*tool.definition), Cow::Owned)
 }
 
 /// `tools/call`.
-pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
-    let params: CallParams = messages::read("tools/call", params)?;
-    if let Some(arguments) = params
-        .arguments
-        .filter(|arguments| !arguments.get().starts_with('{'))
-    {
+///
+/// # Errors
+/// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) for params that do not fit, and for an unknown tool
+/// where the transport asks for that. A failed call is a result.
+pub async fn call(context: &Context, request: &Request) -> Outcome {
+    let name = request
+        .params
+        .get("name")
+        .ok_or_else(|| invalid("missing field `name`"))?;
+    let name: String =
+        serde_json::from_str(name.get()).map_err(|_| invalid("name must be a string"))?;
+    let arguments = request
+        .params
+        .get("arguments")
+        .filter(|given| given.get() != "null");
+    if let Some(arguments) = arguments.filter(|arguments| !arguments.get().starts_with('{')) {
         let why = format!(
             "arguments must be an object: {}",
             crate::text::quoted(arguments.get())
         );
         return Err(RpcError::invalid_params(why).into());
     }
-    if params.name == HEALTH {
+    if name == HEALTH_TOOL {
         return Ok(messages::text_result(&health(&context.services).to_string(), false).into());
     }
-    if params.name == governor::NAME {
-        return Ok(govern(context, params.arguments));
+    if name == governor::NAME {
+        return Ok(govern(context, arguments));
     }
-    let tool = match resolve(&context.services, &params.name).await {
+    let tool = match resolve(context, &name).await? {
         Ok(tool) => tool,
-        Err(unknown) if context.transport == Transport::Streamable => {
+        Err(unknown) if context.refuses_unknown_tools => {
             return Err(RpcError::invalid_params(unknown.to_string()).into());
         }
         Err(unknown) => {
@@ -102,9 +104,13 @@ pub async fn call(context: &Context, params: Option<&RawValue>) -> Outcome {
         .governor
         .admit(&context.governed(), &tool.name)
     {
-        Ok(()) => run(context, &tool, &params).await,
+        Ok(()) => run(context, request, &tool, arguments).await,
         Err(detached) => Ok((&detached).into()),
     }
+}
+
+fn invalid(why: &str) -> RpcError {
+    RpcError::invalid_params(format!("invalid params for tools/call: {why}"))
 }
 
 /// The governor's tool: its answer, and word of what it changed to the client's other sessions.
@@ -120,15 +126,20 @@ fn govern(context: &Context, arguments: Option<&RawValue>) -> Success {
     messages::text_result(&reply.json, reply.is_error).into()
 }
 
-async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Outcome {
-    let token = params.meta.as_ref().and_then(|meta| meta.progress_token);
-    let relay = Relay::new(context, token, &tool.name);
+async fn run(
+    context: &Context,
+    request: &Request,
+    tool: &Arc<Tool>,
+    arguments: Option<&RawValue>,
+) -> Outcome {
+    let relay = Relay::new(context, request, &tool.name);
     let counted = context.services.counters.call_started(Some(&tool.name));
+    let caller = context.caller().await?;
     let result = relay
         .during(async |events| {
             let request = CallRequest {
-                arguments: params.arguments.map(RawValue::to_owned),
-                caller: context.caller().await,
+                arguments: arguments.map(RawValue::to_owned),
+                caller,
                 cancel: relay.run(),
                 events: Some(events),
             };
@@ -139,34 +150,51 @@ async fn run(context: &Context, tool: &Arc<Tool>, params: &CallParams<'_>) -> Ou
         if result.is_error { "plugin_error" } else { OK }
     }));
     match result {
-        Ok(result) => Ok(messages::tool_result(&result).into()),
+        Ok(result) => {
+            let wrapped = is_wrapped(tool, &result, context.revision);
+            Ok(messages::tool_result(result, wrapped).into())
+        }
+        Err(CallError::Cancelled) if relay.client_has_gone() => Err(serving::client_gone().into()),
         Err(CallError::Cancelled) => Err(Failure::Cancelled),
-        Err(error @ CallError::MissingCapability { .. }) if !context.revision.has_handshake() => {
-            Err(serving::missing_capability(&error).into())
+        Err(ref error @ CallError::MissingCapability { ref missing, .. })
+            if !context.revision.has_handshake() =>
+        {
+            Err(serving::missing_capability(missing, error).into())
         }
         Err(error) => Ok((&error).into()),
     }
 }
 
+/// Whether its structured content goes out as a member of an object, as its entry in the list says.
+fn is_wrapped(tool: &Tool, result: &ToolResult, revision: Revision) -> bool {
+    let Some(structured) = &result.structured_content else {
+        return false;
+    };
+    revision.structured_content_is_an_object()
+        && (!structured.get().starts_with('{')
+            || matches!(definition(tool, revision), Cow::Owned(_)))
+}
+
 /// A name that is not known yet may belong to a plugin that is still being asked.
-async fn resolve(services: &Services, name: &str) -> Result<Arc<Tool>, CallError> {
-    match services.catalog.snapshot().resolve(name) {
-        Err(_) if !services.catalog.snapshot().complete => {
-            services.catalog.complete().await;
-            services.catalog.snapshot().resolve(name)
+async fn resolve(context: &Context, name: &str) -> Result<Result<Arc<Tool>, CallError>, Cancelled> {
+    let catalog = &context.services.catalog;
+    Ok(match catalog.snapshot().resolve(name) {
+        Err(_) if !catalog.snapshot().complete => {
+            context.unless_cancelled(catalog.complete()).await?;
+            catalog.snapshot().resolve(name)
         }
         known => known,
-    }
+    })
 }
 
 /// How many tools there are, the built-in ones included.
 pub fn count(services: &Services) -> usize {
-    services.catalog.snapshot().tools.len() + BUILT_IN
+    services.catalog.snapshot().tools.len() + BUILT_IN.len()
 }
 
 fn health_definition() -> Box<RawValue> {
     jsonrpc::to_raw(&json!({
-        "name": HEALTH,
+        "name": HEALTH_TOOL,
         "description": "Report the server's health: its plugins, and counts of sessions, calls and errors.",
         "inputSchema": {"type": "object", "properties": {}, "additionalProperties": false},
     }))
@@ -184,11 +212,18 @@ fn health(services: &Services) -> serde_json::Value {
         .iter()
         .map(|skipped| json!({"name": skipped.name, "reason": skipped.reason}))
         .collect();
+    let unkillable: Vec<_> = services
+        .catalog
+        .leftovers()
+        .into_iter()
+        .map(|(program, processes)| json!({"program": program, "processes": processes}))
+        .collect();
     json!({
         "status": "healthy",
         "plugins": names.len(),
         "plugin_names": names,
         "skipped": skipped,
+        "unkillable": unkillable,
         "metrics": services.counters.snapshot(),
     })
 }

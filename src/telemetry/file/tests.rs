@@ -138,6 +138,49 @@ fn a_new_day_begins_a_new_file() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_for_years_stops_no_rotation() {
+    let mut bench = Bench::new(Rotation::Time { backups: 3 });
+    let day = |year, day| NaiveDate::from_ymd_opt(year, 5, day).unwrap();
+    for (today, line) in [
+        (day(2041, 1), "ahead"),
+        (day(2031, 1), "monday"),
+        (day(2031, 2), "tuesday"),
+    ] {
+        bench.now.day = today;
+        bench.write(line);
+    }
+    assert_eq!(bench.read("mcp.log").unwrap(), "tuesday\n");
+    assert_eq!(bench.read("mcp.log.1").unwrap(), "monday\n");
+    assert_eq!(bench.read("mcp.log.2").unwrap(), "ahead\n");
+}
+
+#[test]
+fn a_clock_that_is_put_back_over_midnight_does_not_rotate_twice() {
+    let mut bench = Bench::new(Rotation::Time { backups: 3 });
+    let day = |day| NaiveDate::from_ymd_opt(2031, 5, day).unwrap();
+    for today in [day(2), day(1), day(2)] {
+        bench.now.day = today;
+        bench.write("line");
+    }
+    assert_eq!(bench.read("mcp.log").unwrap(), "line\nline\nline\n");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told_before_the_first_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let blocker = directory.path().join("logs");
+    fs::write(&blocker, "a file where the directory should be").unwrap();
+    let path = blocker.join("mcp.log");
+    let rotation = Rotation::None;
+    let mut bench = Bench::at(directory, FileSettings { path, rotation });
+    bench.file.open_at(bench.now);
+    drop(bench.worker.take());
+    let said = String::from_utf8(bench.console.lock().unwrap().clone()).unwrap();
+    assert!(said.contains("cannot be written"), "{said}");
+    assert_eq!(bench.loss.lines(), 0, "no line is lost yet");
+}
+
+#[test]
 fn a_restart_on_a_later_day_rotates_the_old_log() {
     let mut bench = Bench::new(Rotation::Time { backups: 0 });
     fs::create_dir(bench.directory.path().join("logs")).unwrap();

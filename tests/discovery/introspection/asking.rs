@@ -17,6 +17,8 @@ pub struct Answer {
     pub status: i32,
     /// The payload, where there is one.
     pub payload: Option<Value>,
+    /// All that is on stdout.
+    pub printed: String,
     /// The last line of stderr.
     pub reason: String,
 }
@@ -48,6 +50,7 @@ pub fn ask_within(limit: Duration, python: &Path, cli: &Path) -> Answer {
     Answer {
         status: finished.status.code().unwrap_or(-1),
         payload: serde_json::from_slice(&finished.stdout).ok(),
+        printed: String::from_utf8_lossy(&finished.stdout).into_owned(),
         reason: stderr.lines().next_back().unwrap_or_default().to_owned(),
     }
 }

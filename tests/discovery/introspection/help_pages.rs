@@ -1,7 +1,14 @@
 //! Help pages as they are printed by what people write programs with.
 
+use std::path::{Path, PathBuf};
+
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
-use smcp::discovery::introspect::{add_page, pages_to_ask, parse_help};
+use smcp::call::{arguments, argv};
+use smcp::contract::{self, schema};
+use smcp::discovery::introspect::{CommandPage, pages_to_ask, parse_help};
+
+use super::asking::shown;
 
 const VERSION_3: &str = "usage: cli.py [-h] {click-button,take-screenshot} ...
 
@@ -22,10 +29,11 @@ fn the_commands_of_a_version_3_help_text_keep_their_names_and_an_open_schema() {
     assert_eq!(names(&payload), ["click-button", "take-screenshot"]);
     let first = &payload["commands"][0];
     assert_eq!(first["description"], "Click a button on a message");
-    assert_eq!(
-        first["input_schema"],
-        json!({"type": "object", "properties": {}, "required": [], "additionalProperties": true})
-    );
+    let schema = &first["input_schema"];
+    assert_eq!(schema["additionalProperties"], true);
+    assert_eq!(schema["required"], json!([]));
+    let properties = schema["properties"].as_object().expect("it is an object");
+    assert_eq!(properties.keys().collect::<Vec<_>>(), ["arguments"]);
     assert_eq!(pages_to_ask(&payload), ["click-button", "take-screenshot"]);
 }
 
@@ -76,7 +84,7 @@ fn a_cobra_page_is_read() {
     let text = "Manages things\n\nUsage:\n  tool [command]\n\nAvailable Commands:\n  add         Add a thing\n  help        Help about any command\n\nFlags:\n  -h, --help   help for tool\n";
     let mut payload = parse_help("tool", text).expect("cobra's section has the same title");
     let page = "Add a thing\n\nUsage:\n  tool add NAME [flags]\n\nFlags:\n      --count int        how many (default 1)\n      --label strings    labels\n  -h, --help             help for add\n      --quiet            say nothing\n";
-    assert!(add_page(&mut payload, "add", page));
+    assert!(CommandPage::read(page).add_to(&mut payload, "add"));
     insta::assert_json_snapshot!(payload["commands"][0]);
 }
 
@@ -129,9 +137,84 @@ fn a_page_that_cannot_be_read_leaves_the_command_open() {
         "Usage: whatever\n",
         "\u{1b}[1mUSAGE\u{1b}[0m\n\n\0",
     ] {
-        assert!(!add_page(&mut payload, "click-button", page), "{page:?}");
+        assert!(
+            !CommandPage::read(page).add_to(&mut payload, "click-button"),
+            "{page:?}"
+        );
     }
     assert_eq!(payload, before);
+}
+
+#[test]
+fn pages_of_known_families_and_awkward_ones_are_read_as_far_as_they_are_plain() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/help_pages");
+    let pages = std::fs::read_dir(&directory).expect("it is part of the repository");
+    let mut paths: Vec<PathBuf> = pages
+        .map(|page| page.expect("it can be listed").path())
+        .collect();
+    paths.sort();
+    let mut shown_pages = String::new();
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("it is text");
+        let name = path.file_stem().expect("it has one").to_string_lossy();
+        let payload = parse_help("tool", &text).unwrap_or_else(|reason| panic!("{name}: {reason}"));
+        shown_pages.push_str(&format!("== {name}\n{}", shown(&payload)));
+    }
+    insta::assert_snapshot!(shown_pages);
+}
+
+#[test]
+fn a_usage_with_alternatives_makes_nothing_required() {
+    let page = "Usage: tool (--up | --down) <place>\n       tool --level N | --off\n\nOptions:\n  --up\n  --down\n  --level N  how far\n";
+    let payload = parse_help("tool", page).expect("it has options");
+    assert_eq!(
+        payload["commands"][0]["input_schema"]["required"],
+        json!([])
+    );
+}
+
+#[test]
+fn what_a_page_does_not_show_is_passed_on_in_words() {
+    let payload = parse_help("p", VERSION_3).expect("it has the section");
+    let description = contract::read(&payload).expect("it keeps the contract");
+    let command = &description.commands[0];
+    let schema = schema::of_input(command).expect("it is valid");
+    let raw = to_raw_value(&json!({"arguments": ["--msg-id", "1", "-", "--", "x"], "wait": 5}));
+    let checked = arguments::check(command, &schema, Some(&raw.expect("it is JSON")));
+    let line = argv::write(command, &checked.expect("it fits")).expect("it can be written");
+    let expected = [
+        "click-button",
+        "--wait",
+        "5",
+        "--msg-id",
+        "1",
+        "-",
+        "--",
+        "x",
+    ];
+    assert_eq!(line.words, expected);
+}
+
+#[test]
+fn a_help_text_of_450_000_lines_gives_a_bounded_answer() {
+    let mut page = "usage: tool\n\nOptions:\n".to_owned();
+    for number in 0..450_000 {
+        page.push_str(&format!("  --o{number} X\n"));
+    }
+    let payload = parse_help("tool", &page).expect("it has options");
+    let options = payload["commands"][0]["parameters"]
+        .as_array()
+        .expect("a list");
+    assert_eq!(options.len(), 1_001, "a thousand options and the words");
+    let commands = format!(
+        "Commands:\n{}",
+        "  same  thing\n    more of it\n".repeat(225_000)
+    );
+    let payload = parse_help("tool", &commands).expect("it has a command");
+    assert!(
+        payload.to_string().len() < 10_000,
+        "one command, whose text has an end"
+    );
 }
 
 fn names(payload: &Value) -> Vec<&str> {
@@ -149,7 +232,7 @@ fn filled(command: &str, page: &str) -> Value {
     let mut payload =
         parse_help("p", &format!("Commands:\n  {command}\n")).expect("it has the section");
     assert!(
-        add_page(&mut payload, command, page),
+        CommandPage::read(page).add_to(&mut payload, command),
         "the page was not read"
     );
     payload["commands"][0].take()

@@ -6,4 +6,6 @@ mod help_pages;
 mod programs;
 mod refusals;
 mod serving;
+mod truths;
+mod unasked;
 mod watched;

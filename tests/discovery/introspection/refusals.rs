@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use smcp::discovery::introspect::{NOT_ASKED, REFUSED};
+use smcp::discovery::introspect::{NEVER_HEARD, REFUSED};
 
 use super::asking::{ask, ask_within, fixture, payload, python3};
 use super::serving::served;
@@ -103,7 +103,7 @@ fn a_program_without_a_parser_is_told_apart_from_one_that_works() {
     assert_eq!(
         (answer.status, answer.reason.as_str()),
         (
-            NOT_ASKED,
+            NEVER_HEARD,
             "ended without asking an argparse, click or typer parser"
         )
     );

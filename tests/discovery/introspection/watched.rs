@@ -87,7 +87,7 @@ fn a_python_that_is_too_old_says_so() {
         return;
     };
     let answer = ask(&python, &fixture("kitchen"));
-    assert_eq!(answer.status, smcp::discovery::introspect::NOT_ASKED);
+    assert_eq!(answer.status, smcp::discovery::introspect::TOO_OLD);
     assert!(
         answer.reason.contains("needs Python 3.8 or newer"),
         "{}",

@@ -1,6 +1,7 @@
 //! `smcp stdio`: nothing but the protocol on standard output, and an end for every way that a client goes.
 
 mod client;
+mod endings;
 
 use std::io::Write;
 use std::sync::mpsc::channel;

@@ -1,0 +1,223 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+
+fn demand(session: &str) -> Demand {
+    of("key", session)
+}
+
+fn of(key: &str, session: &str) -> Demand {
+    Demand {
+        client: Client {
+            key: Some(key.to_owned()),
+            agent: None,
+            session: Some(session.to_owned()),
+        },
+        ..Demand::default()
+    }
+}
+
+/// A call without a session and without an agent.
+fn direct(key: &str) -> Demand {
+    let mut demand = of(key, "");
+    demand.client.session = None;
+    demand
+}
+
+fn limited(session: &str, limit: usize) -> Demand {
+    Demand {
+        limits: vec![("tool".to_owned(), limit)],
+        ..demand(session)
+    }
+}
+
+type Waiting<'q> = Pin<Box<dyn Future<Output = Result<Permit, Full>> + 'q>>;
+
+fn ask(queue: &Queue, demand: Demand) -> Waiting<'_> {
+    let mut waiting: Waiting<'_> = Box::pin(queue.acquire(demand));
+    assert!(poll(&mut waiting).is_none(), "it is to wait");
+    waiting
+}
+
+fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Permit, Full>> {
+    match waiting
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    }
+}
+
+fn permit(queue: &Queue, demand: Demand) -> Permit {
+    let mut waiting: Waiting<'_> = Box::pin(queue.acquire(demand));
+    poll(&mut waiting)
+        .expect("there is a permit")
+        .expect("the queue is not full")
+}
+
+#[test]
+fn one_permit_serialises_all_calls_in_the_order_of_their_coming() {
+    let queue = Queue::new(1);
+    let first = permit(&queue, demand("a"));
+    let (mut second, mut third) = (ask(&queue, demand("b")), ask(&queue, demand("c")));
+    drop(first);
+    let second = poll(&mut second).expect("its turn has come");
+    assert!(poll(&mut third).is_none(), "one permit, one call");
+    drop(second);
+    assert!(poll(&mut third).is_some());
+}
+
+#[test]
+fn the_session_with_fewer_running_calls_is_next_whoever_came_first() {
+    let queue = Queue::new(4);
+    let busy: Vec<_> = (0..3).map(|_| permit(&queue, demand("busy"))).collect();
+    let other = permit(&queue, demand("other"));
+    let mut fourth = ask(&queue, demand("busy"));
+    let mut newcomer = ask(&queue, demand("newcomer"));
+    drop(other);
+    assert!(poll(&mut newcomer).is_some());
+    assert!(poll(&mut fourth).is_none());
+    drop((busy, newcomer));
+    assert!(poll(&mut fourth).is_some());
+}
+
+#[test]
+fn one_session_leaves_permits_to_the_others() {
+    let queue = Queue::new(4);
+    let _busy: Vec<_> = (0..3).map(|_| permit(&queue, demand("busy"))).collect();
+    let _waits = ask(&queue, demand("busy"));
+    permit(&queue, demand("other"));
+}
+
+#[test]
+fn a_full_limit_holds_up_its_own_calls_alone() {
+    let queue = Queue::new(8);
+    let first = permit(&queue, limited("a", 1));
+    let mut second = ask(&queue, limited("b", 1));
+    drop(permit(&queue, demand("a")));
+    drop(first);
+    assert!(poll(&mut second).is_some());
+}
+
+#[test]
+fn a_call_that_left_the_queue_takes_no_permit() {
+    let queue = Queue::new(1);
+    let first = permit(&queue, demand("a"));
+    let gone = ask(&queue, demand("b"));
+    let gone_with_its_permit = ask(&queue, demand("c"));
+    drop(gone);
+    drop(first);
+    // Its turn has come, but nobody is there to see it.
+    drop(gone_with_its_permit);
+    assert_eq!(queue.load(), (0, 0));
+    permit(&queue, demand("d"));
+}
+
+#[test]
+fn waiting_is_bounded_for_one_session_and_for_all() {
+    let queue = Queue::new(1);
+    let _running = permit(&queue, demand("first"));
+    let client = |number: usize| demand(&format!("p{}", number / MAX_WAITING_OF_ONE));
+    let _waiting: Vec<_> = (0..MAX_WAITING - 1)
+        .map(|number| ask(&queue, client(number)))
+        .collect();
+    let refused = |demand| {
+        let mut waiting: Waiting<'_> = Box::pin(queue.acquire(demand));
+        poll(&mut waiting)
+            .expect("it does not wait")
+            .expect_err("it is refused")
+    };
+    assert_eq!(refused(client(0)), Full::ForSession);
+    let _last = ask(&queue, demand("last"));
+    assert_eq!(refused(demand("late")), Full::ForAll);
+}
+
+#[test]
+fn another_key_waits_for_one_turn_however_many_sessions_a_key_opens() {
+    let queue = Queue::new(2);
+    let first = permit(&queue, of("flood", "1"));
+    let _second = permit(&queue, of("flood", "2"));
+    let mut flood: Vec<_> = (3..40)
+        .map(|session| ask(&queue, of("flood", &session.to_string())))
+        .collect();
+    let mut alone: Vec<_> = (0..40).map(|_| ask(&queue, direct("flood"))).collect();
+    let mut other = ask(&queue, of("other", "1"));
+    drop(first);
+    let _other = poll(&mut other).expect("its turn is the first");
+    let mut waiting = flood.iter_mut().chain(&mut alone);
+    assert!(waiting.all(|waiting| poll(waiting).is_none()));
+}
+
+#[test]
+fn agents_of_one_key_take_turns_and_sessions_of_one_agent() {
+    let queue = Queue::new(3);
+    let agent = |agent: &str, session: &str| {
+        let mut demand = of("key", session);
+        demand.client.agent = Some(agent.to_owned());
+        demand
+    };
+    let busy: Vec<_> = ["1", "2", "3"]
+        .map(|session| permit(&queue, agent("a", session)))
+        .into();
+    let mut more = ask(&queue, agent("a", "4"));
+    let mut other = ask(&queue, agent("b", "1"));
+    let mut busy = busy.into_iter();
+    drop(busy.next());
+    let _other = poll(&mut other).expect("it is its turn");
+    assert!(poll(&mut more).is_none());
+}
+
+#[test]
+fn keys_take_turns_at_a_single_permit() {
+    let queue = Queue::new(1);
+    let first = permit(&queue, direct("flood"));
+    let mut flood: Vec<_> = (0..10).map(|_| ask(&queue, direct("flood"))).collect();
+    let mut other: Vec<_> = (0..2).map(|_| ask(&queue, direct("other"))).collect();
+    drop(first);
+    let turn = poll(&mut other[0]).expect("it has had none");
+    drop(turn);
+    let turn = poll(&mut flood[0]).expect("the other one had the last");
+    drop(turn);
+    assert!(poll(&mut other[1]).is_some());
+}
+
+#[test]
+fn a_full_queue_has_room_for_a_key_that_has_fewer_calls_in_it() {
+    let queue = Queue::new(1);
+    let running = permit(&queue, direct("flood"));
+    let mut flood: Vec<_> = (0..MAX_WAITING)
+        .map(|_| ask(&queue, direct("flood")))
+        .collect();
+    let mut newcomer = ask(&queue, direct("other"));
+    let mut newest = flood.pop().expect("there are many");
+    let refused = poll(&mut newest).expect("it waits no longer");
+    assert_eq!(refused.expect_err("it was outvoted"), Full::ForKey);
+    let mut same: Waiting<'_> = Box::pin(queue.acquire(direct("flood")));
+    let refused = poll(&mut same).expect("it does not wait");
+    assert_eq!(refused.expect_err("the queue is full"), Full::ForAll);
+    drop(running);
+    assert!(poll(&mut newcomer).is_some(), "and it is next");
+}
+
+#[test]
+fn a_client_that_does_not_read_waits_without_a_permit_and_is_next_when_it_reads() {
+    let queue = Queue::new(1);
+    let (unread, receiver) = watch::channel(1);
+    let mut stalled = ask(
+        &queue,
+        Demand {
+            unread: Some(receiver),
+            ..demand("stalled")
+        },
+    );
+    assert_eq!(queue.load(), (0, 1), "it takes no permit");
+    drop(permit(&queue, demand("other")));
+    assert!(poll(&mut stalled).is_none());
+    unread.send_replace(0);
+    // The first look hands the permit out, the second finds it.
+    let permit = poll(&mut stalled).or_else(|| poll(&mut stalled));
+    assert!(permit.is_some());
+}

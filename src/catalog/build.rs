@@ -1,0 +1,241 @@
+//! One plugin made of what it answered: schemas compiled, tools named, definitions written once.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, json};
+
+use super::plugin::{BUILT_IN, Offering, Plugin, PluginInfo, Skipped, Tool};
+use crate::call::command::Runnable;
+use crate::contract::schema::{self, Schema};
+use crate::contract::{Command, Faults, Offer, ToolName};
+use crate::discovery::describe::Described;
+use crate::discovery::scan::{Found, Program};
+use crate::text::shown;
+
+/// The longest tool name that clients accept.
+const MAX_NAME: usize = 64;
+
+/// The longest tool name that Letta accepts.
+const MAX_NAME_FOR_LETTA: usize = 48;
+
+impl Plugin {
+    /// Makes a plugin of what it answered.
+    ///
+    /// # Errors
+    /// Schemas that are none, each with the address of its field.
+    pub fn new(found: &Found, described: Described) -> Result<Self, Faults> {
+        let mut building = Building {
+            found,
+            start: described.start,
+            plugin_limit: described.description.max_concurrency,
+            about: described.description.about.clone(),
+            warnings: described.description.warnings,
+            faults: Faults::default(),
+        };
+        let refused = described.description.refused.into_iter();
+        let mut skipped: Vec<Skipped> = refused
+            .map(|(command, reason)| Skipped {
+                name: format!("{}__{command}", found.name),
+                reason,
+            })
+            .collect();
+        let runs: Vec<Arc<Runnable>> = described
+            .description
+            .commands
+            .into_iter()
+            .filter_map(|command| building.runnable(command))
+            .collect();
+        let mut tools = Vec::new();
+        for run in &runs {
+            match building.tool(run) {
+                Ok(tool) => tools.extend(tool.map(Arc::new)),
+                Err(refused) => skipped.push(refused),
+            }
+        }
+        let mut by_name = HashMap::new();
+        for run in &runs {
+            by_name.entry(run.command.name.as_str()).or_insert(run);
+        }
+        let offers = described.description.offers.into_iter();
+        let offerings = offers
+            .filter_map(|offer| building.offering(offer, &by_name))
+            .map(Arc::new)
+            .collect();
+        if !building.faults.is_empty() {
+            return Err(building.faults);
+        }
+        let (Program::Python(program) | Program::Executable(program)) = &found.program;
+        let interpreter = if building.start.len() > 1 {
+            PathBuf::from(&building.start[0])
+        } else {
+            program.clone()
+        };
+        Ok(Self {
+            info: PluginInfo {
+                name: found.name.clone(),
+                directory: found.directory.clone(),
+                interpreter,
+                source: described.source,
+                tools: tools.len(),
+                warnings: building.warnings,
+            },
+            tools,
+            offerings,
+            skipped,
+        })
+    }
+}
+
+struct Building<'a> {
+    found: &'a Found,
+    start: Vec<OsString>,
+    plugin_limit: Option<usize>,
+    about: String,
+    warnings: Vec<String>,
+    faults: Faults,
+}
+
+impl Building<'_> {
+    fn runnable(&mut self, command: Command) -> Option<Arc<Runnable>> {
+        let input = schema::of_input(&command);
+        let output = schema::of_output(&command);
+        match (input, output) {
+            (Ok(input), Ok(output)) => Some(Arc::new(self.run_of(command, input, output))),
+            (input, output) => {
+                let faults = [input.err(), output.err()];
+                faults
+                    .into_iter()
+                    .flatten()
+                    .for_each(|more| self.faults.append(more));
+                None
+            }
+        }
+    }
+
+    fn run_of(&self, command: Command, input: Schema, output: Option<Schema>) -> Runnable {
+        Runnable {
+            plugin: self.found.name.clone(),
+            directory: self.found.directory.clone(),
+            start: self.start.clone(),
+            plugin_limit: self.plugin_limit,
+            command,
+            input,
+            output,
+        }
+    }
+
+    fn tool(&mut self, run: &Arc<Runnable>) -> Result<Option<Tool>, Skipped> {
+        let name = match &run.command.tool {
+            ToolName::None => return Ok(None),
+            ToolName::Exact(name) => name.clone(),
+            ToolName::Derived => format!("{}__{}", self.found.name, run.command.name),
+        };
+        if let Some(reason) = fault_of_name(&name) {
+            return Err(Skipped {
+                name: shown(&name, 100),
+                reason,
+            });
+        }
+        if name.len() > MAX_NAME_FOR_LETTA {
+            self.warnings.push(format!(
+                "the name {name} has {} characters; Letta refuses names over {MAX_NAME_FOR_LETTA}",
+                name.len()
+            ));
+        }
+        Ok(Some(Tool {
+            definition: definition(&name, &self.found.name, &self.about, run),
+            input_schema: run.input.value.clone(),
+            plugin: self.found.name.clone(),
+            run: Arc::clone(run),
+            name,
+        }))
+    }
+
+    fn offering(&mut self, offer: Offer, runs: &HashMap<&str, &Arc<Runnable>>) -> Option<Offering> {
+        let declared = runs.get(offer.command.as_str());
+        let is_declared = declared.is_some();
+        let run = match declared {
+            Some(run) => Arc::clone(run),
+            None => {
+                let open = Schema::compile(json!({"type": "object"}));
+                let open = open
+                    .map_err(|fault| self.faults.add(&format!("{} {fault}", offer.address)))
+                    .ok()?;
+                Arc::new(self.run_of(Command::undeclared(&offer.command), open, None))
+            }
+        };
+        Some(Offering {
+            plugin: self.found.name.clone(),
+            definition: to_raw_value(&offer.definition).expect("a JSON value is JSON"),
+            key: offer.key,
+            kind: offer.kind,
+            mime_type: offer.mime_type,
+            run,
+            is_declared,
+        })
+    }
+}
+
+fn fault_of_name(name: &str) -> Option<String> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    let length = name.chars().count();
+    if length > MAX_NAME {
+        Some(format!(
+            "its tool name has {length} characters; clients accept at most {MAX_NAME}"
+        ))
+    } else if !name.chars().all(allowed) {
+        Some("its tool name has characters other than a-z, A-Z, 0-9, '_', '-' and '.'".to_owned())
+    } else if BUILT_IN.contains(&name) {
+        Some("its tool name is that of a built-in tool; rename the command".to_owned())
+    } else {
+        None
+    }
+}
+
+fn definition(name: &str, plugin: &str, about: &str, run: &Runnable) -> Box<RawValue> {
+    let command = &run.command;
+    let mut entry = Map::new();
+    entry.insert("name".to_owned(), name.into());
+    if let Some(title) = &command.title {
+        entry.insert("title".to_owned(), title.as_str().into());
+    }
+    entry.insert(
+        "description".to_owned(),
+        description(plugin, about, command).into(),
+    );
+    entry.insert("inputSchema".to_owned(), run.input.value.clone());
+    if let Some(output) = &run.output {
+        entry.insert("outputSchema".to_owned(), output.value.clone());
+    }
+    for (member, value) in &command.passed_on {
+        entry.insert((*member).to_owned(), value.clone());
+    }
+    to_raw_value(&entry).expect("a JSON value is JSON")
+}
+
+/// The description, with what a schema that every client accepts cannot say. Never empty: clients ask for one.
+fn description(plugin: &str, about: &str, command: &Command) -> String {
+    let mut text = match (command.description.as_str(), about) {
+        ("", "") => format!("Runs {} of {plugin}.", command.name),
+        ("", about) => format!("{} of {plugin}: {about}", command.name),
+        (own, _) => own.to_owned(),
+    };
+    for group in &command.one_of {
+        let names = group.names.join(", ");
+        let sentence = if group.required {
+            format!("Give exactly one of {names}.")
+        } else {
+            format!("Give at most one of {names}.")
+        };
+        if !text.ends_with(['.', '!', '?']) {
+            text.push('.');
+        }
+        text.push(' ');
+        text.push_str(&sentence);
+    }
+    text
+}

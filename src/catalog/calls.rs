@@ -1,0 +1,219 @@
+//! Running what the catalogue has: one call of a tool, or of the command behind a resource, a prompt, a completion.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::plugin::{Offering, Tool};
+use super::presence::{self, Presence};
+use super::snapshot::Snapshot;
+use super::state::State;
+use crate::call::command::Runnable;
+use crate::call::runner::Runner;
+use crate::call::types::{CallError, CallRequest, ToolResult};
+use crate::contract::OfferKind;
+use crate::jsonrpc::members;
+
+/// How long the plugins are not asked again because a file is gone that was gone before.
+const HEAL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a command printed that serves a resource, a prompt or a completion.
+#[derive(Debug)]
+pub enum Printed {
+    /// The protocol's own result object, as it was written.
+    Result(Box<RawValue>),
+    /// Plain text.
+    Text(String),
+}
+
+/// Runs calls.
+#[derive(Debug)]
+pub struct Calls {
+    state: Arc<State>,
+    runner: Runner,
+    /// When plugins were last asked again because the files of one were gone.
+    healed: Mutex<Option<Instant>>,
+}
+
+impl Calls {
+    /// Calls of what `state` has, run by `runner`.
+    pub fn new(state: Arc<State>, runner: Runner) -> Self {
+        Self {
+            state,
+            runner,
+            healed: Mutex::default(),
+        }
+    }
+
+    /// How many calls run and how many wait for a place.
+    pub fn load(&self) -> (usize, usize) {
+        self.runner.load()
+    }
+
+    /// How many processes do not end although they were sent SIGKILL, by the program of their run.
+    pub fn leftovers(&self) -> Vec<(String, usize)> {
+        let leftovers = self.runner.leftovers().into_iter();
+        leftovers
+            .map(|left| (left.program, left.processes))
+            .collect()
+    }
+
+    /// Runs one call of one tool: schema, place in the queue, process, output.
+    ///
+    /// # Errors
+    /// Why there is no result, with a stable code.
+    pub async fn call(
+        &self,
+        tool: &Arc<Tool>,
+        request: CallRequest,
+    ) -> Result<ToolResult, CallError> {
+        let now = |snapshot: &Snapshot| snapshot.tool(&tool.name);
+        let tool = &self
+            .present(tool, |tool| &tool.run, now, &request.cancel)
+            .await?;
+        self.runner.call(&tool.name, &tool.run, request).await
+    }
+
+    /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
+    /// command those that it declares, of another all, each as an option.
+    ///
+    /// # Errors
+    /// Why there is no result, with a stable code.
+    pub async fn serve(
+        &self,
+        offering: &Arc<Offering>,
+        mut request: CallRequest,
+    ) -> Result<Printed, CallError> {
+        let now = |snapshot: &Snapshot| snapshot.same_offering(offering);
+        let offering = &self
+            .present(offering, |offering| &offering.run, now, &request.cancel)
+            .await?;
+        let run = &offering.run;
+        let name = format!("{} {}", offering.plugin, offering.key);
+        request.arguments = offering.arguments(request.arguments, &name)?;
+        let text = self.runner.text(&name, run, request).await?;
+        Ok(printed(text, &offering.kind))
+    }
+
+    /// `served` with its files looked at. When one is gone, the plugins are found once more, which unpacks the demo
+    /// plugins and sees through shims again, and what `now` finds in their snapshot is taken instead.
+    async fn present<T>(
+        &self,
+        served: &Arc<T>,
+        run_of: fn(&T) -> &Arc<Runnable>,
+        now: impl Fn(&Snapshot) -> Option<Arc<T>>,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<T>, CallError> {
+        let reason = match look(run_of(served), cancel).await? {
+            Presence::There => return Ok(Arc::clone(served)),
+            Presence::Wrong(reason) => return Err(CallError::SpawnFailed(reason)),
+            Presence::Gone(reason) => reason,
+        };
+        if self.may_heal() {
+            self.state.reload();
+            tokio::select! {
+                () = cancel.cancelled() => return Err(CallError::Cancelled),
+                () = self.state.reloaded() => {}
+            }
+        }
+        let Some(found) = now(&self.state.snapshot()) else {
+            return Err(CallError::SpawnFailed(reason));
+        };
+        match look(run_of(&found), cancel).await? {
+            Presence::There => Ok(found),
+            Presence::Gone(reason) | Presence::Wrong(reason) => Err(CallError::SpawnFailed(reason)),
+        }
+    }
+
+    /// Whether plugins may be asked again because of a file that is gone; not for every call of one that is.
+    fn may_heal(&self) -> bool {
+        let mut healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if healed.is_some_and(|last| now.duration_since(last) < HEAL_INTERVAL) {
+            return false;
+        }
+        *healed = Some(now);
+        true
+    }
+}
+
+async fn look(run: &Runnable, cancel: &CancellationToken) -> Result<Presence, CallError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(CallError::Cancelled),
+        presence = presence::look(run) => Ok(presence),
+    }
+}
+
+impl Offering {
+    /// The arguments that its command is run with.
+    fn arguments(
+        &self,
+        given: Option<Box<RawValue>>,
+        name: &str,
+    ) -> Result<Option<Box<RawValue>>, CallError> {
+        let invalid = |faults| CallError::InvalidArguments {
+            tool: name.to_owned(),
+            faults,
+        };
+        let Some(given) = given.filter(|given| given.get() != "null") else {
+            let faults = self.missing_arguments(&[]);
+            return if faults.is_empty() {
+                Ok(None)
+            } else {
+                Err(invalid(faults))
+            };
+        };
+        let members = members::members(given.get())
+            .map_err(|_| invalid(vec!["arguments must be an object".to_owned()]))?;
+        let names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+        let faults = self.missing_arguments(&names);
+        if !faults.is_empty() {
+            return Err(invalid(faults));
+        }
+        if !self.is_declared {
+            return Ok(Some(given));
+        }
+        let declared = members
+            .iter()
+            .filter(|(name, _)| self.run.command.parameter(name).is_some());
+        let texts: Vec<String> = declared
+            .map(|(name, value)| {
+                format!("{}:{}", serde_json::Value::from(name.as_str()), value.get())
+            })
+            .collect();
+        let own = RawValue::from_string(format!("{{{}}}", texts.join(",")));
+        own.map(Some)
+            .map_err(|fault| CallError::Internal(fault.to_string()))
+    }
+
+    /// What is said of the arguments of a prompt that must be given and are not among the names `given`.
+    pub fn missing_arguments(&self, given: &[&str]) -> Vec<String> {
+        let OfferKind::Prompt(arguments) = &self.kind else {
+            return Vec::new();
+        };
+        let missing = arguments
+            .iter()
+            .filter(|known| known.required && !given.contains(&known.name.as_str()));
+        missing
+            .map(|known| format!("'{}' is missing", known.name))
+            .collect()
+    }
+}
+
+fn printed(text: String, kind: &OfferKind) -> Printed {
+    let member = match kind {
+        OfferKind::Resource | OfferKind::Template(_) => "contents",
+        OfferKind::Prompt(_) => "messages",
+        OfferKind::Completion { .. } => "completion",
+    };
+    let is_result =
+        members::members(&text).is_ok_and(|members| members.iter().any(|(name, _)| name == member));
+    match is_result.then(|| RawValue::from_string(text.clone())) {
+        Some(Ok(result)) => Printed::Result(result),
+        _ => Printed::Text(text),
+    }
+}

@@ -1,0 +1,56 @@
+//! The task that keeps the catalogue loaded: at the start, when a reload is asked for, and after a shortage.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::load::{Known, Loader};
+use super::state::State;
+
+/// The first pause before plugins are asked again that could not be asked.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest; each is twice the one before.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Loads until the catalogue is stopped, and publishes to it alone.
+pub async fn keep_loaded(state: Arc<State>, loader: Loader) {
+    tokio::select! {
+        () = keep(&state, &loader) => {}
+        () = state.stopped() => {}
+    }
+}
+
+async fn keep(state: &State, loader: &Loader) {
+    let mut wanted = state.wanted();
+    let mut known = Known::default();
+    let mut pause = FIRST_PAUSE;
+    let mut is_retry = false;
+    loop {
+        let target = *wanted.borrow_and_update();
+        if is_retry {
+            loader
+                .retry(&mut known, |snapshot| state.publish(snapshot))
+                .await;
+        } else {
+            loader
+                .load(&mut known, |snapshot| state.publish(snapshot))
+                .await;
+            state.have_loaded(target);
+        }
+        let wait = async {
+            if !known.has_passing_faults() {
+                pause = FIRST_PAUSE;
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        };
+        tokio::select! {
+            changed = wanted.changed() => match changed {
+                Ok(()) => is_retry = false,
+                Err(_) => return,
+            },
+            () = wait => is_retry = true,
+        }
+    }
+}

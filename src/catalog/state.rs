@@ -1,0 +1,92 @@
+//! Which snapshot is in place, and which loads were asked for.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::snapshot::Snapshot;
+
+/// What the catalogue's users and the task that loads it share.
+#[derive(Debug)]
+pub struct State {
+    current: ArcSwap<Snapshot>,
+    changes: watch::Sender<u64>,
+    /// How many loads were asked for, and how many of these are done.
+    wanted: watch::Sender<u64>,
+    done: watch::Sender<u64>,
+    stop: CancellationToken,
+}
+
+impl State {
+    /// Nothing is loaded, and one load is asked for. `stop` ends all waiting.
+    pub fn new(stop: CancellationToken) -> Self {
+        Self {
+            current: ArcSwap::default(),
+            changes: watch::Sender::new(0),
+            wanted: watch::Sender::new(1),
+            done: watch::Sender::new(0),
+            stop,
+        }
+    }
+
+    /// The tools of this moment.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Puts `snapshot` in place. Nobody is notified of one that looks the same to clients.
+    pub fn publish(&self, snapshot: Snapshot) {
+        let before = self.current.swap(Arc::new(snapshot));
+        if !self.current.load().looks_like(&before) {
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Changes whenever a snapshot is in place that is not like the one before.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Asks for a load.
+    pub fn reload(&self) {
+        self.wanted.send_modify(|loads| *loads += 1);
+    }
+
+    /// The number of loads that were asked for.
+    pub fn wanted(&self) -> watch::Receiver<u64> {
+        self.wanted.subscribe()
+    }
+
+    /// Says that so many of the loads that were asked for are done.
+    pub fn have_loaded(&self, loads: u64) {
+        self.done.send_replace(loads);
+    }
+
+    /// Done when the server stops.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Waits until every load that was asked for by now is done.
+    pub async fn reloaded(&self) {
+        let wanted = *self.wanted.borrow();
+        let mut done = self.done.subscribe();
+        tokio::select! {
+            _ = done.wait_for(|done| *done >= wanted) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Waits until every plugin has answered or timed out.
+    pub async fn complete(&self) {
+        let mut changes = self.changes();
+        while !self.snapshot().complete {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Settings of HTTP: what is listened on, who may call, and how much of it at once.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use super::reader::{Given, Reader};
+use crate::cli::Flags;
+use crate::http::authority::Allowed;
+use crate::http::sse::clean_prefix;
+use crate::http::{self, auth, gate};
+use crate::mcp::principal::KeyId;
+
+/// The port that is listened on when none is given.
+const DEFAULT_PORT: u16 = 8000;
+/// Sessions that may be open at once.
+const MAX_SESSIONS: usize = 4096;
+/// Connections that may be open at once.
+const MAX_CONNECTIONS: usize = 8192;
+/// The largest such number that a setting may give.
+const MOST: usize = 1_000_000;
+/// A key shorter than this can be found by trying.
+const SHORT_KEY: usize = 16;
+
+/// What is listened on, and how.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) http: http::Settings,
+    pub(super) max_connections: usize,
+    pub(super) max_sessions: usize,
+    pub(super) max_waiting_bytes: usize,
+}
+
+pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
+    let keys = keys(reader);
+    let (host, addresses) = addresses(reader, flags);
+    let loopback = addresses
+        .iter()
+        .all(|address| address.ip().to_canonical().is_loopback());
+    let root_path = reader.variable("MCP_ROOT_PATH");
+    let root_path = reader.parsed(
+        root_path,
+        String::new(),
+        "a plain path such as /smcp",
+        clean_prefix,
+    );
+    let allowed_hosts = reader.list(
+        "MCP_ALLOWED_HOSTS",
+        "a host such as mcp.example.org, with or without a port",
+        Allowed::parse,
+    );
+    let proxied = !root_path.is_empty() || !allowed_hosts.is_empty();
+    let auth = auth(reader, flags, keys, proxied);
+    // A server that runs programs is never open to a network unless somebody said so.
+    if !loopback && auth.keys.is_empty() && !auth.disabled {
+        reader.faults.push(format!("refusing to bind {host} without a key; set MCP_API_KEY, or MCP_AUTH_DISABLED=1 to serve everybody"));
+    }
+    let gate = gate::Settings {
+        bound_host: host,
+        bound_to_loopback: loopback,
+        allowed_hosts,
+        allowed_origins: reader.list(
+            "MCP_ALLOWED_ORIGINS",
+            "an origin such as https://app.example.org",
+            origin,
+        ),
+    };
+    Listening {
+        addresses,
+        http: http::Settings {
+            root_path,
+            manifest: reader.switch("MCP_SSE_MANIFEST", false),
+            auth,
+            gate,
+        },
+        max_connections: reader.count("MCP_MAX_CONNECTIONS", MAX_CONNECTIONS, MOST),
+        max_sessions: reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MOST),
+        max_waiting_bytes: reader.count(
+            "MCP_MAX_WAITING_BYTES",
+            crate::mcp::budget::DEFAULT_BYTES,
+            usize::MAX,
+        ),
+    }
+}
+
+/// The host as it was given, and every address that it stands for.
+fn addresses(reader: &mut Reader, flags: &Flags) -> (String, Vec<SocketAddr>) {
+    let port = reader.flag(flags.port.as_ref(), "--port", "MCP_PORT");
+    let port = reader.parsed(port, DEFAULT_PORT, "a port from 0 to 65535", |text| {
+        text.parse().ok()
+    });
+    let host = reader.flag(flags.host.as_ref(), "--host", "MCP_HOST");
+    let default = if flags.allow_external {
+        "0.0.0.0"
+    } else {
+        "127.0.0.1"
+    };
+    let given = host.unwrap_or_else(|| Given {
+        name: "--host",
+        value: default.to_owned(),
+    });
+    let host = given.value.trim_matches(['[', ']']).to_owned();
+    let addresses = match (host.as_str(), port).to_socket_addrs() {
+        Ok(addresses) => {
+            // The first one that can be bound is used: most clients try IPv4 for a name that has both.
+            let mut addresses: Vec<_> = addresses.collect();
+            addresses.sort_by_key(SocketAddr::is_ipv6);
+            addresses.dedup();
+            addresses
+        }
+        Err(error) => {
+            reader.refuse(
+                &given,
+                &format!("an address or name of this machine ({error})"),
+            );
+            Vec::new()
+        }
+    };
+    (host, addresses)
+}
+
+/// `MCP_API_KEY` is one key, whatever is in it; `MCP_API_KEYS` is a list.
+fn keys(reader: &mut Reader) -> Vec<KeyId> {
+    let one = reader.text("MCP_API_KEY").unwrap_or_default();
+    let several = reader.text("MCP_API_KEYS").unwrap_or_default();
+    let listed = several
+        .split(',')
+        .map(str::trim)
+        .filter(|key| !key.is_empty())
+        .enumerate();
+    let one =
+        Some(("MCP_API_KEY: the key".to_owned(), one.as_str())).filter(|(_, key)| !key.is_empty());
+    let given = one
+        .into_iter()
+        .chain(listed.map(|(index, key)| (format!("MCP_API_KEYS: key {}", index + 1), key)));
+    let mut keys = Vec::new();
+    for (which, key) in given {
+        // The message does not show the key: it is a secret even when it is a wrong one.
+        match key_id(key) {
+            Some(id) => keys.push(id),
+            None => reader.faults.push(format!(
+                "{which} is not allowed; use printable ASCII, or sha256: and 64 hex digits"
+            )),
+        }
+        if key.len() < SHORT_KEY {
+            let letters = if key.len() == 1 {
+                "character"
+            } else {
+                "characters"
+            };
+            reader.notices.push(format!(
+                "{which} has {} {letters} and can be guessed; make one with: openssl rand -hex 32",
+                key.len()
+            ));
+        }
+    }
+    keys
+}
+
+fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> auth::Settings {
+    let disabled = reader.switch("MCP_AUTH_DISABLED", false);
+    let allowed = reader.switch("MCP_AUTH_ALLOW_LOOPBACK", true);
+    // Where there is a proxy it may be on this machine, and then its clients look like local ones.
+    let loopback_exempt = allowed && !flags.require_auth && !proxied;
+    let keyed = !keys.is_empty();
+    if disabled {
+        reader.notices.push(
+            "authentication is OFF (MCP_AUTH_DISABLED): whoever reaches this server runs its tools"
+                .to_owned(),
+        );
+    } else if !keyed && flags.require_auth && reader.faults.is_empty() {
+        reader
+            .faults
+            .push("--require-auth: there is no key to ask for; set MCP_API_KEY".to_owned());
+    } else if !keyed && proxied {
+        reader.notices.push("there is a proxy (MCP_ROOT_PATH, MCP_ALLOWED_HOSTS) and no key: whoever the proxy lets through may call; set MCP_API_KEY".to_owned());
+    } else if keyed && loopback_exempt {
+        reader.notices.push("clients on this machine need no key; --require-auth asks them too, which a reverse proxy on this machine needs".to_owned());
+    }
+    auth::Settings {
+        keys,
+        loopback_exempt,
+        disabled,
+    }
+}
+
+fn key_id(key: &str) -> Option<KeyId> {
+    match key.strip_prefix("sha256:") {
+        Some(digits) => digest(digits).map(KeyId::from_digest),
+        // No client could send any other character in a header.
+        None => key
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+            .then(|| KeyId::of(key.as_bytes())),
+    }
+}
+
+fn digest(digits: &str) -> Option<[u8; 32]> {
+    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// An origin as browsers send it: without a path, in lower case.
+fn origin(text: &str) -> Option<String> {
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    let (scheme, rest) = trimmed.split_once("://")?;
+    (!scheme.is_empty() && !rest.is_empty() && !rest.contains('/'))
+        .then(|| trimmed.to_ascii_lowercase())
+}

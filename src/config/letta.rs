@@ -1,0 +1,90 @@
+//! Settings of Letta: where it is, whose variables a call gets, and who gets Letta's own credentials.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::reader::Reader;
+use crate::catalog::{Holders, Reserved};
+use crate::letta::settings::{Scope, Settings, exported};
+use crate::letta::variables::Secret;
+
+/// Where Letta is when only its password is known.
+const DEFAULT_URL: &str = "http://127.0.0.1:8284";
+const URL: &str = "LETTA_SERVER_URL";
+/// What Letta asks for; the first one that is set counts.
+const TOKENS: [&str; 2] = ["LETTA_SERVER_PASSWORD", "LETTA_API_KEY"];
+
+/// Where Letta is, if there is one to ask, and its credentials with the plugins that get them.
+pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
+    let scope = reader.variable("LETTA_ENV_SCOPE");
+    let scope = reader.parsed(
+        scope,
+        Scope::Merged,
+        "merged, agent or all",
+        |text| match text.to_ascii_lowercase().as_str() {
+            "merged" => Some(Scope::Merged),
+            "agent" => Some(Scope::Agent),
+            "all" => Some(Scope::All),
+            _ => None,
+        },
+    );
+    let agent = reader.text("LETTA_AGENT_ID");
+    let url = reader.text(URL);
+    let tokens = TOKENS.map(|name| reader.text(name));
+    // The file completes the environment; where nothing is missing, it is not looked at.
+    let complete = url.is_some() && tokens.iter().any(Option::is_some);
+    let file = reader
+        .text("HOME")
+        .filter(|_| !complete)
+        .and_then(|home| std::fs::read_to_string(Path::new(&home).join(".letta/.env")).ok());
+    let in_file = |name: &str| file.as_deref().and_then(|text| exported(text, name));
+    let tokens: Vec<(&str, String)> = TOKENS
+        .into_iter()
+        .zip(tokens)
+        .filter_map(|(name, value)| Some((name, value.or_else(|| in_file(name))?)))
+        .collect();
+    let url = url
+        .or_else(|| in_file(URL))
+        .or_else(|| file.is_some().then(|| DEFAULT_URL.to_owned()));
+    let token = tokens.first().map(|(_, token)| token.clone());
+    let settings = url.clone().zip(token).map(|(url, token)| Settings {
+        url: url.trim_end_matches('/').to_owned(),
+        token: Secret::new(token),
+        agent,
+        scope,
+    });
+    // Without a password there is nothing to reach there, and the default URL is only a guess.
+    let url = url.filter(|_| settings.is_some());
+    let variables = url.map(|url| (URL, url)).into_iter().chain(tokens);
+    let reserved = Reserved {
+        names: [URL]
+            .into_iter()
+            .chain(TOKENS)
+            .map(OsString::from)
+            .collect(),
+        variables: variables
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+        holders: holders(reader, scope),
+    };
+    (settings, reserved)
+}
+
+/// Where each agent's secrets are its own, a password that opens all of them is nobody's unless it is given by name.
+fn holders(reader: &mut Reader, scope: Scope) -> Holders {
+    match reader.text("SMCP_LETTA_CREDENTIALS").as_deref() {
+        Some("all") => Holders::All,
+        Some("none") => Holders::None,
+        Some(names) => {
+            let names: BTreeSet<String> = names
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect();
+            Holders::Only(names)
+        }
+        None if scope == Scope::Agent => Holders::None,
+        None => Holders::All,
+    }
+}

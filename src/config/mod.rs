@@ -1,0 +1,100 @@
+//! Reads flags and environment once, builds each layer's settings, reports all faults together.
+//!
+//! The only folder that looks at the environment. Nothing ever changes it.
+
+mod catalog;
+mod governor;
+mod http;
+mod letta;
+mod reader;
+mod telemetry;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::cli::Flags;
+use crate::governor::Profiles;
+use reader::Reader;
+
+/// All that the server needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What to listen on: every address that the host stands for. The first that can be bound is used.
+    pub addresses: Vec<SocketAddr>,
+    /// Logs.
+    pub telemetry: crate::telemetry::Settings,
+    /// Plugins.
+    pub catalog: crate::catalog::Settings,
+    /// Which tools clients see.
+    pub profiles: Profiles,
+    /// Where the agents' secrets come from; `None` where there is no Letta.
+    pub letta: Option<crate::letta::Settings>,
+    /// HTTP.
+    pub http: crate::http::Settings,
+    /// Connections that may be open at once.
+    pub max_connections: usize,
+    /// Sessions that may be open at once.
+    pub max_sessions: usize,
+    /// Bytes that may wait for clients in all.
+    pub max_waiting_bytes: usize,
+    /// What a person should read at the start.
+    pub notices: Vec<String>,
+    /// Those of them that are about names that look misspelled.
+    pub misspelled: Vec<String>,
+}
+
+/// Everything that is wrong with the settings, one line each.
+#[derive(Debug, thiserror::Error)]
+pub struct Faults(Vec<String>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+/// The environment of this process, as it was at the start.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}
+
+/// Reads everything.
+///
+/// # Errors
+/// Each setting that is wrong, with its value and what is allowed.
+pub fn read(flags: &Flags, environment: Vec<(OsString, OsString)>) -> Result<Config, Faults> {
+    let mut reader = Reader::new(&environment);
+    let listening = http::read(&mut reader, flags);
+    let telemetry = telemetry::read(&mut reader);
+    let profiles = governor::read(&mut reader);
+    let (letta, reserved) = letta::read(&mut reader);
+    let catalog = catalog::read(&mut reader, flags, environment, reserved);
+    if rustix::process::geteuid().is_root() {
+        reader.notices.push("running as root: every plugin may do everything on this machine; run smcp as a user of its own".to_owned());
+    }
+    let misspelled = reader.note_misspelled();
+    if !reader.faults.is_empty() {
+        return Err(Faults(reader.faults));
+    }
+    Ok(Config {
+        addresses: listening.addresses,
+        telemetry,
+        catalog,
+        profiles,
+        letta,
+        http: listening.http,
+        max_connections: listening.max_connections,
+        max_sessions: listening.max_sessions,
+        max_waiting_bytes: listening.max_waiting_bytes,
+        notices: reader.notices,
+        misspelled,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! Settings of the logs.
+
+use std::path::Path;
+
+use super::reader::Reader;
+use crate::telemetry::{
+    Console, DEFAULT_BACKUPS, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives, FileSettings,
+    LEVELS, RotationKind, Settings, log_path, parse_level, stderr_is_journal,
+};
+
+/// The largest file that a setting may ask for: 1 TiB.
+const MOST_BYTES: u64 = 1 << 40;
+/// Most rotated files that a setting may keep.
+const MOST_BACKUPS: u64 = 10_000;
+
+pub(super) fn read(reader: &mut Reader) -> Settings {
+    let level = reader.variable("MCP_LOG_LEVEL");
+    let level = reader.parsed(level, Directives::default(), LEVELS, parse_level);
+    Settings {
+        level,
+        json: reader.switch("MCP_LOG_JSON", false),
+        console: console(reader),
+        file: file(reader),
+    }
+}
+
+fn console(reader: &mut Reader) -> Console {
+    let journal = reader.text("JOURNAL_STREAM");
+    Console {
+        // https://no-color.org
+        colour: reader.text("NO_COLOR").is_none(),
+        journal: journal.is_some_and(|stream| stderr_is_journal(&stream)),
+    }
+}
+
+fn file(reader: &mut Reader) -> Option<FileSettings> {
+    let kind = reader.variable("MCP_LOG_ROTATION");
+    let kind = reader.parsed(
+        kind,
+        RotationKind::default(),
+        "size, time or none",
+        |text| match text.to_ascii_lowercase().as_str() {
+            "size" => Some(RotationKind::Size),
+            "time" => Some(RotationKind::Time),
+            "none" => Some(RotationKind::None),
+            _ => None,
+        },
+    );
+    let max_bytes = reader.variable("MCP_LOG_MAX_BYTES");
+    let max_bytes = reader.whole(max_bytes, DEFAULT_MAX_BYTES, 0..=MOST_BYTES);
+    let backups = reader.variable("MCP_LOG_BACKUP_COUNT");
+    let backups = reader.whole(backups, DEFAULT_BACKUPS as u64, 0..=MOST_BACKUPS);
+    let directory = reader.text("MCP_LOG_DIR").unwrap_or_default();
+    let name = reader.text("MCP_LOG_FILE");
+    let name = name.unwrap_or_else(|| DEFAULT_FILE_NAME.to_owned());
+    if reader.switch("MCP_DISABLE_FILE_LOG", false) {
+        return None;
+    }
+    Some(FileSettings {
+        path: log_path(Path::new(&directory), Path::new(&name)),
+        rotation: kind.with(max_bytes, usize::try_from(backups).unwrap_or(usize::MAX)),
+    })
+}

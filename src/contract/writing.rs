@@ -1,0 +1,153 @@
+//! How an argument reaches the program: the option's spelling, where it stands, or the variable that carries it.
+
+use serde_json::Value;
+
+use super::environment::steers_programs;
+use super::kind::Kind;
+use super::members::Members;
+use crate::text::in_quotes;
+
+/// How a value is written (`arg_style`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// The option alone when true.
+    Flag,
+    /// The option and the value.
+    Value,
+    /// The value alone.
+    Positional,
+    /// The option before each item.
+    Repeat,
+    /// The option once, then all items.
+    List,
+    /// The option as many times as the number says.
+    Count,
+    /// The items alone, which take the rest of the line, options included.
+    Rest,
+}
+
+/// Which items that begin with `-` an option with several values can carry (`dashes`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dashes {
+    /// None: the program would take them for options.
+    #[default]
+    None,
+    /// Negative numbers: the program has no options that look like them.
+    Numbers,
+    /// All: the program takes the words as they come.
+    Any,
+}
+
+/// How an argument reaches the program.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Writing {
+    /// `None` is the usual way for the value's type.
+    pub style: Option<Style>,
+    /// The exact option; `None` is `--name`, with `-` for `_`.
+    pub flag: Option<String>,
+    /// The option that says false.
+    pub negative_flag: Option<String>,
+    /// How many words of `invoke` stand before it; `None` is all.
+    pub level: Option<usize>,
+    /// Joins option and value into one word, always.
+    pub separator: Option<String>,
+    /// What several values may begin with.
+    pub dashes: Dashes,
+    /// The environment variable that carries it instead of the command line.
+    pub env: Option<String>,
+}
+
+impl Writing {
+    /// Reads what a parameter of the type `kind` says of its writing.
+    pub fn read(members: &Members<'_>, kind: Option<Kind>) -> Self {
+        let negative_flag = option_words(members, "negative_flag");
+        Self {
+            style: style(members, kind, negative_flag.is_some()),
+            flag: option_words(members, "flag"),
+            negative_flag,
+            level: members.count("level").map(|level| level as usize),
+            separator: members
+                .choice("separator", &[("=", "="), ("", "")])
+                .map(str::to_owned),
+            dashes: members
+                .choice(
+                    "dashes",
+                    &[
+                        ("none", Dashes::None),
+                        ("numbers", Dashes::Numbers),
+                        ("any", Dashes::Any),
+                    ],
+                )
+                .unwrap_or_default(),
+            env: variable(members),
+        }
+    }
+}
+
+fn style(members: &Members<'_>, kind: Option<Kind>, has_negative: bool) -> Option<Style> {
+    let given = members.choice(
+        "arg_style",
+        &[
+            ("flag", Style::Flag),
+            ("value", Style::Value),
+            ("positional", Style::Positional),
+            ("repeat", Style::Repeat),
+            ("list", Style::List),
+            ("count", Style::Count),
+            ("rest", Style::Rest),
+        ],
+    );
+    match given {
+        Some(Style::Flag) if kind != Some(Kind::Boolean) => {
+            members.fault("arg_style", "'flag' needs the type boolean");
+            None
+        }
+        Some(Style::Count) if kind != Some(Kind::Integer) => {
+            members.fault("arg_style", "'count' needs the type integer");
+            None
+        }
+        Some(style) => Some(style),
+        None => {
+            let action = members.value("action").and_then(Value::as_str);
+            let bare = matches!(action, Some("store_true" | "store_false"))
+                || members.flag("takes_value") == Some(false)
+                || has_negative;
+            (bare && kind == Some(Kind::Boolean)).then_some(Style::Flag)
+        }
+    }
+}
+
+fn option_words(members: &Members<'_>, name: &str) -> Option<String> {
+    let text = members.text(name)?;
+    if text.is_empty()
+        || text.contains(|letter: char| letter.is_whitespace() || letter.is_control())
+    {
+        members.fault(name, &format!("{} is not one word", in_quotes(&text)));
+        return None;
+    }
+    Some(text)
+}
+
+fn variable(members: &Members<'_>) -> Option<String> {
+    let name = members.text("env")?;
+    let mut letters = name.bytes();
+    let starts_well = letters
+        .next()
+        .is_some_and(|letter| letter.is_ascii_alphabetic() || letter == b'_');
+    if !starts_well || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_') {
+        members.fault(
+            "env",
+            &format!(
+                "{} is not the name of an environment variable",
+                in_quotes(&name)
+            ),
+        );
+        return None;
+    }
+    if steers_programs(&name) {
+        let why = "would let a caller change how the program is run; choose another variable";
+        members.fault("env", &format!("{} {why}", in_quotes(&name)));
+        return None;
+    }
+    Some(name)
+}

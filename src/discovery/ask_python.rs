@@ -1,0 +1,145 @@
+//! Asks one Python program: `--describe` where it knows that, else its parser, else what it prints for help.
+//!
+//! A program that does not know a question is only run under the guard.
+
+use serde_json::Value;
+
+use super::introspect;
+use super::mentions::mentions_describe;
+use super::question::{
+    Asking, No, Pages, Python, cleaned_text, ending, last_line, payload_of, syntax_error,
+};
+use super::unserved::Unserved;
+use crate::contract::Payload;
+use crate::process::Ending;
+
+/// What the question for a program's parser gave.
+enum Parser {
+    /// A description.
+    Read(Payload),
+    /// The plugin is not served: it would work, or it could not be asked.
+    Skip(Unserved),
+    /// The interpreter is too old for this question.
+    CannotBeGuarded(String),
+    /// No parser is known.
+    None {
+        reason: String,
+        /// Perhaps a help text.
+        printed: Vec<u8>,
+        /// Whether it may know `--describe`.
+        may_describe: bool,
+    },
+}
+
+impl Parser {
+    fn none(reason: String) -> Self {
+        Self::None {
+            reason,
+            printed: Vec::new(),
+            may_describe: true,
+        }
+    }
+}
+
+impl Asking<'_> {
+    /// A Python program is run unguarded only with a question that it knows.
+    pub(super) async fn ask_python(
+        &self,
+        python: &Python<'_>,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, Unserved> {
+        let is_known = self.knows_the_question().await;
+        if is_known && let Some(payload) = self.listen(self.describe().await, reasons)? {
+            return Ok(Some((payload, "describe")));
+        }
+        let (help_text, may_describe) = match self.parser(python).await {
+            Parser::Read(payload) => {
+                // A library may have taught it the question without a word of it in its own files.
+                let has_learned = !is_known && has_describe_option(&payload.json);
+                let described = match has_learned {
+                    true => self.listen(self.describe().await, reasons)?,
+                    false => None,
+                };
+                let found = described.map(|payload| (payload, "describe"));
+                return Ok(Some(found.unwrap_or((payload, "introspection"))));
+            }
+            Parser::Skip(reason) => return Err(reason),
+            Parser::CannotBeGuarded(reason) => {
+                reasons.push(reason);
+                return self.ask_openly(!is_known, reasons).await;
+            }
+            Parser::None {
+                reason,
+                printed,
+                may_describe,
+            } => {
+                reasons.push(reason);
+                (printed, may_describe)
+            }
+        };
+        if !is_known
+            && may_describe
+            && let Ok(text) = self.run_guarded(python, &["--describe"]).await
+            && let Ok(Some(payload)) = payload_of(text).await
+        {
+            return Ok(Some((payload, "describe")));
+        }
+        if help_text.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let pages = Pages::Guarded(python);
+        let read = self.read_help(cleaned_text(&help_text), pages).await;
+        Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
+    }
+
+    /// Whether the plugin's own files mention `--describe`; reading them may take a while.
+    async fn knows_the_question(&self) -> bool {
+        let directory = self.plugin.directory.clone();
+        let looking = tokio::task::spawn_blocking(move || mentions_describe(&directory));
+        looking.await.unwrap_or(true)
+    }
+
+    async fn parser(&self, python: &Python<'_>) -> Parser {
+        let argv = introspect::argv(python.interpreter, python.cli, self.asker.limit);
+        let finished = match self.asker.run(self.plugin, argv).await {
+            Ok(finished) => self.ended(finished, "the question for its parser"),
+            Err(no) => Err(no),
+        };
+        let finished = match finished {
+            Ok(finished) => finished,
+            Err(No::Skip(reason)) => return Parser::Skip(reason),
+            Err(No::Next(reason)) => return Parser::Skip(Unserved::Plugin(reason)),
+        };
+        let reason = last_line(&finished.stderr_tail);
+        match finished.ending {
+            Ending::Exited(0) => match payload_of(finished.stdout).await {
+                Ok(Some(payload)) => Parser::Read(payload),
+                Err(No::Skip(reason)) => Parser::Skip(reason),
+                Ok(None) | Err(No::Next(_)) => {
+                    Parser::none("its parser could not be read".to_owned())
+                }
+            },
+            Ending::Exited(introspect::REFUSED) => Parser::Skip(Unserved::Plugin(reason)),
+            Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
+            Ending::Exited(status @ (introspect::NOT_ASKED | introspect::NEVER_HEARD)) => {
+                Parser::None {
+                    reason,
+                    printed: finished.stdout,
+                    may_describe: status == introspect::NOT_ASKED,
+                }
+            }
+            _ => match syntax_error(&finished.stderr_tail) {
+                Some(fault) => Parser::Skip(Unserved::Plugin(fault)),
+                None => Parser::none(format!("the question for its parser {}", ending(&finished))),
+            },
+        }
+    }
+}
+
+/// Whether a parser that was read has an option `--describe` of its own.
+fn has_describe_option(payload: &Value) -> bool {
+    let commands = payload["commands"].as_array().into_iter().flatten();
+    let mut options =
+        commands.flat_map(|command| command["parameters"].as_array().into_iter().flatten());
+    options.any(|parameter| parameter["flag"] == "--describe")
+}

@@ -1,0 +1,149 @@
+# Runs cli.py as `python3 cli.py --help` would, under the guard, and says how that ended.
+#
+# Arguments: cli.py, the seconds to wait, and the words to run it with. Without words its parser is
+# watched; with words it is only run, and what it prints is the answer.
+
+
+def be_impatient():
+    """Says where a program hangs, before the server ends it without knowing."""
+    import _thread
+    import time
+
+    main = _thread.get_ident()
+
+    def wait():
+        time.sleep(patience / 2)
+        if was_asked_in_full():
+            give_up_half_asked()  # what follows it may be the program's work
+        time.sleep(patience / 2)
+        if was_asked_in_full():
+            give_up_half_asked()
+        where = place(sys._current_frames().get(main))
+        give_up(REFUSED, "has not %s after %g s%s" % ("ended" if words else "asked its parser", patience, where))
+
+    _thread.start_new_thread(wait, ())
+
+
+def run(path):
+    with open(path, "rb") as file:
+        source = file.read()
+    main = type(sys)("__main__")
+    main.__file__ = path
+    main.__builtins__ = __builtins__
+    main.__cached__ = None
+    sys.modules["__main__"] = main
+    sys.argv[:] = [path] + (words or ["--help"])
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv[:] = [sys.executable] + sys.argv
+    script = os.path.realpath(path) if os.path.islink(path) else os.path.abspath(path)
+    sys.path[0:1] = [os.path.dirname(script)]
+    exec(compile(source, path, "exec", dont_inherit=True), vars(main))
+
+
+def run_and_give_up(path):
+    """Comes back from the program only when its parser was not asked."""
+    error, status = None, 0
+    try:
+        run(path)
+    except SystemExit as ending:
+        error, status = ending, status_of(ending.code)
+    except BaseException as fault:
+        error, status = fault, 1
+    refused = refusal_behind(error)
+    if words:
+        if refused or status:
+            give_up(REFUSED if refused else NOT_ASKED, reason_of(refused, error, status))
+        finish(SERVED, answer=text_printed())
+    if was_asked_in_full() or (half_asked and error is None):
+        give_up_half_asked()
+    if refused:
+        give_up(REFUSED, refused.reason)
+    if error is not None and not isinstance(error, SystemExit):
+        give_up(FAULT, reason_of(refused, error, status))
+    help_text = text_printed()
+    if refusals and not help_text.strip():
+        give_up(REFUSED, refusals[-1].reason)
+    status_here = NOT_ASKED if may_describe_itself() else NEVER_HEARD
+    give_up(status_here, reason_of(refused, error, status), help_text)
+
+
+def may_describe_itself():
+    """Whether anything that the program loaded has the word, so that the question is worth another start."""
+    library, left = os.path.dirname(os.__file__) + os.sep, 2000
+    for module in [sys.modules["__main__"]] + list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if not isinstance(path, str) or (path.startswith(library) and "-packages" not in path):
+            continue
+        left -= 1
+        try:
+            with open(path, "rb") as file:
+                found = b"describe" in file.read(1 << 20)
+        except OSError:
+            found = True
+        if found or not left:
+            return True
+    return False
+
+
+def status_of(code):
+    """The exit status that the code of a SystemExit gives."""
+    if isinstance(code, int):
+        return code
+    if code is None:
+        return 0
+    complained.append((str(code) + "\n").encode("utf-8", "replace"))
+    return 1
+
+
+def reason_of(refused, error, status):
+    if refused:
+        return refused.reason
+    if error is None:
+        return "ended without asking an argparse, click or typer parser"
+    if isinstance(error, SystemExit):
+        return "exited with status %d without asking an argparse, click or typer parser" % status
+    reason = "%s: %s%s" % (type(error).__name__, error, traceback_place(error))
+    return "%s, after it was refused that it %s" % (reason, refusals[-1].reason) if refusals else reason
+
+
+def was_asked_in_full():
+    """Whether the parser that left words over is all there is: it knows `--help`, which first stages leave to the next."""
+    return bool(half_asked) and "--help" in half_asked[-1][0]._option_string_actions
+
+
+def give_up_half_asked():
+    parser, firsts = half_asked[-1]
+    answer_with("read_argparse", parser, firsts)
+
+
+def traceback_place(error):
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if name.startswith(plugin_directory + os.sep):
+            found = " (%s, line %d)" % (os.path.relpath(name, plugin_directory), trace.tb_lineno)
+        trace = trace.tb_next
+    return found
+
+
+import gc
+
+gc.disable()  # the process is short, and loading makes little garbage
+cli = os.path.abspath(sys.argv[1])
+patience = float(sys.argv[2])  # seconds; shorter than the server's own limit for a question
+words = sys.argv[3:]
+plugin_directory = os.path.dirname(cli)
+plugin_name = os.path.basename(plugin_directory)
+local_places = tuple(
+    place for place in (os.path.expanduser("~"), os.getcwd(), plugin_directory, sys.prefix) if len(place) > 1
+)
+answer_descriptor = os.dup(1)
+if sys.version_info < (3, 8):
+    give_up(TOO_OLD, "reading a program's parser needs Python 3.8 or newer; this is %s" % sys.version.split()[0])
+os.dup2(2, 1)  # what the program prints must not be mixed with the answer
+be_impatient()
+note_what_is_read()
+guard()
+if not words:
+    watch_parsers()
+run_and_give_up(cli)

@@ -1,0 +1,296 @@
+//! One question to one plugin: run, bounded in time and bytes, its answer read.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::introspect::{self, CommandPage};
+use super::scan::Found;
+use super::unserved::Unserved;
+use crate::contract::environment::Environment;
+use crate::contract::{Payload, find_payload};
+use crate::process::{Ending, Finished, Job, Launcher, SideChannels, StartError};
+use crate::text::shown;
+
+/// How much a plugin may print in answer to one question.
+const MAX_OUTPUT_BYTES: usize = 4 << 20;
+
+/// How many pages of sub-commands are read.
+const MAX_PAGES: usize = 64;
+
+/// Asks plugins.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// Runs them.
+    pub launcher: Launcher,
+    /// What they inherit.
+    pub environment: Environment,
+    /// The time for one question.
+    pub limit: Duration,
+    /// Ends the asking.
+    pub stop: CancellationToken,
+}
+
+/// An answer that cannot be used.
+pub(super) enum No {
+    /// This question leads nowhere; the next may.
+    Next(String),
+    /// The plugin is not served.
+    Skip(Unserved),
+}
+
+impl No {
+    pub(super) fn skip(reason: impl Into<String>) -> Self {
+        Self::Skip(Unserved::Plugin(reason.into()))
+    }
+}
+
+impl Asker {
+    pub(super) async fn run(&self, plugin: &Found, argv: Vec<OsString>) -> Result<Finished, No> {
+        let job = Job {
+            argv,
+            environment: self.environment.of_question(&plugin.directory),
+            directory: None,
+            stdin: None,
+            time_limit: Some(self.limit),
+            stdout_limit: MAX_OUTPUT_BYTES,
+            stderr_tail: 8 << 10,
+        };
+        let finished = self
+            .launcher
+            .run(job, SideChannels::default(), self.stop.clone())
+            .await;
+        finished.map_err(|fault| {
+            No::Skip(match fault {
+                StartError::System(_) => Unserved::Shortage(fault.to_string()),
+                StartError::Program { .. } | StartError::TooLarge => {
+                    Unserved::Plugin(fault.to_string())
+                }
+            })
+        })
+    }
+}
+
+/// One plugin being asked.
+pub(super) struct Asking<'a> {
+    pub(super) asker: &'a Asker,
+    pub(super) plugin: &'a Found,
+    pub(super) start: Vec<OsString>,
+    pub(super) interpreter: Option<PathBuf>,
+}
+
+/// A Python program and what runs it.
+pub(super) struct Python<'a> {
+    pub(super) interpreter: &'a Path,
+    pub(super) cli: &'a Path,
+}
+
+/// How the pages of commands are asked for.
+#[derive(Clone, Copy)]
+pub(super) enum Pages<'a> {
+    Guarded(&'a Python<'a>),
+    Open,
+}
+
+impl Asking<'_> {
+    /// `--describe` and `--help`, as version 3 asked.
+    pub(super) async fn ask_openly(
+        &self,
+        with_describe: bool,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, Unserved> {
+        if with_describe && let Some(payload) = self.listen(self.describe().await, reasons)? {
+            return Ok(Some((payload, "describe")));
+        }
+        let help = self.listen(self.help().await, reasons)?;
+        Ok(help.map(|payload| (payload, "help")))
+    }
+
+    pub(super) fn listen(
+        &self,
+        answer: Result<Payload, No>,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<Payload>, Unserved> {
+        match answer {
+            Ok(payload) => Ok(Some(payload)),
+            Err(No::Skip(reason)) => Err(reason),
+            Err(No::Next(reason)) => {
+                reasons.push(reason);
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) async fn describe(&self) -> Result<Payload, No> {
+        let finished = self.run_with(&["--describe"]).await?;
+        let finished = self.ended(finished, "--describe")?;
+        if finished.ending != Ending::Exited(0) {
+            let fault = syntax_error(&finished.stderr_tail).map(No::skip);
+            let next = || No::Next(format!("--describe {}", ending(&finished)));
+            return Err(fault.unwrap_or_else(next));
+        }
+        let nothing = || No::Next("--describe printed no JSON".to_owned());
+        payload_of(finished.stdout).await?.ok_or_else(nothing)
+    }
+
+    async fn help(&self) -> Result<Payload, No> {
+        let finished = self.run_with(&["--help"]).await?;
+        let finished = self.ended(finished, "--help")?;
+        self.read_help(printed(&finished), Pages::Open).await
+    }
+
+    pub(super) async fn read_help(&self, text: String, pages: Pages<'_>) -> Result<Payload, No> {
+        let name = self.plugin.name.clone();
+        let names_help = introspect::reads_help_after_commands(&text);
+        let reading = aside(move || introspect::parse_help(&name, &text)).await;
+        let mut json = reading.map_err(No::Skip)?.map_err(No::Next)?;
+        if !names_help {
+            return Ok(Payload {
+                json,
+                warning: None,
+            });
+        }
+        // All the pages together have the time of one question.
+        let reading = self.add_pages(&mut json, pages);
+        let in_time = tokio::time::timeout(self.asker.limit, reading).await;
+        let warning = in_time
+            .is_err()
+            .then(|| "its commands' own help pages took too long to be read".to_owned());
+        Ok(Payload { json, warning })
+    }
+
+    async fn add_pages(&self, json: &mut Value, pages: Pages<'_>) {
+        for command in introspect::pages_to_ask(json).into_iter().take(MAX_PAGES) {
+            let words = [command.as_str(), "--help"];
+            let page = match pages {
+                Pages::Guarded(python) => {
+                    let page = self.run_guarded(python, &words).await;
+                    page.map(|text| cleaned_text(&text))
+                }
+                Pages::Open => self.run_with(&words).await.map(|run| printed(&run)),
+            };
+            // A page that cannot be had leaves the command open.
+            let Ok(page) = page else { continue };
+            if let Ok(page) = aside(move || CommandPage::read(&page)).await {
+                page.add_to(json, &command);
+            }
+        }
+    }
+
+    async fn run_with(&self, words: &[&str]) -> Result<Finished, No> {
+        let words = words.iter().map(OsString::from);
+        self.asker
+            .run(
+                self.plugin,
+                self.start.iter().cloned().chain(words).collect(),
+            )
+            .await
+    }
+
+    /// A program that hangs or floods is asked nothing more.
+    pub(super) fn ended(&self, finished: Finished, question: &str) -> Result<Finished, No> {
+        match finished.ending {
+            Ending::TimedOut => Err(No::skip(format!(
+                "{question} had no answer within {} s",
+                self.asker.limit.as_secs_f64()
+            ))),
+            Ending::OutputTooLarge => Err(No::skip(format!(
+                "{question} printed more than {MAX_OUTPUT_BYTES} bytes"
+            ))),
+            Ending::SupervisorLost => Err(No::Skip(Unserved::Shortage(format!(
+                "{question} was ended from outside"
+            )))),
+            Ending::Cancelled => Err(No::skip("the server stops")),
+            _ => Ok(finished),
+        }
+    }
+
+    /// What the program prints when it is run with `words` under the guard.
+    pub(super) async fn run_guarded(
+        &self,
+        python: &Python<'_>,
+        words: &[&str],
+    ) -> Result<Vec<u8>, No> {
+        let limit = self.asker.limit;
+        let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
+        let finished = self.asker.run(self.plugin, argv).await?;
+        let finished = self.ended(finished, "the question")?;
+        match finished.ending {
+            Ending::Exited(0) => Ok(finished.stdout),
+            _ => Err(No::Next(last_line(&finished.stderr_tail))),
+        }
+    }
+}
+
+/// Does work that takes its time with large texts where it holds up nobody.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Unserved> {
+    let working = tokio::task::spawn_blocking(work).await;
+    working.map_err(|fault| Unserved::Plugin(format!("its answer could not be read: {fault}")))
+}
+
+/// The payload in what a plugin printed.
+pub(super) async fn payload_of(printed: Vec<u8>) -> Result<Option<Payload>, No> {
+    aside(move || find_payload(&printed))
+        .await
+        .map_err(No::Skip)
+}
+
+pub(super) fn cleaned_text(bytes: &[u8]) -> String {
+    crate::text::cleaned(&String::from_utf8_lossy(bytes))
+}
+
+fn printed(finished: &Finished) -> String {
+    let bytes = if finished.stdout.trim_ascii().is_empty() {
+        &finished.stderr_tail
+    } else {
+        &finished.stdout
+    };
+    cleaned_text(bytes)
+}
+
+pub(super) fn ending(finished: &Finished) -> String {
+    let how = match finished.ending {
+        Ending::Exited(status) => format!("exited with status {status}"),
+        Ending::Signalled(signal) => format!("was ended by signal {signal}"),
+        _ => "was ended".to_owned(),
+    };
+    match last_line(&finished.stderr_tail) {
+        line if line.is_empty() => how,
+        line => format!("{how} ({line})"),
+    }
+}
+
+/// The fault of a Python program that cannot even be read: no other question would be answered. Python's last
+/// line names the fault, and the last `File "…", line N` before it the place.
+pub(super) fn syntax_error(stderr: &[u8]) -> Option<String> {
+    let last = last_line(stderr);
+    let (kind, what) = last.split_once(": ")?;
+    if !["SyntaxError", "IndentationError", "TabError"].contains(&kind) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(stderr);
+    let place = text.lines().rev().find_map(|line| {
+        let (file, line) = line
+            .trim()
+            .strip_prefix("File \"")?
+            .split_once("\", line ")?;
+        let number: String = line.chars().take_while(char::is_ascii_digit).collect();
+        let name = file.rsplit('/').next().unwrap_or(file);
+        Some(format!(" in line {number} of {}", shown(name, 100)))
+    });
+    Some(format!(
+        "a syntax error{}: {what}",
+        place.unwrap_or_default()
+    ))
+}
+
+pub(super) fn last_line(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    shown(line.unwrap_or_default().trim(), 300)
+}

@@ -1,0 +1,241 @@
+//! Requests in flight: each with its cancellation token from its admission to its end, alone or in a
+//! batch. Knows no session and no transport.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Counted;
+use super::context::Context;
+use super::inbound::Request;
+use super::serve::{self, Reply};
+use crate::jsonrpc::{self, Fault, IdKey, RequestId, RpcError};
+
+/// Requests of one client that may be in flight at once: more than a catalogue lets wait.
+const MAX_IN_FLIGHT: usize = 1024;
+
+/// The requests of one client that are in flight.
+#[derive(Debug)]
+pub struct InFlight {
+    running: Mutex<HashMap<IdKey, CancellationToken>>,
+    last_end: Mutex<Instant>,
+}
+
+/// The place of one request, until it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    in_flight: Arc<InFlight>,
+    key: IdKey,
+    cancel: CancellationToken,
+}
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self {
+            running: Mutex::default(),
+            last_end: Mutex::new(Instant::now()),
+        }
+    }
+}
+
+impl InFlight {
+    /// Takes a request's place. Its token falls with `parent`.
+    ///
+    /// # Errors
+    /// [`INVALID_REQUEST`](jsonrpc::INVALID_REQUEST) for an id that is in flight, whose request goes
+    /// on; [`INTERNAL_ERROR`](jsonrpc::INTERNAL_ERROR) when too many are.
+    pub fn enter(
+        self: &Arc<Self>,
+        id: &RequestId,
+        parent: &CancellationToken,
+    ) -> Result<Slot, RpcError> {
+        let key = id.key();
+        let mut running = self.running();
+        if running.len() >= MAX_IN_FLIGHT {
+            let why =
+                format!("{MAX_IN_FLIGHT} requests of this session are in flight; wait for answers");
+            return Err(RpcError::new(jsonrpc::INTERNAL_ERROR, why));
+        }
+        if running.contains_key(&key) {
+            let id = crate::text::quoted(id.raw().get());
+            let why = format!("id {id} is in flight already; use another");
+            return Err(RpcError::new(jsonrpc::INVALID_REQUEST, why));
+        }
+        let cancel = parent.child_token();
+        running.insert(key.clone(), cancel.clone());
+        drop(running);
+        Ok(Slot {
+            in_flight: Arc::clone(self),
+            key,
+            cancel,
+        })
+    }
+
+    /// Cancels a request, if it is in flight.
+    pub fn cancel(&self, id: &RequestId) {
+        if let Some(request) = self.running().get(&id.key()) {
+            request.cancel();
+        }
+    }
+
+    /// Whether none is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.running().is_empty()
+    }
+
+    /// When the last of them ended.
+    pub fn last_end(&self) -> Instant {
+        *self
+            .last_end
+            .lock()
+            .expect("no code that holds this lock can panic")
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<IdKey, CancellationToken>> {
+        self.running
+            .lock()
+            .expect("no code that holds this lock can panic")
+    }
+}
+
+impl Slot {
+    /// Cancelled when the request is.
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.in_flight.running().remove(&self.key);
+        *self
+            .in_flight
+            .last_end
+            .lock()
+            .expect("no code that holds this lock can panic") = Instant::now();
+    }
+}
+
+/// A request that is in flight for as long as this value lives.
+#[derive(Debug)]
+pub struct Admitted {
+    request: Request,
+    context: Context,
+    _slot: Slot,
+}
+
+impl Admitted {
+    /// A request with its surroundings and its place.
+    pub fn new(request: Request, context: Context, slot: Slot) -> Self {
+        Self {
+            request,
+            context,
+            _slot: slot,
+        }
+    }
+
+    /// The request.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Whether it may take long, so that others must not wait behind it.
+    pub fn is_long(&self) -> bool {
+        self.request.method.runs_a_program() || self.request.method.is_open_ended()
+    }
+
+    /// Runs it to its end.
+    pub async fn run(self) -> Reply {
+        serve::serve(&self.context, &self.request).await
+    }
+}
+
+/// A batch in flight.
+#[derive(Debug, Default)]
+pub struct Batch {
+    admitted: Vec<Admitted>,
+    refused: Vec<Counted>,
+}
+
+impl Batch {
+    /// Adds a request that will be run.
+    pub fn add(&mut self, mut admitted: Admitted) {
+        admitted.context.in_batch = true;
+        self.admitted.push(admitted);
+    }
+
+    /// Adds an answer that is known already.
+    pub fn refuse(&mut self, account: &Arc<super::budget::Account>, fault: &Fault) {
+        self.refused.push(account.count(fault.to_bytes()));
+    }
+
+    /// Whether nothing in it wants an answer.
+    pub fn is_silent(&self) -> bool {
+        self.admitted.is_empty() && self.refused.is_empty()
+    }
+
+    /// Runs its requests side by side and gives their answers as one array; none when there is none.
+    pub async fn run(self) -> Reply {
+        let replies = join_all(self.admitted.into_iter().map(Admitted::run)).await;
+        let answers = replies.into_iter().filter_map(|reply| reply.answer);
+        let answers = self.refused.into_iter().chain(answers).collect();
+        Reply {
+            answer: Counted::array(answers),
+            code: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    fn id(text: &str) -> RequestId {
+        RequestId::parse(&RawValue::from_string(text.to_owned()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_id_is_taken_until_its_request_has_ended() {
+        let in_flight = Arc::new(InFlight::default());
+        let parent = CancellationToken::new();
+        let slot = in_flight.enter(&id("\"a\""), &parent).unwrap();
+        let again = in_flight.enter(&id("\"\\u0061\""), &parent).unwrap_err();
+        assert_eq!(again.code, jsonrpc::INVALID_REQUEST);
+        assert!(!slot.cancel().is_cancelled(), "the first goes on");
+        drop(slot);
+        assert!(in_flight.is_empty());
+        assert!(in_flight.enter(&id("\"a\""), &parent).is_ok());
+    }
+
+    #[test]
+    fn cancelling_ends_the_one_that_is_meant_and_the_parent_all() {
+        let in_flight = Arc::new(InFlight::default());
+        let parent = CancellationToken::new();
+        let one = in_flight.enter(&id("1"), &parent).unwrap();
+        let two = in_flight
+            .enter(&id("18446744073709551617"), &parent)
+            .unwrap();
+        in_flight.cancel(&id("3"));
+        in_flight.cancel(&id("18446744073709551617"));
+        assert!(!one.cancel().is_cancelled() && two.cancel().is_cancelled());
+        parent.cancel();
+        assert!(one.cancel().is_cancelled());
+    }
+
+    #[test]
+    fn no_more_than_a_number_is_in_flight() {
+        let in_flight = Arc::new(InFlight::default());
+        let parent = CancellationToken::new();
+        let slots: Vec<_> = (0..MAX_IN_FLIGHT)
+            .map(|number| in_flight.enter(&id(&number.to_string()), &parent).unwrap())
+            .collect();
+        let refused = in_flight.enter(&id("-1"), &parent).unwrap_err();
+        assert_eq!(refused.code, jsonrpc::INTERNAL_ERROR);
+        drop(slots);
+        assert!(in_flight.enter(&id("-1"), &parent).is_ok());
+    }
+}

@@ -1,0 +1,289 @@
+//! A supervisor while its program, or something left of it, runs: reports up, commands down, signals.
+//!
+//! Knows no order and starts nothing: it is given the program's process.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+
+use super::wire::{self, Report};
+
+/// From SIGTERM to SIGKILL when the server ends the call.
+pub(super) const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+
+/// From SIGTERM to SIGKILL for what a program leaves behind when it exits.
+pub(super) const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+
+/// From the first SIGKILL until processes that are still there are reported as unkillable.
+const UNKILLABLE_AFTER: Duration = Duration::from_secs(1);
+
+/// Between the first two rounds of SIGKILL; a process that dies shortens it. Each pause is twice
+/// the one before, up to [`MAX_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest time between two rounds of SIGKILL.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// The control socket, which is descriptor 0 for the whole life of the process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Socket;
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        rustix::stdio::stdin()
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.as_fd(), buffer)?)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(self.as_fd(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The supervisor while its program, or something left of it, runs.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    program: Pid,
+    exited: bool,
+    /// `None` once the server has closed its end.
+    server: Option<Socket>,
+    /// Readable when a child has died.
+    children: &'a UnixStream,
+    /// What has not been written to the server yet.
+    reports: Vec<u8>,
+    tree: Tree,
+    /// When SIGKILL is due; `None` as long as the tree may live.
+    kill_at: Option<Instant>,
+    /// Until the next round of SIGKILL.
+    pause: Duration,
+    /// When the tree is reported as unkillable, again and again; `None` before the first SIGKILL.
+    unkillable_at: Option<Instant>,
+}
+
+impl<'a> Watch<'a> {
+    /// Watches over a program that was just started. `children` becomes readable when a child dies.
+    pub(super) fn over(program: Pid, children: &'a UnixStream) -> Self {
+        Self {
+            program,
+            exited: false,
+            server: Some(Socket),
+            children,
+            reports: Report::Started.encode().to_vec(),
+            tree: Tree::new(program),
+            kill_at: None,
+            pause: FIRST_PAUSE,
+            unkillable_at: None,
+        }
+    }
+
+    /// Returns when no process of the tree is left, and that has been reported.
+    ///
+    /// # Errors
+    /// When the system cannot wait any more.
+    pub(super) fn until_nothing_is_left(mut self) -> io::Result<()> {
+        loop {
+            self.reap();
+            let left = self.tree.is_left();
+            if !left {
+                self.reports.extend(Report::Done.encode());
+            }
+            self.report();
+            if !left {
+                return Ok(());
+            }
+            if self.exited && self.kill_at.is_none() {
+                self.terminate_within(LEFTOVER_GRACE);
+            }
+            if self.kill_at.is_some_and(|due| due <= Instant::now()) {
+                self.kill();
+            }
+            self.wait_for_something()?;
+            self.handle_command();
+        }
+    }
+
+    fn kill(&mut self) {
+        let now = Instant::now();
+        let processes = self.tree.kill();
+        let unkillable_at = self.unkillable_at.get_or_insert(now + UNKILLABLE_AFTER);
+        if *unkillable_at <= now {
+            *unkillable_at = now + UNKILLABLE_AFTER;
+            let processes = i32::try_from(processes).unwrap_or(i32::MAX);
+            self.reports.extend(Report::Unkillable(processes).encode());
+            self.report();
+        }
+    }
+
+    /// Takes every exit status there is; the program's goes to the server.
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if pid == self.program && !self.exited {
+                self.exited = true;
+                self.reports.extend(how_it_ended(status).encode());
+                // The rest of an ended tree has the shorter of the two graces.
+                if self.kill_at.is_some() {
+                    self.terminate_within(LEFTOVER_GRACE);
+                }
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        // The few bytes of all reports fit the socket's buffer, and a server that does not
+        // listen any more is noticed as the end of the socket.
+        let _ = Socket.write_all(&self.reports);
+        self.reports.clear();
+    }
+
+    fn terminate_within(&mut self, grace: Duration) {
+        let due = Instant::now() + grace;
+        self.kill_at = Some(self.kill_at.map_or(due, |earlier| earlier.min(due)));
+        self.tree.terminate();
+    }
+
+    /// Returns when a child died, the server spoke or left, or SIGKILL is due.
+    fn wait_for_something(&mut self) -> io::Result<()> {
+        let timeout = self.kill_at.map(|due| {
+            let left = due.saturating_duration_since(Instant::now());
+            let pause = if left.is_zero() { self.pause } else { left };
+            Timespec::try_from(pause).expect("a grace of seconds fits")
+        });
+        if self.unkillable_at.is_some() {
+            self.pause = (self.pause * 2).min(MAX_PAUSE);
+        }
+        let mut sources = vec![PollFd::new(self.children, PollFlags::IN)];
+        if let Some(server) = &self.server {
+            sources.push(PollFd::new(server, PollFlags::IN));
+        }
+        match poll(&mut sources, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        let _ = (&mut &*self.children).read(&mut [0; 64]);
+        Ok(())
+    }
+
+    /// Carries out a command of the server, if there is one.
+    fn handle_command(&mut self) {
+        let Some(server) = &self.server else { return };
+        let mut command = [0];
+        let flags = rustix::net::RecvFlags::DONTWAIT;
+        match rustix::net::recv(server, &mut command, flags) {
+            Ok((1.., _)) if command == [wire::TERMINATE] => {
+                self.terminate_within(TERMINATE_GRACE);
+            }
+            Ok((1.., _)) if command == [wire::PING] => {
+                self.reports.extend(Report::Alive.encode());
+            }
+            Ok((1.., _)) => self.kill_at = Some(Instant::now()),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            // The server is gone, in whatever way, and nobody wants the rest.
+            Ok((0, _)) | Err(_) => {
+                self.server = None;
+                self.kill_at = Some(Instant::now());
+            }
+        }
+    }
+}
+
+fn how_it_ended(status: WaitStatus) -> Report {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => Report::Exited(status),
+        (None, signal) => Report::Signalled(signal.unwrap_or_default()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+use below_a_reaper::Tree;
+#[cfg(not(target_os = "linux"))]
+use in_a_group::Tree;
+
+/// With sub-reapers every process of the tree is below this one, whatever it did to get away.
+#[cfg(target_os = "linux")]
+mod below_a_reaper {
+    use std::collections::HashSet;
+
+    use rustix::process::Pid;
+
+    use super::super::tree;
+
+    #[derive(Debug)]
+    pub(super) struct Tree {
+        asked: HashSet<Pid>,
+    }
+
+    impl Tree {
+        pub(super) fn new(_program: Pid) -> Self {
+            let asked = HashSet::new();
+            Self { asked }
+        }
+
+        /// Whether there is a child, living or not yet waited for.
+        pub(super) fn is_left(&self) -> bool {
+            tree::has_child()
+        }
+
+        pub(super) fn terminate(&mut self) {
+            tree::terminate(&tree::below_this_process(&HashSet::new()), &mut self.asked);
+        }
+
+        /// How many processes it was sent to.
+        pub(super) fn kill(&self) -> usize {
+            let members = tree::below_this_process(&HashSet::new());
+            tree::kill(&members);
+            members.len()
+        }
+    }
+}
+
+/// Without sub-reapers orphans go to init: what stayed in the program's group is all there is to name.
+#[cfg(not(target_os = "linux"))]
+mod in_a_group {
+    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+    #[derive(Debug)]
+    pub(super) struct Tree {
+        group: Pid,
+        asked: bool,
+    }
+
+    impl Tree {
+        pub(super) fn new(program: Pid) -> Self {
+            Self {
+                group: program,
+                asked: false,
+            }
+        }
+
+        pub(super) fn is_left(&self) -> bool {
+            test_kill_process_group(self.group).is_ok()
+        }
+
+        pub(super) fn terminate(&mut self) {
+            if !std::mem::replace(&mut self.asked, true) {
+                let _ = kill_process_group(self.group, Signal::TERM);
+                let _ = kill_process_group(self.group, Signal::CONT);
+            }
+        }
+
+        pub(super) fn kill(&self) -> usize {
+            let _ = kill_process_group(self.group, Signal::KILL);
+            1
+        }
+    }
+}

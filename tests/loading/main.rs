@@ -1,0 +1,8 @@
+//! What keeps the catalogue right while the world around it changes: shortages that pass, programs and interpreters
+//! that go, descriptions too large to read, the directory of the demo plugins.
+
+mod changes;
+mod demos;
+mod kit;
+mod large;
+mod shortage;

@@ -1,0 +1,213 @@
+//! `smcp tools`, `check` and `call`.
+
+use serde_json::Value;
+
+use super::{folder, line, program, stderr, stdout, with_plugins};
+use crate::support::plugins::Folder;
+use crate::support::server::{Setup, run};
+
+#[test]
+fn a_plugins_directory_that_is_named_and_not_there_is_refused_by_every_command() {
+    for command in ["serve", "stdio", "check", "tools", "call health"] {
+        let by_flag = line(command).argument("--plugins-dir").argument("/no/such");
+        let by_variable = line(command).variable("MCP_PLUGINS_DIR", "/no/such");
+        for (setup, name) in [(by_flag, "--plugins-dir"), (by_variable, "MCP_PLUGINS_DIR")] {
+            let output = run(&setup);
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+            assert_eq!(said.lines().count(), 1, "{command}: {said}");
+            assert!(said.contains(name) && said.contains("/no/such"), "{said}");
+            assert_eq!(stdout(&output), "", "{command}");
+        }
+    }
+}
+
+#[test]
+fn tools_lists_what_a_client_sees_and_names_what_is_not_served() {
+    let folder = folder("echo gone");
+    folder.add("broken", "import sys\nsys.exit(3)\n");
+    let output = run(&with_plugins("tools", &folder));
+    let listed = stdout(&output);
+    let names: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(
+        names,
+        ["walker__go", "health", "sanctum__tools"],
+        "{listed}"
+    );
+    let said = stderr(&output);
+    assert!(said.contains("broken: not served: "), "{said}");
+    let place = format!("plugins: {}", folder.path().display());
+    assert!(said.contains(&place), "{said}");
+    let output = run(&with_plugins("tools --json", &folder));
+    let listed: Value = serde_json::from_str(&stdout(&output)).expect("nothing but JSON");
+    assert_eq!(listed.as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn without_any_directory_the_commands_say_that_they_use_the_demos() {
+    for (command, on_stdout) in [("tools", false), ("check", true), ("call health", false)] {
+        let output = run(&line(command));
+        let said = if on_stdout {
+            stdout(&output)
+        } else {
+            stderr(&output)
+        };
+        assert!(
+            said.contains("plugins: the built-in demos"),
+            "{command}: {said}"
+        );
+    }
+}
+
+#[test]
+fn the_servers_own_tools_can_be_called() {
+    let folder = folder("echo gone");
+    let output = run(&with_plugins("call health", &folder));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let health: Value = serde_json::from_str(&stdout(&output)).expect("health is JSON");
+    assert_eq!(health["plugin_names"][0], "walker", "{health}");
+    let output = run(&with_plugins(
+        "call sanctum__tools action=list-attached",
+        &folder,
+    ));
+    assert!(
+        stdout(&output).contains("walker__go"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn call_asks_only_the_plugin_that_it_calls() {
+    let folder = Folder::new();
+    let marker = folder.path().join("asked");
+    folder.add_executable("walker", &program("echo gone"));
+    let nosy = format!("#!/bin/sh\ntouch '{}'\n", marker.display());
+    folder.add_executable("nosy", &nosy);
+    for name in ["walker__go", "walker.go"] {
+        let output = run(&with_plugins(&format!("call {name}"), &folder));
+        assert_eq!(stdout(&output).trim(), "gone", "{}", stderr(&output));
+    }
+    assert!(!marker.exists(), "another plugin was run");
+    run(&with_plugins("call elsewhere__go", &folder));
+    assert!(marker.exists(), "an unknown name may be anybody's");
+}
+
+#[test]
+fn call_says_why_a_plugin_is_not_served_and_which_name_may_be_meant() {
+    let folder = folder("echo gone");
+    folder.add("broken", "import sys\nsys.exit('the reason')\n");
+    for (name, expected) in [
+        ("broken__run", "smcp: broken is not served: "),
+        (
+            "walker__goo",
+            "smcp: no tool 'walker__goo'; did you mean walker__go?",
+        ),
+        ("helth", "did you mean health?"),
+    ] {
+        let output = run(&with_plugins(&format!("call {name}"), &folder));
+        assert_eq!(output.status.code(), Some(1));
+        let said = stderr(&output);
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_plugins_own_failure_does_not_look_like_the_servers() {
+    let folder = folder("echo 'out of paper' >&2; exit 1");
+    let output = run(&with_plugins("call walker__go", &folder));
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("walker__go failed: "), "{said}");
+    assert!(
+        said.contains("out of paper") && !said.contains("smcp: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_name_that_looks_like_a_setting_is_pointed_out() {
+    for command in ["tools", "check", "call health"] {
+        let output = run(&line(command).variable("MCP_PLUGIN_DIR", "/srv/plugins"));
+        let said = stderr(&output);
+        assert!(output.status.success(), "{said}");
+        assert!(
+            said.contains("MCP_PLUGIN_DIR") && said.contains("do you mean MCP_PLUGINS_DIR?"),
+            "{command}: {said}"
+        );
+    }
+}
+
+/// What a plugin finds of Letta's credentials under these settings.
+fn credentials(settings: &[(&str, &str)]) -> String {
+    let folder = folder("echo \"$LETTA_SERVER_PASSWORD $LETTA_API_KEY $MCP_API_KEY\"");
+    let setup = with_plugins("call walker__go", &folder)
+        .variable("LETTA_SERVER_PASSWORD", "letta-canary")
+        .variable("MCP_API_KEY", "server-canary");
+    let setup = settings
+        .iter()
+        .fold(setup, |setup, (name, value)| setup.variable(name, *value));
+    stdout(&run(&setup)).trim().to_owned()
+}
+
+#[test]
+fn lettas_password_reaches_no_plugin_under_scope_agent_that_is_not_named() {
+    const SCOPE: (&str, &str) = ("LETTA_ENV_SCOPE", "agent");
+    for (settings, found) in [
+        (vec![], "letta-canary"),
+        (vec![SCOPE], ""),
+        (vec![SCOPE, ("SMCP_LETTA_CREDENTIALS", "other")], ""),
+        (
+            vec![SCOPE, ("SMCP_LETTA_CREDENTIALS", "other, walker")],
+            "letta-canary",
+        ),
+        (vec![("SMCP_LETTA_CREDENTIALS", "none")], ""),
+    ] {
+        assert_eq!(credentials(&settings), found, "{settings:?}");
+    }
+}
+
+#[test]
+fn help_of_a_command_shows_what_it_takes_and_no_more() {
+    let help = |command: &str| stdout(&run(&line(&format!("{command} --help"))));
+    assert!(!help("tools").contains("--port"));
+    assert!(help("serve").contains("--port"));
+    assert!(help("call").contains("--plugin-timeout"));
+    let refused = run(&Setup::new()
+        .argument("tools")
+        .argument("--port")
+        .argument("1"));
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn what_is_not_served_is_told_by_its_one_cause() {
+    let folder = Folder::new();
+    folder.add("unreadable", "import argparse\ndef f(:\n    pass\n");
+    folder.add("described", "# answers --describe\nif True:\nprint(1)\n");
+    folder.add_executable("windows", "#!/bin/sh\r\necho hello\r\n");
+    let elsewhere = folder.path().join("misnamed");
+    std::fs::create_dir(&elsewhere).expect("a new name");
+    std::fs::write(elsewhere.join("main.py"), "print(1)").expect("there is room");
+    let report = stdout(&run(&with_plugins("check", &folder)));
+    for (name, expected) in [
+        (
+            "unreadable",
+            "not served: a syntax error: invalid syntax (cli.py, line 2)",
+        ),
+        (
+            "described",
+            "not served: a syntax error in line 3 of cli.py: ",
+        ),
+        ("windows", "Unix line ends"),
+        ("misnamed", "it has a main.py and no cli.py"),
+    ] {
+        let line = report.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("nothing of {name} in {report}"));
+        assert!(line.contains(expected), "{line}");
+        assert!(!line.contains("--help"), "one cause is enough: {line}");
+    }
+}
