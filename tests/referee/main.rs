@@ -20,16 +20,19 @@ mod template;
 mod watch;
 mod witness;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use case::Case;
 use play::Note;
 use report::Verdict;
 use sites::Sites;
 
-/// Cases that work at the same time, beside those that only wait.
-const AT_ONCE: usize = 6;
+/// Cases that work at the same time.
+const WORKING: usize = 6;
+/// Cases that mostly wait, beside them.
+const WAITING: usize = 40;
 
 #[test]
 fn every_fault_is_answered_as_promised_and_harms_nobody_else() {
@@ -39,19 +42,21 @@ fn every_fault_is_answered_as_promised_and_harms_nobody_else() {
         assert!(!cases.is_empty(), "no case's name contains {wanted:?}");
     }
     let sites = Sites::for_cases(&cases);
-    let (slow, quick): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.entry.slow);
+    let (mut slow, quick): (Vec<Case>, Vec<Case>) =
+        cases.into_iter().partition(|case| case.entry.slow);
+    slow.sort_by_key(|case| std::cmp::Reverse(case.entry.within_ms));
     let verdicts = Mutex::new(Vec::new());
-    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for case in &slow {
-            scope.spawn(|| judged(case, &sites, &verdicts));
-        }
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(case) = quick.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    judged(case, &sites, &verdicts);
-                }
-            });
+        for (cases, most) in [(&slow, WAITING), (&quick, WORKING)] {
+            let next = Arc::new(AtomicUsize::new(0));
+            for _ in 0..most {
+                let (next, sites, verdicts) = (Arc::clone(&next), &sites, &verdicts);
+                scope.spawn(move || {
+                    while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        judged(case, sites, verdicts);
+                    }
+                });
+            }
         }
     });
     let mut verdicts = verdicts.into_inner().expect("nobody panics here");
@@ -87,6 +92,7 @@ fn there_are_hundreds_of_cases_and_the_report_lists_them_all() {
 /// Runs a case in a thread of its name, so that a panic says whose it is and ends nothing else.
 fn judged(case: &Case, sites: &Sites, verdicts: &Mutex<Vec<Verdict>>) {
     let mut note = Note::default();
+    let began = Instant::now();
     let ended = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name(case.name())
@@ -99,6 +105,7 @@ fn judged(case: &Case, sites: &Sites, verdicts: &Mutex<Vec<Verdict>>) {
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         text.unwrap_or("a panic without a text").to_owned()
     });
+    println!("{:>6} ms  {}", began.elapsed().as_millis(), case.name());
     let case = case.clone();
     let verdict = Verdict { case, fault, note };
     verdicts.lock().expect("nobody panics here").push(verdict);

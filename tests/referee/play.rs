@@ -199,15 +199,13 @@ pub fn over_http(case: &Case, site: &Arc<Site>, words: &Words) {
         Then::Reset => client.reset(),
         Then::Sigterm => {
             site.unwatched();
-            site.server
-                .lock()
-                .expect("it has it alone")
-                .signal(Signal::TERM);
+            let asked = Instant::now();
+            signal(site);
             drains(site);
             let outcome = client.outcome(case.limit(), expect.silence);
             judge(expect, &outcome, &message, words);
             drop(client);
-            terminate(site);
+            ends(site, asked + END_LIMIT);
         }
         Then::Sigkill => {
             site.unwatched();
@@ -236,9 +234,20 @@ fn drains(site: &Site) {
 /// Asks the server to end, which must be over in time, with success, and leave nothing.
 #[track_caller]
 pub fn terminate(site: &Site) {
-    let mut server = site.server.lock().expect("it has it alone");
+    let asked = Instant::now();
+    signal(site);
+    ends(site, asked + END_LIMIT);
+}
+
+fn signal(site: &Site) {
+    let server = site.server.lock().expect("it has it alone");
     server.signal(Signal::TERM);
-    let status = server.ends_within(END_LIMIT);
+}
+
+#[track_caller]
+fn ends(site: &Site, deadline: Instant) {
+    let mut server = site.server.lock().expect("it has it alone");
+    let status = server.ends_within(deadline.saturating_duration_since(Instant::now()));
     assert!(status.success(), "the server ended with {status}");
     server.leaves_nothing_within(s(5));
 }
@@ -307,6 +316,7 @@ fn over_lines(case: &Case, sites: &Sites) {
     if case.entry.then.is_some() {
         found_soon(word(&words, "mark"));
     }
+    let mut asked = Instant::now();
     let ends = match case.entry.then {
         None => false,
         Some(Then::Cancel) => {
@@ -319,6 +329,7 @@ fn over_lines(case: &Case, sites: &Sites) {
         }
         Some(Then::Sigterm) => {
             client.lines().expect("it has lines").signal(Signal::TERM);
+            asked = Instant::now();
             true
         }
         Some(Then::Sigkill) => {
@@ -336,8 +347,10 @@ fn over_lines(case: &Case, sites: &Sites) {
     if !ends {
         assert!(!outcome.closed, "the server has closed its output");
         lines.signal(Signal::TERM);
+        asked = Instant::now();
     }
-    let status = lines.ends_within(END_LIMIT);
+    let left = (asked + END_LIMIT).saturating_duration_since(Instant::now());
+    let status = lines.ends_within(left);
     if case.entry.then != Some(Then::Sigkill) {
         assert!(status.success(), "the server ended with {status}");
     }
