@@ -87,6 +87,12 @@ impl Asking<'_> {
         if help_text.trim_ascii().is_empty() {
             return Ok(None);
         }
+        // A program may describe itself whatever it is asked.
+        if let Ok(Some(payload)) = payload_of(help_text.clone()).await
+            && payload.json.get("commands").is_some_and(Value::is_array)
+        {
+            return Ok(Some((payload, "describe")));
+        }
         let pages = Pages::Guarded(python);
         let read = self.read_help(cleaned_text(&help_text), pages).await;
         Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))

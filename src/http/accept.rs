@@ -253,6 +253,7 @@ async fn serve_connection(
         (None, Ok(())) => None,
     };
     if let Some(reason) = refused {
+        tracing::debug!("connection from {peer} ended: {reason}");
         service.refusals.record(&Refused {
             reason,
             peer: Some(peer.ip()),

@@ -386,9 +386,9 @@ fn an_executable_that_becomes_something_else_fails_the_call_with_the_reason() {
     std::fs::create_dir(at("directory")).expect("ours");
     let _socket = std::os::unix::net::UnixListener::bind(at("socket")).expect("ours");
     for (name, reason) in [
-        ("fifo", "neither a file"),
-        ("directory", "it is a directory"),
-        ("socket", "neither a file"),
+        ("fifo", "is a pipe"),
+        ("directory", "is a directory"),
+        ("socket", "no regular file"),
     ] {
         let mut session = Session::ready(server.address());
         let id = session.begin(&format!("{name}__say"), json!({"mark": "a"}));

@@ -55,15 +55,16 @@ fn a_plugin_whose_program_is_gone_is_no_longer_served() {
 #[test]
 fn a_program_that_became_a_pipe_fails_at_once() {
     live(async {
-        let plugins = Plugins::new();
         let source = "import json, sys\nif sys.argv[1:] == ['--describe']: print(json.dumps({'commands': [{'name': 'run'}]}))\n";
-        plugins.write("python/cli.py", source.as_bytes(), 0o644);
-        plugins.serving("shell", "run", "fine");
-        let running = plugins.start().complete().await;
         for (tool, path) in [
             ("python__run", "python/cli.py"),
             ("shell__run", "shell/cli"),
         ] {
+            // A catalogue each: the call of a file that is gone has the others looked at again.
+            let plugins = Plugins::new();
+            plugins.write("python/cli.py", source.as_bytes(), 0o644);
+            plugins.serving("shell", "run", "fine");
+            let running = plugins.start().complete().await;
             let path = plugins.path().join(path);
             std::fs::remove_file(&path).expect("it is ours");
             let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);

@@ -85,7 +85,10 @@ fn call_asks_only_the_plugin_that_it_calls() {
     let folder = Folder::new();
     let marker = folder.path().join("asked");
     folder.add_executable("walker", &program("echo gone"));
-    let nosy = format!("#!/bin/sh\ntouch '{}'\n", marker.display());
+    let nosy = format!(
+        "#!/bin/sh\n[ \"$1\" = --describe ] && touch '{}'\n",
+        marker.display()
+    );
     folder.add_executable("nosy", &nosy);
     for name in ["walker__go", "walker.go"] {
         let output = run(&with_plugins(&format!("call {name}"), &folder));
@@ -187,7 +190,7 @@ fn help_of_a_command_shows_what_it_takes_and_no_more() {
 fn what_is_not_served_is_told_by_its_one_cause() {
     let folder = Folder::new();
     folder.add("unreadable", "import argparse\ndef f(:\n    pass\n");
-    folder.add("described", "# answers --describe\nif True:\nprint(1)\n");
+    folder.add("described", "KNOWN = '--describe'\nif True:\nprint(1)\n");
     folder.add_executable("windows", "#!/bin/sh\r\necho hello\r\n");
     let elsewhere = folder.path().join("misnamed");
     std::fs::create_dir(&elsewhere).expect("a new name");
