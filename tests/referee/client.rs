@@ -52,6 +52,8 @@ pub struct Client {
     asked: Option<Connection>,
     accepted: Option<Answer>,
     id: String,
+    /// The server is about to end: what comes is waited for, and nothing more is asked.
+    pub last: bool,
 }
 
 enum Kind {
@@ -96,6 +98,7 @@ impl Client {
             asked: None,
             accepted: None,
             id: String::new(),
+            last: false,
         }
     }
 
@@ -144,7 +147,7 @@ impl Client {
     pub fn outcome(&mut self, limit: Duration, silence: bool) -> Outcome {
         match &mut self.kind {
             Kind::Stdio(lines) => {
-                let (answers, closed) = lines.answers(limit, silence);
+                let (answers, closed) = lines.answers(limit, silence, self.last);
                 Outcome {
                     all: answers.join("\n"),
                     answers,
@@ -155,7 +158,7 @@ impl Client {
             }
             Kind::Sse(session) => {
                 let accepted = self.accepted.take().expect("something was begun");
-                heard(session, &accepted, limit, silence)
+                heard(session, &accepted, limit, silence, self.last)
             }
             kind => {
                 let revision = match kind {
@@ -216,7 +219,13 @@ impl Client {
 }
 
 /// The answers on a stream: the first that comes, and whatever else is there before the answer to a ping.
-fn heard(session: &mut Session, accepted: &Answer, limit: Duration, silence: bool) -> Outcome {
+fn heard(
+    session: &mut Session,
+    accepted: &Answer,
+    limit: Duration,
+    silence: bool,
+    last: bool,
+) -> Outcome {
     let mut outcome = Outcome {
         status: Some(accepted.status),
         all: format!("{}\r\n\r\n{}", accepted.head, accepted.text()),
@@ -231,6 +240,9 @@ fn heard(session: &mut Session, accepted: &Answer, limit: Duration, silence: boo
     let mut waits = accepted.status == 202 && !silence;
     let mut pinged = false;
     loop {
+        if !waits && last {
+            return outcome;
+        }
         if !waits && !pinged {
             pinged = true;
             let ping = json!({"jsonrpc": "2.0", "id": LAST, "method": "ping"}).to_string();

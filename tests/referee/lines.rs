@@ -85,13 +85,16 @@ impl Lines {
 
     /// The first answer, unless none is expected, and what else comes before the answer to a ping; and whether the
     /// output has ended.
-    pub fn answers(&mut self, limit: Duration, silence: bool) -> (Vec<String>, bool) {
+    pub fn answers(&mut self, limit: Duration, silence: bool, last: bool) -> (Vec<String>, bool) {
         let mut answers = Vec::new();
         if !silence {
             match self.response(limit) {
                 Ok(answer) => answers.push(answer),
                 Err(error) => return (answers, error == RecvTimeoutError::Disconnected),
             }
+        }
+        if last {
+            return (answers, false);
         }
         self.tell(&json!({"jsonrpc": "2.0", "id": LAST, "method": "ping"}));
         loop {

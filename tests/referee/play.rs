@@ -202,6 +202,7 @@ pub fn over_http(case: &Case, site: &Arc<Site>, words: &Words) {
             let asked = Instant::now();
             signal(site);
             drains(site);
+            client.last = true;
             let outcome = client.outcome(case.limit(), expect.silence);
             judge(expect, &outcome, &message, words);
             drop(client);
@@ -337,6 +338,7 @@ fn over_lines(case: &Case, sites: &Sites) {
             true
         }
     };
+    client.last = ends;
     let outcome = client.outcome(case.limit(), expect.silence);
     judge(expect, &outcome, &message, &words);
     let lines = client.lines().expect("it has lines");
