@@ -1,7 +1,7 @@
 //! Runs one case: prepares what it needs, does what it says, and looks at everything that must be as before.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
@@ -18,8 +18,9 @@ use crate::support::{processes, s, server, until};
 use crate::template::Words;
 use crate::witness::Witness;
 
-/// As much as a health check may take. The goal is a tenth of a second; a busy machine needs more for anything.
-const HEALTH_LIMIT: Duration = s(2);
+/// As much as a health check may take before the case fails. The goal is a tenth of a second, and the report says what
+/// it was; but where forty cases and other programs share two processors any answer may take seconds.
+const HEALTH_LIMIT: Duration = s(10);
 /// As long as an end of the server may take.
 const END_LIMIT: Duration = s(20);
 /// What is no longer wanted is gone after five seconds; what is there after this long stays.
@@ -360,39 +361,25 @@ fn over_lines(case: &Case, sites: &Sites) {
     gone(case, &words);
 }
 
-/// Looks at how much memory a process has, until it is asked.
+/// How much memory a process takes, from now on.
 pub struct Memory {
+    pid: Pid,
     before: u64,
-    highest: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
 }
 
 impl Memory {
     pub fn of(pid: Pid) -> Self {
         let before = processes::resident(pid);
-        let highest = Arc::new(AtomicU64::new(before));
-        let over = Arc::new(AtomicBool::new(false));
-        let (seen, end) = (Arc::clone(&highest), Arc::clone(&over));
-        std::thread::spawn(move || {
-            while !end.load(Ordering::Relaxed) && processes::lives(pid) {
-                let now = std::panic::catch_unwind(|| processes::resident(pid));
-                seen.fetch_max(now.unwrap_or(0), Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        Self {
-            before,
-            highest,
-            over,
-        }
+        Self { pid, before }
     }
 
-    /// By how much it had grown at most, in MiB.
+    /// By how much it has grown at most, in MiB. A server that was just started has had no higher peak before.
     pub fn grown_mib(&self) -> u64 {
-        self.over.store(true, Ordering::Relaxed);
-        self.highest
-            .load(Ordering::Relaxed)
-            .saturating_sub(self.before)
-            >> 20
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))
+            .expect("the process is there");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.expect("every process with memory has the line").trim();
+        let kib: u64 = peak.trim_end_matches(" kB").parse().expect("a number");
+        (kib << 10).saturating_sub(self.before) >> 20
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 
 use super::number;
@@ -26,7 +26,11 @@ pub fn again_and_again(case: &Case, site: &Arc<Site>, words: &Words) {
     let mark = word(words, "mark");
     let places = usize::try_from(number(case, "places")).expect("few");
     let within_places = || {
-        let running = processes::with_argument(mark).len();
+        // A child has its parent's command line until it executes its own program.
+        let marked = processes::with_argument(mark);
+        let has_marked_parent =
+            |pid: &Pid| processes::ancestors(*pid).any(|parent| marked.contains(&parent));
+        let running = marked.iter().filter(|pid| !has_marked_parent(pid)).count();
         assert!(
             running <= places,
             "{running} programs run on {places} places"
