@@ -9,7 +9,7 @@ use smcp::discovery::introspect;
 fuzz_target!(|page: &str| {
     let Ok(mut payload) = introspect::parse_help("fuzzed", page) else { return };
     for command in introspect::pages_to_ask(&payload) {
-        introspect::add_page(&mut payload, &command, page);
+        introspect::CommandPage::read(page).add_to(&mut payload, &command);
     }
     if let Err(faults) = contract::read(&payload) {
         panic!("{faults:?} in {payload}");

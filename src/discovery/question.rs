@@ -146,7 +146,8 @@ impl Asking<'_> {
         let name = self.plugin.name.clone();
         let names_help = introspect::reads_help_after_commands(&text);
         let reading = aside(move || introspect::parse_help(&name, &text)).await;
-        let mut json = reading.map_err(No::Skip)?.map_err(No::Next)?;
+        let read = reading.map_err(No::Skip)?;
+        let mut json = read.map_err(|none| No::Next(none.to_string()))?;
         if !names_help {
             return Ok(Payload {
                 json,

@@ -129,7 +129,7 @@ impl Governor {
         let now = Instant::now();
         let attached = self.attachments.of(who, now);
         let (answer, changed) = match Request::parse(arguments) {
-            Err(why) => (Err(json!({"error": why})), false),
+            Err(why) => (Err(json!({"error": why.to_string()})), false),
             Ok(Request::Help { intent }) => (Ok(view.help(intent.as_deref(), &attached)), false),
             Ok(Request::ListAvailable { intent }) => {
                 (Ok(view.list_available(intent.as_deref(), &attached)), false)

@@ -93,10 +93,43 @@ pub enum Request {
     AttachProfile(Option<String>),
 }
 
+/// Why a request cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRequest {
+    /// Something of another type than the schema says.
+    #[error("the arguments of {NAME} do not fit its schema: {0}")]
+    Misfit(String),
+    /// No action is named.
+    #[error("action is missing; say one of {}", actions())]
+    NoAction,
+    /// No action has this name.
+    #[error("unknown action: {0}; say one of {known}", known = actions())]
+    UnknownAction(String),
+    /// More names than one client may have exceptions.
+    #[error(
+        "{action} takes at most {MAX_EXCEPTIONS} names, but got {given}; a profile can hold more"
+    )]
+    TooManyNames {
+        /// The action.
+        action: &'static str,
+        /// How many there were.
+        given: usize,
+    },
+    /// A name begins like this and goes on for too long.
+    #[error("'{0}…' is no tool's name: none is that long")]
+    LongName(String),
+    /// The action needs a name.
+    #[error("{0} needs tool or tools, such as {{\"action\":\"{0}\",\"tool\":\"plugin__command\"}}")]
+    NoNames(&'static str),
+}
+
 impl Request {
-    /// Reads the tool's arguments. The error says what is wrong and what is expected.
-    pub fn parse(arguments: Option<&RawValue>) -> Result<Self, String> {
-        let misfit = |why: String| format!("the arguments of {NAME} do not fit its schema: {why}");
+    /// Reads the tool's arguments.
+    ///
+    /// # Errors
+    /// What is wrong and what is expected, for the model to read.
+    pub fn parse(arguments: Option<&RawValue>) -> Result<Self, InvalidRequest> {
+        let misfit = InvalidRequest::Misfit;
         let given = arguments.map_or("{}", RawValue::get);
         // serde would take an array for the members in their order.
         if !given.starts_with('{') {
@@ -119,11 +152,8 @@ impl Request {
                 let name = said(given.profile).map(|name| cut(&name).to_owned());
                 Ok(Self::AttachProfile(name))
             }
-            "" => Err(format!("action is missing; say one of {}", actions())),
-            _ => Err(format!(
-                "unknown action: {action}; say one of {}",
-                actions()
-            )),
+            "" => Err(InvalidRequest::NoAction),
+            _ => Err(InvalidRequest::UnknownAction(action.to_owned())),
         }
     }
 }
@@ -173,20 +203,17 @@ impl Arguments {
         said(self.intent).map(|intent| cut(&intent).to_owned())
     }
 
-    fn names(self, action: &str) -> Result<Vec<String>, String> {
+    fn names(self, action: &'static str) -> Result<Vec<String>, InvalidRequest> {
         let both = [self.tool, self.tools].into_iter().flatten();
         let given: Vec<String> = both.flat_map(Names::into_vec).collect();
         if given.len() > MAX_EXCEPTIONS {
-            return Err(format!(
-                "{action} takes at most {MAX_EXCEPTIONS} names, but got {}; a profile can hold more",
-                given.len()
-            ));
+            return Err(InvalidRequest::TooManyNames {
+                action,
+                given: given.len(),
+            });
         }
         if let Some(long) = given.iter().find(|name| cut(name) != *name) {
-            return Err(format!(
-                "'{}…' is no tool's name: none is that long",
-                cut(long)
-            ));
+            return Err(InvalidRequest::LongName(cut(long).to_owned()));
         }
         let mut seen = HashSet::new();
         let names = given.iter().map(|name| name.trim().to_owned());
@@ -194,9 +221,7 @@ impl Arguments {
             .filter(|name| !name.is_empty() && seen.insert(name.clone()))
             .collect();
         if names.is_empty() {
-            return Err(format!(
-                "{action} needs tool or tools, such as {{\"action\":\"{action}\",\"tool\":\"plugin__command\"}}"
-            ));
+            return Err(InvalidRequest::NoNames(action));
         }
         Ok(names)
     }

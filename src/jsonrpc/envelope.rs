@@ -44,18 +44,29 @@ pub struct RequestId(Box<RawValue>);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdKey(String);
 
+/// Why something is no request id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// It has this many bytes.
+    #[error("id is {0} bytes long; the limit is {MAX_ID_BYTES}")]
+    TooLong(usize),
+    /// A string with a lone surrogate or the like.
+    #[error("id is no valid string")]
+    BadString,
+    /// Neither a string nor an integer, but this.
+    #[error("id must be a string or an integer, not {0}")]
+    WrongKind(&'static str),
+}
+
 impl RequestId {
     /// Reads an id.
     ///
     /// # Errors
     /// What is wrong with it, for the client to read.
-    pub fn parse(raw: &RawValue) -> Result<Self, String> {
+    pub fn parse(raw: &RawValue) -> Result<Self, InvalidId> {
         let text = raw.get();
         if text.len() > MAX_ID_BYTES {
-            return Err(format!(
-                "id is {} bytes long; the limit is {MAX_ID_BYTES}",
-                text.len()
-            ));
+            return Err(InvalidId::TooLong(text.len()));
         }
         let is_string = text.starts_with('"');
         let is_integer = text
@@ -64,14 +75,11 @@ impl RequestId {
             .bytes()
             .all(|byte| byte.is_ascii_digit());
         if is_string && serde_json::from_str::<String>(text).is_err() {
-            Err("id is no valid string".to_owned())
+            Err(InvalidId::BadString)
         } else if is_string || is_integer {
             Ok(Self(raw.to_owned()))
         } else {
-            Err(format!(
-                "id must be a string or an integer, not {}",
-                kind_of(text)
-            ))
+            Err(InvalidId::WrongKind(kind_of(text)))
         }
     }
 
@@ -276,7 +284,7 @@ fn parse_message(text: &str) -> Result<Message, Fault> {
         .id
         .map(RequestId::parse)
         .transpose()
-        .map_err(|why| invalid(None, why))?;
+        .map_err(|why| invalid(None, why.to_string()))?;
     if envelope.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
         return Err(invalid(id, "jsonrpc must be \"2.0\"".to_owned()));
     }

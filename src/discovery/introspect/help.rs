@@ -7,12 +7,20 @@ use serde_json::{Map, Value, json};
 
 use super::help_page::Page;
 
+/// A help text without commands, options and usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "its --help has neither an 'Available commands:' section nor a usage line with options; \
+     let it answer --describe, or parse its arguments with argparse, click or typer"
+)]
+pub struct NothingToRead;
+
 /// The payload of the commands that a `--help` text lists, names and one-line descriptions only; or, for a
 /// program that shows options or a usage line but no commands, of the one tool that it is.
 ///
 /// # Errors
-/// A sentence that says what the text lacks.
-pub fn parse_help(plugin: &str, text: &str) -> Result<Value, String> {
+/// [`NothingToRead`] says what the text lacks.
+pub fn parse_help(plugin: &str, text: &str) -> Result<Value, NothingToRead> {
     let page = Page::read(text);
     let mut commands: Vec<Value> = Vec::new();
     for entry in &page.commands {
@@ -23,9 +31,7 @@ pub fn parse_help(plugin: &str, text: &str) -> Result<Value, String> {
     }
     if commands.is_empty() {
         if !page.is_readable() {
-            return Err("its --help has neither an 'Available commands:' section nor a usage line with options; \
-                        let it answer --describe, or parse its arguments with argparse, click or typer"
-                .to_owned());
+            return Err(NothingToRead);
         }
         let mut command = json!({"name": plugin, "description": page.description, "invoke": []});
         fill(&mut command, &page);

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-pub use help::{CommandPage, pages_to_ask, parse_help, reads_help_after_commands};
+pub use help::{CommandPage, NothingToRead, pages_to_ask, parse_help, reads_help_after_commands};
 pub use script::{MAX_SCRIPT_BYTES, Questions};
 
 /// The embedded Python program: one namespace, its readers as texts that are compiled when needed.

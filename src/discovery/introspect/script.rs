@@ -30,6 +30,10 @@ impl Questions {
         let Some(interpreter) = interpreter_of(program) else {
             return Self::ALL;
         };
+        // With Windows line ends no system finds the interpreter, and what it says then is the reason to name.
+        if first_line(program).ends_with(b"\r") {
+            return Self::ALL;
+        }
         let has = |word: &str| {
             program
                 .windows(word.len())
@@ -52,12 +56,16 @@ impl Questions {
     }
 }
 
+fn first_line(program: &[u8]) -> &[u8] {
+    program
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default()
+}
+
 /// The name of the interpreter in the first line, `env` looked through.
 fn interpreter_of(program: &[u8]) -> Option<String> {
-    let line = program
-        .strip_prefix(b"#!")?
-        .split(|byte| *byte == b'\n')
-        .next()?;
+    let line = first_line(program.strip_prefix(b"#!")?);
     let line = String::from_utf8_lossy(line);
     let mut words = line.split_whitespace();
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();

@@ -50,7 +50,9 @@ fn the_section_ends_at_a_blank_line_as_it_did() {
 fn a_text_without_commands_or_options_is_refused_with_what_to_do() {
     let reason = parse_help("p", "I just run.\n").expect_err("there is nothing to read");
     assert!(
-        reason.contains("neither an 'Available commands:' section"),
+        reason
+            .to_string()
+            .contains("neither an 'Available commands:' section"),
         "{reason}"
     );
 }
