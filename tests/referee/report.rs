@@ -36,7 +36,8 @@ pub fn write(verdicts: &[Verdict]) {
 /// The lines of the committed page that list cases.
 pub fn committed() -> Vec<String> {
     let page = std::fs::read_to_string(path()).unwrap_or_default();
-    let lines = page.lines().filter_map(|line| line.strip_prefix("- row "));
+    let (_, list) = page.split_once("## Cases").unwrap_or_default();
+    let lines = list.lines().filter_map(|line| line.strip_prefix("- row "));
     lines.map(|line| format!("- row {line}")).collect()
 }
 
@@ -50,7 +51,10 @@ pub fn listed<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Vec<String> {
     }
     let lines = lines.into_iter();
     lines
-        .map(|((row, name), on)| format!("- row {row}: {name} ({})", on.join(", ")))
+        .map(|((row, name), mut on)| {
+            on.sort_unstable();
+            format!("- row {row}: {name} ({})", on.join(", "))
+        })
         .collect()
 }
 
