@@ -24,7 +24,7 @@ pub struct Shutdown {
 #[derive(Debug)]
 #[must_use = "signals are listened to until this is dropped"]
 pub struct Listener {
-    _tasks: Vec<AbortOnDropHandle<()>>,
+    _task: AbortOnDropHandle<()>,
 }
 
 /// Tasks were still running when the waiting ended.
@@ -79,7 +79,7 @@ impl Shutdown {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         // `nohup` ignores it for its program, which must not undo that. Without a handler it stays ignored.
-        let mut hangup = match is_ignored(Signal::HUP) {
+        let mut hangup = match crate::process::is_ignored(Signal::HUP) {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
         };
@@ -95,17 +95,9 @@ impl Shutdown {
                 }
             }
         });
-        let mut tasks = vec![AbortOnDropHandle::new(task)];
-        for (harmless, name) in HARMLESS {
-            let mut received = signal(SignalKind::from_raw(harmless.as_raw()))?;
-            let task = tokio::spawn(async move {
-                while received.recv().await.is_some() {
-                    tracing::debug!("{name} has no meaning here; going on");
-                }
-            });
-            tasks.push(AbortOnDropHandle::new(task));
-        }
-        Ok(Listener { _tasks: tasks })
+        Ok(Listener {
+            _task: AbortOnDropHandle::new(task),
+        })
     }
 
     fn hang_up(&self, in_terminal: bool) {
@@ -133,29 +125,6 @@ impl Shutdown {
             why,
         })
     }
-}
-
-/// Signals that would end a process that does not expect them: timers and scripts send them by mistake, and a
-/// full quota of the log file must be an error of that write alone.
-const HARMLESS: [(Signal, &str); 4] = [
-    (Signal::XFSZ, "SIGXFSZ"),
-    (Signal::USR1, "SIGUSR1"),
-    (Signal::USR2, "SIGUSR2"),
-    (Signal::ALARM, "SIGALRM"),
-];
-
-/// Whether whoever started this process had the signal ignored. Where the system does not say, it was not.
-fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    ignored_in(&status, signal)
-}
-
-fn ignored_in(status: &str, signal: Signal) -> bool {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 async fn received(signal: Option<&mut tokio::signal::unix::Signal>) {
@@ -239,15 +208,6 @@ mod tests {
             !shutdown.forced().is_cancelled(),
             "only a second request forces the end"
         );
-    }
-
-    #[test]
-    fn an_inherited_ignored_signal_is_seen_in_the_mask_of_the_system() {
-        let status = "Name:\tsmcp\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
-        assert!(ignored_in(status, Signal::HUP));
-        assert!(ignored_in(status, Signal::PIPE));
-        assert!(!ignored_in(status, Signal::TERM));
-        assert!(!ignored_in("", Signal::HUP));
     }
 
     #[tokio::test]

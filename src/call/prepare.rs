@@ -17,9 +17,9 @@ use super::types::CallError;
 const LARGE: usize = 64 << 10;
 
 /// How many large arguments are read at once. More threads would only take the processors away from small calls.
-static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
+pub const MAX_LARGE_AT_ONCE: usize = 2;
 
-/// The command line of a call of `run` under the name `tool`.
+/// The command line of a call of `run` under the name `tool`. Large arguments take turns by `large`.
 ///
 /// # Errors
 /// Arguments that do not fit, or that no command line can carry.
@@ -27,6 +27,7 @@ pub async fn line(
     tool: &str,
     run: &Arc<Runnable>,
     arguments: Option<Box<RawValue>>,
+    large: &Semaphore,
 ) -> Result<Line, CallError> {
     if arguments
         .as_ref()
@@ -34,7 +35,7 @@ pub async fn line(
     {
         return line_of(tool, run, arguments.as_deref());
     }
-    let _turn = LARGE_AT_ONCE.acquire().await;
+    let _turn = large.acquire().await;
     let (tool, run) = (tool.to_owned(), Arc::clone(run));
     let reading = tokio::task::spawn_blocking(move || line_of(&tool, &run, arguments.as_deref()));
     let given_up = |fault| CallError::Internal(format!("its arguments were not read: {fault}"));

@@ -28,6 +28,8 @@ pub struct Runner {
     time_limit: Option<Duration>,
     /// Bounds how many large outputs are worked on at the same time.
     large: Arc<Semaphore>,
+    /// Bounds how many large arguments are read at the same time.
+    large_arguments: Semaphore,
 }
 
 /// A program that has run, and the time limit that it had.
@@ -53,6 +55,7 @@ impl Runner {
             queue: Queue::new(permits),
             time_limit,
             large: Arc::new(Semaphore::new(cores)),
+            large_arguments: Semaphore::new(prepare::MAX_LARGE_AT_ONCE),
         }
     }
 
@@ -132,7 +135,7 @@ impl Runner {
         let line = tokio::select! {
             biased;
             () = request.cancel.cancelled() => return Err(CallError::Cancelled),
-            line = prepare::line(tool, run, request.arguments) => line?,
+            line = prepare::line(tool, run, request.arguments, &self.large_arguments) => line?,
         };
         let permit = self.permit(run, &request.caller, &request.cancel).await?;
         let permit = Arc::new(permit);

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,8 @@ pub struct Calls {
     runner: Runner,
     /// When plugins were last asked again because the files of one were gone.
     healed: Mutex<Option<Instant>>,
+    /// Bounds how many files are looked at the same time.
+    looks: Arc<Semaphore>,
 }
 
 impl Calls {
@@ -45,6 +48,7 @@ impl Calls {
             state,
             runner,
             healed: Mutex::default(),
+            looks: Arc::new(Semaphore::new(presence::MAX_LOOKS)),
         }
     }
 
@@ -107,7 +111,7 @@ impl Calls {
         now: impl Fn(&Snapshot) -> Option<Arc<T>>,
         cancel: &CancellationToken,
     ) -> Result<Arc<T>, CallError> {
-        let reason = match look(run_of(served), cancel).await? {
+        let reason = match self.look(run_of(served), cancel).await? {
             Presence::There => return Ok(Arc::clone(served)),
             Presence::Wrong(reason) => return Err(CallError::SpawnFailed(reason)),
             Presence::Gone(reason) => reason,
@@ -122,9 +126,21 @@ impl Calls {
         let Some(found) = now(&self.state.snapshot()) else {
             return Err(CallError::SpawnFailed(reason));
         };
-        match look(run_of(&found), cancel).await? {
+        match self.look(run_of(&found), cancel).await? {
             Presence::There => Ok(found),
             Presence::Gone(reason) | Presence::Wrong(reason) => Err(CallError::SpawnFailed(reason)),
+        }
+    }
+
+    async fn look(
+        &self,
+        run: &Runnable,
+        cancel: &CancellationToken,
+    ) -> Result<Presence, CallError> {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(CallError::Cancelled),
+            presence = presence::look(&self.looks, run) => Ok(presence),
         }
     }
 
@@ -137,14 +153,6 @@ impl Calls {
         }
         *healed = Some(now);
         true
-    }
-}
-
-async fn look(run: &Runnable, cancel: &CancellationToken) -> Result<Presence, CallError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(CallError::Cancelled),
-        presence = presence::look(run) => Ok(presence),
     }
 }
 

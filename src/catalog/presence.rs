@@ -14,7 +14,7 @@ use crate::discovery::scan::irregular;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// How many looks are under way at once. Those at a file system that hangs keep their threads.
-static LOOKING: Semaphore = Semaphore::const_new(32);
+pub const MAX_LOOKS: usize = 32;
 
 /// What a look at the files of a command gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub enum Presence {
     Wrong(String),
 }
 
-/// Looks at the program of `run` and at its interpreter.
-pub async fn look(run: &Runnable) -> Presence {
+/// Looks at the program of `run` and at its interpreter, with a permit of `looks`.
+pub async fn look(looks: &Arc<Semaphore>, run: &Runnable) -> Presence {
     // When all looks hang, a call finds out by itself.
-    let Ok(turn) = LOOKING.try_acquire() else {
+    let Ok(turn) = Arc::clone(looks).try_acquire_owned() else {
         return Presence::There;
     };
     let files: Vec<PathBuf> = run.start.iter().map(PathBuf::from).collect();

@@ -12,7 +12,7 @@ use super::scan::Found;
 use super::unserved::Unserved;
 use crate::contract::environment::Environment;
 use crate::contract::{Payload, find_payload};
-use crate::process::{Ending, Finished, Job, Launcher, SideChannels, StartError};
+use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
 use crate::text::shown;
 
 /// How much a plugin may print in answer to one question.
@@ -64,11 +64,10 @@ impl Asker {
             .run(job, SideChannels::default(), self.stop.clone())
             .await;
         finished.map_err(|fault| {
-            No::Skip(match fault {
-                StartError::System(_) => Unserved::Shortage(fault.to_string()),
-                StartError::Program { .. } | StartError::TooLarge => {
-                    Unserved::Plugin(fault.to_string())
-                }
+            No::Skip(if fault.is_passing() {
+                Unserved::Shortage(fault.to_string())
+            } else {
+                Unserved::Plugin(fault.to_string())
             })
         })
     }

@@ -20,3 +20,4 @@ mod wire;
 pub use job::{Ending, Finished, Job, Leftover, SideChannels, StartError};
 pub use launcher::Launcher;
 pub use preflight::{PreflightError, preflight};
+pub use signals::is_ignored;

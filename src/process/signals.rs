@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
+use rustix::process::Signal;
 use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXFSZ,
 };
@@ -44,22 +45,45 @@ pub(super) fn outlive_all() -> io::Result<()> {
 
 fn outlive(signals: &[i32]) -> io::Result<()> {
     let nobody_looks = Arc::new(AtomicBool::new(false));
-    let ignored = ignored();
-    for signal in signals {
-        if ignored & (1 << (signal - 1)) == 0 {
-            signal_hook::flag::register(*signal, Arc::clone(&nobody_looks))?;
+    let status = own_status();
+    for number in signals {
+        let is_ignored =
+            Signal::from_named_raw(*number).is_some_and(|signal| ignored_in(&status, signal));
+        if !is_ignored {
+            signal_hook::flag::register(*number, Arc::clone(&nobody_looks))?;
         }
     }
     Ok(())
 }
 
-/// The signals that this process ignores, as a mask: bit 0 is signal 1. Known on Linux alone; elsewhere none
-/// counts as ignored.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status
+/// Whether whoever started this process had the signal ignored. Where the system does not say, it was not.
+pub fn is_ignored(signal: Signal) -> bool {
+    ignored_in(&own_status(), signal)
+}
+
+/// Empty where the system has no such file.
+fn own_status() -> String {
+    std::fs::read_to_string("/proc/self/status").unwrap_or_default()
+}
+
+fn ignored_in(status: &str, signal: Signal) -> bool {
+    status
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.unwrap_or(0)
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inherited_ignored_signal_is_seen_in_the_mask_of_the_system() {
+        let status = "Name:\tsmcp\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n";
+        assert!(ignored_in(status, Signal::HUP));
+        assert!(ignored_in(status, Signal::PIPE));
+        assert!(!ignored_in(status, Signal::TERM));
+        assert!(!ignored_in("", Signal::HUP));
+    }
 }

@@ -214,3 +214,24 @@ fn what_is_not_served_is_told_by_its_one_cause() {
         assert!(!line.contains("--help"), "one cause is enough: {line}");
     }
 }
+
+#[test]
+fn a_signal_that_the_starter_ignored_is_ignored_in_programs() {
+    let folder = folder("grep SigIgn /proc/self/status");
+    let command = format!(
+        "trap '' USR1; exec '{}' call --plugins-dir '{}' walker__go",
+        env!("CARGO_BIN_EXE_smcp"),
+        folder.path().display()
+    );
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", &command])
+        .env("MCP_DISABLE_FILE_LOG", "1")
+        .output()
+        .expect("there is a shell");
+    let said = stdout(&output);
+    let mask = said.trim().rsplit('\t').next().unwrap_or_default();
+    let mask = u64::from_str_radix(mask, 16)
+        .unwrap_or_else(|_| panic!("no mask in {said:?}; {}", stderr(&output)));
+    let bit = 1 << (rustix::process::Signal::USR1.as_raw() - 1);
+    assert_eq!(mask & bit, bit, "{said}");
+}
