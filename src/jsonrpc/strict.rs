@@ -41,6 +41,10 @@ pub fn check(text: &str) -> Result<(), Flaw> {
 enum Strict {
     /// A message, or an array of them. Its id is judged by itself: an integer has no limit but its length.
     Envelope,
+    /// The params of a message, which may name another one's id.
+    Params,
+    /// What the protocol adds to params, a progress token among it.
+    Meta,
     /// Anything below.
     Value,
 }
@@ -85,7 +89,12 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(self)?.is_some() {}
+        // A batch is an array of messages; elsewhere the items are plain values.
+        let item = match self {
+            Self::Envelope => Self::Envelope,
+            _ => Self::Value,
+        };
+        while items.next_element_seed(item)?.is_some() {}
         Ok(())
     }
 
@@ -97,10 +106,15 @@ impl<'de> Visitor<'de> for Strict {
                     format_args!("member '{}' is repeated", crate::text::quoted(&name)).to_string();
                 return Err(serde::de::Error::custom(fault));
             }
-            if self == Self::Envelope && name == "id" {
-                members.next_value::<IgnoredAny>()?;
-            } else {
-                members.next_value_seed(Self::Value)?;
+            match (self, name.as_ref()) {
+                (Self::Envelope, "id")
+                | (Self::Params, "requestId")
+                | (Self::Meta, "progressToken") => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+                (Self::Envelope, "params") => members.next_value_seed(Self::Params)?,
+                (Self::Params, "_meta") => members.next_value_seed(Self::Meta)?,
+                _ => members.next_value_seed(Self::Value)?,
             }
             names.insert(name);
         }

@@ -169,7 +169,7 @@ impl Request {
     pub fn progress_token(&self) -> Option<&RawValue> {
         self.meta()?
             .get("progressToken")
-            .filter(|token| !token.get().starts_with(['{', '[', 't', 'f', 'n']))
+            .filter(|token| is_token(token.get()))
     }
 
     /// The revision that its `_meta` names, known or not.
@@ -191,6 +191,17 @@ fn without_position(error: &serde_json::Error) -> String {
 }
 
 /// A request as a transport would hand it on, for tests.
+/// Whether it is a string or a number, no longer than an id may be: it is sent back with every step of progress.
+fn is_token(text: &str) -> bool {
+    match text.bytes().next() {
+        Some(b'"') => {
+            text.len() <= jsonrpc::MAX_ID_BYTES && serde_json::from_str::<String>(text).is_ok()
+        }
+        Some(b'-' | b'0'..=b'9') => text.len() <= jsonrpc::MAX_ID_BYTES,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 pub fn request(method: &str, params: &serde_json::Value) -> Request {
     let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
@@ -252,6 +263,11 @@ mod tests {
             };
             assert_eq!(request.progress_token().unwrap().get(), token);
         }
+        let lone = r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progressToken":"\ud800"}}}"#;
+        let Received::Request(broken) = one(lone) else {
+            panic!("{lone} is a request")
+        };
+        assert!(broken.progress_token().is_none(), "it is no text");
         for token in [json!({}), json!([1]), json!(true), json!(null)] {
             let request = request("ping", &json!({"_meta": {"progressToken": token}}));
             assert!(request.progress_token().is_none(), "{token}");
