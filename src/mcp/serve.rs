@@ -77,7 +77,7 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
 
 /// A request that cannot even begin, such as one with an id that is in flight.
 #[derive(Debug)]
-pub struct Refused {
+pub struct NotAdmitted {
     /// The request.
     pub request: Request,
     /// What it would have been served with.
@@ -86,8 +86,8 @@ pub struct Refused {
     pub error: RpcError,
 }
 
-impl Refused {
-    /// What the client is to be told, recorded as the request's end.
+impl NotAdmitted {
+    /// The error for the client, recorded as the request's end.
     pub fn recorded(self) -> Fault {
         Record::of(&self.context, &self.request).end(code_name(&self.error), 0);
         self.unrecorded()

@@ -22,7 +22,7 @@ use super::methods::tools;
 use super::outbox::Outbox;
 use super::principal::{Principal, Transport};
 use super::revision::Revision;
-use super::serve::{Refused, Reply};
+use super::serve::{NotAdmitted, Reply};
 use super::server_requests::ServerRequests;
 use super::stateless;
 use super::streams::Streams;
@@ -200,7 +200,7 @@ impl Session {
             }
             Inbound::One(Err(fault)) if fault.id.is_some() => {
                 self.refused("invalid_message");
-                self.told_on_the_stream(fault).await
+                self.answer_on_the_stream(fault).await
             }
             Inbound::One(Err(fault)) => Err(fault),
             Inbound::Batch(messages) => {
@@ -229,7 +229,7 @@ impl Session {
                     refused.recorded()
                 });
             }
-            Err(refused) => return self.told_on_the_stream(refused.recorded()).await,
+            Err(refused) => return self.answer_on_the_stream(refused.recorded()).await,
         };
         if admitted.is_long() {
             let session = Arc::clone(self);
@@ -248,7 +248,7 @@ impl Session {
         self.services.counters.refused(reason);
     }
 
-    async fn told_on_the_stream(&self, fault: Fault) -> Result<(), Fault> {
+    async fn answer_on_the_stream(&self, fault: Fault) -> Result<(), Fault> {
         let answer = Some(self.account.count(fault.to_bytes()));
         self.deliver(Reply { answer, code: None }).await;
         Ok(())
@@ -292,7 +292,7 @@ impl Session {
                     let why = "initialize must not be part of a batch";
                     let error = RpcError::new(jsonrpc::INVALID_REQUEST, why);
                     let context = self.context(principal, outbox, self.ended.child_token());
-                    Err(Refused {
+                    Err(NotAdmitted {
                         request,
                         context,
                         error,
@@ -325,10 +325,10 @@ impl Session {
         request: Request,
         principal: &Principal,
         outbox: &Arc<Outbox>,
-    ) -> Result<Admitted, Box<Refused>> {
+    ) -> Result<Admitted, Box<NotAdmitted>> {
         *self.last_used() = Instant::now();
         let refused = |request, context, error| {
-            Box::new(Refused {
+            Box::new(NotAdmitted {
                 request,
                 context,
                 error,
