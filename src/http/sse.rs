@@ -43,7 +43,7 @@ pub async fn open(
         );
     }
     if state.sessions.services().draining.is_cancelled() {
-        return reply::unavailable("the server is shutting down; connect again in a moment");
+        return reply::unavailable(serve::DRAINING);
     }
     let session = match state
         .sessions

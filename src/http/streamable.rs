@@ -23,7 +23,7 @@ use crate::mcp::method::Method as McpMethod;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::principal::Transport;
 use crate::mcp::revision::Revision;
-use crate::mcp::serve::Reply;
+use crate::mcp::serve::{DRAINING, Reply};
 use crate::mcp::session::Session;
 use crate::mcp::sessions::Sessions;
 use crate::mcp::stateless::unsupported;
@@ -37,7 +37,7 @@ pub async fn serve(
     request: HttpRequest,
 ) -> Response {
     if state.sessions.services().draining.is_cancelled() && request.method() != Method::DELETE {
-        return reply::unavailable("the server is shutting down; connect again in a moment");
+        return reply::unavailable(DRAINING);
     }
     match *request.method() {
         Method::POST => post(&state, &identity, request).await,

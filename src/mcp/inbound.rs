@@ -190,6 +190,17 @@ fn without_position(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
+/// The answer to a batch in a revision without batches.
+pub fn no_batches() -> Fault {
+    Fault {
+        id: None,
+        error: RpcError::new(
+            jsonrpc::INVALID_REQUEST,
+            "batches exist in revision 2025-03-26 only; send one message",
+        ),
+    }
+}
+
 /// A request as a transport would hand it on, for tests.
 #[cfg(test)]
 pub fn request(method: &str, params: &serde_json::Value) -> Request {

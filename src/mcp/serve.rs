@@ -21,6 +21,9 @@ use super::stateless;
 use crate::call::types::CallError;
 use crate::jsonrpc::{self, Fault, INTERNAL_ERROR, Members, RpcError};
 
+/// What a client is answered while the server ends.
+pub const DRAINING: &str = "the server is shutting down; connect again in a moment";
+
 /// An answer up to this many bytes is never refused for want of memory.
 const ALWAYS_ADMITTED: usize = 4 << 10;
 
@@ -188,10 +191,7 @@ async fn dispatch(context: &Context, request: &Request) -> Outcome {
 }
 
 fn refused_while_draining() -> RpcError {
-    RpcError::new(
-        INTERNAL_ERROR,
-        "the server is shutting down; connect again in a moment",
-    )
+    RpcError::new(INTERNAL_ERROR, DRAINING)
 }
 
 /// Runs a handler so that a panic in it is one failed request and no more.

@@ -15,7 +15,7 @@ use super::budget::{Account, Holder};
 use super::changes::Change;
 use super::client_state::ClientState;
 use super::context::{Asking, Context, Services};
-use super::inbound::{Inbound, Received, Request};
+use super::inbound::{Inbound, Received, Request, no_batches};
 use super::inflight::{Admitted, Batch, InFlight};
 use super::method::{Method, Setting};
 use super::methods::tools;
@@ -29,6 +29,7 @@ use super::streams::Streams;
 use crate::call::types::Listed;
 use crate::governor::Client;
 use crate::jsonrpc::{self, Fault, Response, RpcError};
+use crate::telemetry::audit::session_beginning;
 
 /// One client's session.
 #[derive(Debug)]
@@ -279,11 +280,7 @@ impl Session {
         outbox: &Arc<Outbox>,
     ) -> Result<Batch, Fault> {
         if !self.revision().is_some_and(Revision::has_batches) {
-            let why = "batches exist in revision 2025-03-26 only; send one message";
-            return Err(Fault {
-                id: None,
-                error: RpcError::new(jsonrpc::INVALID_REQUEST, why),
-            });
+            return Err(no_batches());
         }
         let mut batch = Batch::default();
         for message in messages {
@@ -445,7 +442,7 @@ impl Holder for Session {
 
     fn cut(&self) {
         tracing::warn!(
-            session = self.id.get(..8),
+            session = session_beginning(&self.id),
             "others need the memory of what the client does not read; its streams end"
         );
         if self.transport.ends_with_its_stream() {
@@ -461,7 +458,7 @@ impl Holder for Session {
             self.streams.cut_if_stalled(limit);
         } else if self.outbox.stalled_for() >= limit {
             tracing::warn!(
-                session = self.id.get(..8),
+                session = session_beginning(&self.id),
                 "the client has read nothing for {} s; its session ends",
                 limit.as_secs()
             );

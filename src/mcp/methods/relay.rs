@@ -261,8 +261,8 @@ impl QuestionKind {
             .find(|kind| question.get(kind.member()).is_some_and(Value::is_object))
             .ok_or_else(|| {
                 refused(&format!(
-                    "question '{}' must have one object: elicit, sample or roots",
-                    crate::text::quoted(key)
+                    "question {} must have one object: elicit, sample or roots",
+                    crate::text::in_quotes(key)
                 ))
             })
     }
