@@ -50,6 +50,9 @@ pub struct App {
 
 impl App {
     /// Listens, begins to ask the plugins, and serves. Returns as soon as the port is open.
+    ///
+    /// # Errors
+    /// The address cannot be bound; no randomness for signing.
     pub async fn start(
         config: Config,
         launcher: Launcher,
@@ -153,14 +156,17 @@ impl App {
     }
 }
 
-/// The part that every transport needs. First answers wait `patience` for plugins that are still being asked.
+/// The part that every transport needs. First answers wait `discovery_wait` for plugins that are still being asked.
+///
+/// # Errors
+/// No randomness for signing.
 pub fn sessions(
     config: &Config,
     launcher: &Launcher,
     counters: Counters,
     shutdown: &Shutdown,
     stopped: &CancellationToken,
-    patience: Duration,
+    discovery_wait: Duration,
 ) -> anyhow::Result<Arc<Sessions>> {
     let plugins = config.catalog.directory.as_ref();
     tracing::info!(
@@ -178,7 +184,7 @@ pub fn sessions(
         catalog,
         governor: Governor::new(config.profiles.clone()),
         letta: Letta::from_settings(config.letta.clone()),
-        discovery_deadline: tokio::time::Instant::now() + patience,
+        discovery_deadline: tokio::time::Instant::now() + discovery_wait,
         changes: Changes::default(),
         budget: Arc::new(Budget::new(config.max_waiting_bytes)),
         sealer: Sealer::new().context("no randomness for signing request states")?,
@@ -191,9 +197,9 @@ pub fn sessions(
     tokio::spawn(async move { fetching.letta.load_at_start().await });
     let swept = Arc::clone(&sessions);
     tokio::spawn(async move { swept.sweep().await });
-    let told = Arc::clone(&sessions);
-    tokio::spawn(async move { told.pass_changes_on().await });
-    tokio::spawn(tell_of_new_catalogues(
+    let notified = Arc::clone(&sessions);
+    tokio::spawn(async move { notified.pass_changes_on().await });
+    tokio::spawn(notify_of_new_catalogues(
         Arc::clone(sessions.services()),
         stopped.clone(),
     ));
@@ -201,7 +207,7 @@ pub fn sessions(
 }
 
 /// A new catalogue may have other tools, prompts and resources, and plugins that are not served.
-async fn tell_of_new_catalogues(services: Arc<Services>, stopped: CancellationToken) {
+async fn notify_of_new_catalogues(services: Arc<Services>, stopped: CancellationToken) {
     let mut catalogues = services.catalog.changes();
     let mut said = HashSet::new();
     loop {

@@ -58,7 +58,7 @@ pub fn check(
             return Err(Fault::new(format!("arguments must be an object, not {found}")).into());
         }
     };
-    let mut reading = Reading::default();
+    let mut reading = CheckState::default();
     for (parameter, name, raw) in in_order(command, members) {
         reading.take(parameter, name, raw);
     }
@@ -111,7 +111,7 @@ fn in_order(
 }
 
 #[derive(Default)]
-struct Reading {
+struct CheckState {
     given: Vec<Argument>,
     json: Vec<(String, String)>,
     /// What the schema is held against.
@@ -121,7 +121,7 @@ struct Reading {
     faults: Faults,
 }
 
-impl Reading {
+impl CheckState {
     fn take(&mut self, parameter: Option<&Parameter>, name: String, raw: Box<RawValue>) {
         let Read {
             given,

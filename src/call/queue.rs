@@ -75,7 +75,7 @@ pub enum Full {
 struct State {
     permits: usize,
     running: usize,
-    by_client: HashMap<Level, Turns>,
+    by_client: HashMap<Share, Turns>,
     by_limit: HashMap<String, usize>,
     /// In the order of their coming.
     waiting: Vec<Waiter>,
@@ -93,7 +93,7 @@ struct Turns {
 
 /// A key, an agent of a key, or a session of an agent of a key. `None` stands for all calls without one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Level {
+enum Share {
     Key(Option<String>),
     Agent(Option<String>, Option<String>),
     Session(Option<String>, Option<String>, Option<String>),
@@ -114,17 +114,17 @@ struct Ticket<'q> {
 
 impl Client {
     /// The levels at which its calls are counted, from the widest.
-    fn levels(&self) -> [Level; 3] {
+    fn levels(&self) -> [Share; 3] {
         let (key, agent) = (self.key.clone(), self.agent.clone());
         [
-            Level::Key(key.clone()),
-            Level::Agent(key.clone(), agent.clone()),
-            Level::Session(key, agent, self.session.clone()),
+            Share::Key(key.clone()),
+            Share::Agent(key.clone(), agent.clone()),
+            Share::Session(key, agent, self.session.clone()),
         ]
     }
 
     /// The session, or without one the agent; `None` for a call that stands alone.
-    fn narrowest(&self) -> Option<Level> {
+    fn narrowest(&self) -> Option<Share> {
         let [_, agent, session] = self.levels();
         if self.session.is_some() {
             Some(session)
@@ -274,7 +274,7 @@ impl State {
         self.permits - self.permits / 4
     }
 
-    fn turns_of(&self, level: &Level) -> Turns {
+    fn turns_of(&self, level: &Share) -> Turns {
         self.by_client.get(level).copied().unwrap_or_default()
     }
 

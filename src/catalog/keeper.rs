@@ -10,7 +10,7 @@ use super::state::State;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest; each is twice the one before.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// Loads until the catalogue is stopped, and publishes to it alone.
 pub async fn keep_loaded(state: Arc<State>, loader: Loader) {
@@ -43,7 +43,7 @@ async fn keep(state: &State, loader: &Loader) {
                 return std::future::pending().await;
             }
             tokio::time::sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
+            pause = MAX_PAUSE.min(pause * 2);
         };
         tokio::select! {
             changed = wanted.changed() => match changed {

@@ -22,6 +22,7 @@ use crate::call::runner::Runner;
 use crate::call::types::{CallError, CallRequest, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};
+pub use crate::contract::uri_template::MAX_URI_BYTES;
 pub use crate::contract::{OfferKind, Reference};
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;

@@ -1,4 +1,4 @@
-//! Whether the files that a call runs are still what they were: looked at before each call, off the event loop.
+//! Checks, before a call, that its program and interpreter are still regular files. Looks at them off the event loop.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;

@@ -17,6 +17,10 @@ use crate::governor::tool_index::like;
 use crate::letta::Letta;
 
 /// Runs the tool and prints its text, or its whole content when that is more than text.
+///
+/// # Errors
+/// The server cannot be set up, a signal asked for the end, or there is no result: a wrong name, wrong arguments, a call
+/// that failed.
 pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     let from = source(bench.config.catalog.directory.as_deref());

@@ -8,6 +8,9 @@ use crate::config::Config;
 use crate::governor::Governor;
 
 /// Asks every plugin and reports. Fails when something is not served.
+///
+/// # Errors
+/// The server cannot be set up, or a signal asked for the end.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     let from = source(bench.config.catalog.directory.as_deref());

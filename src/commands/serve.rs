@@ -17,6 +17,9 @@ use crate::telemetry::Counters;
 const DISCOVERY_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves until a signal asks for the end.
+///
+/// # Errors
+/// The server cannot be set up, or the address cannot be bound.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let (guard, launcher) = prepare(&config)?;
     raise_descriptor_limit();

@@ -24,6 +24,9 @@ const KILL_GRACE: Duration = Duration::from_secs(6);
 
 /// Serves until the input ends or a signal asks for the end, and what was asked is answered; or until
 /// the output is closed.
+///
+/// # Errors
+/// The server cannot be set up.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let (guard, launcher) = prepare(&config)?;
     let shutdown = Shutdown::new();
@@ -62,17 +65,17 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 /// Done when nobody can read the output any more. A client that died closes both ends at once, and
 /// the end of the input alone says nothing: a script's answers are still wanted then.
 async fn reader_gone() {
-    let (gone, told) = tokio::sync::oneshot::channel();
+    let (gone, closed) = tokio::sync::oneshot::channel();
     // A thread of its own, not one of the runtime's: those are waited for at the end, and this one
     // may never come back.
     std::thread::spawn(move || {
         let output = std::io::stdout();
-        // No event is asked for: errors and hang-ups are told unasked.
+        // No event is asked for: errors and hang-ups are reported unasked.
         let mut watched = [PollFd::new(&output, PollFlags::empty())];
         while poll(&mut watched, None) == Err(Errno::INTR) {}
         let _ = gone.send(());
     });
-    if told.await.is_err() {
+    if closed.await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -10,6 +10,9 @@ use crate::config::Config;
 
 /// Prints a line for each tool, or all definitions as one JSON array. What is not served is named on
 /// standard error.
+///
+/// # Errors
+/// The server cannot be set up, or a signal asked for the end.
 pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     let from = source(bench.config.catalog.directory.as_deref());

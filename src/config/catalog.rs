@@ -13,7 +13,7 @@ const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
 /// How long a plugin may take to describe itself.
 const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 /// Most calls that a setting may let run at once.
-const MOST_CALLS: usize = 100_000;
+const MAX_CALLS: usize = 100_000;
 
 pub(super) fn read(
     reader: &mut Reader,
@@ -36,7 +36,7 @@ pub(super) fn read(
             .collect(),
         reserved,
         time_limit: reader.time_limit(time_limit),
-        max_calls: reader.count("MCP_MAX_CALLS", 4 * cores, MOST_CALLS),
+        max_calls: reader.count("MCP_MAX_CALLS", 4 * cores, MAX_CALLS),
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
     }

@@ -16,7 +16,7 @@ const MAX_SESSIONS: usize = 4096;
 /// Connections that may be open at once.
 const MAX_CONNECTIONS: usize = 8192;
 /// The largest such number that a setting may give.
-const MOST: usize = 1_000_000;
+const MAX_COUNT: usize = 1_000_000;
 /// A key shorter than this can be found by trying.
 const SHORT_KEY: usize = 16;
 
@@ -72,8 +72,8 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
             auth,
             gate,
         },
-        max_connections: reader.count("MCP_MAX_CONNECTIONS", MAX_CONNECTIONS, MOST),
-        max_sessions: reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MOST),
+        max_connections: reader.count("MCP_MAX_CONNECTIONS", MAX_CONNECTIONS, MAX_COUNT),
+        max_sessions: reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MAX_COUNT),
         max_waiting_bytes: reader.count(
             "MCP_MAX_WAITING_BYTES",
             crate::mcp::budget::DEFAULT_BYTES,

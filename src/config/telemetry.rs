@@ -9,9 +9,9 @@ use crate::telemetry::{
 };
 
 /// The largest file that a setting may ask for: 1 TiB.
-const MOST_BYTES: u64 = 1 << 40;
+const MAX_BYTES: u64 = 1 << 40;
 /// Most rotated files that a setting may keep.
-const MOST_BACKUPS: u64 = 10_000;
+const MAX_BACKUPS: u64 = 10_000;
 
 pub(super) fn read(reader: &mut Reader) -> Settings {
     let level = reader.variable("MCP_LOG_LEVEL");
@@ -47,9 +47,9 @@ fn file(reader: &mut Reader) -> Option<FileSettings> {
         },
     );
     let max_bytes = reader.variable("MCP_LOG_MAX_BYTES");
-    let max_bytes = reader.whole(max_bytes, DEFAULT_MAX_BYTES, 0..=MOST_BYTES);
+    let max_bytes = reader.whole(max_bytes, DEFAULT_MAX_BYTES, 0..=MAX_BYTES);
     let backups = reader.variable("MCP_LOG_BACKUP_COUNT");
-    let backups = reader.whole(backups, DEFAULT_BACKUPS as u64, 0..=MOST_BACKUPS);
+    let backups = reader.whole(backups, DEFAULT_BACKUPS as u64, 0..=MAX_BACKUPS);
     let directory = reader.text("MCP_LOG_DIR").unwrap_or_default();
     let name = reader.text("MCP_LOG_FILE");
     let name = name.unwrap_or_else(|| DEFAULT_FILE_NAME.to_owned());

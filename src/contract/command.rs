@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::kind::Kind;
+use super::kind::ValueType;
 use super::members::{MAX_ITEMS, Members};
 use super::parameter::Parameter;
 use super::parameters::Parameters;
@@ -326,7 +326,7 @@ fn one_of(members: &Members<'_>, parameters: &Parameters) -> Vec<OneOf> {
 
 /// Whether the value `false` of a parameter is written at all.
 pub fn says_false(parameter: &Parameter) -> bool {
-    parameter.kind != Some(Kind::Boolean)
+    parameter.kind != Some(ValueType::Boolean)
         || parameter.writing.negative_flag.is_some()
         || parameter.writing.style != Some(Style::Flag)
 }

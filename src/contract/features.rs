@@ -9,7 +9,7 @@ use crate::text::cleaned;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub enum OfferKind {
     /// A resource with a fixed address.
     Resource,
     /// A family of resources.
@@ -51,7 +51,7 @@ pub struct Offer {
     /// The address, the template, or the prompt's name; of a completion, what it refers to.
     pub key: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: OfferKind,
     /// What clients are shown.
     pub definition: Value,
     /// The media type that it declares.
@@ -65,13 +65,13 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
     let mut offers = Vec::new();
     for entry in description.objects("resources") {
         let uri = entry.name("uri");
-        offers.extend(uri.and_then(|uri| listed(&entry, uri, Kind::Resource)));
+        offers.extend(uri.and_then(|uri| listed(&entry, uri, OfferKind::Resource)));
     }
     for entry in description.objects("resource_templates") {
         offers.extend(template(&entry));
     }
     for entry in description.objects("prompts") {
-        let kind = Kind::Prompt(arguments(&entry));
+        let kind = OfferKind::Prompt(arguments(&entry));
         let name = entry.name("name");
         offers.extend(name.and_then(|name| listed(&entry, name, kind)));
     }
@@ -84,7 +84,7 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
 fn template(entry: &Members<'_>) -> Option<Offer> {
     let text = entry.name("uriTemplate")?;
     match UriTemplate::parse(&text) {
-        Ok(template) => listed(entry, text, Kind::Template(template)),
+        Ok(template) => listed(entry, text, OfferKind::Template(template)),
         Err(fault) => {
             entry.fault("uriTemplate", &fault.to_string());
             None
@@ -92,7 +92,7 @@ fn template(entry: &Members<'_>) -> Option<Offer> {
     }
 }
 
-fn listed(entry: &Members<'_>, key: String, kind: Kind) -> Option<Offer> {
+fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
     entry.name("name")?;
     entry.text("description");
     Some(Offer {
@@ -158,7 +158,7 @@ fn completion(entry: &Members<'_>) -> Option<Offer> {
         command: command_name(entry, "command")?,
         definition: Value::Null,
         mime_type: None,
-        kind: Kind::Completion {
+        kind: OfferKind::Completion {
             argument: entry.text("argument"),
             reference,
         },

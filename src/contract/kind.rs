@@ -1,10 +1,10 @@
-//! The types of arguments.
+//! The types of arguments. Knows no argument and no command.
 
 use serde_json::Value;
 
 /// The types that an argument may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueType {
     /// A text.
     String,
     /// Any number.
@@ -19,7 +19,7 @@ pub enum Kind {
     Object,
 }
 
-impl Kind {
+impl ValueType {
     /// Their names in JSON Schema.
     pub const NAMES: [(&'static str, Self); 6] = [
         ("string", Self::String),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::kind::Kind;
+use super::kind::ValueType;
 use super::members::Members;
 use super::writing::Writing;
 use crate::text::{cleaned, in_quotes};
@@ -13,9 +13,9 @@ pub struct Parameter {
     /// The declared name.
     pub name: String,
     /// Its type, where there is exactly one.
-    pub kind: Option<Kind>,
+    pub kind: Option<ValueType>,
     /// The type of an array's items, where there is exactly one.
-    pub items: Option<Kind>,
+    pub items: Option<ValueType>,
     /// Whether a call must give it.
     pub required: bool,
     /// Its schema as clients see it.
@@ -119,15 +119,15 @@ impl Parameter {
             return None;
         }
         let kind = match members.value("type") {
-            Some(_) => members.choice("type", &Kind::NAMES),
+            Some(_) => members.choice("type", &ValueType::NAMES),
             None => SPEAK_FOR_THEMSELVES
                 .iter()
                 .all(|keyword| members.value(keyword).is_none())
-                .then_some(Kind::String),
+                .then_some(ValueType::String),
         };
         let schema = schema(members, kind);
         Some(Self {
-            items: schema.get("items").and_then(Kind::of_schema),
+            items: schema.get("items").and_then(ValueType::of_schema),
             required: members.flag("required").unwrap_or(false),
             writing: Writing::read(members, kind),
             name,
@@ -140,8 +140,8 @@ impl Parameter {
     pub fn of_property(name: &str, schema: &Value, required: bool) -> Self {
         Self {
             name: name.to_owned(),
-            kind: Kind::of_schema(schema),
-            items: schema.get("items").and_then(Kind::of_schema),
+            kind: ValueType::of_schema(schema),
+            items: schema.get("items").and_then(ValueType::of_schema),
             required,
             schema: schema.as_object().cloned().unwrap_or_default(),
             writing: Writing::default(),
@@ -166,9 +166,12 @@ pub fn fault_of_name(name: &str) -> Option<&'static str> {
     }
 }
 
-fn schema(members: &Members<'_>, kind: Option<Kind>) -> Map<String, Value> {
+fn schema(members: &Members<'_>, kind: Option<ValueType>) -> Map<String, Value> {
     let mut schema = Map::new();
-    if let Some((word, _)) = Kind::NAMES.iter().find(|(_, known)| Some(*known) == kind) {
+    if let Some((word, _)) = ValueType::NAMES
+        .iter()
+        .find(|(_, known)| Some(*known) == kind)
+    {
         schema.insert("type".to_owned(), (*word).into());
     }
     if let Some(description) = members.prose("description").filter(|text| !text.is_empty()) {
@@ -187,9 +190,10 @@ fn schema(members: &Members<'_>, kind: Option<Kind>) -> Map<String, Value> {
     }
     // Models and Letta alike refuse arrays and objects that say nothing about what is in them.
     let has = |keyword: &str| schema.contains_key(keyword);
-    if kind == Some(Kind::Array) && !has("items") && !has("prefixItems") {
+    if kind == Some(ValueType::Array) && !has("items") && !has("prefixItems") {
         schema.insert("items".to_owned(), serde_json::json!({"type": "string"}));
-    } else if kind == Some(Kind::Object) && !has("properties") && !has("additionalProperties") {
+    } else if kind == Some(ValueType::Object) && !has("properties") && !has("additionalProperties")
+    {
         schema.insert("additionalProperties".to_owned(), true.into());
     }
     schema

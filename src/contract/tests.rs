@@ -323,10 +323,10 @@ fn parameters_beside_a_whole_schema_say_only_how_its_properties_are_written() {
     assert_eq!(
         shown,
         [
-            ("b", Some(Kind::Integer), true, "--b".to_owned()),
-            ("max_size", Some(Kind::Boolean), false, "-m".to_owned()),
+            ("b", Some(ValueType::Integer), true, "--b".to_owned()),
+            ("max_size", Some(ValueType::Boolean), false, "-m".to_owned()),
             ("free", None, false, "--free".to_owned()),
-            ("more", Some(Kind::String), false, "--more".to_owned()),
+            ("more", Some(ValueType::String), false, "--more".to_owned()),
         ]
     );
 }

@@ -8,7 +8,7 @@ use super::faults::Fault;
 use crate::text::in_quotes;
 
 /// Longer addresses fit no template: the search takes memory for each of their bytes and each part of the template.
-const MAX_URI_BYTES: usize = 4_096;
+pub const MAX_URI_BYTES: usize = 4_096;
 
 /// How many literals, expressions and variables a template may have.
 const MAX_PARTS: usize = 64;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::environment::steers_programs;
-use super::kind::Kind;
+use super::kind::ValueType;
 use super::members::Members;
 use crate::text::in_quotes;
 
@@ -59,7 +59,7 @@ pub struct Writing {
 
 impl Writing {
     /// Reads what a parameter of the type `kind` says of its writing.
-    pub fn read(members: &Members<'_>, kind: Option<Kind>) -> Self {
+    pub fn read(members: &Members<'_>, kind: Option<ValueType>) -> Self {
         let negative_flag = option_words(members, "negative_flag");
         Self {
             style: style(members, kind, negative_flag.is_some()),
@@ -84,7 +84,7 @@ impl Writing {
     }
 }
 
-fn style(members: &Members<'_>, kind: Option<Kind>, has_negative: bool) -> Option<Style> {
+fn style(members: &Members<'_>, kind: Option<ValueType>, has_negative: bool) -> Option<Style> {
     let given = members.choice(
         "arg_style",
         &[
@@ -98,11 +98,11 @@ fn style(members: &Members<'_>, kind: Option<Kind>, has_negative: bool) -> Optio
         ],
     );
     match given {
-        Some(Style::Flag) if kind != Some(Kind::Boolean) => {
+        Some(Style::Flag) if kind != Some(ValueType::Boolean) => {
             members.fault("arg_style", "'flag' needs the type boolean");
             None
         }
-        Some(Style::Count) if kind != Some(Kind::Integer) => {
+        Some(Style::Count) if kind != Some(ValueType::Integer) => {
             members.fault("arg_style", "'count' needs the type integer");
             None
         }
@@ -112,7 +112,7 @@ fn style(members: &Members<'_>, kind: Option<Kind>, has_negative: bool) -> Optio
             let bare = matches!(action, Some("store_true" | "store_false"))
                 || members.flag("takes_value") == Some(false)
                 || has_negative;
-            (bare && kind == Some(Kind::Boolean)).then_some(Style::Flag)
+            (bare && kind == Some(ValueType::Boolean)).then_some(Style::Flag)
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::introspect;
 use super::mentions::mentions_describe;
 use super::question::{
-    Asking, No, Pages, Python, cleaned_text, ending, last_line, payload_of, syntax_error,
+    Asking, NoAnswer, Pages, Python, cleaned_text, ending, last_line, payload_of, syntax_error,
 };
 use super::unserved::Unserved;
 use crate::contract::Payload;
@@ -113,21 +113,21 @@ impl Asking<'_> {
         };
         let finished = match finished {
             Ok(finished) => finished,
-            Err(No::Skip(reason)) => return Parser::Skip(reason),
-            Err(No::Next(reason)) => return Parser::Skip(Unserved::Plugin(reason)),
+            Err(NoAnswer::Skip(reason)) => return Parser::Skip(reason),
+            Err(NoAnswer::Next(reason)) => return Parser::Skip(Unserved::Plugin(reason)),
         };
         let reason = last_line(&finished.stderr_tail);
         match finished.ending {
             Ending::Exited(0) => match payload_of(finished.stdout).await {
                 Ok(Some(payload)) => Parser::Read(payload),
-                Err(No::Skip(reason)) => Parser::Skip(reason),
-                Ok(None) | Err(No::Next(_)) => {
+                Err(NoAnswer::Skip(reason)) => Parser::Skip(reason),
+                Ok(None) | Err(NoAnswer::Next(_)) => {
                     Parser::none("its parser could not be read".to_owned())
                 }
             },
             Ending::Exited(introspect::REFUSED) => Parser::Skip(Unserved::Plugin(reason)),
             Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
-            Ending::Exited(status @ (introspect::NOT_ASKED | introspect::NEVER_HEARD)) => {
+            Ending::Exited(status @ (introspect::NOT_ASKED | introspect::NO_DESCRIBE)) => {
                 Parser::None {
                     reason,
                     printed: finished.stdout,

@@ -35,21 +35,25 @@ pub struct Asker {
 }
 
 /// An answer that cannot be used.
-pub(super) enum No {
+pub(super) enum NoAnswer {
     /// This question leads nowhere; the next may.
     Next(String),
     /// The plugin is not served.
     Skip(Unserved),
 }
 
-impl No {
+impl NoAnswer {
     pub(super) fn skip(reason: impl Into<String>) -> Self {
         Self::Skip(Unserved::Plugin(reason.into()))
     }
 }
 
 impl Asker {
-    pub(super) async fn run(&self, plugin: &Found, argv: Vec<OsString>) -> Result<Finished, No> {
+    pub(super) async fn run(
+        &self,
+        plugin: &Found,
+        argv: Vec<OsString>,
+    ) -> Result<Finished, NoAnswer> {
         let job = Job {
             argv,
             environment: self.environment.of_question(&plugin.directory),
@@ -64,7 +68,7 @@ impl Asker {
             .run(job, SideChannels::default(), self.stop.clone())
             .await;
         finished.map_err(|fault| {
-            No::Skip(if fault.is_passing() {
+            NoAnswer::Skip(if fault.is_passing() {
                 Unserved::Shortage(fault.to_string())
             } else {
                 Unserved::Plugin(fault.to_string())
@@ -110,43 +114,47 @@ impl Asking<'_> {
 
     pub(super) fn listen(
         &self,
-        answer: Result<Payload, No>,
+        answer: Result<Payload, NoAnswer>,
         reasons: &mut Vec<String>,
     ) -> Result<Option<Payload>, Unserved> {
         match answer {
             Ok(payload) => Ok(Some(payload)),
-            Err(No::Skip(reason)) => Err(reason),
-            Err(No::Next(reason)) => {
+            Err(NoAnswer::Skip(reason)) => Err(reason),
+            Err(NoAnswer::Next(reason)) => {
                 reasons.push(reason);
                 Ok(None)
             }
         }
     }
 
-    pub(super) async fn describe(&self) -> Result<Payload, No> {
+    pub(super) async fn describe(&self) -> Result<Payload, NoAnswer> {
         let finished = self.run_with(&["--describe"]).await?;
         let finished = self.ended(finished, "--describe")?;
         if finished.ending != Ending::Exited(0) {
-            let fault = syntax_error(&finished.stderr_tail).map(No::skip);
-            let next = || No::Next(format!("--describe {}", ending(&finished)));
+            let fault = syntax_error(&finished.stderr_tail).map(NoAnswer::skip);
+            let next = || NoAnswer::Next(format!("--describe {}", ending(&finished)));
             return Err(fault.unwrap_or_else(next));
         }
-        let nothing = || No::Next("--describe printed no JSON".to_owned());
+        let nothing = || NoAnswer::Next("--describe printed no JSON".to_owned());
         payload_of(finished.stdout).await?.ok_or_else(nothing)
     }
 
-    async fn help(&self) -> Result<Payload, No> {
+    async fn help(&self) -> Result<Payload, NoAnswer> {
         let finished = self.run_with(&["--help"]).await?;
         let finished = self.ended(finished, "--help")?;
         self.read_help(printed(&finished), Pages::Open).await
     }
 
-    pub(super) async fn read_help(&self, text: String, pages: Pages<'_>) -> Result<Payload, No> {
+    pub(super) async fn read_help(
+        &self,
+        text: String,
+        pages: Pages<'_>,
+    ) -> Result<Payload, NoAnswer> {
         let name = self.plugin.name.clone();
         let names_help = introspect::reads_help_after_commands(&text);
         let reading = aside(move || introspect::parse_help(&name, &text)).await;
-        let read = reading.map_err(No::Skip)?;
-        let mut json = read.map_err(|none| No::Next(none.to_string()))?;
+        let read = reading.map_err(NoAnswer::Skip)?;
+        let mut json = read.map_err(|none| NoAnswer::Next(none.to_string()))?;
         if !names_help {
             return Ok(Payload {
                 json,
@@ -180,7 +188,7 @@ impl Asking<'_> {
         }
     }
 
-    async fn run_with(&self, words: &[&str]) -> Result<Finished, No> {
+    async fn run_with(&self, words: &[&str]) -> Result<Finished, NoAnswer> {
         let words = words.iter().map(OsString::from);
         self.asker
             .run(
@@ -191,19 +199,19 @@ impl Asking<'_> {
     }
 
     /// A program that hangs or floods is asked nothing more.
-    pub(super) fn ended(&self, finished: Finished, question: &str) -> Result<Finished, No> {
+    pub(super) fn ended(&self, finished: Finished, question: &str) -> Result<Finished, NoAnswer> {
         match finished.ending {
-            Ending::TimedOut => Err(No::skip(format!(
+            Ending::TimedOut => Err(NoAnswer::skip(format!(
                 "{question} had no answer within {} s",
                 self.asker.limit.as_secs_f64()
             ))),
-            Ending::OutputTooLarge => Err(No::skip(format!(
+            Ending::OutputTooLarge => Err(NoAnswer::skip(format!(
                 "{question} printed more than {MAX_OUTPUT_BYTES} bytes"
             ))),
-            Ending::SupervisorLost => Err(No::Skip(Unserved::Shortage(format!(
+            Ending::SupervisorLost => Err(NoAnswer::Skip(Unserved::Shortage(format!(
                 "{question} was ended from outside"
             )))),
-            Ending::Cancelled => Err(No::skip("the server stops")),
+            Ending::Cancelled => Err(NoAnswer::skip("the server stops")),
             _ => Ok(finished),
         }
     }
@@ -213,14 +221,14 @@ impl Asking<'_> {
         &self,
         python: &Python<'_>,
         words: &[&str],
-    ) -> Result<Vec<u8>, No> {
+    ) -> Result<Vec<u8>, NoAnswer> {
         let limit = self.asker.limit;
         let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
         let finished = self.asker.run(self.plugin, argv).await?;
         let finished = self.ended(finished, "the question")?;
         match finished.ending {
             Ending::Exited(0) => Ok(finished.stdout),
-            _ => Err(No::Next(last_line(&finished.stderr_tail))),
+            _ => Err(NoAnswer::Next(last_line(&finished.stderr_tail))),
         }
     }
 }
@@ -234,10 +242,10 @@ pub(super) async fn aside<T: Send + 'static>(
 }
 
 /// The payload in what a plugin printed.
-pub(super) async fn payload_of(printed: Vec<u8>) -> Result<Option<Payload>, No> {
+pub(super) async fn payload_of(printed: Vec<u8>) -> Result<Option<Payload>, NoAnswer> {
     aside(move || find_payload(&printed))
         .await
-        .map_err(No::Skip)
+        .map_err(NoAnswer::Skip)
 }
 
 pub(super) fn cleaned_text(bytes: &[u8]) -> String {

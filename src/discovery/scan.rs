@@ -169,6 +169,9 @@ pub fn irregular(metadata: &Metadata) -> Option<&'static str> {
 
 /// Reads a regular file, as far as `limit` bytes of it; nothing of anything else. Opening never waits, whatever the
 /// path has become since somebody looked at it.
+///
+/// # Errors
+/// The system's error.
 pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::options()
         .read(true)

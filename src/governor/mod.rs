@@ -23,7 +23,7 @@ pub use profiles::{Error, Profiles, Settings};
 pub use request::NAME;
 use request::Request;
 use tool::{Outcome, View};
-use tool_index::{Offer, ToolIndex};
+use tool_index::{IndexedTool, ToolIndex};
 
 use crate::call::types::CallError;
 use crate::catalog::{Snapshot, Tool};
@@ -93,7 +93,7 @@ impl Governor {
         snapshot: &Snapshot,
         arguments: Option<&RawValue>,
     ) -> Reply {
-        let tool_index = ToolIndex::of(snapshot.tools.iter().map(|tool| Offer {
+        let tool_index = ToolIndex::of(snapshot.tools.iter().map(|tool| IndexedTool {
             name: &tool.name,
             definition: &tool.definition,
         }));

@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::text::excerpt;
+
 /// The profile that always exists: everything is attached.
 pub const FULL: &str = "full";
 /// The profile that an admin prefix defines.
 const ADMIN: &str = "admin";
 /// A profile file is written by hand; anything larger is the wrong file.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
+/// Most characters of a wrong value that an error shows.
+const MAX_SHOWN: usize = 60;
 
 /// What is wrong with the profiles. Any of these stops the start.
 #[derive(Debug, thiserror::Error)]
@@ -396,9 +400,8 @@ fn text<'a>(value: &'a Value, at: &str) -> Result<&'a str, String> {
 }
 
 fn wrong(value: &Value, at: &str, expected: &str) -> String {
-    let mut shown: String = value.to_string().chars().take(60).collect();
-    if shown.len() < value.to_string().len() {
-        shown.push('…');
-    }
-    format!("{at} is {shown}, but must be {expected}")
+    format!(
+        "{at} is {}, but must be {expected}",
+        excerpt(value, MAX_SHOWN)
+    )
 }

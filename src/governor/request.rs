@@ -7,12 +7,13 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::profiles::Profiles;
+use crate::text::cut;
 
 /// The governor's own tool. It is always attached.
 pub use crate::catalog::GOVERNOR_TOOL as NAME;
 /// Exceptions from its profile that one client may make; more of them are a profile.
 pub const MAX_EXCEPTIONS: usize = 1_000;
-/// Characters of a name or an intent that are looked at.
+/// Characters of a name or an intent that are looked at: comparing takes time that grows with them.
 const MAX_TEXT: usize = 256;
 
 /// The actions and what each does, as `help` gives them.
@@ -137,7 +138,7 @@ impl Request {
         }
         let given: Arguments =
             serde_json::from_str(given).map_err(|error| misfit(error.to_string()))?;
-        let action = cut(given.action.as_deref().unwrap_or_default());
+        let action = cut(given.action.as_deref().unwrap_or_default(), MAX_TEXT);
         match action.trim().to_lowercase().replace('_', "-").as_str() {
             "help" => Ok(Self::Help {
                 intent: given.intent(),
@@ -149,7 +150,7 @@ impl Request {
             "attach" => given.names("attach").map(Self::Attach),
             "detach" => given.names("detach").map(Self::Detach),
             "attach-profile" => {
-                let name = said(given.profile).map(|name| cut(&name).to_owned());
+                let name = said(given.profile).map(|name| cut(&name, MAX_TEXT).to_owned());
                 Ok(Self::AttachProfile(name))
             }
             "" => Err(InvalidRequest::NoAction),
@@ -200,7 +201,7 @@ impl Names {
 
 impl Arguments {
     fn intent(self) -> Option<String> {
-        said(self.intent).map(|intent| cut(&intent).to_owned())
+        said(self.intent).map(|intent| cut(&intent, MAX_TEXT).to_owned())
     }
 
     fn names(self, action: &'static str) -> Result<Vec<String>, InvalidRequest> {
@@ -212,8 +213,8 @@ impl Arguments {
                 given: given.len(),
             });
         }
-        if let Some(long) = given.iter().find(|name| cut(name) != *name) {
-            return Err(InvalidRequest::LongName(cut(long).to_owned()));
+        if let Some(long) = given.iter().find(|name| cut(name, MAX_TEXT) != *name) {
+            return Err(InvalidRequest::LongName(cut(long, MAX_TEXT).to_owned()));
         }
         let mut seen = HashSet::new();
         let names = given.iter().map(|name| name.trim().to_owned());
@@ -225,12 +226,6 @@ impl Arguments {
         }
         Ok(names)
     }
-}
-
-/// The part of a text that is looked at: comparing takes time that grows with what the client sends.
-fn cut(text: &str) -> &str {
-    let end = text.char_indices().nth(MAX_TEXT).map(|(end, _)| end);
-    &text[..end.unwrap_or(text.len())]
 }
 
 fn said(text: Option<String>) -> Option<String> {

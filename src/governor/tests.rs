@@ -1,4 +1,4 @@
-//! The governor over shelves and profile files made here; no plugin runs.
+//! The governor over tools and profile files made here; no plugin runs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn plain() -> Governor {
     Governor::new(Profiles::default())
 }
 
-/// Definitions that outlive the tool_index made of them.
+/// Definitions that outlive the index made of them.
 struct Stock(Vec<(String, Box<RawValue>)>);
 
 impl Stock {
@@ -78,7 +78,7 @@ impl Stock {
         ToolIndex::of(
             self.0
                 .iter()
-                .map(|(name, definition)| Offer { name, definition }),
+                .map(|(name, definition)| IndexedTool { name, definition }),
         )
     }
 }

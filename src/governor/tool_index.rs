@@ -12,16 +12,16 @@ const ALIKE: f64 = 0.75;
 /// Words shorter than this are in every description.
 const WORD: usize = 3;
 
-/// One tool on the tool_index.
+/// One tool in the index.
 #[derive(Debug, Clone, Copy)]
-pub struct Offer<'a> {
+pub struct IndexedTool<'a> {
     /// The name it is called by.
     pub name: &'a str,
     /// Its `tools/list` entry.
     pub definition: &'a RawValue,
 }
 
-impl Offer<'_> {
+impl IndexedTool<'_> {
     /// Its description; empty where it has none.
     pub fn description(&self) -> String {
         #[derive(serde::Deserialize)]
@@ -39,15 +39,15 @@ impl Offer<'_> {
 /// All tools of one moment, in catalogue order.
 #[derive(Debug)]
 pub struct ToolIndex<'a> {
-    offers: Vec<Offer<'a>>,
+    offers: Vec<IndexedTool<'a>>,
     by_name: HashMap<&'a str, usize>,
     /// By folded name; `None` where several tools fold alike. Made when a name is not found as it stands.
     by_folded: OnceCell<HashMap<String, Option<&'a str>>>,
 }
 
 impl<'a> ToolIndex<'a> {
-    /// Puts the tools on the tool_index.
-    pub fn of(offers: impl IntoIterator<Item = Offer<'a>>) -> Self {
+    /// Indexes the tools.
+    pub fn of(offers: impl IntoIterator<Item = IndexedTool<'a>>) -> Self {
         let offers: Vec<_> = offers.into_iter().collect();
         let by_name = offers
             .iter()
@@ -90,9 +90,9 @@ impl<'a> ToolIndex<'a> {
     }
 
     /// The tools that serve an intent, best first: by the words of their names, descriptions and hints.
-    pub fn for_intent(&self, intent: &str, hinted: impl Fn(&str) -> bool) -> Vec<Offer<'a>> {
+    pub fn for_intent(&self, intent: &str, hinted: impl Fn(&str) -> bool) -> Vec<IndexedTool<'a>> {
         let words = words(intent);
-        let mut found: Vec<(usize, Offer<'a>)> = self
+        let mut found: Vec<(usize, IndexedTool<'a>)> = self
             .offers
             .iter()
             .filter_map(|offer| {

@@ -20,9 +20,9 @@ use super::reply::{Reason, Recorded};
 
 /// How far a request came. Clones say the same.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicBool>);
+pub struct Handover(Arc<AtomicBool>);
 
-impl Progress {
+impl Handover {
     /// The whole message is there and goes to the MCP layer, which records what becomes of it.
     pub fn handed_over(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -39,7 +39,7 @@ pub async fn record(
     mut request: Request<Body>,
     next: Next,
 ) -> Response {
-    let progress = Progress::default();
+    let progress = Handover::default();
     request.extensions_mut().insert(progress.clone());
     let mut pending = Pending::new(refusals, &request, progress);
     let response = next.run(request).await;
@@ -55,12 +55,12 @@ struct Pending {
     identity: Option<Identity>,
     /// Method and path, as they may stand in a log.
     request: String,
-    progress: Progress,
+    progress: Handover,
     answered: bool,
 }
 
 impl Pending {
-    fn new(refusals: Refusals, request: &Request<Body>, progress: Progress) -> Self {
+    fn new(refusals: Refusals, request: &Request<Body>, progress: Handover) -> Self {
         let line = format!("{} {}", request.method(), request.uri().path());
         Self {
             refusals,

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 
-use super::audit::Progress;
+use super::audit::Handover;
 use super::reply;
 
 /// The largest body, in bytes.
@@ -55,7 +55,7 @@ impl BodyFault {
 ///
 /// It is larger than [`MAX_BODY`] (by its declared length, before any of it is read), slower than 30 s, or broken.
 pub async fn read(request: Request<Body>) -> Result<Bytes, BodyFault> {
-    let progress = request.extensions().get::<Progress>().cloned();
+    let progress = request.extensions().get::<Handover>().cloned();
     let body = read_whole(request).await?;
     if let Some(progress) = progress {
         progress.handed_over();

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::reply;
 use crate::mcp::outbox::{Outbox, Reader};
-use crate::mcp::streams::{Event, Reading};
+use crate::mcp::streams::{Event, StreamReader};
 
 /// Silence is broken after this long: proxies give up after one to two minutes of it.
 pub const SILENCE: Duration = Duration::from_secs(15);
@@ -137,7 +137,7 @@ impl Source for Reader {
     }
 }
 
-impl Source for Reading {
+impl Source for StreamReader {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         Self::poll_event(self, cx)
     }

@@ -66,13 +66,13 @@ pub async fn judge(State(gate): State<Arc<Gate>>, request: Request<Body>, next: 
     response
 }
 
-struct Refused {
+struct Refusal {
     response: Response,
     /// The page that asked may read what is wrong.
     readable: bool,
 }
 
-impl Refused {
+impl Refusal {
     fn malformed(response: Response) -> Self {
         Self {
             response,
@@ -115,14 +115,14 @@ impl Gate {
 
     /// Why a request is not let through. A missing key comes before a foreign host, for its answer
     /// says what to do.
-    fn refusal(&self, request: &Request<Body>, preflight: bool) -> Option<Refused> {
+    fn refusal(&self, request: &Request<Body>, preflight: bool) -> Option<Refusal> {
         let identity = request
             .extensions()
             .get::<Identity>()
             .expect("auth stands before the gate and adds it");
         let host = match well_formed(request) {
             Ok(host) => host,
-            Err(response) => return Some(Refused::malformed(*response)),
+            Err(response) => return Some(Refusal::malformed(*response)),
         };
         let known_origin = self
             .settings
@@ -132,7 +132,7 @@ impl Gate {
             && !preflight
             && self.route(request) != "/health";
         if identity.status == AuthStatus::Bad || (needs_key && known_origin) {
-            return Some(Refused::unauthorized(known_origin));
+            return Some(Refusal::unauthorized(known_origin));
         }
         let any_host = self.any_host || identity.status == AuthStatus::Keyed;
         if !any_host && !needs_key && !self.settings.admits_host(host.as_ref()) {
@@ -140,11 +140,11 @@ impl Gate {
             let why = format!(
                 "host '{host}' is not served; use the address itself, a key, or set MCP_ALLOWED_HOSTS"
             );
-            return Some(Refused::forbidden("host_not_allowed", &why));
+            return Some(Refusal::forbidden("host_not_allowed", &why));
         }
         if !known_origin {
             let why = "this origin is not allowed; set MCP_ALLOWED_ORIGINS to allow it";
-            return Some(Refused::forbidden("origin_not_allowed", why));
+            return Some(Refusal::forbidden("origin_not_allowed", why));
         }
         None
     }

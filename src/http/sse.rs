@@ -32,7 +32,7 @@ pub async fn open(
 ) -> Response {
     match *request.method() {
         Method::GET => {}
-        Method::POST => return wrong_door(),
+        Method::POST => return posted_to_sse(),
         _ => return reply::method_not_allowed("GET"),
     }
     if !body::accepts(request.headers(), "text/event-stream") {
@@ -43,7 +43,7 @@ pub async fn open(
         );
     }
     if state.sessions.services().draining.is_cancelled() {
-        return reply::unavailable("the server is shutting down; connect again in a moment");
+        return reply::unavailable(serve::DRAINING);
     }
     let session = match state
         .sessions
@@ -71,7 +71,7 @@ pub async fn open(
 }
 
 /// `POST /sse`: clients that try Streamable HTTP first fall back to HTTP+SSE on a 400.
-fn wrong_door() -> Response {
+fn posted_to_sse() -> Response {
     reply::text(
         StatusCode::BAD_REQUEST,
         "this is the HTTP+SSE endpoint: open it with GET and post to the path of its first event, or use /mcp for Streamable HTTP",
@@ -205,17 +205,17 @@ impl Drop for Opened {
 }
 
 impl AppState {
-    /// What stands before this server's paths for the client: configured, or told by a proxy on
+    /// What stands before this server's paths for the client: configured, or named by a proxy on
     /// this machine.
     fn prefix(&self, identity: &Identity, headers: &HeaderMap) -> String {
         if !self.settings.root_path.is_empty() {
             return self.settings.root_path.clone();
         }
-        let told = headers
+        let prefix = headers
             .get(PREFIX_HEADER)
             .filter(|_| identity.loopback)
             .and_then(|prefix| prefix.to_str().ok());
-        told.and_then(clean_prefix).unwrap_or_default()
+        prefix.and_then(clean_prefix).unwrap_or_default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every route works on, and how the state behave. Knows no route.
+//! The state that every route shares: sessions, settings, start. Knows no route.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{auth, gate};
 use crate::mcp::sessions::Sessions;
 
-/// How the state behave, beside who may pass.
+/// Settings of the routes, beside who may call.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// `MCP_ROOT_PATH`: what stands before the paths for clients, without a final slash.
@@ -24,7 +24,7 @@ pub struct Settings {
 pub struct AppState {
     /// All sessions.
     pub sessions: Arc<Sessions>,
-    /// How the state behave.
+    /// Settings of the routes, beside who may call.
     pub settings: Settings,
     /// When the server started.
     pub started: Instant,

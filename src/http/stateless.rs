@@ -17,7 +17,7 @@ use crate::jsonrpc::{
     UNSUPPORTED_REVISION,
 };
 use crate::mcp::direct;
-use crate::mcp::inbound::{Inbound, Received, Request};
+use crate::mcp::inbound::{Inbound, Received, Request, no_batches};
 use crate::mcp::method::Method;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::principal::Transport;
@@ -65,16 +65,6 @@ fn nobody_asked() -> Fault {
     Fault {
         id: None,
         error: RpcError::new(jsonrpc::INVALID_REQUEST, why),
-    }
-}
-
-fn no_batches() -> Fault {
-    Fault {
-        id: None,
-        error: RpcError::new(
-            jsonrpc::INVALID_REQUEST,
-            "batches exist in revision 2025-03-26 only; send one message",
-        ),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::mcp::method::Method as McpMethod;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::principal::Transport;
 use crate::mcp::revision::Revision;
-use crate::mcp::serve::Reply;
+use crate::mcp::serve::{DRAINING, Reply};
 use crate::mcp::session::Session;
 use crate::mcp::sessions::Sessions;
 use crate::mcp::stateless::unsupported;
@@ -37,7 +37,7 @@ pub async fn serve(
     request: HttpRequest,
 ) -> Response {
     if state.sessions.services().draining.is_cancelled() && request.method() != Method::DELETE {
-        return reply::unavailable("the server is shutting down; connect again in a moment");
+        return reply::unavailable(DRAINING);
     }
     match *request.method() {
         Method::POST => post(&state, &identity, request).await,
@@ -300,9 +300,9 @@ fn listen(state: &AppState, identity: &Identity, request: &HttpRequest) -> Respo
         Ok(session) => session,
         Err(response) => return *response,
     };
-    let standing = session
+    let standalone = session
         .streams()
-        .standing(session.outbox(), is_resumable(&session));
+        .standalone(session.outbox(), is_resumable(&session));
     let last_event_id = request.headers().get("last-event-id");
     let reading = match last_event_id.map(|id| id.to_str().unwrap_or_default()) {
         Some(id) if !id.is_empty() => match session.streams().resume(id) {
@@ -315,14 +315,14 @@ fn listen(state: &AppState, identity: &Identity, request: &HttpRequest) -> Respo
                 );
             }
         },
-        _ if standing.is_read() => {
+        _ if standalone.is_read() => {
             return reply::refusal(
                 StatusCode::CONFLICT,
                 "stream_open",
                 "this session's stream is open already; a session has one",
             );
         }
-        _ => standing.read(),
+        _ => standalone.read(),
     };
     let body = EventBody::new(None, reading, session.hold());
     events::event_stream(Body::new(body))

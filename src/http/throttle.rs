@@ -1,4 +1,4 @@
-//! At most so many log lines a second, and a count of what was left out. Knows no log.
+//! Limits log lines per second and counts those left out. Knows no log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -102,8 +102,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut names = HashSet::new();
         while let Some(Name(name)) = members.next_key()? {
             if names.contains(&name) {
-                let fault =
-                    format_args!("member '{}' is repeated", crate::text::quoted(&name)).to_string();
+                let fault = format!("member {} is repeated", crate::text::in_quotes(&name));
                 return Err(serde::de::Error::custom(fault));
             }
             match (self, name.as_ref()) {

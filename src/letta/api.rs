@@ -141,6 +141,9 @@ pub struct Api {
 
 impl Api {
     /// Makes the client; asks nothing yet.
+    ///
+    /// # Errors
+    /// The URL is none of an HTTP server or has a password in it, or no client can be made.
     pub fn new(settings: &Settings, limits: Limits) -> Result<Self, Error> {
         let base = base(&settings.url)?;
         // No User-Agent: Letta takes a client that names itself, and is not its own SDK, for an old
@@ -161,6 +164,9 @@ impl Api {
     }
 
     /// One agent; `None` where Letta knows none of this id.
+    ///
+    /// # Errors
+    /// No answer in time, or another one than this agent.
     pub async fn agent(&self, id: &str) -> Result<Option<Agent>, Error> {
         if !is_plausible(id) {
             return Ok(None);

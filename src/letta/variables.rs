@@ -51,7 +51,10 @@ pub enum Taken {
 }
 
 impl Variables {
-    /// Puts a variable in, over one of the same name; a reason where it must not be there.
+    /// Puts a variable in, over one of the same name.
+    ///
+    /// # Errors
+    /// The reason why the variable must not be there.
     pub fn put(&mut self, name: &str, value: &Secret) -> Result<Taken, &'static str> {
         if let Some(reason) = refusal(name, value.expose()) {
             return Err(reason);

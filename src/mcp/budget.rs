@@ -43,7 +43,7 @@ pub trait Holder: Send + Sync + std::fmt::Debug {
 /// The budget of the server.
 #[derive(Debug)]
 pub struct Budget {
-    most: usize,
+    max_bytes: usize,
     state: Mutex<State>,
     room: Notify,
 }
@@ -95,10 +95,10 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// A budget of `most` bytes. One key may use half of it, one client a quarter.
-    pub fn new(most: usize) -> Self {
+    /// A budget of `max_bytes` bytes. One key may use half of it, one client a quarter.
+    pub fn new(max_bytes: usize) -> Self {
         Self {
-            most,
+            max_bytes,
             state: Mutex::default(),
             room: Notify::new(),
         }
@@ -251,7 +251,7 @@ impl Account {
     }
 
     fn try_enter(&self, bytes: usize) -> Result<(), Short> {
-        let most = self.budget.most;
+        let max_bytes = self.budget.max_bytes;
         let mut state = self.budget.lock();
         let own = state
             .accounts
@@ -259,13 +259,13 @@ impl Account {
             .map_or(0, |entry| entry.used);
         let of_key = state.by_key.get(&self.key).copied().unwrap_or(0);
         // A single line of a client is let in above its share, else a long one would never go.
-        if own > 0 && own + bytes > most / 4 {
+        if own > 0 && own + bytes > max_bytes / 4 {
             return Err(Short::Client);
         }
-        if of_key > 0 && of_key + bytes > most / 2 {
+        if of_key > 0 && of_key + bytes > max_bytes / 2 {
             return Err(Short::Key);
         }
-        if state.used > 0 && state.used + bytes > most {
+        if state.used > 0 && state.used + bytes > max_bytes {
             return Err(Short::All);
         }
         self.enter(&mut state, bytes);
@@ -417,7 +417,7 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn join(budget: &'a Budget, bytes: usize) -> Result<Self, NoRoom> {
         let mut state = budget.lock();
-        if state.waiting + bytes > budget.most / 4 {
+        if state.waiting + bytes > budget.max_bytes / 4 {
             return Err(NoRoom);
         }
         state.waiting += bytes;

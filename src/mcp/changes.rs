@@ -1,4 +1,4 @@
-//! Notices of change, from whoever causes one to every listener. Knows neither.
+//! Distributes change notifications to sessions and subscriptions. Knows neither.
 
 use tokio::sync::broadcast;
 
@@ -66,16 +66,16 @@ impl Changes {
     }
 
     /// Listens from now on.
-    pub fn subscribe(&self) -> Listening {
-        Listening(self.0.subscribe())
+    pub fn subscribe(&self) -> ChangeReceiver {
+        ChangeReceiver(self.0.subscribe())
     }
 }
 
 /// One listener.
 #[derive(Debug)]
-pub struct Listening(broadcast::Receiver<Change>);
+pub struct ChangeReceiver(broadcast::Receiver<Change>);
 
-impl Listening {
+impl ChangeReceiver {
     /// The next change; `None` when nobody can tell of one any more.
     pub async fn next(&mut self) -> Option<Change> {
         loop {

@@ -190,7 +190,17 @@ fn without_position(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
-/// A request as a transport would hand it on, for tests.
+/// The answer to a batch in a revision without batches.
+pub fn no_batches() -> Fault {
+    Fault {
+        id: None,
+        error: RpcError::new(
+            jsonrpc::INVALID_REQUEST,
+            "batches exist in revision 2025-03-26 only; send one message",
+        ),
+    }
+}
+
 /// Whether it is a string or a number, no longer than an id may be: it is sent back with every step of progress.
 fn is_token(text: &str) -> bool {
     match text.bytes().next() {
@@ -202,6 +212,7 @@ fn is_token(text: &str) -> bool {
     }
 }
 
+/// A request as a transport would hand it on, for tests.
 #[cfg(test)]
 pub fn request(method: &str, params: &serde_json::Value) -> Request {
     let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});

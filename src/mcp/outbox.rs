@@ -41,7 +41,7 @@ pub struct Closed;
 
 #[derive(Debug)]
 struct Queue {
-    lines: VecDeque<Line>,
+    lines: VecDeque<QueuedLine>,
     bytes: usize,
     closed: bool,
     /// When its reader last took some bytes, or when there was first something to take.
@@ -54,7 +54,7 @@ struct Queue {
 }
 
 #[derive(Debug)]
-struct Line {
+struct QueuedLine {
     text: Bytes,
     /// A newer line with the same key takes the place of this one.
     supersedes: Option<String>,
@@ -96,22 +96,22 @@ impl Outbox {
     /// # Errors
     /// [`Closed`] when nobody will read it.
     pub async fn send(&self, text: Bytes) -> Result<(), Closed> {
-        match self.try_push(Line {
+        match self.try_push(QueuedLine {
             text,
             supersedes: None,
         }) {
             Ok(()) => Ok(()),
-            Err(Refused::Closed) => Err(Closed),
-            Err(Refused::Full(line)) => self.send_when_there_is_room(line).await,
+            Err(PushError::Closed) => Err(Closed),
+            Err(PushError::Full(line)) => self.send_when_there_is_room(line).await,
         }
     }
 
-    /// How many lines wait for room to wait in: a reader that stalls makes it grow.
+    /// How many senders are blocked because the client does not read.
     pub fn unread(&self) -> watch::Receiver<usize> {
         self.blocked_senders.subscribe()
     }
 
-    async fn send_when_there_is_room(&self, mut line: Line) -> Result<(), Closed> {
+    async fn send_when_there_is_room(&self, mut line: QueuedLine) -> Result<(), Closed> {
         let _blocked = BlockedSender::join(&self.blocked_senders);
         loop {
             let room = self.room.notified();
@@ -120,8 +120,8 @@ impl Outbox {
             room.as_mut().enable();
             match self.try_push(line) {
                 Ok(()) => return Ok(()),
-                Err(Refused::Closed) => return Err(Closed),
-                Err(Refused::Full(back)) => line = back,
+                Err(PushError::Closed) => return Err(Closed),
+                Err(PushError::Full(back)) => line = back,
             }
             room.await;
         }
@@ -148,7 +148,7 @@ impl Outbox {
         }
         drop(queue);
         // A lost progress or change notice is repeated by the next one.
-        let _ = self.try_push(Line {
+        let _ = self.try_push(QueuedLine {
             text,
             supersedes: Some(key.to_owned()),
         });
@@ -164,7 +164,7 @@ impl Outbox {
             return;
         };
         // A step that finds no room is followed by others.
-        let _ = self.try_push(Line {
+        let _ = self.try_push(QueuedLine {
             text,
             supersedes: Some(key.to_owned()),
         });
@@ -175,7 +175,7 @@ impl Outbox {
         let Some(text) = self.counted(text) else {
             return false;
         };
-        let line = Line {
+        let line = QueuedLine {
             text,
             supersedes: None,
         };
@@ -319,14 +319,14 @@ impl Outbox {
         std::future::poll_fn(|cx| self.poll_line(cx)).await
     }
 
-    fn try_push(&self, line: Line) -> Result<(), Refused> {
+    fn try_push(&self, line: QueuedLine) -> Result<(), PushError> {
         let mut queue = self.lock();
         if queue.closed {
-            return Err(Refused::Closed);
+            return Err(PushError::Closed);
         }
         let full = queue.lines.len() >= MAX_LINES || queue.bytes + line.text.len() > MAX_BYTES;
         if full && !queue.lines.is_empty() {
-            return Err(Refused::Full(line));
+            return Err(PushError::Full(line));
         }
         if queue.lines.is_empty() && queue.rest.is_empty() {
             queue.moved = Instant::now();
@@ -436,9 +436,9 @@ impl Drop for BlockedSender<'_> {
     }
 }
 
-enum Refused {
+enum PushError {
     Closed,
-    Full(Line),
+    Full(QueuedLine),
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ use super::stateless;
 use crate::call::types::CallError;
 use crate::jsonrpc::{self, Fault, INTERNAL_ERROR, Members, RpcError};
 
+/// What a client is answered while the server ends.
+pub const DRAINING: &str = "the server is shutting down; connect again in a moment";
+
 /// An answer up to this many bytes is never refused for want of memory.
 const ALWAYS_ADMITTED: usize = 4 << 10;
 
@@ -77,7 +80,7 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
 
 /// A request that cannot even begin, such as one with an id that is in flight.
 #[derive(Debug)]
-pub struct Refused {
+pub struct NotAdmitted {
     /// The request.
     pub request: Request,
     /// What it would have been served with.
@@ -86,8 +89,8 @@ pub struct Refused {
     pub error: RpcError,
 }
 
-impl Refused {
-    /// What the client is to be told, recorded as the request's end.
+impl NotAdmitted {
+    /// The error for the client, recorded as the request's end.
     pub fn recorded(self) -> Fault {
         Record::of(&self.context, &self.request).end(code_name(&self.error), 0);
         self.unrecorded()
@@ -188,10 +191,7 @@ async fn dispatch(context: &Context, request: &Request) -> Outcome {
 }
 
 fn refused_while_draining() -> RpcError {
-    RpcError::new(
-        INTERNAL_ERROR,
-        "the server is shutting down; connect again in a moment",
-    )
+    RpcError::new(INTERNAL_ERROR, DRAINING)
 }
 
 /// Runs a handler so that a panic in it is one failed request and no more.

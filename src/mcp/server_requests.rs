@@ -21,7 +21,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10 * 60);
 const ABSENCE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A client's result, or its error object.
-pub type Answer = Result<Box<RawValue>, Box<RawValue>>;
+pub type ClientAnswer = Result<Box<RawValue>, Box<RawValue>>;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum Unanswered {
 #[derive(Debug, Default)]
 pub struct ServerRequests {
     next: AtomicU64,
-    waiting: Mutex<HashMap<IdKey, oneshot::Sender<Answer>>>,
+    waiting: Mutex<HashMap<IdKey, oneshot::Sender<ClientAnswer>>>,
 }
 
 impl ServerRequests {
@@ -52,7 +52,7 @@ impl ServerRequests {
         outbox: &Outbox,
         method: &str,
         params: &impl Serialize,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<ClientAnswer, Unanswered> {
         let id = RequestId::number(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
         self.lock().insert(id.key(), sender);
@@ -89,7 +89,7 @@ impl ServerRequests {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdKey, oneshot::Sender<Answer>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdKey, oneshot::Sender<ClientAnswer>>> {
         self.waiting
             .lock()
             .expect("no code that holds this lock can panic")

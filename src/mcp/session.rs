@@ -15,20 +15,21 @@ use super::budget::{Account, Holder};
 use super::changes::Change;
 use super::client_state::ClientState;
 use super::context::{Asking, Context, Services};
-use super::inbound::{Inbound, Received, Request};
+use super::inbound::{Inbound, Received, Request, no_batches};
 use super::inflight::{Admitted, Batch, InFlight};
 use super::method::{Method, Setting};
 use super::methods::tools;
 use super::outbox::Outbox;
 use super::principal::{Principal, Transport};
 use super::revision::Revision;
-use super::serve::{Refused, Reply};
+use super::serve::{NotAdmitted, Reply};
 use super::server_requests::ServerRequests;
 use super::stateless;
 use super::streams::Streams;
 use crate::call::types::Listed;
 use crate::governor::Client;
 use crate::jsonrpc::{self, Fault, Response, RpcError};
+use crate::telemetry::audit::session_beginning;
 
 /// One client's session.
 #[derive(Debug)]
@@ -200,7 +201,7 @@ impl Session {
             }
             Inbound::One(Err(fault)) if fault.id.is_some() => {
                 self.refused("invalid_message");
-                self.told_on_the_stream(fault).await
+                self.answer_on_the_stream(fault).await
             }
             Inbound::One(Err(fault)) => Err(fault),
             Inbound::Batch(messages) => {
@@ -229,7 +230,7 @@ impl Session {
                     refused.recorded()
                 });
             }
-            Err(refused) => return self.told_on_the_stream(refused.recorded()).await,
+            Err(refused) => return self.answer_on_the_stream(refused.recorded()).await,
         };
         if admitted.is_long() {
             let session = Arc::clone(self);
@@ -248,7 +249,7 @@ impl Session {
         self.services.counters.refused(reason);
     }
 
-    async fn told_on_the_stream(&self, fault: Fault) -> Result<(), Fault> {
+    async fn answer_on_the_stream(&self, fault: Fault) -> Result<(), Fault> {
         let answer = Some(self.account.count(fault.to_bytes()));
         self.deliver(Reply { answer, code: None }).await;
         Ok(())
@@ -279,11 +280,7 @@ impl Session {
         outbox: &Arc<Outbox>,
     ) -> Result<Batch, Fault> {
         if !self.revision().is_some_and(Revision::has_batches) {
-            let why = "batches exist in revision 2025-03-26 only; send one message";
-            return Err(Fault {
-                id: None,
-                error: RpcError::new(jsonrpc::INVALID_REQUEST, why),
-            });
+            return Err(no_batches());
         }
         let mut batch = Batch::default();
         for message in messages {
@@ -292,7 +289,7 @@ impl Session {
                     let why = "initialize must not be part of a batch";
                     let error = RpcError::new(jsonrpc::INVALID_REQUEST, why);
                     let context = self.context(principal, outbox, self.ended.child_token());
-                    Err(Refused {
+                    Err(NotAdmitted {
                         request,
                         context,
                         error,
@@ -325,10 +322,10 @@ impl Session {
         request: Request,
         principal: &Principal,
         outbox: &Arc<Outbox>,
-    ) -> Result<Admitted, Box<Refused>> {
+    ) -> Result<Admitted, Box<NotAdmitted>> {
         *self.last_used() = Instant::now();
         let refused = |request, context, error| {
-            Box::new(Refused {
+            Box::new(NotAdmitted {
                 request,
                 context,
                 error,
@@ -445,7 +442,7 @@ impl Holder for Session {
 
     fn cut(&self) {
         tracing::warn!(
-            session = self.id.get(..8),
+            session = session_beginning(&self.id),
             "others need the memory of what the client does not read; its streams end"
         );
         if self.transport.ends_with_its_stream() {
@@ -461,7 +458,7 @@ impl Holder for Session {
             self.streams.cut_if_stalled(limit);
         } else if self.outbox.stalled_for() >= limit {
             tracing::warn!(
-                session = self.id.get(..8),
+                session = session_beginning(&self.id),
                 "the client has read nothing for {} s; its session ends",
                 limit.as_secs()
             );

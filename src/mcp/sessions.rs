@@ -24,7 +24,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Sessions {
     services: Arc<Services>,
-    most: usize,
+    max_sessions: usize,
     ended: CancellationToken,
     open: RwLock<HashMap<String, Open>>,
 }
@@ -42,11 +42,15 @@ struct Open {
 pub struct AllInUse(pub usize);
 
 impl Sessions {
-    /// No session yet, and never more than `most`. All end with `ended`.
-    pub fn new(services: Arc<Services>, most: usize, ended: CancellationToken) -> Arc<Self> {
+    /// No session yet, and never more than `max_sessions`. All end with `ended`.
+    pub fn new(
+        services: Arc<Services>,
+        max_sessions: usize,
+        ended: CancellationToken,
+    ) -> Arc<Self> {
         Arc::new(Self {
             services,
-            most,
+            max_sessions,
             ended,
             open: RwLock::default(),
         })
@@ -75,7 +79,7 @@ impl Sessions {
             self.ended.child_token(),
         );
         let mut open = self.write();
-        if open.len() >= self.most {
+        if open.len() >= self.max_sessions {
             let idle = open
                 .values()
                 .map(|open| &open.session)
@@ -83,7 +87,7 @@ impl Sessions {
             let idlest = idle
                 .max_by_key(|session| session.idle_for())
                 .cloned()
-                .ok_or(AllInUse(self.most))?;
+                .ok_or(AllInUse(self.max_sessions))?;
             open.remove(idlest.id());
             idlest.close();
         }

@@ -62,8 +62,8 @@ pub fn unsupported(requested: &str) -> RpcError {
     RpcError::new(
         UNSUPPORTED_REVISION,
         format!(
-            "this server does not speak revision '{}'",
-            crate::text::quoted(requested)
+            "this server does not speak revision {}",
+            crate::text::in_quotes(requested)
         ),
     )
     .with_data(json!({"supported": supported(), "requested": requested}))

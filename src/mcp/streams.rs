@@ -15,7 +15,7 @@ use super::budget::Holder;
 use super::outbox::{Outbox, Reader};
 
 /// The number of the stream that the client opens for itself; those of its requests follow.
-const STANDING: u64 = 0;
+const STANDALONE: u64 = 0;
 /// Events that were sent are kept for a client that comes back, within this many bytes a stream.
 const MAX_KEPT: usize = 4 << 20;
 /// A stream that has ended, or that nobody reads, is kept this long.
@@ -108,12 +108,12 @@ impl std::fmt::Display for EventId {
 
 impl Streams {
     /// The stream that the client opens for itself, made with the first.
-    pub fn standing(&self, outbox: &Arc<Outbox>, resumable: bool) -> Arc<Stream> {
+    pub fn standalone(&self, outbox: &Arc<Outbox>, resumable: bool) -> Arc<Stream> {
         let mut all = self.lock();
         let stream = all
             .streams
-            .entry(STANDING)
-            .or_insert_with(|| Arc::new(Stream::new(STANDING, Arc::clone(outbox), resumable)));
+            .entry(STANDALONE)
+            .or_insert_with(|| Arc::new(Stream::new(STANDALONE, Arc::clone(outbox), resumable)));
         Arc::clone(stream)
     }
 
@@ -209,7 +209,7 @@ impl Holder for Streams {
         if ended.chain(&all).any(|stream| stream.drop_sent()) {
             return true;
         }
-        let requests = all.iter().filter(|stream| stream.number != STANDING);
+        let requests = all.iter().filter(|stream| stream.number != STANDALONE);
         let mut unread = requests.filter(|stream| stream.sent().left.is_some());
         let oldest = unread.find(|stream| !stream.outbox.is_read());
         oldest.is_some_and(|stream| {
@@ -255,7 +255,7 @@ impl All {
         let left: Vec<(u64, Duration)> = self
             .streams
             .values()
-            .filter(|stream| stream.number != STANDING)
+            .filter(|stream| stream.number != STANDALONE)
             .filter_map(|stream| Some((stream.number, stream.sent().left?.elapsed())))
             .collect();
         let surplus = left.len().saturating_sub(MAX_LEFT);
@@ -283,7 +283,7 @@ impl Stream {
     }
 
     /// Reads it from its first event on that was not sent.
-    pub fn read(self: &Arc<Self>) -> Reading {
+    pub fn read(self: &Arc<Self>) -> StreamReader {
         let position = self.sent().count;
         let mut reading = self.read_from(position);
         reading.greet = self.resumable && position == 0;
@@ -291,14 +291,14 @@ impl Stream {
     }
 
     /// Reads it again from the event after `position`.
-    pub fn read_from(self: &Arc<Self>, position: u64) -> Reading {
+    pub fn read_from(self: &Arc<Self>, position: u64) -> StreamReader {
         let mut sent = self.sent();
         sent.reader += 1;
         sent.reading = true;
         sent.left = None;
         let reader = sent.reader;
         drop(sent);
-        Reading {
+        StreamReader {
             stream: Arc::clone(self),
             lines: self.outbox.attach(),
             reader,
@@ -357,9 +357,9 @@ impl Stream {
         self.drop_sent();
     }
 
-    /// Ends it for its reader. The standing stream is there for the next one.
+    /// Ends it for its reader. The standalone stream is there for the next one.
     fn cut(&self) {
-        if self.number != STANDING {
+        if self.number != STANDALONE {
             return self.close();
         }
         let mut sent = self.sent();
@@ -379,7 +379,7 @@ impl Stream {
 
 /// A stream's one reader.
 #[derive(Debug)]
-pub struct Reading {
+pub struct StreamReader {
     stream: Arc<Stream>,
     lines: Reader,
     reader: u64,
@@ -389,7 +389,7 @@ pub struct Reading {
     sent_away: bool,
 }
 
-impl Reading {
+impl StreamReader {
     /// The next event; `None` when the stream has ended, or another reads it now.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         if std::mem::take(&mut self.greet) {
@@ -441,7 +441,7 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for StreamReader {
     fn drop(&mut self) {
         let stream = &self.stream;
         let mut sent = stream.sent();
@@ -451,7 +451,7 @@ impl Drop for Reading {
         sent.reading = false;
         sent.left = Some(Instant::now());
         drop(sent);
-        if !stream.resumable && stream.number != STANDING {
+        if !stream.resumable && stream.number != STANDALONE {
             // Nobody can come back to it.
             stream.close();
         }

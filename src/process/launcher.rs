@@ -18,7 +18,7 @@ use super::leftovers::Leftovers;
 use super::pipes::{Stderr, Stdin, Stdout};
 use super::pool::Supervisors;
 use super::preflight::{PreflightError, preflight};
-use super::run::{Answer, NotRun, Pipes, Run};
+use super::run::{NotRun, Pipes, ResultSender, Run};
 use super::signals;
 use super::wire::{self, Unsendable};
 
@@ -135,7 +135,7 @@ impl Launcher {
         mut job: Job,
         side_channels: SideChannels,
         cancel: CancellationToken,
-        mut caller: Answer<StartError>,
+        mut caller: ResultSender<StartError>,
         held: impl Send + 'static,
     ) {
         let mut held = Some(held);

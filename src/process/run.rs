@@ -34,7 +34,7 @@ const PING_AFTER: Duration = Duration::from_secs(5);
 const PONG_LIMIT: Duration = Duration::from_secs(10);
 
 /// The sender of the answer. Closed by a caller who has left.
-pub(super) type Answer<E> = oneshot::Sender<Result<Finished, E>>;
+pub(super) type ResultSender<E> = oneshot::Sender<Result<Finished, E>>;
 
 /// Why a program has not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(super) struct Run {
     supervisors: Supervisors,
     supervisor: Supervisor,
     pipes: Pipes,
-    progress: Progress,
+    progress: RunState,
     /// Ends what a lost supervisor leaves.
     cleanup: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     leftovers: Leftovers,
@@ -71,7 +71,7 @@ pub(super) struct Pipes {
 
 /// How far a run has come.
 #[derive(Debug)]
-struct Progress {
+struct RunState {
     started: bool,
     not_run: Option<NotRun>,
     /// How the program ended.
@@ -105,7 +105,7 @@ impl Run {
             supervisors,
             supervisor,
             pipes,
-            progress: Progress::new(),
+            progress: RunState::new(),
             cleanup: None,
             leftovers,
             left: None,
@@ -120,7 +120,7 @@ impl Run {
         &mut self,
         time_limit: Option<Duration>,
         cancel: &CancellationToken,
-        caller: &mut Answer<E>,
+        caller: &mut ResultSender<E>,
     ) -> Result<Finished, NotRun> {
         let overdue = at(time_limit.map(|limit| Instant::now() + limit));
         let cancelled = cancel.cancelled();
@@ -307,7 +307,7 @@ enum Event {
 async fn next_event(
     supervisor: &mut Supervisor,
     cleanup: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    progress: &Progress,
+    progress: &RunState,
 ) -> Event {
     if progress.tree_is_gone {
         // After the last report the socket ends, which would look like a death.
@@ -327,7 +327,7 @@ async fn next_event(
     }
 }
 
-impl Progress {
+impl RunState {
     fn new() -> Self {
         Self {
             started: false,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::text;
+
 /// The target of audit lines, for filters: `MCP_LOG_LEVEL=warn,smcp::audit=info`.
 pub const TARGET: &str = "smcp::audit";
 
@@ -75,10 +77,9 @@ fn cut(name: &str) -> Cow<'_, str> {
     }
 }
 
-fn session_beginning(id: &str) -> &str {
-    id.char_indices()
-        .nth(SESSION_CHARS)
-        .map_or(id, |(end, _)| &id[..end])
+/// The part of a session's id that logs show.
+pub fn session_beginning(id: &str) -> &str {
+    text::cut(id, SESSION_CHARS)
 }
 
 fn join_names<'n>(names: impl IntoIterator<Item = &'n str>) -> String {

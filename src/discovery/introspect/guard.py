@@ -10,7 +10,7 @@
 import os
 import sys
 
-SERVED, FAULT, REFUSED, NOT_ASKED, TOO_OLD, NEVER_HEARD = 0, 1, 3, 4, 5, 6
+SERVED, FAULT, REFUSED, NOT_ASKED, TOO_OLD, NO_DESCRIBE = 0, 1, 3, 4, 5, 6
 
 # Events by what a person would call them. Reading files, listing directories, importing, threads
 # and loading native libraries are left alone: programs need them to be loaded at all.

@@ -49,13 +49,13 @@ pub fn guarded_argv(
     limit: Duration,
     words: &[&str],
 ) -> Vec<OsString> {
-    let patience = format!("{:.2}", limit.as_secs_f64() * 0.8);
+    let time_limit = format!("{:.2}", limit.as_secs_f64() * 0.8);
     let mut argv: Vec<OsString> = vec![
         interpreter.into(),
         "-c".into(),
         PROGRAM.into(),
         cli.into(),
-        patience.into(),
+        time_limit.into(),
     ];
     argv.extend(words.iter().map(OsString::from));
     argv
@@ -72,4 +72,4 @@ pub const NOT_ASKED: i32 = 4;
 pub const TOO_OLD: i32 = 5;
 
 /// Exit status: as [`NOT_ASKED`], and nothing that the program loaded has the word `describe`.
-pub const NEVER_HEARD: i32 = 6;
+pub const NO_DESCRIBE: i32 = 6;

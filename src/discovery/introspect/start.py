@@ -12,14 +12,14 @@ def be_impatient():
     main = _thread.get_ident()
 
     def wait():
-        time.sleep(patience / 2)
+        time.sleep(time_limit / 2)
         if was_asked_in_full():
             give_up_half_asked()  # what follows it may be the program's work
-        time.sleep(patience / 2)
+        time.sleep(time_limit / 2)
         if was_asked_in_full():
             give_up_half_asked()
         where = place(sys._current_frames().get(main))
-        give_up(REFUSED, "has not %s after %g s%s" % ("ended" if words else "asked its parser", patience, where))
+        give_up(REFUSED, "has not %s after %g s%s" % ("ended" if words else "asked its parser", time_limit, where))
 
     _thread.start_new_thread(wait, ())
 
@@ -63,7 +63,7 @@ def run_and_give_up(path):
     help_text = text_printed()
     if refusals and not help_text.strip():
         give_up(REFUSED, refusals[-1].reason)
-    status_here = NOT_ASKED if may_describe_itself() else NEVER_HEARD
+    status_here = NOT_ASKED if may_describe_itself() else NO_DESCRIBE
     give_up(status_here, reason_of(refused, error, status), help_text)
 
 
@@ -130,7 +130,7 @@ import gc
 
 gc.disable()  # the process is short, and loading makes little garbage
 cli = os.path.abspath(sys.argv[1])
-patience = float(sys.argv[2])  # seconds; shorter than the server's own limit for a question
+time_limit = float(sys.argv[2])  # seconds; shorter than the server's own limit for a question
 words = sys.argv[3:]
 plugin_directory = os.path.dirname(cli)
 plugin_name = os.path.basename(plugin_directory)

@@ -1,6 +1,6 @@
 # What a watched program reads and prints, and the end of the process with its answer.
 
-MOST_KEPT = 4 << 20  # bytes; more than a server takes
+MAX_KEPT = 4 << 20  # bytes; more than a server takes
 
 printed, complained = [], []
 
@@ -41,7 +41,7 @@ def keep_what_is_printed():
         def write(self, data):
             data = bytes(data)
             self.size += len(data)
-            if self.size <= MOST_KEPT:
+            if self.size <= MAX_KEPT:
                 self.kept.append(data)
             if self.descriptor == 2:
                 try:

@@ -81,7 +81,7 @@ fn known(snapshot: &Snapshot, reference: WireReference) -> Result<Reference, Rpc
     match (&reference, exists) {
         (_, true) => Ok(reference),
         (Reference::Prompt(key) | Reference::Template(key), false) => Err(
-            RpcError::invalid_params(format!("nothing is called '{}'", crate::text::quoted(key))),
+            RpcError::invalid_params(format!("nothing is called {}", crate::text::in_quotes(key))),
         ),
     }
 }

@@ -43,8 +43,8 @@ pub async fn get(context: &Context, request: &Request) -> Outcome {
             .map(|prompt| prompt.key.as_str())
             .collect();
         let why = format!(
-            "unknown prompt '{}'; there are: {}",
-            crate::text::quoted(&params.name),
+            "unknown prompt {}; there are: {}",
+            crate::text::in_quotes(&params.name),
             names.join(", ")
         );
         return Err(RpcError::invalid_params(why).into());
@@ -71,8 +71,8 @@ fn check_arguments(prompt: &Offering, given: &Map<String, Value>) -> Result<(), 
     for (name, value) in given {
         if !declared.iter().any(|argument| argument.name == *name) {
             faults.push(format!(
-                "'{}' is no argument of the prompt",
-                crate::text::quoted(name)
+                "{} is no argument of the prompt",
+                crate::text::in_quotes(name)
             ));
         } else if !value.is_string() {
             faults.push(format!("'{name}' must be a string"));

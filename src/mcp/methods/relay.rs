@@ -180,7 +180,7 @@ impl<'a> Relay<'a> {
             .map_err(|_| refused("ask must be an object of questions by key"))?;
         let mut requests = Vec::new();
         for (key, question) in &questions {
-            let kind = Kind::of(key, question)?;
+            let kind = QuestionKind::of(key, question)?;
             let params = &question[kind.member()];
             if let Some(missing) = kind.missing(params, &self.context.client) {
                 return Err(refused(&format!(
@@ -201,7 +201,7 @@ impl<'a> Relay<'a> {
     }
 }
 
-type Question<'q> = (&'q String, Kind, &'q Value);
+type Question<'q> = (&'q String, QuestionKind, &'q Value);
 
 /// Why a program gets no answers.
 enum Refusal {
@@ -248,21 +248,21 @@ fn refused(message: &str) -> Refusal {
 
 /// The kinds of question that a program may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum QuestionKind {
     Elicit,
     Sample,
     Roots,
 }
 
-impl Kind {
+impl QuestionKind {
     fn of(key: &str, question: &Value) -> Result<Self, Refusal> {
         [Self::Elicit, Self::Sample, Self::Roots]
             .into_iter()
             .find(|kind| question.get(kind.member()).is_some_and(Value::is_object))
             .ok_or_else(|| {
                 refused(&format!(
-                    "question '{}' must have one object: elicit, sample or roots",
-                    crate::text::quoted(key)
+                    "question {} must have one object: elicit, sample or roots",
+                    crate::text::in_quotes(key)
                 ))
             })
     }
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn a_question_is_asked_only_of_a_client_that_declared_what_it_needs() {
-        use Kind::{Elicit, Roots, Sample};
+        use QuestionKind::{Elicit, Roots, Sample};
         let form = json!({"message": "?"});
         let url = json!({"message": "?", "mode": "url", "url": "https://example.org"});
         let tools = json!({"messages": [], "tools": []});

@@ -6,15 +6,13 @@ use serde_json::{Map, json};
 
 use super::outcome::Outcome;
 use super::serving;
-use crate::catalog::{Printed, Readable};
+use crate::catalog::{MAX_URI_BYTES, Printed, Readable};
 use crate::jsonrpc::{INVALID_PARAMS, Members, RpcError};
 use crate::mcp::context::Context;
 use crate::mcp::inbound::Request;
 
 /// The code of the session revisions for a resource that is not there.
 const NOT_FOUND: i64 = -32002;
-/// A longer URI is none of ours, in bytes.
-pub const MAX_URI: usize = 4096;
 
 #[derive(Deserialize)]
 struct UriParams {
@@ -94,7 +92,7 @@ pub fn unsubscribe(context: &Context, request: &Request) -> Outcome {
 }
 
 fn find(context: &Context, uri: &str) -> Result<Readable, RpcError> {
-    let known = (uri.len() <= MAX_URI)
+    let known = (uri.len() <= MAX_URI_BYTES)
         .then(|| context.services.catalog.snapshot().resource(uri))
         .flatten();
     known.ok_or_else(|| {

@@ -41,8 +41,8 @@ pub fn refuse_cursor(request: &Request) -> Result<(), RpcError> {
     }
     match request.read::<Page>()?.cursor {
         Some(cursor) => Err(RpcError::invalid_params(format!(
-            "unknown cursor '{}': {} gives everything on one page",
-            crate::text::quoted(&cursor),
+            "unknown cursor {}: {} gives everything on one page",
+            crate::text::in_quotes(&cursor),
             request.method.name()
         ))),
         None => Ok(()),

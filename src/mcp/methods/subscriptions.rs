@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::lifecycle;
 use super::outcome::{Failure, Outcome};
-use super::resources::MAX_URI;
 use crate::call::types::Listed;
+use crate::catalog::MAX_URI_BYTES;
 use crate::governor::Client;
 use crate::jsonrpc::{self, Members, RpcError};
 use crate::mcp::changes::Change;
@@ -106,9 +106,9 @@ impl Wanted {
                 uris.len()
             )));
         }
-        if let Some(long) = uris.iter().find(|uri| uri.len() > MAX_URI) {
+        if let Some(long) = uris.iter().find(|uri| uri.len() > MAX_URI_BYTES) {
             return Err(RpcError::invalid_params(format!(
-                "a resource subscription is {} bytes long; the limit is {MAX_URI}",
+                "a resource subscription is {} bytes long; the limit is {MAX_URI_BYTES}",
                 long.len()
             )));
         }

@@ -1,10 +1,10 @@
 use super::*;
 
-async fn next(reading: &mut Reading) -> Option<Event> {
+async fn next(reading: &mut StreamReader) -> Option<Event> {
     std::future::poll_fn(|cx| reading.poll_event(cx)).await
 }
 
-async fn line(reading: &mut Reading) -> (String, String) {
+async fn line(reading: &mut StreamReader) -> (String, String) {
     match next(reading).await {
         Some(Event::Message { id, line }) => (
             id.map(|id| id.to_string()).unwrap_or_default(),
@@ -102,7 +102,7 @@ async fn a_stream_that_nobody_can_come_back_to_ends_with_its_reader() {
 async fn all_streams_end_with_their_session_and_none_is_opened_after_it() {
     let streams = Streams::default();
     let outboxes: [Arc<Outbox>; 3] = Default::default();
-    streams.standing(&outboxes[0], true);
+    streams.standalone(&outboxes[0], true);
     streams.open(Arc::clone(&outboxes[1]), true);
     streams.close();
     streams.open(Arc::clone(&outboxes[2]), true);

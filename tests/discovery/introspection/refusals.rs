@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use smcp::discovery::introspect::{NEVER_HEARD, REFUSED};
+use smcp::discovery::introspect::{NO_DESCRIBE, REFUSED};
 
 use super::asking::{ask, ask_within, fixture, payload, python3};
 use super::serving::served;
@@ -103,7 +103,7 @@ fn a_program_without_a_parser_is_told_apart_from_one_that_works() {
     assert_eq!(
         (answer.status, answer.reason.as_str()),
         (
-            NEVER_HEARD,
+            NO_DESCRIBE,
             "ended without asking an argparse, click or typer parser"
         )
     );

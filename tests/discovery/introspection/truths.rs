@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use smcp::discovery::introspect::{NEVER_HEARD, REFUSED};
+use smcp::discovery::introspect::{NO_DESCRIBE, REFUSED};
 
 use super::asking::{Answer, ask, python3};
 use super::programs::interpreter;
@@ -166,7 +166,7 @@ fn a_help_text_that_is_printed_by_hand_comes_with_the_first_question() {
     let program = "import subprocess\ntry: subprocess.run(['true'])\nexcept OSError: pass\nprint('Usage: tool FILE')\n";
     let program = Program::new(program);
     let answer = program.ask();
-    assert_eq!(answer.status, NEVER_HEARD, "{answer:?}");
+    assert_eq!(answer.status, NO_DESCRIBE, "{answer:?}");
     assert_eq!(answer.printed.trim(), "Usage: tool FILE");
 }
 
