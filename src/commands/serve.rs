@@ -118,9 +118,8 @@ fn example(address: SocketAddr, auth: &auth::Settings) -> String {
     let key = if auth.keys.is_empty() || auth.disabled || is_exempt {
         ""
     } else {
-        // The shell fills it in; the key itself belongs into no terminal. The variable that the server reads may hold
-        // a digest or several keys, so that this is another one.
-        " -H \"Authorization: Bearer $KEY\""
+        // The shell fills it in; the key itself belongs into no terminal.
+        " -H \"Authorization: Bearer $MCP_API_KEY\""
     };
     // Shells and curl would take the brackets of an IPv6 address for patterns.
     let (globoff, quote) = if address.is_ipv6() {
@@ -163,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_example_names_the_key_where_one_is_needed_and_only_there() {
-        let header = "-H \"Authorization: Bearer $KEY\"";
+        let header = "-H \"Authorization: Bearer $MCP_API_KEY\"";
         for (address, keyed, exempt, needed) in [
             ("127.0.0.1:8000", false, true, false),
             ("127.0.0.1:8000", true, true, false),
