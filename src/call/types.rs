@@ -154,6 +154,9 @@ pub enum CallError {
     /// No plugin of that name.
     #[error("plugin '{0}' not found; call tools/list for the tools there are")]
     PluginNotFound(String),
+    /// A plugin of that name is there, but cannot be served.
+    #[error("plugin '{0}' is not served; `smcp check` and the server's log say why")]
+    PluginNotServed(String),
     /// The plugin has no such command.
     #[error("command '{command}' not found in plugin '{plugin}'; it has: {available}")]
     CommandNotFound {
@@ -161,7 +164,7 @@ pub enum CallError {
         plugin: String,
         /// The name that was asked for.
         command: String,
-        /// The commands it has, separated by commas.
+        /// The tools it has, separated by commas.
         available: String,
     },
     /// The arguments do not fit the declared schema; nothing was started.
@@ -236,7 +239,7 @@ impl CallError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidToolName(_) => "invalid_tool_name",
-            Self::PluginNotFound(_) => "plugin_not_found",
+            Self::PluginNotFound(_) | Self::PluginNotServed(_) => "plugin_not_found",
             Self::CommandNotFound { .. } => "command_not_found",
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::ArgumentsTooLarge(_) => "arguments_too_large",

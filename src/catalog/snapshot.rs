@@ -202,10 +202,16 @@ impl Snapshot {
             .iter()
             .find(|(plugin, _)| self.plugins.iter().any(|known| known.name == *plugin));
         let Some((plugin, command)) = of_known else {
-            return CallError::PluginNotFound((*first).to_owned());
+            let unserved = splits
+                .iter()
+                .find(|(plugin, _)| self.skipped.iter().any(|known| known.name == *plugin));
+            return match unserved {
+                Some((plugin, _)) => CallError::PluginNotServed((*plugin).to_owned()),
+                None => CallError::PluginNotFound((*first).to_owned()),
+            };
         };
         let tools = self.tools.iter().filter(|tool| tool.plugin == *plugin);
-        let names: Vec<&str> = tools.map(|tool| tool.run.command.name.as_str()).collect();
+        let names: Vec<&str> = tools.map(|tool| tool.name.as_str()).collect();
         CallError::CommandNotFound {
             plugin: (*plugin).to_owned(),
             command: (*command).to_owned(),

@@ -8,7 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use super::local::Local;
-use super::setup::{Workbench, source};
+use super::setup::{Workbench, say, source};
 use crate::call::types::{CallError, CallRequest, Caller};
 use crate::catalog::{BUILT_IN, Catalog, Snapshot, Tool};
 use crate::cli::CallArgs;
@@ -172,9 +172,12 @@ fn print(tool: &str, content: &RawValue, is_error: bool) -> ExitCode {
     let blocks: Vec<Value> = serde_json::from_str(content.get()).unwrap_or_default();
     match blocks.as_slice() {
         [only] if only["type"] == "text" => {
-            println!("{}", only["text"].as_str().unwrap_or_default());
+            say(format_args!(
+                "{}",
+                only["text"].as_str().unwrap_or_default()
+            ));
         }
-        _ => println!("{}", content.get()),
+        _ => say(format_args!("{}", content.get())),
     }
     if is_error {
         eprintln!("{tool} failed; it said so itself, above");

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::setup::{Workbench, counted, source};
+use super::setup::{Workbench, counted, say, source};
 use crate::catalog::Snapshot;
 use crate::config::Config;
 use crate::governor::Governor;
@@ -14,13 +14,13 @@ use crate::governor::Governor;
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     let from = source(bench.config.catalog.directory.as_deref());
-    println!("plugins: {from}");
+    say(format_args!("plugins: {from}"));
     let catalog = bench.catalog(Vec::new()).await?;
     let _closed_at_the_end = catalog.close_on_drop();
     let snapshot = catalog.snapshot();
     report(&snapshot);
     for line in Governor::new(bench.config.profiles.clone()).unmatched(&snapshot) {
-        println!("warning: {line}");
+        say(format_args!("warning: {line}"));
     }
     Ok(if snapshot.skipped.is_empty() {
         ExitCode::SUCCESS
@@ -31,31 +31,34 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 fn report(snapshot: &Snapshot) {
     for plugin in &snapshot.plugins {
-        println!(
+        say(format_args!(
             "{}: {}, by {}, run by {}",
             plugin.name,
             counted(plugin.tools, "tool"),
             plugin.source,
             plugin.interpreter.display()
-        );
+        ));
         for tool in snapshot
             .tools
             .iter()
             .filter(|tool| tool.plugin == plugin.name)
         {
-            println!("  {}", tool.name);
+            say(format_args!("  {}", tool.name));
         }
         for warning in &plugin.warnings {
-            println!("  warning: {warning}");
+            say(format_args!("  warning: {warning}"));
         }
     }
     for skipped in &snapshot.skipped {
-        println!("{}: not served: {}", skipped.name, skipped.reason);
+        say(format_args!(
+            "{}: not served: {}",
+            skipped.name, skipped.reason
+        ));
     }
-    println!(
+    say(format_args!(
         "{}, {}, {} not served",
         counted(snapshot.plugins.len(), "plugin"),
         counted(snapshot.tools.len(), "tool"),
         snapshot.skipped.len()
-    );
+    ));
 }

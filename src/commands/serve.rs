@@ -1,11 +1,10 @@
 //! `smcp serve`: the daemon.
 
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::setup::{counted, prepare, source};
+use super::setup::{counted, prepare, say, source};
 use crate::app::App;
 use crate::catalog::Snapshot;
 use crate::config::Config;
@@ -42,7 +41,10 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         tracing::warn!("{notice}");
     }
     say_addresses(address, &root_path);
-    say(&format!("  keys             {}", who_needs_a_key(&auth)));
+    say(format_args!(
+        "  keys             {}",
+        who_needs_a_key(&auth)
+    ));
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
         let complete = tokio::time::timeout(DISCOVERY_WAIT, catalog.complete())
@@ -52,7 +54,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         if !complete {
             say("  some plugins have not answered yet; the log says what becomes of them");
         }
-        say(&format!("try: {}", example(address, &auth)));
+        say(format_args!("try: {}", example(address, &auth)));
     });
     app.run().await;
     announcing.abort();
@@ -63,14 +65,14 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 
 fn say_addresses(address: SocketAddr, root_path: &str) {
     let base = format!("http://{address}{root_path}");
-    say(&format!(
+    say(format_args!(
         "smcp {} listens on http://{address}",
         env!("CARGO_PKG_VERSION")
     ));
-    say(&format!("  Streamable HTTP  {base}/mcp"));
-    say(&format!("  HTTP+SSE         {base}/sse"));
-    say(&format!("  without session  {base}/messages/"));
-    say(&format!("  health           {base}/health"));
+    say(format_args!("  Streamable HTTP  {base}/mcp"));
+    say(format_args!("  HTTP+SSE         {base}/sse"));
+    say(format_args!("  without session  {base}/messages/"));
+    say(format_args!("  health           {base}/health"));
 }
 
 fn who_needs_a_key(auth: &auth::Settings) -> &'static str {
@@ -85,26 +87,21 @@ fn who_needs_a_key(auth: &auth::Settings) -> &'static str {
 
 fn announce(snapshot: &Snapshot, from: &str) {
     let tools = counted(snapshot.tools.len(), "tool");
-    say(&format!(
+    say(format_args!(
         "  plugins          {} with {tools}, from {from}",
         snapshot.plugins.len()
     ));
     for plugin in &snapshot.plugins {
         let (name, tools) = (&plugin.name, counted(plugin.tools, "tool"));
         let (source, by) = (plugin.source, plugin.interpreter.display());
-        say(&format!("    {name:<20} {tools}, by {source} ({by})"));
+        say(format_args!("    {name:<20} {tools}, by {source} ({by})"));
     }
     for skipped in &snapshot.skipped {
-        say(&format!(
+        say(format_args!(
             "    {:<20} not served: {}",
             skipped.name, skipped.reason
         ));
     }
-}
-
-/// Tells the person who started the server; one who has stopped reading is no reason to stop.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// A command that works as it stands in a shell on this machine.

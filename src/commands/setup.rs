@@ -1,5 +1,6 @@
 //! What every command sets up before its work: logs, this process, and how programs are started.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
@@ -115,4 +116,9 @@ pub(super) fn source(directory: Option<&Path>) -> String {
 pub fn counted(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")
+}
+
+/// Prints a line of a command's answer. A reader who has had enough, such as `head`, is no fault.
+pub(super) fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

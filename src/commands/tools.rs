@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::local::Local;
-use super::setup::{Workbench, source};
+use super::setup::{Workbench, say, source};
 use crate::config::Config;
 
 /// Prints a line for each tool, or all definitions as one JSON array. What is not served is named on
@@ -21,7 +21,10 @@ pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     let listing = local.ask("tools/list", json!({})).await?;
     let definitions = listing["tools"].as_array().cloned().unwrap_or_default();
     if json {
-        println!("{}", serde_json::to_string_pretty(&definitions)?);
+        say(format_args!(
+            "{}",
+            serde_json::to_string_pretty(&definitions)?
+        ));
     } else {
         definitions.iter().for_each(print);
     }
@@ -36,5 +39,9 @@ fn print(definition: &Value) {
         let text = definition[member].as_str().unwrap_or_default();
         text.lines().next().unwrap_or_default().to_owned()
     };
-    println!("{:<40} {}", first_line("name"), first_line("description"));
+    say(format_args!(
+        "{:<40} {}",
+        first_line("name"),
+        first_line("description")
+    ));
 }

@@ -256,8 +256,32 @@ fn add_sentences(fault: &ValidationError<'_>, schema: &Value, faults: &mut Fault
                 faults.add(&format!("'{name}' is not an argument; there is: {known}"));
             }
         }
+        ValidationErrorKind::Enum { options } if !path.is_empty() => {
+            let value = excerpt(&fault.instance().to_string(), QUOTED);
+            let options = listed(options);
+            faults.add(&format!(
+                "{}: {value} is not one of {options}",
+                quoted_path(&path)
+            ));
+        }
         _ if path.is_empty() => faults.add(&described(fault)),
         _ => faults.add(&format!("{}: {}", quoted_path(&path), described(fault))),
+    }
+}
+
+/// The values of an `enum`, as many as a message can list.
+fn listed(options: &Value) -> String {
+    let Some(options) = options.as_array() else {
+        return excerpt(&options.to_string(), QUOTED);
+    };
+    let shown: Vec<String> = options
+        .iter()
+        .take(MAX_LISTED)
+        .map(|option| excerpt(&option.to_string(), QUOTED))
+        .collect();
+    match options.len().saturating_sub(MAX_LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -11,6 +11,7 @@ use super::question::{Asking, Python, aside};
 use super::scan::{Found, Program, read_regular};
 use super::unserved::Unserved;
 use crate::contract::{self, Description, Payload};
+use crate::process::first_line_fault;
 
 /// What a plugin answered.
 #[derive(Debug)]
@@ -85,8 +86,10 @@ impl Asking<'_> {
         path: PathBuf,
         reasons: &mut Vec<String>,
     ) -> Result<Option<(Payload, &'static str)>, Unserved> {
-        let looking = tokio::task::spawn_blocking(move || questions_of(&path));
-        let may = looking.await.unwrap_or(Questions::of(b""));
+        let (may, fault) = aside(move || (questions_of(&path), first_line_fault(&path))).await?;
+        if let Some(fault) = fault {
+            return Err(Unserved::Plugin(fault));
+        }
         if !may.describe && !may.help {
             let text = "it is a script that looks at neither --describe nor --help, so it would work when it is asked";
             return Err(Unserved::Plugin(text.to_owned()));

@@ -107,14 +107,10 @@ fn reason(job: &Job, refused: &io::Error) -> Option<String> {
     if metadata.permissions().mode() & 0o111 == 0 {
         return Some("it is not executable; chmod +x it".to_owned());
     }
-    if has_windows_line_end(&program) {
-        return Some("its first line ends as on Windows, and the system takes that for a part of the interpreter's name; save it with Unix line ends".to_owned());
+    if let Some(fault) = first_line_fault(&program) {
+        return Some(fault);
     }
     match (interpreter(&program), refused.kind()) {
-        (Some(interpreter), _) if !interpreter.exists() => Some(format!(
-            "its first line names the interpreter {}, which is not there",
-            interpreter.display()
-        )),
         (None, ErrorKind::NotFound) => {
             Some("the loader that it was linked for is not there".to_owned())
         }
@@ -150,6 +146,21 @@ fn first_line(program: &Path) -> Option<String> {
     let mut head = BufReader::new(File::open(program).ok()?.take(256));
     head.read_line(&mut line).ok()?;
     Some(line)
+}
+
+/// What keeps the interpreter that a script's first line names from running it; `None` where nothing does, or the
+/// file is no script.
+pub fn first_line_fault(program: &Path) -> Option<String> {
+    let interpreter = interpreter(program)?;
+    if has_windows_line_end(program) {
+        return Some("its first line ends as on Windows, and the system takes that for a part of the interpreter's name; save it with Unix line ends".to_owned());
+    }
+    (!interpreter.exists()).then(|| {
+        format!(
+            "its first line names the interpreter {}, which is not there",
+            interpreter.display()
+        )
+    })
 }
 
 fn interpreter(program: &Path) -> Option<PathBuf> {

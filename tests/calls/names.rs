@@ -47,6 +47,6 @@ fn older_spellings_of_a_name_are_understood_and_others_refused_with_their_code()
             .resolve("a__missing")
             .expect_err("it is unknown")
             .to_string();
-        assert!(fault.contains("b_c, d"), "{fault}");
+        assert!(fault.contains("a__b_c, a__d"), "{fault}");
     });
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::pages::{entries, read, root};
 
 /// In the documents, and read by others than the server.
-const OF_OTHERS: [&str; 2] = [
+const OF_OTHERS: [&str; 3] = [
     "MCP_DISABLE_STDIO", // Letta's own setting
+    "SMCP_WRITE_REPORT", // the tests' own
     "LETTA_PASSWORD",    // a variable of the shell commands in docs/letta.md
 ];
 /// Names in the source that are no settings: names that an agent's variables must not take.

@@ -116,7 +116,8 @@ fn a_supervisor_that_is_stopped_is_given_up_when_its_program_ends() {
     block_on(async {
         let launcher = launcher();
         let stopping = job(&["sh", "-c", "echo said; sleep 0.5; kill -STOP $PPID"]);
-        let done = run(&launcher, stopping).await.expect("it starts");
+        let done = tokio::time::timeout(s(60), run(&launcher, stopping)).await;
+        let done = done.expect("it is given up").expect("it starts");
         assert_eq!(done.ending, Ending::SupervisorLost);
         assert_eq!(done.stdout, b"said\n");
         launcher.idle().await;

@@ -30,10 +30,6 @@ impl Questions {
         let Some(interpreter) = interpreter_of(program) else {
             return Self::ALL;
         };
-        // With Windows line ends no system finds the interpreter, and what it says then is the reason to name.
-        if first_line(program).ends_with(b"\r") {
-            return Self::ALL;
-        }
         let has = |word: &str| {
             program
                 .windows(word.len())

@@ -192,6 +192,11 @@ fn what_is_not_served_is_told_by_its_one_cause() {
     folder.add("unreadable", "import argparse\ndef f(:\n    pass\n");
     folder.add("described", "KNOWN = '--describe'\nif True:\nprint(1)\n");
     folder.add_executable("windows", "#!/bin/sh\r\necho hello\r\n");
+    folder.add_executable(
+        "windows_env",
+        "#!/usr/bin/env python3\r\nimport argparse\r\n",
+    );
+    folder.add_executable("no_interpreter", "#!/no/such/interpreter\necho hello\n");
     let elsewhere = folder.path().join("misnamed");
     std::fs::create_dir(&elsewhere).expect("a new name");
     std::fs::write(elsewhere.join("main.py"), "print(1)").expect("there is room");
@@ -205,7 +210,12 @@ fn what_is_not_served_is_told_by_its_one_cause() {
             "described",
             "not served: a syntax error in line 3 of cli.py: ",
         ),
-        ("windows", "Unix line ends"),
+        ("windows:", "Unix line ends"),
+        ("windows_env", "Unix line ends"),
+        (
+            "no_interpreter",
+            "names the interpreter /no/such/interpreter",
+        ),
         ("misnamed", "it has a main.py and no cli.py"),
     ] {
         let line = report.lines().find(|line| line.starts_with(name));
@@ -234,4 +244,23 @@ fn a_signal_that_the_starter_ignored_is_ignored_in_programs() {
         .unwrap_or_else(|_| panic!("no mask in {said:?}; {}", stderr(&output)));
     let bit = 1 << (rustix::process::Signal::USR1.as_raw() - 1);
     assert_eq!(mask & bit, bit, "{said}");
+}
+
+#[test]
+fn a_reader_who_has_had_enough_is_no_fault() {
+    let folder = folder("echo gone");
+    for command in ["tools --json", "tools", "check", "call walker__go"] {
+        let line = format!(
+            "'{}' {command} --plugins-dir '{}' | true; exit ${{PIPESTATUS[0]}}",
+            env!("CARGO_BIN_EXE_smcp"),
+            folder.path().display()
+        );
+        let output = std::process::Command::new("/bin/bash")
+            .args(["-c", &line])
+            .env("MCP_DISABLE_FILE_LOG", "1")
+            .output()
+            .expect("there is a shell");
+        assert!(output.status.success(), "{command}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    }
 }
