@@ -359,14 +359,16 @@ impl State {
 
     /// Whether there is room for what the call holds.
     fn check_bytes(&self, demand: &Demand) -> Result<(), Full> {
-        let payer = demand.client.payer();
-        let (mut own, mut all) = (demand.size, demand.size);
-        for Waiter { demand, .. } in &self.waiting {
-            all += demand.size;
-            if demand.size > 0 && demand.client.payer() == payer {
-                own += demand.size;
-            }
+        let held = self.waiting.iter().map(|waiter| waiter.demand.size);
+        let all = demand.size + held.sum::<usize>();
+        // So it is nearly always, and who holds what need not be looked at.
+        if all <= MAX_WAITING_BYTES_OF_ONE {
+            return Ok(());
         }
+        let payer = demand.client.payer();
+        let waiting = self.waiting.iter().map(|waiter| &waiter.demand);
+        let same = waiting.filter(|waiting| waiting.client.payer() == payer);
+        let own = demand.size + same.map(|waiting| waiting.size).sum::<usize>();
         if own > MAX_WAITING_BYTES_OF_ONE {
             return Err(Full::BytesOfClient);
         }
