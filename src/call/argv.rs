@@ -34,6 +34,16 @@ pub struct Line {
     pub stdin: Option<Vec<u8>>,
 }
 
+impl Line {
+    /// What it holds of memory, in bytes.
+    pub fn size(&self) -> usize {
+        let words = self.words.iter().map(String::len);
+        let variables = self.environment.iter();
+        let variables = variables.map(|(name, value)| name.len() + value.len());
+        words.chain(variables).sum::<usize>() + self.stdin.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// Why arguments that fit their schema cannot be written.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unwritable {

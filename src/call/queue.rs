@@ -17,6 +17,12 @@ pub const MAX_WAITING: usize = 1_024;
 /// How many calls of one session, or of one agent without a session, may wait.
 pub const MAX_WAITING_OF_ONE: usize = 256;
 
+/// What the calls that wait may hold in all, in bytes.
+pub const MAX_WAITING_BYTES: usize = 64 << 20;
+
+/// What the waiting calls of one key, or without a key of one session or agent, may hold, in bytes.
+pub const MAX_WAITING_BYTES_OF_ONE: usize = MAX_WAITING_BYTES / 4;
+
 /// How many clients without a running call are remembered for when they had their last turn.
 const MAX_REMEMBERED: usize = 4_096;
 
@@ -38,6 +44,8 @@ pub struct Demand {
     pub client: Client,
     /// Names of limits and how many calls under each may run at once.
     pub limits: Vec<(String, usize)>,
+    /// What the call holds of memory while it waits, in bytes.
+    pub size: usize,
     /// How many answers the client has not read; above zero its calls wait, and others pass them.
     pub unread: Option<watch::Receiver<usize>>,
 }
@@ -69,6 +77,16 @@ pub enum Full {
         "too many calls wait already, and most are of this key; wait for their answers first, or raise MCP_MAX_CALLS"
     )]
     ForKey,
+    /// The calls that wait hold as much as they may.
+    #[error(
+        "the calls that wait hold too much memory already; call again later, or pass a path to a file"
+    )]
+    BytesOfAll,
+    /// The calls of this client that wait hold as much as they may.
+    #[error(
+        "the calls of this client that wait hold too much memory already; wait for their answers first, or pass a path to a file"
+    )]
+    BytesOfClient,
 }
 
 #[derive(Debug)]
@@ -130,6 +148,14 @@ impl Client {
             Some(session)
         } else {
             self.agent.is_some().then_some(agent)
+        }
+    }
+
+    /// Whose share of the waiting bytes its calls take: the key's, for a key can open many sessions.
+    fn payer(&self) -> Share {
+        match &self.key {
+            Some(key) => Share::Key(Some(key.clone())),
+            None => self.narrowest().unwrap_or(Share::Key(None)),
         }
     }
 }
@@ -316,6 +342,7 @@ impl State {
         if of_session >= MAX_WAITING_OF_ONE {
             return Err(Full::ForSession);
         }
+        self.check_bytes(&demand)?;
         let mut outvoted = None;
         if self.waiting.len() >= MAX_WAITING {
             outvoted = Some(self.outvote(&demand.client.key).ok_or(Full::ForAll)?);
@@ -328,6 +355,27 @@ impl State {
             turn,
         });
         Ok((ticket, outvoted))
+    }
+
+    /// Whether there is room for what the call holds.
+    fn check_bytes(&self, demand: &Demand) -> Result<(), Full> {
+        let held = self.waiting.iter().map(|waiter| waiter.demand.size);
+        let all = demand.size + held.sum::<usize>();
+        // So it is nearly always, and who holds what need not be looked at.
+        if all <= MAX_WAITING_BYTES_OF_ONE {
+            return Ok(());
+        }
+        let payer = demand.client.payer();
+        let waiting = self.waiting.iter().map(|waiter| &waiter.demand);
+        let same = waiting.filter(|waiting| waiting.client.payer() == payer);
+        let own = demand.size + same.map(|waiting| waiting.size).sum::<usize>();
+        if own > MAX_WAITING_BYTES_OF_ONE {
+            return Err(Full::BytesOfClient);
+        }
+        if all > MAX_WAITING_BYTES {
+            return Err(Full::BytesOfAll);
+        }
+        Ok(())
     }
 
     /// The newest waiter of the key that has the most, if `key` has fewer than that one would be left with.

@@ -132,12 +132,20 @@ impl Runner {
         request: CallRequest,
     ) -> Result<Run, CallError> {
         require(tool, run.command.requires, request.caller.capabilities)?;
+        let sent = request
+            .arguments
+            .as_ref()
+            .map_or(0, |arguments| arguments.get().len());
         let line = tokio::select! {
             biased;
             () = request.cancel.cancelled() => return Err(CallError::Cancelled),
             line = prepare::line(tool, run, request.arguments, &self.large_arguments) => line?,
         };
-        let permit = self.permit(run, &request.caller, &request.cancel).await?;
+        // The request stays with whoever answers it, beside the line that is made from it.
+        let size = sent + line.size();
+        let permit = self
+            .permit(run, size, &request.caller, &request.cancel)
+            .await?;
         let permit = Arc::new(permit);
         let time_limit = shorter(self.time_limit, run.command.time_limit);
         let job = self.job(tool, run, &request.caller, line, time_limit);
@@ -197,12 +205,14 @@ impl Runner {
     async fn permit(
         &self,
         run: &Runnable,
+        size: usize,
         caller: &Caller,
         cancel: &CancellationToken,
     ) -> Result<Permit, CallError> {
         let demand = Demand {
             client: client(caller),
             limits: limits(run),
+            size,
             unread: caller.unread.clone(),
         };
         tokio::select! {

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::body_budget::{BODIES, BodyBudget};
 use super::connection::{Answering, Connection, HeadBudget, Reading, RequestIo};
 use super::framing::MAX_HEAD;
 use super::refusals::{Refusals, Refused};
@@ -136,6 +137,7 @@ pub async fn serve(
     let limit = within_descriptors(max_connections);
     let permits = Arc::new(Semaphore::new(limit));
     let heads = HeadBudget::new(UNFINISHED_HEADS);
+    let bodies = BodyBudget::new(BODIES);
     let warnings = Throttle::new(1);
     let mut pause = Pause::default();
     loop {
@@ -156,7 +158,11 @@ pub async fn serve(
                     continue;
                 };
                 let connection = Connection::new(stream, heads.clone());
-                let served = serve_connection(connection, peer, service.clone(), stop.clone());
+                let origin = Origin {
+                    peer: Peer(peer),
+                    bodies: bodies.clone(),
+                };
+                let served = serve_connection(connection, origin, service.clone(), stop.clone());
                 tasks.spawn(async move {
                     served.await;
                     drop::<OwnedSemaphorePermit>(permit);
@@ -227,19 +233,27 @@ fn turn_away(stream: &TcpStream, refusals: &Refusals) {
     refusals.count(Rejection::TooManyConnections.code());
 }
 
+/// What the requests of a connection carry with them.
+#[derive(Debug, Clone)]
+struct Origin {
+    peer: Peer,
+    bodies: BodyBudget,
+}
+
 async fn serve_connection(
     connection: Arc<Connection>,
-    peer: SocketAddr,
+    origin: Origin,
     service: Service,
     stop: CancellationToken,
 ) {
+    let Peer(peer) = origin.peer;
     if let Err(error) = prepare(connection.stream()) {
         tracing::debug!("connection from {peer} could not be set up: {error}");
         return;
     }
     let ended = tokio::select! {
         biased;
-        ended = serve_requests(&connection, peer, service.router, stop) => ended,
+        ended = serve_requests(&connection, origin, service.router, stop) => ended,
         () = connection.hung_up() => return tracing::debug!("{peer} went away before its answer"),
     };
     let refused = match (connection.rejected(), &ended) {
@@ -265,7 +279,7 @@ async fn serve_connection(
 
 async fn serve_requests(
     connection: &Arc<Connection>,
-    peer: SocketAddr,
+    origin: Origin,
     router: Router,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
@@ -273,7 +287,7 @@ async fn serve_requests(
     let answering = Arc::clone(connection);
     let service = hyper::service::service_fn(move |request| {
         // Before the future is polled: the bytes after this request are the next one's from here on.
-        answer(router.clone(), answering.answer(), peer, request)
+        answer(router.clone(), answering.answer(), origin.clone(), request)
     });
     let mut protocol = http1::Builder::new();
     protocol
@@ -310,11 +324,12 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 async fn answer(
     router: Router,
     (answering, reading): (Answering, Reading),
-    peer: SocketAddr,
+    origin: Origin,
     request: Request<Incoming>,
 ) -> Result<Response<Guarded<Body, Answering>>, Infallible> {
     let mut request = request.map(|body| Body::new(Guarded::new(body, reading)));
-    request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(origin.peer);
+    request.extensions_mut().insert(origin.bodies);
     let response = router.oneshot(request).await?;
     Ok(response.map(|body| Guarded::new(body, answering)))
 }

@@ -1,4 +1,4 @@
-//! Request bodies, bounded in size and time. Knows no route.
+//! Request bodies, bounded in size, in time, and in what all of them hold. Knows no route.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 
 use super::audit::Handover;
+use super::body_budget::{BODIES, BodyBudget, Charge, Exhausted};
 use super::reply;
 
 /// The largest body, in bytes.
@@ -24,10 +25,18 @@ pub enum BodyFault {
     TooSlow,
     /// It ended early or is badly encoded.
     Broken,
+    /// The bodies that are being read hold as much as they may.
+    Overloaded,
+}
+
+impl From<Exhausted> for BodyFault {
+    fn from(_: Exhausted) -> Self {
+        Self::Overloaded
+    }
 }
 
 impl BodyFault {
-    /// 413, 408 or 400.
+    /// 413, 408, 400 or 503.
     pub fn response(self) -> Response<Body> {
         match self {
             Self::TooLarge => {
@@ -45,16 +54,21 @@ impl BodyFault {
                 "bad_body",
                 "the body ended early or is badly encoded",
             ),
+            Self::Overloaded => reply::overloaded(
+                "the requests that are being read hold too much memory already; send it again later",
+            ),
         }
     }
 }
 
-/// Reads a whole body.
+/// Reads a whole body. What it has taken of the request's [`BodyBudget`] comes with it, to be kept until
+/// the message is parsed.
 ///
 /// # Errors
 ///
-/// It is larger than [`MAX_BODY`] (by its declared length, before any of it is read), slower than 30 s, or broken.
-pub async fn read(request: Request<Body>) -> Result<Bytes, BodyFault> {
+/// It is larger than [`MAX_BODY`] (by its declared length, before any of it is read), slower than 30 s,
+/// broken, or more than the budget has room for.
+pub async fn read(request: Request<Body>) -> Result<(Bytes, Charge), BodyFault> {
     let progress = request.extensions().get::<Handover>().cloned();
     let body = read_whole(request).await?;
     if let Some(progress) = progress {
@@ -63,7 +77,7 @@ pub async fn read(request: Request<Body>) -> Result<Bytes, BodyFault> {
     Ok(body)
 }
 
-async fn read_whole(request: Request<Body>) -> Result<Bytes, BodyFault> {
+async fn read_whole(request: Request<Body>) -> Result<(Bytes, Charge), BodyFault> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -71,15 +85,31 @@ async fn read_whole(request: Request<Body>) -> Result<Bytes, BodyFault> {
     if declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(BodyFault::TooLarge);
     }
-    let reading = Limited::new(request.into_body(), MAX_BODY).collect();
-    match tokio::time::timeout(BODY_LIMIT, reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(BodyFault::TooLarge)
+    let budget = request.extensions().get::<BodyBudget>().cloned();
+    let expected = declared.map_or(MAX_BODY, |length| length as usize);
+    let mut buffer = budget
+        .unwrap_or_else(|| BodyBudget::new(BODIES))
+        .buffer(expected);
+    let mut body = Limited::new(request.into_body(), MAX_BODY);
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                if error.is::<http_body_util::LengthLimitError>() {
+                    BodyFault::TooLarge
+                } else {
+                    BodyFault::Broken
+                }
+            })?;
+            if let Some(data) = frame.data_ref() {
+                buffer.push(data)?;
+            }
         }
-        Ok(Err(_)) => Err(BodyFault::Broken),
-        Err(_) => Err(BodyFault::TooSlow),
-    }
+        Ok(())
+    };
+    tokio::time::timeout(BODY_LIMIT, reading)
+        .await
+        .unwrap_or(Err(BodyFault::TooSlow))?;
+    Ok(buffer.into_parts())
 }
 
 /// Whether a body is declared to be JSON, with or without parameters such as a charset.

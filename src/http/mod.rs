@@ -6,6 +6,7 @@ pub mod audit;
 pub mod auth;
 pub mod authority;
 pub mod body;
+mod body_budget;
 pub mod connection;
 pub mod events;
 pub mod framing;

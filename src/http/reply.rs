@@ -100,9 +100,18 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     response
 }
 
-/// 503 with `Retry-After`.
+/// 503 with `Retry-After`, for a server that takes no work.
 pub fn unavailable(message: &str) -> Response<Body> {
-    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+    try_later("unavailable", message)
+}
+
+/// 503 with `Retry-After`, for a server that has as much work as it may.
+pub fn overloaded(message: &str) -> Response<Body> {
+    try_later("overloaded", message)
+}
+
+fn try_later(code: &'static str, message: &str) -> Response<Body> {
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, code, message);
     response
         .headers_mut()
         .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

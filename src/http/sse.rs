@@ -111,8 +111,8 @@ async fn hand_in(
     identity: &Identity,
     request: Request,
 ) -> Response {
-    let message = match body::read(request).await {
-        Ok(message) => message,
+    let (message, _charge) = match body::read(request).await {
+        Ok(read) => read,
         Err(fault) => {
             if fault != BodyFault::Broken {
                 // The client's writer does not survive this answer; an open stream would let its
@@ -136,12 +136,14 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
             "this path answers application/json",
         );
     }
-    let message = match body::read(request).await {
-        Ok(message) => message,
+    let (message, charge) = match body::read(request).await {
+        Ok(read) => read,
         Err(fault) => return fault.response(),
     };
     let services = state.sessions.services();
-    let request = match direct::read(services, message).await {
+    let read = direct::read(services, message).await;
+    drop(charge);
+    let request = match read {
         Ok(Some(request)) => request,
         Ok(None) => return reply::text(StatusCode::ACCEPTED, "Accepted"),
         Err(fault) if fault.id.is_some() => return reply::json(StatusCode::OK, fault.to_bytes()),

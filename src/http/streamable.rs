@@ -62,8 +62,8 @@ async fn post(state: &Arc<AppState>, identity: &Identity, request: HttpRequest) 
         let why = "send the header Accept: application/json, text/event-stream";
         return reply::refusal(StatusCode::NOT_ACCEPTABLE, "not_acceptable", why);
     }
-    let bytes = match body::read(request).await {
-        Ok(bytes) => bytes,
+    let (bytes, charge) = match body::read(request).await {
+        Ok(read) => read,
         Err(fault) => return fault.response(),
     };
     state
@@ -72,6 +72,7 @@ async fn post(state: &Arc<AppState>, identity: &Identity, request: HttpRequest) 
         .counters
         .received(bytes.len() as u64);
     let inbound = Inbound::receive(bytes).await;
+    drop(charge);
     if is_stateless(&headers, &inbound) {
         return stateless::take_in(state, identity, &headers, accepted, inbound).await;
     }

@@ -307,6 +307,45 @@ fn half_heads_hold_little_memory() {
 }
 
 #[test]
+fn unfinished_bodies_hold_little_memory_and_refuse_no_small_request() {
+    let server = Server::start(&Setup::new());
+    let at = server.address();
+    let before = processes::resident(server.pid());
+    let mut unfinished = post(at, "/messages/", "", &vec![b' '; 4 << 20]);
+    unfinished.pop();
+    let mut open: Vec<_> = (0..60)
+        .map(|_| {
+            let mut connection = Connection::open(at);
+            connection.send_what_is_read(&unfinished);
+            connection
+        })
+        .collect();
+    judge(&exchange(at, &post(at, "/messages/", "", PING)), &[200]);
+    let grown = processes::resident(server.pid()).saturating_sub(before);
+    assert!(
+        grown < 150 << 20,
+        "60 unfinished bodies cost {} MiB",
+        grown >> 20
+    );
+    // The first ones have their room, the last one found none.
+    let last = open.last_mut().expect("there are many").answer(PATIENCE);
+    let last = last.expect("an answer");
+    judge(&last, &[503]);
+    assert_eq!(last.json()["error"], "overloaded", "{}", last.text());
+    assert!(last.header("retry-after").is_some(), "{last:?}");
+    open[0].send(b" ").expect("its body is still being read");
+    judge(&open[0].answer(PATIENCE).expect("an answer"), &[400]);
+    drop(open);
+    let large = post(at, "/messages/", "", &[PING, &vec![b' '; 3 << 20]].concat());
+    until("the bodies that were given up make room", s(10), || {
+        let mut connection = Connection::open(at);
+        connection.send_what_is_read(&large);
+        let answer = connection.answer(PATIENCE).ok()?;
+        (answer.status == 200).then_some(())
+    });
+}
+
+#[test]
 fn idle_connections_leave_descriptors_for_calls() {
     let server = Server::start(&Setup::new().plugins(fixtures("plugins")).descriptors(600));
     server.ready();

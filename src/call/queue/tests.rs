@@ -221,3 +221,42 @@ fn a_client_that_does_not_read_waits_without_a_permit_and_is_next_when_it_reads(
     let permit = poll(&mut stalled).or_else(|| poll(&mut stalled));
     assert!(permit.is_some());
 }
+
+/// A call that holds so many bytes while it waits.
+fn holding(mebibytes: usize, demand: Demand) -> Demand {
+    Demand {
+        size: mebibytes << 20,
+        ..demand
+    }
+}
+
+#[test]
+fn what_waiting_calls_hold_is_bounded_for_one_client_and_for_all() {
+    let queue = Queue::new(1);
+    let running = permit(&queue, holding(100, direct("first")));
+    let refused = |demand| {
+        let mut waiting: Waiting<'_> = Box::pin(queue.acquire(demand));
+        poll(&mut waiting)
+            .expect("it does not wait")
+            .expect_err("it is refused")
+    };
+    let mut waiting: Vec<_> = ["a", "b", "c"]
+        .map(|key| ask(&queue, holding(16, of(key, "one"))))
+        .into();
+    assert_eq!(refused(holding(1, of("a", "two"))), Full::BytesOfClient);
+    let mut keyless = demand("one");
+    keyless.client.key = None;
+    waiting.push(ask(&queue, holding(10, keyless.clone())));
+    assert_eq!(refused(holding(7, keyless.clone())), Full::BytesOfClient);
+    keyless.client.session = Some("two".to_owned());
+    assert_eq!(refused(holding(7, keyless.clone())), Full::BytesOfAll);
+    waiting.push(ask(&queue, holding(6, keyless.clone())));
+    assert_eq!(refused(holding(1, of("d", "one"))), Full::BytesOfAll);
+    let _small = ask(&queue, of("a", "one"));
+    // Whoever leaves, or has its turn, makes room.
+    drop(waiting.swap_remove(1));
+    let _next = ask(&queue, holding(16, of("d", "one")));
+    drop(running);
+    let _turn = poll(&mut waiting[0]).expect("its turn has come");
+    let _same = ask(&queue, holding(16, of("a", "two")));
+}
