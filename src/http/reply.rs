@@ -58,8 +58,13 @@ fn because(code: &'static str, mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// 400 for what is not a valid message, with the JSON-RPC error as its body.
+/// 400 for what is not a valid message, 503 for what a session has no room for; the JSON-RPC error is
+/// its body.
 pub fn fault(fault: &Fault) -> Response<Body> {
+    if fault.error.code == jsonrpc::INTERNAL_ERROR {
+        let full = json(StatusCode::SERVICE_UNAVAILABLE, fault.to_bytes());
+        return because("unavailable", later(full));
+    }
     let code = match fault.error.code {
         jsonrpc::PARSE_ERROR => "parse_error",
         jsonrpc::HEADER_MISMATCH => "header_mismatch",
@@ -102,16 +107,23 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
 
 /// 503 with `Retry-After`, for a server that takes no work.
 pub fn unavailable(message: &str) -> Response<Body> {
-    try_later("unavailable", message)
+    later(refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        message,
+    ))
 }
 
 /// 503 with `Retry-After`, for a server that has as much work as it may.
 pub fn overloaded(message: &str) -> Response<Body> {
-    try_later("overloaded", message)
+    later(refusal(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "overloaded",
+        message,
+    ))
 }
 
-fn try_later(code: &'static str, message: &str) -> Response<Body> {
-    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, code, message);
+fn later(mut response: Response<Body>) -> Response<Body> {
     response
         .headers_mut()
         .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

@@ -55,6 +55,20 @@ pub struct Request {
 }
 
 impl Inbound {
+    /// Whether something will be said to it on the session's stream.
+    pub fn wants_an_answer(&self) -> bool {
+        let wants = |message: &Result<Received, Fault>| match message {
+            Ok(received) => matches!(received, Received::Request(_)),
+            Err(_) => true,
+        };
+        match self {
+            // Without an id it is told to whoever posted it.
+            Self::One(Err(fault)) => fault.id.is_some(),
+            Self::One(message) => wants(message),
+            Self::Batch(messages) => messages.iter().any(wants),
+        }
+    }
+
     /// Reads a body; a long one off the event loop, which others wait for.
     pub async fn receive(body: Bytes) -> Self {
         if body.len() <= SHORT {

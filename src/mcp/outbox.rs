@@ -17,6 +17,8 @@ use super::budget::{Account, Holder};
 const MAX_LINES: usize = 64;
 /// How many bytes may wait; one line is always admitted, whatever its size.
 const MAX_BYTES: usize = 32 << 20;
+/// How many senders may wait for room, each with a line in hand, before its owner takes nothing new in.
+const MAX_BLOCKED_SENDERS: usize = 256;
 /// A line is handed to its reader in pieces of this many bytes: each one taken is a sign of life.
 const PIECE: usize = 64 << 10;
 
@@ -109,6 +111,20 @@ impl Outbox {
     /// How many senders are blocked because the client does not read.
     pub fn unread(&self) -> watch::Receiver<usize> {
         self.blocked_senders.subscribe()
+    }
+
+    /// Whether so many senders are blocked that nothing more may begin that ends with a line.
+    pub fn is_overfull(&self) -> bool {
+        *self.blocked_senders.borrow() >= MAX_BLOCKED_SENDERS
+    }
+
+    /// Waits until it is not overfull, because its reader has read or because it was closed.
+    pub async fn until_it_moves(&self) {
+        // It owns the sender: the channel is open for as long as somebody can wait here.
+        let _ = self
+            .unread()
+            .wait_for(|blocked| *blocked < MAX_BLOCKED_SENDERS)
+            .await;
     }
 
     async fn send_when_there_is_room(&self, mut line: QueuedLine) -> Result<(), Closed> {

@@ -39,6 +39,11 @@ impl Transport {
         !matches!(self, Self::Stdio)
     }
 
+    /// Whether a client that does not read is not read either; else it is refused with a status.
+    pub const fn waits_for_its_reader(self) -> bool {
+        matches!(self, Self::Stdio)
+    }
+
     /// Whether a client can leave a stream and take it up again, where the revision has that.
     pub const fn has_streams_to_return_to(self) -> bool {
         matches!(self, Self::Streamable)

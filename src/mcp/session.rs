@@ -191,6 +191,14 @@ impl Session {
         inbound: Inbound,
         principal: &Principal,
     ) -> Result<(), Fault> {
+        // Answers that nobody reads must not pile up, and an error on the stream would be one more.
+        if inbound.wants_an_answer() {
+            if self.transport.waits_for_its_reader() {
+                self.outbox.until_it_moves().await;
+            } else if self.outbox.is_overfull() {
+                return Err(too_much_unread(inbound));
+            }
+        }
         match inbound {
             Inbound::One(Ok(Received::Request(request))) => {
                 self.take_in_request(request, principal).await
@@ -208,7 +216,8 @@ impl Session {
                 let batch = self.admit_batch(messages, principal, &self.outbox)?;
                 let session = Arc::clone(self);
                 self.services.tasks.spawn(async move {
-                    session.deliver(batch.run().await).await;
+                    let reply = Box::pin(batch.run()).await;
+                    session.deliver(reply).await;
                 });
                 Ok(())
             }
@@ -235,11 +244,14 @@ impl Session {
         if admitted.is_long() {
             let session = Arc::clone(self);
             self.services.tasks.spawn(async move {
-                session.deliver(admitted.run().await).await;
+                // Boxed, so that what waits for its reader is the answer and nothing of the request.
+                let reply = Box::pin(admitted.run()).await;
+                session.deliver(reply).await;
             });
         } else {
             // In order, so that a pipelined handshake is over before what follows it.
-            self.deliver(admitted.run().await).await;
+            let reply = Box::pin(admitted.run()).await;
+            self.deliver(reply).await;
         }
         Ok(())
     }
@@ -433,6 +445,17 @@ impl Session {
             .lock()
             .expect("no code that holds this lock can panic")
     }
+}
+
+fn too_much_unread(inbound: Inbound) -> Fault {
+    let id = match inbound {
+        Inbound::One(Ok(Received::Request(request))) => Some(request.id),
+        Inbound::One(Err(fault)) => fault.id,
+        Inbound::One(Ok(_)) | Inbound::Batch(_) => None,
+    };
+    let why = "too many answers of this session are unread; read its stream, then try again";
+    let error = RpcError::new(jsonrpc::INTERNAL_ERROR, why);
+    Fault { id, error }
 }
 
 impl Holder for Session {

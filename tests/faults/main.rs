@@ -27,4 +27,5 @@ mod served;
 mod sessions;
 mod stdio;
 mod supervision;
+mod unread;
 mod witness;
