@@ -6,7 +6,9 @@ use libfuzzer_sys::fuzz_target;
 use smcp::contract::{self, schema};
 
 fuzz_target!(|printed: &[u8]| {
-    let Some(payload) = contract::find_payload(printed) else { return };
+    let Some(payload) = contract::find_payload(printed) else {
+        return;
+    };
     match contract::read(&payload.json) {
         Ok(description) => {
             for command in &description.commands {

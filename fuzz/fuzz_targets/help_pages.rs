@@ -7,7 +7,9 @@ use smcp::contract;
 use smcp::discovery::introspect;
 
 fuzz_target!(|page: &str| {
-    let Ok(mut payload) = introspect::parse_help("fuzzed", page) else { return };
+    let Ok(mut payload) = introspect::parse_help("fuzzed", page) else {
+        return;
+    };
     for command in introspect::pages_to_ask(&payload) {
         introspect::CommandPage::read(page).add_to(&mut payload, &command);
     }
