@@ -9,7 +9,7 @@ use crate::support::plugins::{Folder, fixtures};
 use crate::support::rows;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, text_of};
-use crate::witness::Witness;
+use crate::support::witness::Witness;
 
 fn arguments(name: &str, value: Value) -> Value {
     Value::Object(Map::from_iter([(name.to_owned(), value)]))
@@ -79,7 +79,7 @@ fn arguments_that_do_not_fit_start_nothing() {
         4,
         |(what, tool, _)| format!("row 25: {} for {tool}", what.escape_debug()),
         |(_, tool, arguments)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mut session = Session::ready(server.address());
             let result = session.call(tool, arguments.clone());
             assert_eq!(code_of(&result), "invalid_arguments", "{result}");
@@ -182,7 +182,7 @@ fn a_value_reaches_the_program_as_that_value() {
     let mut session = Session::ready(server.address());
     let result = session.call("bare__repeat", json!({"text": "--"}));
     assert_eq!(text_of(&result), r#"["repeat", "--text=--"]"#, "row 26");
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn arguments_that_the_system_cannot_carry_are_refused() {
         4,
         |(what, ..)| format!("row 27: {what}"),
         |(_, tool, arguments, code)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mut session = Session::ready(server.address());
             let result = session.call(tool, arguments.clone());
             match code {

@@ -10,8 +10,8 @@ use crate::support::http::{Connection, PATIENCE};
 use crate::support::plugins::{Folder, fixtures, write_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::{Session, code_of, text_of};
+use crate::support::witness::Witness;
 use crate::support::{rows, s, until};
-use crate::witness::Witness;
 
 #[test]
 fn a_plugin_that_was_changed_after_the_start_gives_a_clean_error() {
@@ -57,7 +57,7 @@ fn a_plugin_that_was_changed_after_the_start_gives_a_clean_error() {
         cases.len(),
         |(name, _)| format!("row 34: {name}"),
         |(name, code)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mut session = Session::ready(server.address());
             let result = session.call(&format!("{name}__silent"), json!({}));
             let found = code_of(&result);
@@ -89,7 +89,7 @@ fn calls_go_on_when_the_working_directory_is_removed() {
         .directory(work.path());
     let server = Server::start(&setup);
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     std::fs::remove_dir(work.path()).expect("it is empty");
     let mut session = Session::ready(server.address());
     let result = session.call("args__show", json!({"text": "a"}));
@@ -107,7 +107,7 @@ fn more_calls_than_places_are_refused_and_the_places_come_back() {
         .variable("MCP_MAX_CALLS", "1");
     let server = Server::start(&setup);
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut crowd = Session::ready(server.address());
     let held = crowd.begin("lingers__sleep", json!({"mark": "row-35"}));
     found_soon("row-35");
@@ -137,7 +137,7 @@ fn a_cancelled_call_is_gone_and_not_answered() {
         commands.len(),
         |command| format!("row 36: {command} is cancelled"),
         |command| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mark = format!("row-36-{command}");
             let mut session = Session::ready(server.address());
             let id = session.begin(&format!("lingers__{command}"), json!({"mark": mark}));
@@ -157,7 +157,7 @@ fn a_cancelled_call_is_gone_and_not_answered() {
 #[test]
 fn cancelling_what_is_over_or_was_never_there_does_nothing() {
     let server = served();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut session = Session::ready(server.address());
     let mut other = Session::ready(server.address());
     let running = other.begin(
@@ -250,5 +250,5 @@ fn a_call_that_cannot_start_fails_and_gives_its_place_back() {
         number += 1;
         (call(&mut session, number)["isError"] == false).then_some(())
     });
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }

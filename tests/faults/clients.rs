@@ -12,8 +12,8 @@ use crate::support::http::{Answer, Connection, PATIENCE, Silence, exchange, head
 use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, directly, text_of};
+use crate::support::witness::Witness;
 use crate::support::{processes, s, until, wire};
-use crate::witness::Witness;
 
 /// Talks to its client while it runs.
 const TALKS: &str = r#"
@@ -422,7 +422,7 @@ fn a_batch_takes_no_more_memory_than_waits_for_clients() {
     let server = Server::start(&setup.variable("MCP_MAX_CALLS", "2"));
     server.ready();
     let at = server.address();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let client = Streamable::open(at, "2025-03-26", json!({}));
     let before = processes::resident(server.pid());
     let batch: Vec<Value> = (0..24)
@@ -461,7 +461,7 @@ fn answers_that_nobody_reads_make_room_for_those_of_others() {
     let server = Server::start(&setup.variable("MCP_MAX_CALLS", "2"));
     server.ready();
     let at = server.address();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let before = processes::resident(server.pid());
     let params = json!({"name": "floods__stdout", "arguments": {"bytes": 12_000_000}});
     let (headers, body) = stateless("1", "tools/call", params, json!({}), BOTH);

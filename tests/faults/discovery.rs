@@ -9,8 +9,8 @@ use crate::support::http::{PATIENCE, exchange, get};
 use crate::support::plugins::{Folder, fixtures, write_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::{Session, text_of};
+use crate::support::witness::Witness;
 use crate::support::{rows, s, until};
-use crate::witness::Witness;
 
 /// A shell program that describes itself with this text and otherwise says its command.
 fn describing(description: &str) -> String {
@@ -175,7 +175,7 @@ fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
         },
     );
     logged(&server, "log-first");
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }
 
 /// A line of the log that warns of this plugin. The log is written beside everything else, so it may come late.
@@ -284,7 +284,7 @@ fn what_is_no_regular_program_is_never_run() {
             "row 38: {name} is passed over: {health}"
         );
     }
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -336,7 +336,7 @@ fn names_that_cannot_be_are_refused_in_the_same_way_each_time() {
                 !server.log().contains('\u{1b}'),
                 "row 39: a raw escape in the log"
             );
-            Witness::of(&server, "").must_be_served();
+            Witness::of(server.address(), "").must_be_served();
             tools(&mut session)
         })
         .collect();
@@ -394,5 +394,5 @@ fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
     });
     let result = session.call("good-449__go", json!({}));
     assert_eq!(text_of(&result), "ran go", "row 40");
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }

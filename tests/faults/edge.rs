@@ -11,8 +11,8 @@ use crate::served::{GONE, found_soon, gone_within};
 use crate::support::http::{Connection, PATIENCE, Silence, exchange, get, header, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
+use crate::support::witness::Witness;
 use crate::support::{processes, rows, s, until};
-use crate::witness::Witness;
 
 /// What a client of 2026-07-28 says of itself in every request.
 pub fn stateless_meta() -> Value {
@@ -106,7 +106,7 @@ fn a_byte_after_the_request_does_not_hide_that_its_client_went() {
             gone_within(mark, GONE);
         },
     );
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }
 
 /// How many bytes stand behind a POST request's body.

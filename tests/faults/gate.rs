@@ -6,7 +6,7 @@ use crate::http::{MIB, PING, judge};
 use crate::support::http::{exchange, get};
 use crate::support::rows;
 use crate::support::server::{Server, Setup};
-use crate::witness::Witness;
+use crate::support::witness::Witness;
 
 const KEY: &str = "a-key-of-the-tests";
 const SHOWN: &str = "X-API-Key: a-key-of-the-tests\r\n";
@@ -114,7 +114,7 @@ fn every_route_refuses_a_foreign_host_and_origin() {
             }
         },
     );
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn whoever_may_have_come_through_a_proxy_shows_the_key() {
         8,
         |(what, ..)| format!("row 8: {what}"),
         |(_, version, lines, exempt)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let request = |shown: &str| {
                 let request = on_route("POST", "/messages/", &format!("{lines}{shown}"));
                 let request = String::from_utf8(request).expect("it is text");
@@ -279,7 +279,7 @@ fn a_credential_that_is_not_the_key_is_401() {
         8,
         |(what, ..)| format!("row 9: {what}"),
         |(_, credential, expected)| {
-            let witness = Witness::of(&server, SHOWN);
+            let witness = Witness::of(server.address(), SHOWN);
             let mut request = format!("POST /messages/ HTTP/1.1\r\nHost: {at}\r\n").into_bytes();
             request.extend_from_slice(credential);
             let rest = format!(

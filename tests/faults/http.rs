@@ -7,8 +7,8 @@ use crate::requests;
 use crate::support::http::{Answer, Connection, PATIENCE, Silence};
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
+use crate::support::witness::Witness;
 use crate::support::{rows, s};
-use crate::witness::Witness;
 
 /// A mebibyte.
 pub const MIB: usize = 1 << 20;
@@ -124,7 +124,7 @@ fn play(kind: fn(SocketAddr) -> Vec<Case>) {
         64,
         |case| format!("row {}: {}", case.row, case.what),
         |case| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             run(server.address(), case);
             witness.must_be_served();
         },
@@ -209,7 +209,7 @@ fn a_refused_body_ends_the_stream_of_its_session() {
         cases.len(),
         |(row, what, ..)| format!("row {row}: {what}"),
         |(_, _, headers, status)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mut session = Session::ready(server.address());
             let request = format!(
                 "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n{headers}\r\n",

@@ -6,8 +6,8 @@ use crate::support::http::{Answer, PATIENCE, exchange, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Event, Session, directly};
+use crate::support::witness::Witness;
 use crate::support::{rows, wire};
-use crate::witness::Witness;
 
 /// A message, and the code of the error that must answer it.
 struct Case {
@@ -251,7 +251,7 @@ fn name(case: &Case) -> String {
 fn a_session_survives_every_bad_message() {
     let server = Server::start(&Setup::new());
     rows::each(&all(), 8, name, |case| {
-        let witness = Witness::of(&server, "");
+        let witness = Witness::of(server.address(), "");
         let mut session = Session::ready(server.address());
         let answer = session.post(&case.sent);
         match &case.id {
@@ -369,7 +369,7 @@ fn nesting_that_is_deep_and_not_too_deep_is_taken() {
 fn a_second_request_with_an_id_in_flight_does_not_disturb_the_first() {
     let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut session = Session::ready(server.address());
     let first = session.begin("lingers__sleep", json!({"mark": "row-23", "seconds": 1}));
     let second = json!({"jsonrpc": "2.0", "id": first, "method": "ping"});

@@ -28,4 +28,3 @@ mod sessions;
 mod stdio;
 mod supervision;
 mod unread;
-mod witness;

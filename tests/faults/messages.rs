@@ -6,12 +6,12 @@ use crate::support::http::PATIENCE;
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
 use crate::support::wire;
-use crate::witness::Witness;
+use crate::support::witness::Witness;
 
 #[test]
 fn what_expects_no_answer_gets_none() {
     let server = Server::start(&Setup::new());
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut session = Session::open(server.address());
     session.tell("notifications/before/initialize", json!({}));
     session.initialize(wire::NEWEST);

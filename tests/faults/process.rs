@@ -10,8 +10,8 @@ use crate::support::http::{Connection, PATIENCE, Silence, exchange, get, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, text_of};
+use crate::support::witness::Witness;
 use crate::support::{processes, s, until};
-use crate::witness::Witness;
 
 #[test]
 fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
@@ -99,7 +99,7 @@ fn an_idle_server_ends_without_the_grace_of_running_calls() {
 fn a_call_fails_when_its_supervisor_is_killed_and_nothing_is_left() {
     let server = served();
     for command in ["sleep", "deaf", "daemon"] {
-        let witness = Witness::of(&server, "");
+        let witness = Witness::of(server.address(), "");
         let mark = format!("row-42-{command}");
         let mut session = Session::ready(server.address());
         let id = session.begin(&format!("lingers__{command}"), json!({"mark": mark}));
@@ -145,7 +145,7 @@ fn a_log_that_cannot_be_written_stops_nobody() {
     let mut session = Session::ready(server.address());
     let result = session.call("args__show", json!({"text": "a"}));
     assert_eq!(result["isError"], false, "row 43: {result}");
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_log_directory_that_is_read_only_stops_nobody() {
     let mut session = Session::ready(server.address());
     let result = session.call("args__show", json!({"text": "a"}));
     assert_eq!(result["isError"], false, "row 43: {result}");
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn every_log_line_is_one_line_and_no_value_is_in_it() {
         .variable("MCP_LOG_LEVEL", "DEBUG");
     let server = Server::start(&setup);
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let forged = "x\n2026-01-01T00:00:00Z  INFO smcp: forged\u{1b}[31m\r\u{8}\u{85}\u{2028}";
     let secret = "the-value-that-nobody-may-log";
     let agent = "X-Agent-Id: agent-1\r\n";

@@ -8,8 +8,8 @@ use crate::served::{GONE, gone_within, served};
 use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, text_of};
+use crate::support::witness::Witness;
 use crate::support::{processes, rows, s};
-use crate::witness::Witness;
 
 /// Takes as long as the system needs to carry two gigabytes through pipes.
 #[test]
@@ -19,7 +19,7 @@ fn a_flood_is_cut_and_memory_stays() {
         .variable("MCP_LOG_LEVEL", "WARNING");
     let server = Server::start(&setup);
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut session = Session::ready(server.address());
     // What a first call takes once is not the flood's.
     session.call("floods__stdout", json!({"bytes": 1_000_000}));
@@ -107,7 +107,7 @@ fn every_end_of_a_program_is_told() {
         4,
         |(row, command, _)| format!("row {row}: {command}"),
         |(_, command, ends)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mut session = Session::ready(server.address());
             let result = session.call(&format!("ends__{command}"), json!({}));
             match ends {
@@ -139,7 +139,7 @@ fn a_death_by_signal_without_words_names_the_signal() {
     );
     let server = Server::start(&Setup::new().plugins(folder.path()));
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut session = Session::ready(server.address());
     let result = session.call("quiet__die", json!({}));
     assert_eq!(code_of(&result), "plugin_error", "row 31");
@@ -167,7 +167,7 @@ fn what_hangs_or_stays_behind_is_ended() {
         cases.len(),
         |(row, command, ..)| format!("row {row}: {command}"),
         |(row, command, code)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mark = format!("row-{row}-{command}");
             let mut session = Session::ready(server.address());
             let result = session.call(&format!("lingers__{command}"), json!({"mark": mark}));
@@ -195,7 +195,7 @@ fn a_time_limit_of_the_server_ends_a_call() {
         .argument("0.5");
     let server = Server::start(&setup);
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut session = Session::ready(server.address());
     let result = session.call("lingers__sleep", json!({"mark": "row-31-server"}));
     assert_eq!(code_of(&result), "timeout", "row 31");

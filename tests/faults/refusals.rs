@@ -8,8 +8,8 @@ use crate::edge::stateless_meta;
 use crate::http::{PING, judge};
 use crate::support::http::{Connection, PATIENCE, exchange, get, post};
 use crate::support::server::{Server, Setup};
+use crate::support::witness::Witness;
 use crate::support::{rows, s, until};
-use crate::witness::Witness;
 
 #[test]
 fn a_header_of_the_protocol_that_stands_there_twice_is_400() {
@@ -28,7 +28,7 @@ fn a_header_of_the_protocol_that_stands_there_twice_is_400() {
         names.len(),
         |name| format!("row 69: two headers {name}"),
         |name| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             for second in ["a", "b"] {
                 let headers = format!("{name}: a\r\n{}: {second}\r\n", name.to_uppercase());
                 let answer = exchange(at, &post(at, "/mcp", &headers, PING));

@@ -8,8 +8,8 @@ use crate::support::http::{Connection, PATIENCE, Silence, exchange, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, text_of};
+use crate::support::witness::Witness;
 use crate::support::{processes, rows, s, until};
-use crate::witness::Witness;
 
 const PING: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
@@ -22,7 +22,7 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
     let at = server.address();
     let one = "X-API-Key: key-one\r\n";
     let two = "X-API-Key: key-two\r\n";
-    let witness = Witness::of(&server, one);
+    let witness = Witness::of(server.address(), one);
     let live = Session::open_with(at, "/sse", one);
     let ended = Session::open_with(at, "/sse", one).id().to_owned();
     let is_over = || {
@@ -79,7 +79,7 @@ fn an_id_that_is_no_session_of_yours_says_nothing_about_those_of_others() {
 fn sessions_over_the_cap_are_refused_and_the_others_unharmed() {
     let server = Server::start(&Setup::new().variable("MCP_MAX_SESSIONS", "3"));
     let at = server.address();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let second = Session::ready(at);
     let mut third = Session::ready(at);
     let refused = Session::try_open(at, "/sse", "").expect_err("row 15: a fourth session");
@@ -139,7 +139,7 @@ fn the_calls_of_a_client_that_left_are_gone() {
         commands.len(),
         |command| format!("row 18: the client leaves in mid-call of {command}"),
         |command| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mark = format!("row-18-{command}");
             let mut session = Session::ready(server.address());
             session.begin(&format!("lingers__{command}"), json!({"mark": mark}));
@@ -155,7 +155,7 @@ fn the_calls_of_a_client_that_left_are_gone() {
 fn a_direct_call_is_gone_with_its_connection() {
     let server = Server::start(&Setup::new().plugins(fixtures("plugins")));
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": {"name": "lingers__sleep", "arguments": {"mark": "row-18-direct"}}});
     let mut connection = Connection::open(server.address());
@@ -209,7 +209,7 @@ fn answers_are_never_crossed() {
 fn a_second_stream_of_one_session_is_a_conflict() {
     let server = Server::start(&Setup::new());
     let at = server.address();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let both = "Accept: application/json, text/event-stream\r\n";
     let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params":
         {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
@@ -297,5 +297,5 @@ fn vanish() {
         s(20),
         || (silent.post(PING).status == 404).then_some(()),
     );
-    Witness::of(&server, "").must_be_served();
+    Witness::of(server.address(), "").must_be_served();
 }

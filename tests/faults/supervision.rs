@@ -10,8 +10,8 @@ use crate::support::http::{Connection, post};
 use crate::support::plugins::{Folder, write_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::{Session, code_of, text_of};
+use crate::support::witness::Witness;
 use crate::support::{processes, rows, s, until};
-use crate::witness::Witness;
 
 /// The user that the tests run servers as when root's rights would hide a fault.
 const NOBODY: u32 = 65_534;
@@ -81,7 +81,7 @@ fn lines_that_are_no_events_close_the_channel_and_fill_no_log() {
         cases.len(),
         |(command, _)| format!("row 51: {command}"),
         |(command, code)| {
-            let witness = Witness::of(&server, "");
+            let witness = Witness::of(server.address(), "");
             let mark = format!("row-51-{command}");
             let mut session = Session::ready(server.address());
             let result = session.call(&format!("noise__{command}"), json!({"mark": mark}));
@@ -93,7 +93,7 @@ fn lines_that_are_no_events_close_the_channel_and_fill_no_log() {
             witness.must_be_served();
         },
     );
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let mut session = Session::ready(server.address());
     let id = session.begin("noise__deaf", json!({"mark": "row-51-deaf"}));
     found_soon("row-51-deaf");
@@ -184,7 +184,7 @@ fn a_large_output_costs_three_times_what_is_answered_at_most() {
         ("error", r#""code":"plugin_error""#),
         ("members", r#""code":"plugin_error""#),
     ] {
-        let witness = Witness::of(&server, "");
+        let witness = Witness::of(server.address(), "");
         let before = processes::resident(server.pid());
         let over = std::sync::atomic::AtomicBool::new(false);
         let (highest, answered) = std::thread::scope(|scope| {
@@ -240,7 +240,7 @@ fn a_permit_is_taken_until_the_process_tree_is_gone() {
         .variable("MCP_MAX_CALLS", "2");
     let server = Server::start(&setup);
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": {"name": "deaf__sit", "arguments": {"mark": "row-54"}}});
     let request = post(
@@ -303,7 +303,7 @@ fn what_cannot_be_killed_holds_up_no_answer_and_is_listed() {
     );
     let server = Server::start(&Setup::new().plugins(folder.path()).user(NOBODY));
     server.ready();
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let _killed = KilledAtLast("row-56-");
     let cases = [
         ("sit", "timeout", s(12)),
@@ -373,7 +373,7 @@ fn an_executable_that_becomes_something_else_fails_the_call_with_the_reason() {
         shell_plugin(&folder, name, &[("say", "", "echo said")]);
     }
     let server = serve(&folder);
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     let at = |name: &str| folder.path().join(name).join("cli");
     for name in ["fifo", "directory", "socket"] {
         std::fs::remove_file(at(name)).expect("ours");
@@ -439,7 +439,7 @@ fn signals_that_the_server_has_no_use_for_do_not_end_it() {
         )],
     );
     let server = serve(&folder);
-    let witness = Witness::of(&server, "");
+    let witness = Witness::of(server.address(), "");
     for signal in [Signal::XFSZ, Signal::USR1, Signal::USR2, Signal::ALARM] {
         server.signal(signal);
     }

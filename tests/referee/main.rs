@@ -18,7 +18,6 @@ mod scenes;
 mod sites;
 mod template;
 mod watch;
-mod witness;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

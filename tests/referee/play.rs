@@ -14,9 +14,9 @@ use crate::raw;
 use crate::scenes;
 use crate::sites::{Site, Sites, Surroundings, setup};
 use crate::support::http::{PATIENCE, exchange, get};
+use crate::support::witness::Witness;
 use crate::support::{processes, s, server, until};
 use crate::template::Words;
-use crate::witness::Witness;
 
 /// As much as a health check may take before the case fails. The goal is a tenth of a second, and the report says what
 /// it was; but where forty cases and other programs share two processors any answer may take seconds.

@@ -16,6 +16,7 @@ pub mod server;
 pub mod session;
 pub mod streamable;
 pub mod wire;
+pub mod witness;
 
 use std::time::{Duration, Instant};
 

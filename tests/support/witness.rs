@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde_json::json;
 
-use crate::support::session::{Session, text_of};
-use crate::support::wire;
+use super::session::{Session, text_of};
+use super::wire;
 
 /// A session that has done nothing wrong.
 pub struct Witness(Session);
