@@ -193,6 +193,12 @@ impl Streams {
         self.lock().streams.values().cloned().collect()
     }
 
+    /// The answers that are still being read.
+    fn answers(&self) -> Vec<Arc<Outbox>> {
+        let all = self.lock();
+        all.answers.iter().filter_map(Weak::upgrade).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, All> {
         self.0
             .lock()
@@ -223,13 +229,9 @@ impl Holder for Streams {
         for stream in self.all() {
             stream.cut();
         }
-        let answers: Vec<_> = self
-            .lock()
-            .answers
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        answers.iter().for_each(|answer| answer.close());
+        for answer in self.answers() {
+            answer.close();
+        }
     }
 
     fn cut_if_stalled(&self, limit: Duration) {
@@ -238,15 +240,9 @@ impl Holder for Streams {
                 stream.cut();
             }
         }
-        let answers: Vec<_> = self
-            .lock()
-            .answers
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        answers
-            .iter()
-            .for_each(|answer| answer.cut_if_stalled(limit));
+        for answer in self.answers() {
+            answer.cut_if_stalled(limit);
+        }
     }
 }
 
