@@ -152,7 +152,6 @@ impl App {
                 self.launcher.running()
             );
         }
-        self.sessions.services().catalog.close();
     }
 }
 

@@ -86,7 +86,7 @@ impl Asking<'_> {
         path: PathBuf,
         reasons: &mut Vec<String>,
     ) -> Result<Option<(Payload, &'static str)>, Unserved> {
-        let (may, fault) = aside(move || (questions_of(&path), first_line_fault(&path))).await?;
+        let (may, fault) = aside(move || look_into(&path)).await?;
         if let Some(fault) = fault {
             return Err(Unserved::Plugin(fault));
         }
@@ -102,10 +102,11 @@ impl Asking<'_> {
     }
 }
 
-/// What the executable at `path` may be asked; one that cannot be read may be asked anything.
-fn questions_of(path: &Path) -> Questions {
-    let text = read_regular(path, introspect::MAX_SCRIPT_BYTES as u64);
-    Questions::of(&text.unwrap_or_default())
+/// What the executable at `path` may be asked, and what keeps it from being run at all. One that cannot be read may
+/// be asked anything.
+fn look_into(path: &Path) -> (Questions, Option<String>) {
+    let text = read_regular(path, introspect::MAX_SCRIPT_BYTES as u64).unwrap_or_default();
+    (Questions::of(&text), first_line_fault(&text))
 }
 
 fn start_words(plugin: &Found, interpreter: Option<&PathBuf>) -> Vec<OsString> {

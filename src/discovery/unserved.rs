@@ -4,6 +4,8 @@ use std::io;
 
 use rustix::io::Errno;
 
+use crate::process::is_shortage;
+
 /// Why a plugin is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unserved {
@@ -19,7 +21,7 @@ impl Unserved {
     /// What the system said, with words before it.
     pub fn of_system(words: &str, fault: &io::Error) -> Self {
         let text = format!("{words}: {fault}");
-        if is_shortage(fault) {
+        if passes(fault) {
             Self::Shortage(text)
         } else {
             Self::Plugin(text)
@@ -32,21 +34,10 @@ impl Unserved {
     }
 }
 
-fn is_shortage(fault: &io::Error) -> bool {
-    let passing = [
-        Errno::AGAIN,
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOMEM,
-        Errno::NOBUFS,
-        Errno::NOSPC,
-        Errno::DQUOT,
-        Errno::INTR,
-    ];
-    let number = fault.raw_os_error();
-    passing
-        .iter()
-        .any(|known| number == Some(known.raw_os_error()))
+/// For files, a full disk and an interrupted call pass as well.
+fn passes(fault: &io::Error) -> bool {
+    let of_files = [Errno::NOSPC, Errno::DQUOT, Errno::INTR];
+    is_shortage(fault) || Errno::from_io_error(fault).is_some_and(|errno| of_files.contains(&errno))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Knows no process: it looks at the files that an errno leaves in doubt.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,15 +40,11 @@ impl Explainer {
     pub(super) async fn explained(&self, job: Job, errno: i32) -> StartError {
         let refused = io::Error::from_raw_os_error(errno);
         let program = job.program();
-        match Errno::from_raw_os_error(errno) {
-            Errno::TOOBIG => return StartError::TooLarge,
-            Errno::AGAIN
-            | Errno::NOMEM
-            | Errno::MFILE
-            | Errno::NFILE
-            | Errno::NOBUFS
-            | Errno::TOOMANYREFS => return StartError::System(refused),
-            _ => {}
+        if Errno::from_raw_os_error(errno) == Errno::TOOBIG {
+            return StartError::TooLarge;
+        }
+        if is_shortage(&refused) {
+            return StartError::System(refused);
         }
         let source = match self.look(job, errno).await {
             Some(text) => io::Error::new(refused.kind(), text),
@@ -69,6 +65,19 @@ impl Explainer {
         looking.ok()?;
         timeout(LOOK_LIMIT, finding).await.ok()?.ok()?
     }
+}
+
+/// Whether the system was out of descriptors, processes or memory, which passes.
+pub fn is_shortage(fault: &io::Error) -> bool {
+    let shortages = [
+        Errno::AGAIN,
+        Errno::NOMEM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::TOOMANYREFS,
+    ];
+    Errno::from_io_error(fault).is_some_and(|errno| shortages.contains(&errno))
 }
 
 /// The error for a program that the system has not executed in time.
@@ -107,10 +116,11 @@ fn reason(job: &Job, refused: &io::Error) -> Option<String> {
     if metadata.permissions().mode() & 0o111 == 0 {
         return Some("it is not executable; chmod +x it".to_owned());
     }
-    if let Some(fault) = first_line_fault(&program) {
+    let head = head_of(&program).unwrap_or_default();
+    if let Some(fault) = first_line_fault(&head) {
         return Some(fault);
     }
-    match (interpreter(&program), refused.kind()) {
+    match (interpreter(&head), refused.kind()) {
         (None, ErrorKind::NotFound) => {
             Some("the loader that it was linked for is not there".to_owned())
         }
@@ -136,23 +146,19 @@ fn found(job: &Job, name: &Path) -> Option<PathBuf> {
         .find(|candidate| candidate.exists())
 }
 
-fn has_windows_line_end(program: &Path) -> bool {
-    first_line(program).is_some_and(|line| line.starts_with("#!") && line.ends_with("\r\n"))
+/// As much of a file as the system itself reads of a first line.
+fn head_of(program: &Path) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    let mut file = File::open(program).ok()?.take(256);
+    file.read_to_end(&mut head).ok()?;
+    Some(head)
 }
 
-fn first_line(program: &Path) -> Option<String> {
-    let mut line = String::new();
-    // The system itself reads no more of a first line than this.
-    let mut head = BufReader::new(File::open(program).ok()?.take(256));
-    head.read_line(&mut line).ok()?;
-    Some(line)
-}
-
-/// What keeps the interpreter that a script's first line names from running it; `None` where nothing does, or the
-/// file is no script.
-pub fn first_line_fault(program: &Path) -> Option<String> {
-    let interpreter = interpreter(program)?;
-    if has_windows_line_end(program) {
+/// What keeps the interpreter that a script's first line names from running it, by the beginning of the script;
+/// `None` where nothing does, or it is no script.
+pub fn first_line_fault(script: &[u8]) -> Option<String> {
+    let interpreter = interpreter(script)?;
+    if first_line(script).ends_with(b"\r\n") {
         return Some("its first line ends as on Windows, and the system takes that for a part of the interpreter's name; save it with Unix line ends".to_owned());
     }
     (!interpreter.exists()).then(|| {
@@ -163,10 +169,16 @@ pub fn first_line_fault(program: &Path) -> Option<String> {
     })
 }
 
-fn interpreter(program: &Path) -> Option<PathBuf> {
-    let line = first_line(program)?;
+fn interpreter(script: &[u8]) -> Option<PathBuf> {
+    let line = String::from_utf8_lossy(first_line(script));
     let named = line.strip_prefix("#!")?.split_whitespace().next()?;
     Some(PathBuf::from(named))
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    text.split_inclusive(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

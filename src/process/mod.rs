@@ -17,7 +17,7 @@ mod tree;
 mod watch;
 mod wire;
 
-pub use exec_error::first_line_fault;
+pub use exec_error::{first_line_fault, is_shortage};
 pub use job::{Ending, Finished, Job, Leftover, SideChannels, StartError};
 pub use launcher::Launcher;
 pub use preflight::{PreflightError, preflight};
