@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use super::content::Content;
 pub use crate::contract::ClientCapabilities;
 
 /// One call of one tool, as the floors above ask for it.
@@ -135,10 +136,8 @@ pub enum Listed {
 /// A tool result of the Model Context Protocol, its parts kept as the plugin wrote them.
 #[derive(Debug, Clone)]
 pub struct ToolResult {
-    /// The `content` array.
-    pub content: Box<RawValue>,
-    /// The `structuredContent` value.
-    pub structured_content: Option<Box<RawValue>>,
+    /// What becomes its members `content` and `structuredContent`.
+    pub content: Content,
     /// Whether the program says that it failed.
     pub is_error: bool,
     /// Members of a `content` style output that this server does not know, `_meta` included.

@@ -56,7 +56,7 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
             return Reply::default();
         }
         Ok(success) => {
-            let line = jsonrpc::encode_result(&request.id, &success.result);
+            let line = jsonrpc::encode_result(&request.id, &success);
             (success.code, None, line)
         }
         Err(Failure::Error(error)) => {

@@ -224,7 +224,7 @@ pub fn request(arguments: Value) -> CallRequest {
 
 /// The text of a result's first block.
 pub fn text(result: &ToolResult) -> String {
-    let content: Value = serde_json::from_str(result.content.get()).expect("it is JSON");
+    let content = serde_json::to_value(result.content.blocks()).expect("it is JSON");
     content[0]["text"]
         .as_str()
         .expect("it begins with a text")
