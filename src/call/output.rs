@@ -139,6 +139,7 @@ fn plain(content: Content) -> ToolResult {
         content,
         is_error: false,
         other: Vec::new(),
+        permit: None,
     }
 }
 
@@ -204,6 +205,7 @@ fn complete_result(
         content: Content::Own { blocks, structured },
         is_error,
         other: members,
+        permit: None,
     })
 }
 

@@ -1,8 +1,10 @@
 //! How a method ends: a result with the name the log has for it, or none. Knows no method.
 
+use std::sync::Arc;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::call::types::{CallError, ToolResult};
+use crate::call::types::{CallError, Permit, ToolResult};
 use crate::jsonrpc::{Members, RpcError};
 use crate::mcp::context::Cancelled;
 use crate::mcp::messages::{self, Given};
@@ -17,6 +19,8 @@ pub struct Success {
     pub given: Option<Given>,
     /// The other members of the response's `result`.
     pub result: Members,
+    /// The permit of the call that it came from, kept until it is written.
+    pub permit: Option<Arc<Permit>>,
     /// `ok`, or the code of a failed tool call, whose failure is a result.
     pub code: &'static str,
 }
@@ -43,12 +47,21 @@ impl From<ToolResult> for Success {
                 wrapped: false,
             }),
             result: messages::tool_result(result.is_error, result.other),
+            permit: result.permit,
             code: crate::telemetry::OK,
         }
     }
 }
 
 impl Success {
+    /// A result that is made of what a call printed.
+    pub fn holding(result: Members, permit: Arc<Permit>) -> Self {
+        Self {
+            permit: Some(permit),
+            ..result.into()
+        }
+    }
+
     /// The same with structured content as a member of an object, where `wrapped`.
     pub fn wrapped(mut self, wrapped: bool) -> Self {
         if let Some(given) = &mut self.given {
@@ -63,6 +76,7 @@ impl From<Members> for Success {
         Self {
             given: None,
             result,
+            permit: None,
             code: crate::telemetry::OK,
         }
     }
@@ -73,6 +87,7 @@ impl From<&CallError> for Success {
         Self {
             given: None,
             result: messages::tool_failure(error),
+            permit: None,
             code: error.code(),
         }
     }
@@ -111,6 +126,7 @@ mod tests {
             content,
             is_error: false,
             other: vec![("more".to_owned(), crate::jsonrpc::to_raw(&1))],
+            permit: None,
         };
         serde_json::to_string(&Success::from(result).wrapped(wrapped)).unwrap()
     }
