@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Account, Holder};
+use super::budget::{Account, Holder, NoRoom};
 use super::changes::Change;
 use super::client_state::ClientState;
 use super::context::{Asking, Context, Services};
@@ -284,7 +284,8 @@ impl Session {
     /// Admits every message of a batch.
     ///
     /// # Errors
-    /// Refused as a whole where the revision has no batches.
+    /// Refused as a whole where the revision has no batches, and where there is no room for the errors
+    /// in it. Then nothing of it has begun.
     pub fn admit_batch(
         self: &Arc<Self>,
         messages: Vec<Result<Received, Fault>>,
@@ -319,7 +320,9 @@ impl Session {
             };
             match admitted {
                 Ok(admitted) => batch.add(admitted),
-                Err(fault) => batch.refuse(&self.account, &fault),
+                Err(fault) => batch
+                    .refuse(&self.account, &fault)
+                    .map_err(|no_room| batch_overloaded(no_room))?,
             }
         }
         Ok(batch)
@@ -456,6 +459,11 @@ fn too_much_unread(inbound: Inbound) -> Fault {
     let why = "too many answers of this session are unread; read its stream, then try again";
     let error = RpcError::new(jsonrpc::INTERNAL_ERROR, why);
     Fault { id, error }
+}
+
+fn batch_overloaded(no_room: NoRoom) -> Fault {
+    let error = RpcError::new(jsonrpc::INTERNAL_ERROR, no_room.to_string());
+    Fault { id: None, error }
 }
 
 impl Holder for Session {

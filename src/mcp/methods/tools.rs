@@ -152,7 +152,7 @@ async fn run(
     match result {
         Ok(result) => {
             let wrapped = is_wrapped(tool, &result, context.revision);
-            Ok(messages::tool_result(result, wrapped).into())
+            Ok(Success::from(result).wrapped(wrapped))
         }
         Err(CallError::Cancelled) if relay.client_has_gone() => Err(serving::client_gone().into()),
         Err(CallError::Cancelled) => Err(Failure::Cancelled),
@@ -167,7 +167,7 @@ async fn run(
 
 /// Whether its structured content goes out as a member of an object, as its entry in the list says.
 fn is_wrapped(tool: &Tool, result: &ToolResult, revision: Revision) -> bool {
-    let Some(structured) = &result.structured_content else {
+    let Some(structured) = result.content.structured() else {
         return false;
     };
     revision.structured_content_is_an_object()
