@@ -142,7 +142,9 @@ impl Context {
     pub fn governed(&self) -> Client {
         let key = self.principal.key.map(|key| *key.digest());
         if self.revision.has_handshake() {
-            Client::of(self.principal.agent.as_deref(), key, Some(&self.session))
+            let program = self.client.name().zip(self.principal.address);
+            let agent = self.principal.agent.as_deref();
+            Client::of(agent, key, program, Some(&self.session))
         } else {
             Client::by_authorization(key)
         }
