@@ -31,6 +31,8 @@ pub struct Services {
     pub catalog: Catalog,
     /// Until when first answers wait for plugins that are still being asked.
     pub discovery_deadline: Instant,
+    /// Until when lists wait for them.
+    pub list_deadline: Instant,
     /// Distributes notices of changed lists and resources.
     pub changes: Changes,
     /// Signs the request states that travel through clients.
