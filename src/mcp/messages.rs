@@ -89,6 +89,11 @@ impl ClientDetails {
         Ok(Self { info, capabilities })
     }
 
+    /// What the client calls itself.
+    pub fn name(&self) -> Option<&str> {
+        self.info.get("name").and_then(Value::as_str)
+    }
+
     /// Whether the client declared a part of a capability, such as `url` of `elicitation`.
     pub fn declares(&self, capability: &str, part: &str) -> bool {
         self.capabilities

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::lifecycle;
 use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
@@ -26,9 +25,8 @@ use crate::telemetry::OK;
 ///
 /// # Errors
 /// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) for a cursor.
-pub async fn list(context: &Context, request: &Request) -> Outcome {
+pub fn list(context: &Context, request: &Request) -> Outcome {
     serving::refuse_cursor(request)?;
-    lifecycle::settled(context).await?;
     Ok(listing(context).into())
 }
 
