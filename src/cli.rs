@@ -13,7 +13,10 @@ use clap::{Args, Parser, Subcommand};
         over HTTP+SSE (/sse), Streamable HTTP (/mcp) or, with `smcp stdio`, over standard input and output. Without \
         a command, smcp serves.",
     after_help = EXAMPLES,
-    max_term_width = 100
+    max_term_width = 100,
+    // As version 3 read its command line: `--require` for --require-auth, and the last of two `--port` counts.
+    infer_long_args = true,
+    args_override_self = true
 )]
 pub struct Cli {
     /// The command; none serves.
@@ -106,7 +109,13 @@ pub struct PluginFlags {
     pub place: PluginsDir,
     /// Time after which a call is ended: seconds, or with a unit such as 500ms, 30s or 5m; 0 is no limit
     /// [env: MCP_PLUGIN_TIMEOUT] [default: none]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    // In version 3 no other flag began so: its abbreviations go on meaning this one, beside --plugins-dir.
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_negative_numbers = true,
+        aliases = ["plugin", "plugi", "plug", "plu", "pl"]
+    )]
     pub plugin_timeout: Option<String>,
 }
 
@@ -213,6 +222,34 @@ mod tests {
             assert!(!help.contains(foreign), "{command}: {help}");
             assert!(help.contains("--plugins-dir"), "{command}: {help}");
             assert!(Cli::try_parse_from(["smcp", command, foreign, "1"]).is_err());
+        }
+    }
+
+    #[test]
+    fn flags_may_be_shortened_repeated_and_written_with_an_equals_sign() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.settings());
+        for line in ["smcp --require", "smcp --r", "smcp serve --require-a"] {
+            assert!(read(line).unwrap().require_auth, "{line}");
+        }
+        for line in [
+            "smcp --plugin-time 5",
+            "smcp --plugin 5",
+            "smcp --pl=5",
+            "smcp --plugin-timeout=1 --plugin-timeout=5",
+            "smcp stdio --plugin-t 5",
+        ] {
+            let limit = read(line).unwrap().plugins.plugin_timeout;
+            assert_eq!(limit.as_deref(), Some("5"), "{line}");
+        }
+        let flags = read("smcp --po=1 --ho h --allow --allow-external --port 2").unwrap();
+        assert_eq!(
+            (flags.port.as_deref(), flags.host.as_deref()),
+            (Some("2"), Some("h"))
+        );
+        assert!(flags.allow_external);
+        for line in ["smcp --p 5", "smcp --h 5", "smcp --unknown", "smcp --requires"] {
+            let refused = read(line).unwrap_err();
+            assert_eq!(refused.exit_code(), 2, "{line}: {refused}");
         }
     }
 

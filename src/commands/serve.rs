@@ -22,7 +22,7 @@ const DISCOVERY_WAIT: Duration = Duration::from_secs(2);
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let (guard, launcher) = prepare(&config)?;
     raise_descriptor_limit();
-    let notices = config.notices.clone();
+    let notices = [config.mistakes.clone(), config.notices.clone()].concat();
     let auth = config.http.auth.clone();
     let root_path = config.http.root_path.clone();
     let plugins = source(config.catalog.directory.as_deref());

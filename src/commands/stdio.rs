@@ -32,7 +32,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::new();
     let _signals = shutdown.listen()?;
     let stopped = CancellationToken::new();
-    for notice in &config.notices {
+    for notice in config.mistakes.iter().chain(&config.notices) {
         tracing::warn!("{notice}");
     }
     let sessions = app::sessions(

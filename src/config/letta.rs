@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
 
 use super::reader::Reader;
 use crate::catalog::{Holders, Reserved};
@@ -35,9 +34,9 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
     // The file completes the environment; where nothing is missing, it is not looked at.
     let complete = url.is_some() && tokens.iter().any(Option::is_some);
     let file = reader
-        .text("HOME")
+        .path("HOME")
         .filter(|_| !complete)
-        .and_then(|home| std::fs::read_to_string(Path::new(&home).join(".letta/.env")).ok());
+        .and_then(|home| std::fs::read_to_string(home.join(".letta/.env")).ok());
     let in_file = |name: &str| file.as_deref().and_then(|text| exported(text, name));
     let tokens: Vec<(&str, String)> = TOKENS
         .into_iter()

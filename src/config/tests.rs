@@ -8,6 +8,7 @@ use crate::letta::settings::Scope;
 
 fn read_with(variables: &[(&str, &str)], flags: Flags) -> Result<Config, Faults> {
     read(
+        Purpose::Http,
         &flags,
         variables
             .iter()
