@@ -30,6 +30,7 @@ pub(super) fn read(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Settings {
         directory: directory(reader, flags),
+        allow_writable: reader.switch("MCP_ALLOW_WRITABLE_PLUGINS", false),
         python: reader.path("MCP_PYTHON"),
         environment: environment
             .into_iter()
@@ -75,7 +76,9 @@ fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
 
 /// The plugins directory that somebody had in mind who named a plugin's program.
 fn likely_meant(file: &Path) -> String {
-    let is_program = file.file_name().is_some_and(|name| name == "cli.py" || name == "cli");
+    let is_program = file
+        .file_name()
+        .is_some_and(|name| name == "cli.py" || name == "cli");
     let above = file.parent().and_then(Path::parent);
     match above.filter(|above| is_program && !above.as_os_str().is_empty()) {
         Some(above) => format!(": '{}'", above.display()),

@@ -20,16 +20,21 @@ const MAX_COUNT: usize = 1_000_000;
 /// A key shorter than this can be found by trying.
 const SHORT_KEY: usize = 16;
 
+/// What stands before the digest of a key.
+const DIGEST: &str = "sha256:";
+
 /// What is listened on, and how.
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) http: http::Settings,
+    pub(super) key_in_shell: bool,
     pub(super) max_connections: usize,
 }
 
 pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
-    let keys = keys(reader);
+    let one = reader.text("MCP_API_KEY").unwrap_or_default();
+    let keys = keys(reader, &one);
     let (host, addresses) = addresses(reader, flags);
     let loopback = addresses
         .iter()
@@ -64,6 +69,7 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     };
     Listening {
         addresses,
+        key_in_shell: !one.is_empty() && !one.starts_with(DIGEST),
         http: http::Settings {
             root_path,
             manifest: reader.switch("MCP_SSE_MANIFEST", false),
@@ -144,16 +150,14 @@ fn is_any(host: &str) -> bool {
 }
 
 /// `MCP_API_KEY` is one key, whatever is in it; `MCP_API_KEYS` is a list.
-fn keys(reader: &mut Reader) -> Vec<KeyId> {
-    let one = reader.text("MCP_API_KEY").unwrap_or_default();
+fn keys(reader: &mut Reader, one: &str) -> Vec<KeyId> {
     let several = reader.text("MCP_API_KEYS").unwrap_or_default();
     let listed = several
         .split(',')
         .map(str::trim)
         .filter(|key| !key.is_empty())
         .enumerate();
-    let one =
-        Some(("MCP_API_KEY: the key".to_owned(), one.as_str())).filter(|(_, key)| !key.is_empty());
+    let one = Some(("MCP_API_KEY: the key".to_owned(), one)).filter(|(_, key)| !key.is_empty());
     let given = one
         .into_iter()
         .chain(listed.map(|(index, key)| (format!("MCP_API_KEYS: key {}", index + 1), key)));
@@ -236,7 +240,7 @@ fn loopback_allowed(reader: &mut Reader) -> bool {
 }
 
 fn key_id(key: &str) -> Option<KeyId> {
-    match key.strip_prefix("sha256:") {
+    match key.strip_prefix(DIGEST) {
         Some(digits) => digest(digits).map(KeyId::from_digest),
         None => Some(KeyId::of(key.as_bytes())),
     }
@@ -244,7 +248,8 @@ fn key_id(key: &str) -> Option<KeyId> {
 
 /// Whether clients can show this key.
 fn is_sendable(key: &str) -> bool {
-    key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    key.bytes()
+        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn digest(digits: &str) -> Option<[u8; 32]> {

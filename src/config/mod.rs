@@ -32,6 +32,8 @@ pub struct Config {
     pub letta: Option<crate::letta::Settings>,
     /// HTTP.
     pub http: crate::http::Settings,
+    /// Whether `MCP_API_KEY` has a key as clients send it: not its digest, and not nothing.
+    pub key_in_shell: bool,
     /// Connections that may be open at once.
     pub max_connections: usize,
     /// Sessions that may be open at once.
@@ -110,6 +112,7 @@ pub fn read(
         profiles,
         letta,
         http: listening.http,
+        key_in_shell: listening.key_in_shell,
         max_connections: listening.max_connections,
         max_sessions,
         max_waiting_bytes,

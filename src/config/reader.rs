@@ -90,7 +90,9 @@ impl Reader {
     pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
         self.asked.insert(name);
         let value = self.values.get(OsStr::new(name))?;
-        let path = value.to_str().map_or(value.as_os_str(), |text| OsStr::new(text.trim()));
+        let path = value
+            .to_str()
+            .map_or(value.as_os_str(), |text| OsStr::new(text.trim()));
         (!path.is_empty()).then(|| path.into())
     }
 

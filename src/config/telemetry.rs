@@ -3,8 +3,8 @@
 use super::Purpose;
 use super::reader::Reader;
 use crate::telemetry::{
-    Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives, FileSettings,
-    LEVELS, RotationKind, Settings, log_path, parse_level, stderr_is_journal,
+    Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives,
+    FileSettings, LEVELS, RotationKind, Settings, log_path, parse_level, stderr_is_journal,
 };
 
 /// The largest file that a setting may ask for: 1 TiB.
@@ -16,7 +16,8 @@ pub(super) fn read(reader: &mut Reader, purpose: Purpose) -> Settings {
     if purpose == Purpose::Once {
         let unused = reader.unused(|reader| read(reader, Purpose::Http));
         return Settings {
-            level: parse_level("WARNING").expect("WARNING is a level"),
+            // What is not served is the answer of these commands, which they print themselves.
+            level: parse_level("warn,smcp::app=error").expect("these are directives"),
             file: None,
             ..unused
         };

@@ -7,8 +7,12 @@ use crate::catalog::Holders;
 use crate::letta::settings::Scope;
 
 fn read_with(variables: &[(&str, &str)], flags: Flags) -> Result<Config, Faults> {
+    read_for(Purpose::Http, variables, flags)
+}
+
+fn read_for(purpose: Purpose, variables: &[(&str, &str)], flags: Flags) -> Result<Config, Faults> {
     read(
-        Purpose::Http,
+        purpose,
         &flags,
         variables
             .iter()
@@ -126,22 +130,52 @@ fn keys_come_plain_or_as_digests_and_never_show() {
     )
     .unwrap();
     assert_eq!(config.http.auth.keys.len(), 4);
-    let faults = read_with(
-        &[("MCP_API_KEYS", "se\tcret,sha256:12,clef-é")],
-        Flags::default(),
-    )
-    .unwrap_err()
-    .to_string();
-    assert_eq!(faults.lines().count(), 3);
-    assert!(!faults.contains("cret") && !faults.contains("clef"));
+    let faults = read_with(&[("MCP_API_KEYS", "good,sha256:12")], Flags::default())
+        .unwrap_err()
+        .to_string();
+    assert!(faults.contains("MCP_API_KEYS: key 2") && faults.lines().count() == 1);
+    assert!(!faults.contains(":12"), "{faults}");
+}
+
+#[test]
+fn a_key_that_no_client_can_send_is_warned_about_without_being_shown() {
+    for (name, value) in [
+        ("MCP_API_KEY", "two\twords-0123456789"),
+        ("MCP_API_KEYS", "0123456789abcdef, clef-é-0123456789"),
+    ] {
+        let external = Flags {
+            allow_external: true,
+            ..Flags::default()
+        };
+        let config = read_with(&[(name, value)], external).unwrap();
+        let told = config.notices.join("\n");
+        assert!(told.contains("no client can send"), "{told}");
+        assert!(!told.contains("words") && !told.contains("clef"), "{told}");
+    }
+}
+
+#[test]
+fn the_shell_has_the_key_only_where_the_variable_holds_it_and_not_its_digest() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    for (name, value, expected) in [
+        ("MCP_API_KEY", "three", true),
+        ("MCP_API_KEY", digest.as_str(), false),
+        ("MCP_API_KEYS", "one", false),
+    ] {
+        let config = read_with(&[(name, value)], Flags::default()).unwrap();
+        assert_eq!(config.key_in_shell, expected, "{name}");
+    }
 }
 
 #[test]
 fn a_key_with_commas_and_spaces_in_it_is_one_key() {
     let key = "abc,def ghi, jkl";
-    let config = read_with(&[("MCP_API_KEY", key)], Flags::default()).unwrap();
     let expected = crate::mcp::principal::KeyId::of(key.as_bytes());
-    assert_eq!(config.http.auth.keys, [expected]);
+    // White space around it is no part of it: HTTP drops it from headers, so that no client could send it.
+    for given in [key.to_owned(), format!(" {key}\n")] {
+        let config = read_with(&[("MCP_API_KEY", &given)], Flags::default()).unwrap();
+        assert_eq!(config.http.auth.keys, [expected]);
+    }
 }
 
 #[test]
@@ -166,13 +200,9 @@ fn a_key_that_can_be_guessed_is_warned_about_without_being_shown() {
 #[test]
 fn every_number_has_bounds() {
     for (name, value) in [
-        ("MCP_PLUGIN_TIMEOUT", "1e19"),
-        ("MCP_PLUGIN_TIMEOUT", "nan"),
         ("MCP_MAX_CALLS", "18446744073709551615"),
         ("MCP_MAX_SESSIONS", "18446744073709551615"),
         ("MCP_MAX_CONNECTIONS", "18446744073709551615"),
-        ("MCP_LOG_MAX_BYTES", "18446744073709551615"),
-        ("MCP_LOG_BACKUP_COUNT", "10001"),
         ("MCP_PORT", "65536"),
     ] {
         let faults = read_with(&[(name, value)], Flags::default()).unwrap_err();
@@ -185,29 +215,267 @@ fn every_number_has_bounds() {
 }
 
 #[test]
-fn a_plugins_directory_that_was_named_must_be_there() {
-    let missing = [("MCP_PLUGINS_DIR", "/no/such/directory")];
-    let faults = read_with(&missing, Flags::default())
-        .unwrap_err()
-        .to_string();
+fn what_version_3_took_or_never_looked_at_is_a_warning_and_has_no_effect() {
+    let without = read_with(&[], Flags::default()).unwrap();
+    for (name, value) in [
+        ("MCP_PLUGIN_TIMEOUT", "soon"),
+        ("MCP_PLUGIN_TIMEOUT", "1e19"),
+        ("MCP_PLUGIN_TIMEOUT", "nan"),
+        ("MCP_LOG_LEVEL", "verbose"),
+        ("MCP_LOG_LEVEL", "NOTSET"),
+        ("MCP_LOG_ROTATION", "daily"),
+        ("MCP_LOG_ROTATION", "10 MB"),
+        ("MCP_LOG_MAX_BYTES", "10MB"),
+        ("MCP_LOG_MAX_BYTES", "18446744073709551615"),
+        ("MCP_LOG_BACKUP_COUNT", "-1"),
+        ("MCP_LOG_BACKUP_COUNT", "10001"),
+        ("MCP_LOG_JSON", "pretty"),
+        ("MCP_DISABLE_FILE_LOG", "maybe"),
+        ("MCP_AUTH_DISABLED", "enabled"),
+    ] {
+        let config = read_with(&[(name, value)], Flags::default())
+            .unwrap_or_else(|faults| panic!("{name}={value} ends the start: {faults}"));
+        let told = config.mistakes.join("\n");
+        assert!(
+            told.starts_with(&format!("{name}: '{value}' ")) && told.lines().count() == 1,
+            "{told}"
+        );
+        let telemetry = |config: &Config| format!("{:?}", config.telemetry);
+        assert_eq!(telemetry(&config), telemetry(&without), "{name}={value}");
+        assert_eq!(config.catalog.time_limit, None, "{name}={value}");
+        assert!(!config.http.auth.disabled, "{name}={value}");
+    }
+    for level in ["WARNING", "warn", "Critical", "FATAL"] {
+        let config = read_with(&[("MCP_LOG_LEVEL", level)], Flags::default()).unwrap();
+        assert_eq!(config.mistakes, [""; 0], "{level} is a level");
+    }
+    let flags = Flags {
+        plugins: crate::cli::PluginFlags {
+            plugin_timeout: Some("soon".to_owned()),
+            ..Default::default()
+        },
+        ..Flags::default()
+    };
+    assert!(read_with(&[], flags).is_err(), "a flag was never ignored");
+}
+
+#[test]
+fn a_start_profile_that_nobody_defines_is_a_warning_and_clients_see_all() {
+    let variables = [
+        ("SMCP_ATTACH_PROFILE", "gone"),
+        ("SMCP_ADMIN_PREFIX", "admin__"),
+    ];
+    let config = read_with(&variables, Flags::default()).unwrap();
+    assert_eq!(config.profiles.start().name, "full");
+    let told = config.mistakes.join("\n");
     assert!(
-        faults.starts_with("MCP_PLUGINS_DIR: there is no directory '/no/such/directory'")
-            && faults.lines().count() == 1,
-        "{faults}"
+        told.contains("'gone'") && told.contains("admin, full"),
+        "{told}"
     );
 }
 
 #[test]
-fn a_misspelled_setting_is_a_notice_and_no_fault() {
-    let config = read_with(&[("MCP_PLUGIN_DIR", "/x")], Flags::default()).unwrap();
-    let found = |notice: &&String| {
-        notice.contains("MCP_PLUGIN_DIR ") && notice.contains("do you mean MCP_PLUGINS_DIR?")
+fn only_a_clear_yes_lets_local_clients_go_without_the_key() {
+    for (value, exempt, told) in [
+        (None, true, ""),
+        (Some("1"), true, ""),
+        (Some(" Yes "), true, ""),
+        (Some("on"), true, ""),
+        (Some("0"), false, ""),
+        (Some("no"), false, ""),
+        (Some(""), false, "set but empty"),
+        (Some(" \t "), false, "set but empty"),
+        (Some("perhaps"), false, "counts as no"),
+        (Some("2"), false, "counts as no"),
+    ] {
+        let mut variables = vec![("MCP_API_KEY", "0123456789abcdef")];
+        variables.extend(value.map(|value| ("MCP_AUTH_ALLOW_LOOPBACK", value)));
+        let config = read_with(&variables, Flags::default()).unwrap();
+        assert_eq!(config.http.auth.loopback_exempt, exempt, "{value:?}");
+        let lines = [config.notices, config.mistakes].concat().join("\n");
+        assert_eq!(
+            lines.contains("MCP_AUTH_ALLOW_LOOPBACK"),
+            !told.is_empty(),
+            "{value:?}: {lines}"
+        );
+        assert!(lines.contains(told), "{value:?}: {lines}");
+    }
+}
+
+#[test]
+fn to_listen_on_every_address_is_the_last_word() {
+    let external = |host: Option<&str>| Flags {
+        allow_external: true,
+        host: host.map(str::to_owned),
+        ..Flags::default()
     };
+    const KEY: (&str, &str) = ("MCP_API_KEY", "k");
+    for (variables, flags, ip, warned) in [
+        (vec![KEY], external(None), "0.0.0.0", false),
+        (
+            vec![KEY, ("MCP_HOST", "127.0.0.1")],
+            external(None),
+            "0.0.0.0",
+            true,
+        ),
+        (vec![KEY], external(Some("127.0.0.1")), "0.0.0.0", true),
+        (
+            vec![KEY, ("MCP_HOST", "localhost")],
+            external(Some("0.0.0.0")),
+            "0.0.0.0",
+            false,
+        ),
+        (vec![KEY], external(Some("[::]")), "::", false),
+    ] {
+        let config = read_with(&variables, flags).unwrap();
+        assert_eq!(config.addresses[0].ip().to_string(), ip, "{variables:?}");
+        assert_eq!(!config.mistakes.is_empty(), warned, "{:?}", config.mistakes);
+    }
+    let keyless = read_with(&[("MCP_HOST", "127.0.0.1")], external(None));
+    assert!(keyless.is_err(), "and it needs a key");
+}
+
+#[test]
+fn a_command_that_does_not_listen_looks_at_nothing_about_listening() {
+    let variables = [
+        ("MCP_HOST", "0.0.0.0"),
+        ("MCP_PORT", "abc"),
+        ("MCP_API_KEYS", "sha256:12"),
+        ("MCP_ROOT_PATH", "no path"),
+        ("MCP_ALLOWED_HOSTS", "bad host"),
+        ("MCP_ALLOWED_ORIGINS", "x"),
+        ("MCP_SSE_MANIFEST", "perhaps"),
+        ("MCP_AUTH_DISABLED", "1"),
+        ("MCP_MAX_CONNECTIONS", "0"),
+    ];
+    let flags = || Flags {
+        host: Some("no.such.name.invalid".to_owned()),
+        port: Some("-1".to_owned()),
+        require_auth: true,
+        ..Flags::default()
+    };
+    assert!(read_with(&variables, flags()).is_err());
+    for purpose in [Purpose::Stdio, Purpose::Once] {
+        let config = read_for(purpose, &variables, flags())
+            .unwrap_or_else(|faults| panic!("{purpose:?}: {faults}"));
+        let told = [config.notices, config.mistakes].concat().join("\n");
+        assert!(!told.contains("MCP_"), "{purpose:?}: {told}");
+        let limit = read_for(purpose, &[("MCP_MAX_CALLS", "0")], Flags::default());
+        assert!(limit.is_err(), "{purpose:?} runs calls");
+    }
+}
+
+#[test]
+fn the_log_lies_where_version_3_wrote_it_and_stdio_writes_none_unasked() {
+    let path = |purpose, variables: &[(&str, &str)]| {
+        let config = read_for(purpose, variables, Flags::default()).unwrap();
+        config
+            .telemetry
+            .file
+            .map(|file| file.path.display().to_string())
+    };
+    const DIRECTORY: (&str, &str) = ("MCP_LOG_DIR", "/var/log/x");
+    const FILE: (&str, &str) = ("MCP_LOG_FILE", "own.log");
+    const OFF: (&str, &str) = ("MCP_DISABLE_FILE_LOG", "1");
+    for (variables, http, stdio) in [
+        (vec![], Some("logs/mcp_server.log"), None),
+        (
+            vec![DIRECTORY],
+            Some("/var/log/x/mcp_server.log"),
+            Some("/var/log/x/mcp_server.log"),
+        ),
+        (vec![FILE], Some("logs/own.log"), Some("logs/own.log")),
+        (
+            vec![DIRECTORY, FILE],
+            Some("/var/log/x/own.log"),
+            Some("/var/log/x/own.log"),
+        ),
+        (vec![DIRECTORY, OFF], None, None),
+    ] {
+        assert_eq!(
+            path(Purpose::Http, &variables).as_deref(),
+            http,
+            "{variables:?}"
+        );
+        assert_eq!(
+            path(Purpose::Stdio, &variables).as_deref(),
+            stdio,
+            "{variables:?}"
+        );
+        assert_eq!(path(Purpose::Once, &variables), None, "{variables:?}");
+    }
+}
+
+#[test]
+fn a_plugins_directory_that_is_missing_is_a_warning_by_variable_and_a_fault_by_flag() {
+    let missing = [("MCP_PLUGINS_DIR", "/no/such/directory")];
+    let config = read_with(&missing, Flags::default()).unwrap();
+    let told = config.mistakes.join("\n");
+    assert!(
+        told.starts_with("MCP_PLUGINS_DIR: '/no/such/directory' is not there"),
+        "{told}"
+    );
     assert_eq!(
-        config.notices.iter().filter(found).count(),
-        1,
-        "{:?}",
-        config.notices
+        config.catalog.directory.as_deref(),
+        Some("/no/such/directory".as_ref())
+    );
+    let fault = |directory: &str| {
+        let flags = Flags {
+            plugins: plugins_in(directory),
+            ..Flags::default()
+        };
+        read_with(&[], flags).unwrap_err().to_string()
+    };
+    let told = fault("/no/such/directory");
+    assert!(
+        told.starts_with("--plugins-dir: '/no/such/directory' is not there")
+            && told.lines().count() == 1,
+        "{told}"
+    );
+    let plugins = tempfile::tempdir().unwrap();
+    let program = plugins.path().join("one/cli.py");
+    std::fs::create_dir(plugins.path().join("one")).unwrap();
+    std::fs::write(&program, "").unwrap();
+    let told = fault(program.to_str().unwrap());
+    let meant = format!(": '{}'", plugins.path().display());
+    assert!(
+        told.contains("is no directory") && told.ends_with(&meant),
+        "{told}"
+    );
+}
+
+fn plugins_in(directory: &str) -> crate::cli::PluginFlags {
+    crate::cli::PluginFlags {
+        place: crate::cli::PluginsDir {
+            plugins_dir: Some(directory.to_owned()),
+        },
+        plugin_timeout: None,
+    }
+}
+
+#[test]
+fn a_path_need_not_be_text() {
+    use std::os::unix::ffi::OsStringExt;
+    let home = tempfile::tempdir().unwrap();
+    let odd = home.path().join(OsString::from_vec(b"pl\xfcgins".to_vec()));
+    std::fs::create_dir(&odd).unwrap();
+    let environment = vec![
+        ("MCP_PLUGINS_DIR".into(), odd.clone().into_os_string()),
+        ("MCP_LOG_DIR".into(), odd.clone().into_os_string()),
+    ];
+    let config = read(Purpose::Http, &Flags::default(), environment).unwrap();
+    assert_eq!(config.catalog.directory, Some(odd.clone()));
+    let file = config.telemetry.file.unwrap();
+    assert_eq!(file.path, odd.join("mcp_server.log"));
+}
+
+#[test]
+fn a_misspelled_setting_is_a_warning_and_no_fault() {
+    let config = read_with(&[("MCP_PLUGIN_DIR", "/x")], Flags::default()).unwrap();
+    let told = config.mistakes.join("\n");
+    assert!(
+        told.contains("MCP_PLUGIN_DIR ") && told.contains("do you mean MCP_PLUGINS_DIR?"),
+        "{told}"
     );
 }
 
@@ -400,10 +668,7 @@ fn the_servers_secrets_are_not_for_plugins() {
 
 #[test]
 fn a_broken_profile_is_a_fault_among_the_others() {
-    let variables = [
-        ("SMCP_ATTACH_PROFILE", "nobody-defines-it"),
-        ("MCP_PORT", "x"),
-    ];
+    let variables = [("SMCP_PROFILES", "/nobody-defines-it"), ("MCP_PORT", "x")];
     let faults = read_with(&variables, Flags::default())
         .unwrap_err()
         .to_string();
