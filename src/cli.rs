@@ -139,7 +139,12 @@ impl Cli {
     /// What is wrong with it, or what was asked for instead of a run, such as the help.
     pub fn read(line: &[OsString]) -> Result<Self, clap::Error> {
         Self::try_parse_from(line).map_err(|error| match tool_argument(&error, line) {
-            Some(hint) => Self::command().error(ErrorKind::UnknownArgument, hint),
+            Some(hint) => {
+                let mut command = Self::command();
+                command.build();
+                let call = command.find_subcommand_mut("call").expect("it is one");
+                call.error(ErrorKind::UnknownArgument, hint)
+            }
             None => error,
         })
     }

@@ -43,8 +43,9 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
         .zip(tokens)
         .filter_map(|(name, value)| Some((name, value.or_else(|| in_file(name))?)))
         .collect();
-    let url = url
-        .or_else(|| in_file(URL))
+    let given = url.or_else(|| in_file(URL));
+    let url = given
+        .clone()
         .or_else(|| file.is_some().then(|| DEFAULT_URL.to_owned()));
     let token = tokens.first().map(|(_, token)| token.clone());
     let settings = url.clone().zip(token).map(|(url, token)| Settings {
@@ -53,8 +54,8 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
         agent,
         scope,
     });
-    // Without a password there is nothing to reach there, and the default URL is only a guess.
-    let url = url.filter(|_| settings.is_some());
+    // Without a password the default URL is only a guess; one that was given may be that of a Letta without any.
+    let url = given.or_else(|| url.filter(|_| settings.is_some()));
     let variables = url.map(|url| (URL, url)).into_iter().chain(tokens);
     let reserved = Reserved {
         names: [URL]

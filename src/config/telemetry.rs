@@ -1,5 +1,7 @@
 //! Settings of the logs.
 
+use std::path::PathBuf;
+
 use super::Purpose;
 use super::reader::Reader;
 use crate::telemetry::{
@@ -66,7 +68,12 @@ fn file(reader: &mut Reader, purpose: Purpose) -> Option<FileSettings> {
     if disabled || !wanted {
         return None;
     }
-    let directory = directory.unwrap_or_else(|| DEFAULT_DIRECTORY.into());
+    let directory = match (directory, &name) {
+        (Some(directory), _) => directory,
+        // A name that stands alone is a path like any other.
+        (None, Some(_)) => PathBuf::new(),
+        (None, None) => DEFAULT_DIRECTORY.into(),
+    };
     let name = name.unwrap_or_else(|| DEFAULT_FILE_NAME.into());
     Some(FileSettings {
         path: log_path(&directory, &name),

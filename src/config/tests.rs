@@ -384,7 +384,7 @@ fn the_log_lies_where_version_3_wrote_it_and_stdio_writes_none_unasked() {
             Some("/var/log/x/mcp_server.log"),
             Some("/var/log/x/mcp_server.log"),
         ),
-        (vec![FILE], Some("logs/own.log"), Some("logs/own.log")),
+        (vec![FILE], Some("own.log"), Some("own.log")),
         (
             vec![DIRECTORY, FILE],
             Some("/var/log/x/own.log"),
@@ -642,6 +642,19 @@ fn lettas_credentials_are_reserved_wherever_they_stand() {
         expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
     );
     assert_eq!(reserved.names.len(), 3);
+}
+
+#[test]
+fn an_address_of_letta_without_a_password_reaches_plugins_as_it_was_given() {
+    let given = ("LETTA_SERVER_URL".into(), "http://l".into());
+    for (variables, dotenv, expected) in [
+        (vec![("LETTA_SERVER_URL", "http://l")], None, vec![given]),
+        (vec![], Some("export OTHER=1\n"), vec![]),
+    ] {
+        let (letta, config) = letta_of(&variables, dotenv).unwrap();
+        assert_eq!(letta, None, "nobody is asked");
+        assert_eq!(config.catalog.reserved.variables, expected);
+    }
 }
 
 #[test]

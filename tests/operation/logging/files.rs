@@ -13,10 +13,10 @@ use crate::support::session::directly;
 use crate::support::{rows, until};
 
 #[test]
-fn by_default_the_log_is_mcp_log_in_the_working_directory_for_its_owner_alone() {
+fn by_default_the_log_lies_where_version_3_wrote_it_for_its_owner_alone() {
     let server = Server::start(&Setup::new().with_log_file());
     directly(server.address(), "ping", json!({}));
-    let path = server.directory().join("mcp.log");
+    let path = server.directory().join("logs/mcp_server.log");
     let log = log_with(&path, "method=ping");
     assert!(
         log.lines()
@@ -63,7 +63,7 @@ fn the_level_decides_what_reaches_the_file_and_the_console() {
             let server =
                 Server::start(&logging_to(directory.path()).variable("MCP_LOG_LEVEL", *level));
             make_it_talk(&server);
-            let path = directory.path().join("mcp.log");
+            let path = directory.path().join("mcp_server.log");
             if expected.iter().any(|wanted| *wanted) {
                 // What is waited for comes last of all that could come.
                 log_with(&path, if expected[1] { "method=ping" } else { " WARN " });
@@ -98,10 +98,10 @@ fn json_lines_are_objects_with_time_level_target_and_message() {
     let directory = directory();
     let server = Server::start(&logging_to(directory.path()).variable("MCP_LOG_JSON", "true"));
     directly(server.address(), "ping", json!({}));
-    log_with(&directory.path().join("mcp.log"), "ping");
+    log_with(&directory.path().join("mcp_server.log"), "ping");
     let console = console_with(&server, "ping");
     end(server);
-    for log in [read(&directory.path().join("mcp.log")), console] {
+    for log in [read(&directory.path().join("mcp_server.log")), console] {
         let lines: Vec<Value> = log
             .lines()
             .map(|line| {
@@ -135,7 +135,10 @@ fn the_file_lies_where_the_variables_say_and_its_directory_is_made() {
     let deep = base.path().join("not/there/yet");
     let absolute = base.path().join("elsewhere.log");
     let cases: [(&[(&str, PathBuf)], PathBuf); 3] = [
-        (&[("MCP_LOG_DIR", deep.clone())], deep.join("mcp.log")),
+        (
+            &[("MCP_LOG_DIR", deep.clone())],
+            deep.join("mcp_server.log"),
+        ),
         (
             &[
                 ("MCP_LOG_DIR", deep.clone()),
@@ -160,7 +163,7 @@ fn the_file_lies_where_the_variables_say_and_its_directory_is_made() {
         directly(server.address(), "ping", json!({}));
         log_with(&expected, "method=ping");
         assert!(
-            !server.directory().join("mcp.log").exists(),
+            !server.directory().join("mcp_server.log").exists(),
             "a second log in the working directory"
         );
     }
@@ -184,7 +187,7 @@ fn without_a_log_file_none_is_made() {
             [""; 0],
             "MCP_DISABLE_FILE_LOG={value}"
         );
-        assert!(!home.join("mcp.log").exists());
+        assert!(!home.join("mcp_server.log").exists());
     }
 }
 
