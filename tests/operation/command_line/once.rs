@@ -55,7 +55,7 @@ fn every_mistake_at_the_shell_is_answered_with_what_to_do() {
     for (command, words) in [
         ("call walker__go --name Ada", vec!["NAME=VALUE: name=Ada"]),
         ("call tools/list", vec!["smcp tools"]),
-        ("call nowhere__go", vec!["smcp tools"]),
+        ("call nowhere__jump", vec!["smcp tools"]),
         (
             "call walker__go --json {\"a\":1,\"a\":2}",
             vec!["--json", "'a' is repeated"],

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{console_with, directory, end, log_with, logging_to, make_it_talk, names, read};
 use crate::support::http::PATIENCE;
-use crate::support::server::{Server, Setup, run};
+use crate::support::server::{Server, Setup};
 use crate::support::session::directly;
 use crate::support::{rows, until};
 
@@ -192,7 +192,7 @@ fn without_a_log_file_none_is_made() {
 }
 
 #[test]
-fn every_wrong_setting_is_named_with_its_value_and_nothing_starts() {
+fn every_wrong_setting_is_named_with_its_value_and_has_no_effect() {
     let wrong = [
         ("MCP_LOG_LEVEL", "LOUD!"),
         ("MCP_LOG_JSON", "perhaps"),
@@ -201,18 +201,18 @@ fn every_wrong_setting_is_named_with_its_value_and_nothing_starts() {
         ("MCP_LOG_BACKUP_COUNT", "-1"),
         ("MCP_DISABLE_FILE_LOG", "maybe"),
     ];
-    let mut setup = Setup::new();
+    let mut setup = Setup::new().with_log_file();
     for (name, value) in wrong {
         setup = setup.variable(name, value);
     }
-    let output = run(&setup);
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    for (name, value) in wrong {
-        assert!(
-            said.lines()
-                .any(|line| line.contains(name) && line.contains(value)),
-            "no word of {name}={value}:\n{said}"
-        );
-    }
+    let server = Server::start(&setup);
+    let path = server.directory().join("logs/mcp_server.log");
+    until("every setting is named in the log file", PATIENCE, || {
+        let log = fs::read_to_string(&path).ok()?;
+        let is_named = |(name, value): &(&str, &str)| {
+            log.lines()
+                .any(|line| line.contains(name) && line.contains(value))
+        };
+        wrong.iter().all(is_named).then_some(())
+    });
 }

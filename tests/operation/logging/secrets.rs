@@ -125,7 +125,7 @@ fi
     session.call("keeper__nothing", json!({"plain": "canary-plain"}));
     for wrong in [
         "X-API-Key: canary-wrong-key\r\n",
-        "Authorization: Bearer canary-of-the-key canary-more\r\n",
+        "X-API-Key: canary-of-the-key canary-more\r\n",
     ] {
         let answer = exchange(at, &get(at, "/metrics?token=canary-in-a-query", wrong));
         assert_eq!(answer.status, 401);
