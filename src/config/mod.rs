@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 
 use crate::cli::Flags;
 use crate::governor::Profiles;
+pub use reader::Purpose;
 use reader::Reader;
 
 /// All that the server needs to know.
@@ -44,17 +45,6 @@ pub struct Config {
     pub notices: Vec<String>,
     /// Settings that have no effect: misspelled names, values that cannot be used.
     pub mistakes: Vec<String>,
-}
-
-/// What the settings are read for. What a command has no use for is not looked at, so that it cannot be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Serving over HTTP.
-    Http,
-    /// Serving one client over standard input and output.
-    Stdio,
-    /// A command that runs once and prints.
-    Once,
 }
 
 /// Everything that is wrong with the settings, one line each: what ends the start, then what has no effect.

@@ -24,6 +24,17 @@ const FORGIVEN: [&str; 8] = [
     "MCP_PLUGIN_TIMEOUT",
 ];
 
+/// What the settings are read for. What a command has no use for is not looked at, so that it cannot be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Serving over HTTP.
+    Http,
+    /// Serving one client over standard input and output.
+    Stdio,
+    /// A command that runs once and prints.
+    Once,
+}
+
 /// One setting as it was given.
 #[derive(Debug, Clone)]
 pub struct Given {

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Purpose;
-use super::reader::Reader;
+use super::reader::{Purpose, Reader};
 use crate::telemetry::{
     Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives,
     FileSettings, LEVELS, RotationKind, Settings, log_path, parse_level, stderr_is_journal,
