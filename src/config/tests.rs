@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::catalog::Holders;
-use crate::letta::settings::Scope;
+
+mod letta;
+mod listening;
 
 fn read_with(variables: &[(&str, &str)], flags: Flags) -> Result<Config, Faults> {
     read_for(Purpose::Http, variables, flags)
@@ -56,47 +57,6 @@ fn every_fault_is_reported_with_name_value_and_what_is_allowed() {
 }
 
 #[test]
-fn beyond_loopback_needs_a_key() {
-    for host in ["0.0.0.0", "::", "192.0.2.7", "[::]"] {
-        let flags = || Flags {
-            host: Some(host.to_owned()),
-            ..Flags::default()
-        };
-        let refusal = read_with(&[], flags()).unwrap_err().to_string();
-        assert!(
-            refusal.contains("refusing to bind") && refusal.contains("MCP_API_KEY"),
-            "{refusal}"
-        );
-        assert!(
-            read_with(&[("MCP_API_KEY", "k")], flags()).is_ok(),
-            "{host}"
-        );
-        assert!(
-            read_with(&[("MCP_AUTH_DISABLED", "1")], flags()).is_ok(),
-            "{host}"
-        );
-    }
-    let external = || Flags {
-        allow_external: true,
-        ..Flags::default()
-    };
-    assert!(read_with(&[("MCP_API_KEY", "")], external()).is_err());
-    for host in ["127.0.0.1", "::1", "localhost", "::ffff:127.0.0.1"] {
-        let flags = Flags {
-            host: Some(host.to_owned()),
-            ..Flags::default()
-        };
-        assert!(read_with(&[], flags).is_ok(), "{host}");
-    }
-}
-
-#[test]
-fn without_settings_it_is_port_8000_of_this_machine() {
-    let config = read_with(&[], Flags::default()).unwrap();
-    assert_eq!(config.addresses, [SocketAddr::from(([127, 0, 0, 1], 8000))]);
-}
-
-#[test]
 fn flags_win_over_the_environment() {
     let flags = Flags {
         port: Some("9".to_owned()),
@@ -116,85 +76,6 @@ fn a_time_limit_of_zero_or_less_is_none() {
         let config = read_with(&[("MCP_PLUGIN_TIMEOUT", value)], Flags::default()).unwrap();
         assert_eq!(config.catalog.time_limit, expected, "{value}");
     }
-}
-
-#[test]
-fn keys_come_plain_or_as_digests_and_never_show() {
-    let digest = format!("sha256:{}", "ab".repeat(32));
-    let config = read_with(
-        &[
-            ("MCP_API_KEYS", &format!("one, two,{digest}")),
-            ("MCP_API_KEY", "three"),
-        ],
-        Flags::default(),
-    )
-    .unwrap();
-    assert_eq!(config.http.auth.keys.len(), 4);
-    let faults = read_with(&[("MCP_API_KEYS", "good,sha256:12")], Flags::default())
-        .unwrap_err()
-        .to_string();
-    assert!(faults.contains("MCP_API_KEYS: key 2") && faults.lines().count() == 1);
-    assert!(!faults.contains(":12"), "{faults}");
-}
-
-#[test]
-fn a_key_that_no_client_can_send_is_warned_about_without_being_shown() {
-    for (name, value) in [
-        ("MCP_API_KEY", "two\twords-0123456789"),
-        ("MCP_API_KEYS", "0123456789abcdef, clef-é-0123456789"),
-    ] {
-        let external = Flags {
-            allow_external: true,
-            ..Flags::default()
-        };
-        let config = read_with(&[(name, value)], external).unwrap();
-        let told = config.notices.join("\n");
-        assert!(told.contains("no client can send"), "{told}");
-        assert!(!told.contains("words") && !told.contains("clef"), "{told}");
-    }
-}
-
-#[test]
-fn the_shell_has_the_key_only_where_the_variable_holds_it_and_not_its_digest() {
-    let digest = format!("sha256:{}", "ab".repeat(32));
-    for (name, value, expected) in [
-        ("MCP_API_KEY", "three", true),
-        ("MCP_API_KEY", digest.as_str(), false),
-        ("MCP_API_KEYS", "one", false),
-    ] {
-        let config = read_with(&[(name, value)], Flags::default()).unwrap();
-        assert_eq!(config.key_in_shell, expected, "{name}");
-    }
-}
-
-#[test]
-fn a_key_with_commas_and_spaces_in_it_is_one_key() {
-    let key = "abc,def ghi, jkl";
-    let expected = crate::mcp::principal::KeyId::of(key.as_bytes());
-    // White space around it is no part of it: HTTP drops it from headers, so that no client could send it.
-    for given in [key.to_owned(), format!(" {key}\n")] {
-        let config = read_with(&[("MCP_API_KEY", &given)], Flags::default()).unwrap();
-        assert_eq!(config.http.auth.keys, [expected]);
-    }
-}
-
-#[test]
-fn a_key_that_can_be_guessed_is_warned_about_without_being_shown() {
-    let noticed = |name, value| {
-        let config = read_with(&[(name, value)], Flags::default()).unwrap();
-        config.notices.join("\n")
-    };
-    assert!(noticed("MCP_API_KEY", "z").contains("MCP_API_KEY: the key has 1 character "));
-    let notices = noticed("MCP_API_KEYS", "0123456789abcdef,q7");
-    assert!(
-        notices.contains("MCP_API_KEYS: key 2 has 2 characters"),
-        "{notices}"
-    );
-    assert!(
-        !notices.contains("q7") && !notices.contains("key 1"),
-        "{notices}"
-    );
-    assert!(!noticed("MCP_API_KEY", "0123456789abcdef").contains("guessed"));
 }
 
 #[test]
@@ -272,67 +153,6 @@ fn a_start_profile_that_nobody_defines_is_a_warning_and_clients_see_all() {
         told.contains("'gone'") && told.contains("admin, full"),
         "{told}"
     );
-}
-
-#[test]
-fn only_a_clear_yes_lets_local_clients_go_without_the_key() {
-    for (value, exempt, told) in [
-        (None, true, ""),
-        (Some("1"), true, ""),
-        (Some(" Yes "), true, ""),
-        (Some("on"), true, ""),
-        (Some("0"), false, ""),
-        (Some("no"), false, ""),
-        (Some(""), false, "set but empty"),
-        (Some(" \t "), false, "set but empty"),
-        (Some("perhaps"), false, "counts as no"),
-        (Some("2"), false, "counts as no"),
-    ] {
-        let mut variables = vec![("MCP_API_KEY", "0123456789abcdef")];
-        variables.extend(value.map(|value| ("MCP_AUTH_ALLOW_LOOPBACK", value)));
-        let config = read_with(&variables, Flags::default()).unwrap();
-        assert_eq!(config.http.auth.loopback_exempt, exempt, "{value:?}");
-        let lines = [config.notices, config.mistakes].concat().join("\n");
-        assert_eq!(
-            lines.contains("MCP_AUTH_ALLOW_LOOPBACK"),
-            !told.is_empty(),
-            "{value:?}: {lines}"
-        );
-        assert!(lines.contains(told), "{value:?}: {lines}");
-    }
-}
-
-#[test]
-fn to_listen_on_every_address_is_the_last_word() {
-    let external = |host: Option<&str>| Flags {
-        allow_external: true,
-        host: host.map(str::to_owned),
-        ..Flags::default()
-    };
-    const KEY: (&str, &str) = ("MCP_API_KEY", "k");
-    for (variables, flags, ip, warned) in [
-        (vec![KEY], external(None), "0.0.0.0", false),
-        (
-            vec![KEY, ("MCP_HOST", "127.0.0.1")],
-            external(None),
-            "0.0.0.0",
-            true,
-        ),
-        (vec![KEY], external(Some("127.0.0.1")), "0.0.0.0", true),
-        (
-            vec![KEY, ("MCP_HOST", "localhost")],
-            external(Some("0.0.0.0")),
-            "0.0.0.0",
-            false,
-        ),
-        (vec![KEY], external(Some("[::]")), "::", false),
-    ] {
-        let config = read_with(&variables, flags).unwrap();
-        assert_eq!(config.addresses[0].ip().to_string(), ip, "{variables:?}");
-        assert_eq!(!config.mistakes.is_empty(), warned, "{:?}", config.mistakes);
-    }
-    let keyless = read_with(&[("MCP_HOST", "127.0.0.1")], external(None));
-    assert!(keyless.is_err(), "and it needs a key");
 }
 
 #[test]
@@ -480,184 +300,6 @@ fn a_misspelled_setting_is_a_warning_and_no_fault() {
 }
 
 #[test]
-fn a_name_stands_for_all_of_its_addresses() {
-    let flags = Flags {
-        host: Some("localhost".to_owned()),
-        ..Flags::default()
-    };
-    let config = read_with(&[], flags).unwrap();
-    let resolved = std::net::ToSocketAddrs::to_socket_addrs(&("localhost", 8000)).unwrap();
-    let resolved: std::collections::HashSet<_> = resolved.collect();
-    assert_eq!(
-        config
-            .addresses
-            .iter()
-            .copied()
-            .collect::<std::collections::HashSet<_>>(),
-        resolved
-    );
-    assert!(config.addresses.is_sorted_by_key(SocketAddr::is_ipv6));
-}
-
-/// What a directory with `.letta/.env` and these variables say of Letta.
-fn letta_of(
-    variables: &[(&str, &str)],
-    dotenv: Option<&str>,
-) -> Result<(Option<(String, String)>, Config), Faults> {
-    let home = tempfile::tempdir().unwrap();
-    if let Some(text) = dotenv {
-        std::fs::create_dir(home.path().join(".letta")).unwrap();
-        std::fs::write(home.path().join(".letta/.env"), text).unwrap();
-    }
-    let mut variables = variables.to_vec();
-    variables.push(("HOME", home.path().to_str().unwrap()));
-    let config = read_with(&variables, Flags::default())?;
-    let letta = config.letta.as_ref();
-    let found = letta.map(|letta| (letta.url.clone(), letta.token.expose().to_owned()));
-    Ok((found, config))
-}
-
-#[test]
-fn environment_and_file_together_say_where_letta_is() {
-    const URL: (&str, &str) = ("LETTA_SERVER_URL", "http://letta:8283/");
-    const PASSWORD: (&str, &str) = ("LETTA_SERVER_PASSWORD", "pw");
-    const KEY: (&str, &str) = ("LETTA_API_KEY", "key");
-    let file = "# a comment\nPLAIN=1\nexport LETTA_SERVER_PASSWORD=\"file$pw # x\" # y\n";
-    let with_url = "export LETTA_API_KEY='k'\n\texport\tLETTA_SERVER_URL = http://f:1 # where\n";
-    type Case<'a> = (
-        &'a [(&'a str, &'a str)],
-        Option<&'a str>,
-        Option<(&'a str, &'a str)>,
-    );
-    let cases: [Case<'_>; 13] = [
-        (&[], None, None),
-        (&[URL], None, None),
-        (&[PASSWORD], None, None),
-        (&[URL, PASSWORD], None, Some(("http://letta:8283", "pw"))),
-        (&[URL, KEY], None, Some(("http://letta:8283", "key"))),
-        (
-            &[KEY, PASSWORD, URL],
-            None,
-            Some(("http://letta:8283", "pw")),
-        ),
-        (&[("LETTA_SERVER_URL", " "), PASSWORD], None, None),
-        (
-            &[],
-            Some(file),
-            Some(("http://127.0.0.1:8284", "file$pw # x")),
-        ),
-        (
-            &[URL],
-            Some(file),
-            Some(("http://letta:8283", "file$pw # x")),
-        ),
-        (
-            &[PASSWORD],
-            Some(file),
-            Some(("http://127.0.0.1:8284", "pw")),
-        ),
-        (&[URL, KEY], Some(file), Some(("http://letta:8283", "key"))),
-        (&[], Some(with_url), Some(("http://f:1", "k"))),
-        (
-            &[],
-            Some("LETTA_API_KEY=plain\nexported X=1\nexport\n"),
-            None,
-        ),
-    ];
-    for (environment, dotenv, expected) in cases {
-        let (found, _) = letta_of(environment, dotenv).unwrap();
-        let expected = expected.map(|(url, token)| (url.to_owned(), token.to_owned()));
-        assert_eq!(found, expected, "{environment:?} {dotenv:?}");
-    }
-}
-
-#[test]
-fn the_scope_is_one_of_three_words() {
-    let with = |scope| {
-        let variables = [
-            ("LETTA_SERVER_URL", "http://l"),
-            ("LETTA_API_KEY", "k"),
-            ("LETTA_ENV_SCOPE", scope),
-        ];
-        let read = letta_of(&variables, None).map_err(|faults| faults.to_string());
-        read.map(|(_, config)| config.letta.unwrap().scope)
-    };
-    assert_eq!(with("Agent"), Ok(Scope::Agent));
-    assert_eq!(with("merged"), Ok(Scope::Merged));
-    assert_eq!(with("ALL"), Ok(Scope::All));
-    assert_eq!(with(""), Ok(Scope::Merged));
-    let fault = "LETTA_ENV_SCOPE: 'mine' is not allowed; use merged, agent or all";
-    assert_eq!(with("mine"), Err(fault.to_owned()));
-}
-
-#[test]
-fn lettas_credentials_go_to_all_plugins_but_under_scope_agent_to_none_that_is_not_named() {
-    let only =
-        |names: &[&str]| Holders::Only(names.iter().map(|name| (*name).to_owned()).collect());
-    let cases = [
-        (vec![], Holders::All),
-        (vec![("LETTA_ENV_SCOPE", "all")], Holders::All),
-        (vec![("LETTA_ENV_SCOPE", "agent")], Holders::None),
-        (vec![("SMCP_LETTA_CREDENTIALS", "none")], Holders::None),
-        (
-            vec![
-                ("LETTA_ENV_SCOPE", "agent"),
-                ("SMCP_LETTA_CREDENTIALS", "all"),
-            ],
-            Holders::All,
-        ),
-        (
-            vec![
-                ("LETTA_ENV_SCOPE", "agent"),
-                ("SMCP_LETTA_CREDENTIALS", "bridge, cron"),
-            ],
-            only(&["bridge", "cron"]),
-        ),
-    ];
-    for (variables, holders) in cases {
-        let (_, config) = letta_of(&variables, None).unwrap();
-        assert_eq!(config.catalog.reserved.holders, holders, "{variables:?}");
-    }
-}
-
-#[test]
-fn lettas_credentials_are_reserved_wherever_they_stand() {
-    let in_file = "export LETTA_API_KEY=k2\nexport LETTA_SERVER_URL=http://l\n";
-    let (_, config) = letta_of(&[("LETTA_SERVER_PASSWORD", "pw")], Some(in_file)).unwrap();
-    let reserved = &config.catalog.reserved;
-    let text = |text: &OsString| text.to_str().unwrap().to_owned();
-    let mut variables: Vec<_> = reserved
-        .variables
-        .iter()
-        .map(|(n, v)| (text(n), text(v)))
-        .collect();
-    variables.sort();
-    let expected = [
-        ("LETTA_API_KEY", "k2"),
-        ("LETTA_SERVER_PASSWORD", "pw"),
-        ("LETTA_SERVER_URL", "http://l"),
-    ];
-    assert_eq!(
-        variables,
-        expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
-    );
-    assert_eq!(reserved.names.len(), 3);
-}
-
-#[test]
-fn an_address_of_letta_without_a_password_reaches_plugins_as_it_was_given() {
-    let given = ("LETTA_SERVER_URL".into(), "http://l".into());
-    for (variables, dotenv, expected) in [
-        (vec![("LETTA_SERVER_URL", "http://l")], None, vec![given]),
-        (vec![], Some("export OTHER=1\n"), vec![]),
-    ] {
-        let (letta, config) = letta_of(&variables, dotenv).unwrap();
-        assert_eq!(letta, None, "nobody is asked");
-        assert_eq!(config.catalog.reserved.variables, expected);
-    }
-}
-
-#[test]
 fn the_servers_secrets_are_not_for_plugins() {
     let config = read_with(
         &[
@@ -688,24 +330,5 @@ fn a_broken_profile_is_a_fault_among_the_others() {
     assert!(
         faults.contains("nobody-defines-it") && faults.contains("MCP_PORT"),
         "{faults}"
-    );
-}
-
-#[test]
-fn behind_a_proxy_nobody_is_exempt() {
-    for variable in [
-        ("MCP_ROOT_PATH", "/smcp"),
-        ("MCP_ALLOWED_HOSTS", "mcp.example.org"),
-    ] {
-        let config = read_with(&[("MCP_API_KEY", "k"), variable], Flags::default()).unwrap();
-        assert!(!config.http.auth.loopback_exempt, "{variable:?}");
-    }
-    let config = read_with(&[("MCP_API_KEY", "k")], Flags::default()).unwrap();
-    assert!(config.http.auth.loopback_exempt);
-    assert!(
-        config
-            .notices
-            .iter()
-            .any(|notice| notice.contains("--require-auth"))
     );
 }

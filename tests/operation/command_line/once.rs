@@ -239,6 +239,32 @@ fn lettas_password_reaches_no_plugin_under_scope_agent_that_is_not_named() {
 }
 
 #[test]
+fn what_stands_in_lettas_file_reaches_plugins_as_the_environment_does() {
+    let folder = folder("echo \"$LETTA_SERVER_URL $LETTA_SERVER_PASSWORD\"");
+    let home = tempfile::tempdir().expect("there is room");
+    std::fs::create_dir(home.path().join(".letta")).expect("a new directory");
+    let lines =
+        "export LETTA_SERVER_URL=http://127.0.0.1:9\nexport LETTA_SERVER_PASSWORD='in the file'\n";
+    std::fs::write(home.path().join(".letta/.env"), lines).expect("there is room");
+    for (name, value, found) in [
+        (
+            "LETTA_ENV_SCOPE",
+            "merged",
+            "http://127.0.0.1:9 in the file",
+        ),
+        ("LETTA_ENV_SCOPE", "all", "http://127.0.0.1:9 in the file"),
+        ("LETTA_ENV_SCOPE", "agent", ""),
+        ("SMCP_LETTA_CREDENTIALS", "none", ""),
+        ("LETTA_SERVER_PASSWORD", "set", "http://127.0.0.1:9 set"),
+    ] {
+        // The working directory of these tests is the home directory as well.
+        let setup = with_plugins("call walker__go", &folder).directory(home.path());
+        let output = run(&setup.variable(name, value));
+        assert_eq!(stdout(&output).trim(), found, "{name}={value}");
+    }
+}
+
+#[test]
 fn help_of_a_command_shows_what_it_takes_and_no_more() {
     let help = |command: &str| stdout(&run(&line(&format!("{command} --help"))));
     assert!(!help("tools").contains("--port"));

@@ -251,7 +251,7 @@ fn a_signal_ends_the_server_while_its_input_is_open() {
 
 #[test]
 fn settings_that_are_wrong_are_told_on_standard_error_alone() {
-    let mut client = Client::start_as("smcp", &["stdio"], &[("MCP_LOG_LEVEL", "LOUD!")]);
+    let mut client = Client::start_as("smcp", &["stdio"], &[("MCP_MAX_CALLS", "LOUD!")]);
     assert_eq!(client.ends_within(PATIENCE).code(), Some(2));
     assert!(client.rest().is_empty());
     assert!(client.stderr().contains("LOUD!"));
