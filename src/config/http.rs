@@ -271,3 +271,6 @@ fn origin(text: &str) -> Option<String> {
     (!scheme.is_empty() && !rest.is_empty() && !rest.contains('/'))
         .then(|| trimmed.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn holders(reader: &mut Reader, scope: Scope) -> Holders {
         None => Holders::All,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -270,7 +270,8 @@ fn time_limit(text: &str) -> Option<Option<Duration>> {
         .find_map(|(name, unit)| Some((text.strip_suffix(name)?.trim_end(), *unit)))
         .unwrap_or((&text, 1.0));
     let seconds = number.parse::<f64>().ok()? * unit;
-    if seconds <= 0.0 {
+    // Version 3 read its times as Python does, where an infinite one is a number.
+    if seconds <= 0.0 || seconds == f64::INFINITY {
         return Some(None);
     }
     // Not a number is not within it either.
@@ -303,7 +304,7 @@ mod tests {
             ("31536000", ms(31_536_000_000)),
             ("31536001", None),
             ("1e19", None),
-            ("inf", None),
+            ("inf", Some(None)),
             ("-inf", Some(None)),
             ("nan", None),
             ("5d", None),

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use super::*;
 
-mod letta;
-mod listening;
-
-fn read_with(variables: &[(&str, &str)], flags: Flags) -> Result<Config, Faults> {
+/// What these variables and flags give for serving over HTTP.
+pub(super) fn read_with(variables: &[(&str, &str)], flags: Flags) -> Result<Config, Faults> {
     read_for(Purpose::Http, variables, flags)
 }
 

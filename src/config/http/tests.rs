@@ -1,6 +1,7 @@
 //! What is listened on, and who may call.
 
 use super::*;
+use crate::config::tests::read_with;
 
 #[test]
 fn beyond_loopback_needs_a_key() {

@@ -1,8 +1,9 @@
 //! Where Letta is, whose variables a call gets, and who gets Letta's own credentials.
 
 use super::*;
-use crate::catalog::Holders;
-use crate::letta::settings::Scope;
+use crate::cli::Flags;
+use crate::config::tests::read_with;
+use crate::config::{Config, Faults};
 
 /// What a directory with `.letta/.env` and these variables say of Letta.
 fn letta_of(
