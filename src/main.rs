@@ -8,11 +8,19 @@ use std::process::ExitCode;
 
 use smcp::cli::{Cli, Command, PluginFlags};
 
+/// Gives back what bursts of sessions have used, which the allocator of glibc keeps.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Before anything else: a supervisor must cost no runtime, no parser, no logger.
     if smcp::process::supervisor::is_requested() {
         return smcp::process::supervisor::run();
     }
+    // Without the thread memory is given back at the next use of the allocator, thus late, and not never.
+    #[cfg(feature = "jemalloc")]
+    let _ = tikv_jemalloc_ctl::background_thread::write(true);
     let line: Vec<OsString> = std::env::args_os().collect();
     let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
     if called_as_stdio(&line) && cli.command.is_none() {
