@@ -11,12 +11,15 @@ use super::introspect::{self, CommandPage};
 use super::scan::Found;
 use super::unserved::Unserved;
 use crate::contract::environment::Environment;
-use crate::contract::{Payload, find_payload};
+use crate::contract::{self, Payload, find_payload};
 use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
 use crate::text::shown;
 
 /// How much a plugin may print in answer to one question.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;
+
+/// What is said of a description that is none.
+pub(super) const BROKEN: &str = "its description breaks the contract";
 
 /// How many pages of sub-commands are read.
 const MAX_PAGES: usize = 64;
@@ -136,7 +139,14 @@ impl Asking<'_> {
             return Err(fault.unwrap_or_else(next));
         }
         let nothing = || NoAnswer::Next("--describe printed no JSON".to_owned());
-        payload_of(finished.stdout).await?.ok_or_else(nothing)
+        let payload = payload_of(finished.stdout).await?.ok_or_else(nothing)?;
+        if payload.json["commands"].is_array() {
+            return Ok(payload);
+        }
+        // A program that does not know the question may answer with JSON as well, such as an error.
+        let reading = aside(move || contract::read(&payload.json)).await;
+        let faults = reading.map_err(NoAnswer::Skip)?.err().unwrap_or_default();
+        Err(NoAnswer::Next(format!("{BROKEN}: {faults}")))
     }
 
     async fn help(&self) -> Result<Payload, NoAnswer> {
