@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::members::MAX_ITEMS;
 use super::parameter::KEYWORDS;
 use super::schema::Schema;
 use crate::text::{in_quotes, shown};
@@ -77,7 +78,10 @@ pub fn as_version_1_0(payload: &Value) -> (Value, Vec<String>) {
     };
     let mut reducing = Reducing::default();
     let mut kept = reducing.members(all, "", &KNOWN_OF_DESCRIPTION, &OF_DESCRIPTION);
-    if let Some(Value::Array(commands)) = kept.get_mut("commands") {
+    // More than are read are refused by whoever reads them.
+    if let Some(Value::Array(commands)) = kept.get_mut("commands")
+        && commands.len() <= MAX_ITEMS
+    {
         for (index, command) in commands.iter_mut().enumerate() {
             reducing.command(command, &format!("commands[{index}]."));
         }
@@ -133,7 +137,9 @@ impl Reducing {
             return;
         };
         let mut kept = self.members(all, address, &KNOWN_OF_COMMAND, &OF_COMMAND);
-        if let Some(Value::Array(parameters)) = kept.get_mut("parameters") {
+        if let Some(Value::Array(parameters)) = kept.get_mut("parameters")
+            && parameters.len() <= MAX_ITEMS
+        {
             for (index, parameter) in parameters.iter_mut().enumerate() {
                 self.parameter(parameter, &format!("{address}parameters[{index}]."));
             }
@@ -218,7 +224,7 @@ impl Reducing {
             more => format!(" and {more} more"),
         };
         let hint = format!(
-            "{}{more}: passed over, because they count from \"contract_version\": \"1.1\" on, and this description is of 1.0",
+            "passed over, as version 1.0 of the contract does not know it: {}{more}; say \"contract_version\": \"1.1\" to use it",
             self.later.join(", ")
         );
         self.hints.insert(0, hint);

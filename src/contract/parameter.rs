@@ -115,8 +115,8 @@ impl Parameter {
     pub fn read(members: &Members<'_>) -> Option<Self> {
         let name = members.name("name")?;
         if let Some(fault) = fault_of_name(&name) {
-            // Version 3 of SMCP made options of all names; no program reads these, but the others of it work.
-            if !members.is_version_1_0() {
+            // Version 3 of SMCP made an option of any text; its other parameters work whatever becomes of this one.
+            if !members.is_version_1_0() || name.starts_with('-') {
                 members.fault("name", &format!("{} {fault}", in_quotes(&name)));
                 return None;
             }

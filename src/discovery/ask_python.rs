@@ -19,6 +19,8 @@ enum Parser {
     Read(Payload),
     /// The plugin is not served: it would work, or it could not be asked.
     Skip(Unserved),
+    /// Nothing could be read of what is left of it under the guard.
+    Refused(String),
     /// The interpreter is too old for this question.
     CannotBeGuarded(String),
     /// No parser is known.
@@ -64,6 +66,12 @@ impl Asking<'_> {
                 return Ok(Some(found.unwrap_or((payload, "introspection"))));
             }
             Parser::Skip(reason) => return Err(reason),
+            Parser::Refused(reason) => {
+                // As version 3 asked every plugin. The reason is the author's to know in any case.
+                reasons.push(reason.clone());
+                let help = self.listen(self.help().await, reasons)?;
+                return Ok(help.map(|payload| (warned(payload, &reason), "help")));
+            }
             Parser::CannotBeGuarded(reason) => {
                 reasons.push(reason);
                 return self.ask_openly(!is_known, reasons).await;
@@ -106,8 +114,7 @@ impl Asking<'_> {
     }
 
     async fn parser(&self, python: &Python<'_>) -> Parser {
-        let argv = introspect::argv(python.interpreter, python.cli, self.asker.limit);
-        let finished = match self.asker.run(self.plugin, argv).await {
+        let finished = match self.run_watched(python, &[]).await {
             Ok(finished) => self.ended(finished, "the question for its parser"),
             Err(no) => Err(no),
         };
@@ -125,7 +132,8 @@ impl Asking<'_> {
                     Parser::none("its parser could not be read".to_owned())
                 }
             },
-            Ending::Exited(introspect::REFUSED) => Parser::Skip(Unserved::Plugin(reason)),
+            Ending::Exited(introspect::REFUSED) => Parser::Refused(reason),
+            Ending::Exited(introspect::HANGS) => Parser::Skip(Unserved::Plugin(reason)),
             Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
             Ending::Exited(status @ (introspect::NOT_ASKED | introspect::NO_DESCRIBE)) => {
                 Parser::None {
@@ -140,6 +148,13 @@ impl Asking<'_> {
             },
         }
     }
+}
+
+/// The payload of an open `--help`, with why it was asked for.
+fn warned(mut payload: Payload, reason: &str) -> Payload {
+    let warning = format!("its parser could not be read, only its --help: {reason}");
+    payload.warning = payload.warning.or(Some(warning));
+    payload
 }
 
 /// Whether a parser that was read has an option `--describe` of its own.

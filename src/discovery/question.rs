@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::introspect::{self, CommandPage};
+use super::introspect::{self, CommandPage, PrivateCopy};
 use super::scan::Found;
 use super::unserved::Unserved;
 use crate::contract::environment::Environment;
@@ -149,7 +149,7 @@ impl Asking<'_> {
         Err(NoAnswer::Next(format!("{BROKEN}: {faults}")))
     }
 
-    async fn help(&self) -> Result<Payload, NoAnswer> {
+    pub(super) async fn help(&self) -> Result<Payload, NoAnswer> {
         let finished = self.run_with(&["--help"]).await?;
         let finished = self.ended(finished, "--help")?;
         self.read_help(printed(&finished), Pages::Open).await
@@ -226,15 +226,28 @@ impl Asking<'_> {
         }
     }
 
+    /// Runs the program under the guard: with `words`, or watching its parser where there are none. What it writes is
+    /// gone with the run.
+    pub(super) async fn run_watched(
+        &self,
+        python: &Python<'_>,
+        words: &[&str],
+    ) -> Result<Finished, NoAnswer> {
+        let copy = aside(PrivateCopy::new).await.map_err(NoAnswer::Skip)?;
+        let (limit, Python { interpreter, cli }) = (self.asker.limit, python);
+        let argv = introspect::guarded_argv(interpreter, cli, limit, copy.path(), words);
+        let finished = self.asker.run(self.plugin, argv).await;
+        aside(move || drop(copy)).await.map_err(NoAnswer::Skip)?;
+        finished
+    }
+
     /// What the program prints when it is run with `words` under the guard.
     pub(super) async fn run_guarded(
         &self,
         python: &Python<'_>,
         words: &[&str],
     ) -> Result<Vec<u8>, NoAnswer> {
-        let limit = self.asker.limit;
-        let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
-        let finished = self.asker.run(self.plugin, argv).await?;
+        let finished = self.run_watched(python, words).await?;
         let finished = self.ended(finished, "the question")?;
         match finished.ending {
             Ending::Exited(0) => Ok(finished.stdout),
