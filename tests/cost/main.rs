@@ -33,7 +33,8 @@ fn array(count: usize, item: &str) -> String {
 }
 
 fn command(entry: Value) -> Command {
-    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]}))
+        .expect("it keeps the contract");
     description.commands.into_iter().next().expect("it is one")
 }
 

@@ -108,11 +108,6 @@ def divert_dbm(module):
         module.open = lambda *args, **kwargs: [own_function("builtins.open"), diverted_dbm(original)][1](*args, **kwargs)
 
 
-def let_native_code_write(most):
-    """Until now it could not; from now on it can as much as the private copy may hold of one file."""
-    limit_files(most)
-
-
 def settle_shutil(module):
     module._use_fd_functions = False  # a directory that is only open has no path that could be diverted
 

@@ -5,13 +5,16 @@
 # the same path below the copy's directory where that exists, for nothing where the program removed
 # it, and else for the real file. Directories of the copy only hold what was changed in them.
 
-MAX_FILE = 16 << 20  # bytes of one file
 MAX_TOTAL = 64 << 20  # bytes of all files, looked at whenever one is added
 MAX_ENTRIES = 200  # files and directories
 MAX_LINKS = 40
 
 gone = set()  # real paths that the program removed
 entries = []
+
+
+def system_error(number, path):
+    return OSError(number, os.strerror(number), path)
 
 
 def lexists(path):
@@ -43,7 +46,7 @@ def resolved(path, follow=True):
             continue
         links += 1
         if links > MAX_LINKS:
-            raise OSError(40, os.strerror(40), path)
+            raise system_error(errno.ELOOP, path)
         left.extend(parts_of(target))
         here = "/" if target.startswith("/") else here
     return here
@@ -130,8 +133,8 @@ def copied(path, content=True):
 
 
 def fill(place, kept):
-    if os_originals["lstat"](place).st_size > MAX_FILE:
-        refuse("changes %s, which has more than %d bytes" % (as_seen(place), MAX_FILE), "full")
+    if os_originals["lstat"](place).st_size > MAX_WRITTEN:
+        refuse("changes %s, which has more than %d bytes" % (as_seen(place), MAX_WRITTEN), "full")
     with open_original(place, "rb") as source:
         with permitted(open_original, kept, "wb") as target:
             while True:
@@ -174,7 +177,7 @@ def place_written(path, truncates, appends):
     except OSError:
         size = 0
     # Nobody reads back a log of that size; it starts anew.
-    return copied(path, content=not truncates and not (appends and size > MAX_FILE))
+    return copied(path, content=not truncates and not (appends and size > MAX_WRITTEN))
 
 
 def diverted_open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
@@ -210,7 +213,7 @@ def diverted_os_open(path, flags, mode=0o777, **rest):
         return os_originals["open"](path, flags, mode, **rest)
     unnamed = getattr(os, "O_TMPFILE", 0)
     if unnamed and flags & unnamed == unnamed:
-        raise OSError(95, os.strerror(95), path)
+        raise system_error(errno.EOPNOTSUPP, path)
     if not flags & WRITING:
         return with_own_names(os_originals["open"], place_read(path), flags, mode)
     place = place_written(path, flags & os.O_TRUNC, flags & os.O_APPEND)
@@ -227,7 +230,7 @@ def diverted_mkdir(path, mode=0o777, **rest):
 
 def must_be_free(seen, path):
     if lexists(place_of(seen)):
-        raise FileExistsError(17, os.strerror(17), path)
+        raise system_error(errno.EEXIST, path)
 
 
 def diverted_remove(path, **rest):
@@ -236,7 +239,7 @@ def diverted_remove(path, **rest):
     seen = resolved(path, follow=False)
     info = with_own_names(os_originals["lstat"], place_of(seen))
     if info.st_mode & 0o170000 == 0o040000:
-        raise IsADirectoryError(21, os.strerror(21), path)
+        raise system_error(errno.EISDIR, path)
     take_away(seen, os_originals["remove"])
 
 
@@ -245,7 +248,7 @@ def diverted_rmdir(path, **rest):
         return os_originals["rmdir"](path, **rest)
     seen = resolved(path, follow=False)
     if diverted_listdir(path):
-        raise OSError(39, os.strerror(39), path)
+        raise system_error(errno.ENOTEMPTY, path)
     take_away(seen, os_originals["rmdir"])
 
 
@@ -352,7 +355,7 @@ def diverted_listdir(path="."):
             names += with_own_names(os_originals["listdir"], place)
             found = True
     if not found:
-        raise FileNotFoundError(2, os.strerror(2), path)
+        raise system_error(errno.ENOENT, path)
     names = [name for name in dict.fromkeys(names) if lexists(place_of(seen.rstrip("/") + "/" + name))]
     return [os.fsencode(name) for name in names] if isinstance(path, bytes) else names
 
@@ -436,8 +439,8 @@ def diverted_connect(database, *args, **kwargs):
         name, query = urllib.parse.unquote(parts.path), parts.query
     seen = resolved(name)
     kept = copy_root + seen
-    if not lexists(kept) and lexists(place_of(seen)) and os_originals["lstat"](place_of(seen)).st_size > MAX_FILE:
-        note_refusal("changes the database %s, which has more than %d bytes" % (seen, MAX_FILE))
+    if not lexists(kept) and lexists(place_of(seen)) and os_originals["lstat"](place_of(seen)).st_size > MAX_WRITTEN:
+        note_refusal("changes the database %s, which has more than %d bytes" % (seen, MAX_WRITTEN))
         kept, query = seen, "mode=ro&immutable=1"
     else:
         copied(seen)
@@ -474,7 +477,7 @@ def diverted_dbm(original):
 
 def begin_copy():
     """Gives every diverted function what it does from now on."""
-    let_native_code_write(MAX_FILE)
+    limit_files(MAX_WRITTEN)  # of native code as well, which could not write at all until now
     own = {
         "open": diverted_os_open, "mkdir": diverted_mkdir, "remove": diverted_remove, "unlink": diverted_remove,
         "rmdir": diverted_rmdir, "rename": diverted_rename, "replace": diverted_rename, "symlink": diverted_symlink,

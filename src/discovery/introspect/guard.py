@@ -10,6 +10,7 @@
 # It guards against programs that work when they are loaded, not against malice.
 
 import _thread
+import errno
 import os
 import sys
 
@@ -81,19 +82,19 @@ class Refused:
 
 
 class ChangeRefused(Refused, PermissionError):
-    number = 1  # EPERM
+    number = errno.EPERM
 
 
 class ProcessRefused(Refused, FileNotFoundError):
-    number = 2  # ENOENT: as if the program were not installed
+    number = errno.ENOENT  # as if the program were not installed
 
 
 class NetworkRefused(Refused, ConnectionRefusedError):
-    number = 111 if sys.platform == "linux" else 61  # ECONNREFUSED
+    number = errno.ECONNREFUSED
 
 
 class StorageRefused(Refused, OSError):
-    number = 28  # ENOSPC
+    number = errno.ENOSPC
 
 
 ERRORS = {"starts a process": ProcessRefused, "uses the network": NetworkRefused, "full": StorageRefused}
@@ -138,6 +139,8 @@ def stays_inside(event, args):
         return args[1] == 0
     if event == "shutil.rmtree":
         return bool(copy_root)  # each file that it removes is diverted
+    if event.startswith("os.") and own_functions is not None and isinstance(args[0], int):
+        return is_kept(args[0])
     if event == "socket.bind":
         address = args[1]
         return isinstance(address, tuple) and address[:1] and address[0] in LOOPBACK and address[1] == 0

@@ -58,6 +58,8 @@ def run_and_give_up(path):
         finish(SERVED, answer=text_printed())
     if was_asked_in_full() or (half_asked and error is None):
         give_up_half_asked()
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        refusals.append("writes more than %d bytes to one file%s" % (MAX_WRITTEN, traceback_place(error)))
     reason = reason_of(refused, error, status)
     if refused:
         give_up(REFUSED, reason)
