@@ -95,7 +95,7 @@ fn what_is_in_a_database_is_read_from_a_copy_of_it() {
     std::fs::copy(fixture("opens_sqlite"), &cli).expect("the directory is ours");
     let make = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
         c.execute('CREATE TABLE notes (text)'); c.execute(\"INSERT INTO notes VALUES ('an old one')\"); c.commit()";
-    let made = std::process::Command::new(python3())
+    let made = Command::new(python3())
         .args(["-c", make])
         .arg(directory.path().join("notes.db"))
         .status();
@@ -106,6 +106,63 @@ fn what_is_in_a_database_is_read_from_a_copy_of_it() {
         payload["commands"][0]["parameters"][0]["enum"],
         json!(["an old one", "one more"])
     );
+    assert_eq!(everything(directory.path()), before);
+}
+
+#[test]
+fn what_goes_around_the_copy_is_refused() {
+    let setup = "import os, posix, sqlite3, _io\nhere = os.path.dirname(os.path.abspath(__file__))\nmade = here + '/made'\n\
+        open(here + '/first', 'w').close()\n";
+    for deed in [
+        "posix.open(made, os.O_CREAT | os.O_WRONLY)",
+        "posix.mkdir(made)",
+        "posix.chmod(__file__, 0o600)",
+        "_io.FileIO(made, 'w')",
+        "os.open('made', os.O_CREAT | os.O_WRONLY, dir_fd=os.open(here, os.O_RDONLY))",
+        "os.mkdir('made', dir_fd=os.open(here, os.O_RDONLY))",
+        "os.fchmod(os.open(__file__, os.O_RDONLY), 0o600)",
+        "os.truncate(os.open(__file__, os.O_RDONLY), 0)",
+        "os.rename(here, here + '-elsewhere')",
+        "os.mkfifo(made)",
+        "sqlite3.connect(':memory:').execute('ATTACH DATABASE ? AS other', (made,))",
+        "sqlite3.Connection(made)",
+    ] {
+        let directory = tempfile::tempdir().expect("there is room");
+        let cli = directory.path().join("cli.py");
+        let caught = format!(
+            "try: {deed}\nexcept (OSError, sqlite3.Error): refused = True\nassert refused\n"
+        );
+        let parser = "import argparse\nargparse.ArgumentParser().parse_args()\n";
+        std::fs::write(&cli, format!("{setup}{caught}{parser}")).expect("the directory is ours");
+        let before = everything(directory.path());
+        let answer = ask(&python3(), &cli);
+        assert_eq!(answer.status, 0, "{deed}: {}", answer.reason);
+        assert_eq!(everything(directory.path()), before, "{deed}");
+    }
+}
+
+#[test]
+fn a_database_that_is_too_large_to_be_copied_can_be_read() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let cli = directory.path().join("cli.py");
+    let fill = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+        c.execute('CREATE TABLE notes (text)'); c.execute('INSERT INTO notes VALUES (zeroblob(20000000))'); c.commit()";
+    let filled = Command::new(python3())
+        .args(["-c", fill])
+        .arg(directory.path().join("notes.db"))
+        .status();
+    assert!(filled.expect("there is a Python").success());
+    let program = "import argparse, os, sqlite3\n\
+        c = sqlite3.connect(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'notes.db'))\n\
+        c.execute('CREATE TABLE IF NOT EXISTS notes (text)')\n\
+        count = c.execute('SELECT count(*) FROM notes').fetchone()[0]\n\
+        try: c.execute('DELETE FROM notes'); count = -1\n\
+        except sqlite3.OperationalError: pass\n\
+        p = argparse.ArgumentParser()\np.add_argument('--count', type=int, default=count)\np.parse_args()\n";
+    std::fs::write(&cli, program).expect("the directory is ours");
+    let before = everything(directory.path());
+    let payload = ask(&python3(), &cli).payload.expect("it is read");
+    assert_eq!(payload["commands"][0]["parameters"][0]["default"], 1);
     assert_eq!(everything(directory.path()), before);
 }
 

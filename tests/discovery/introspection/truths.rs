@@ -136,10 +136,14 @@ p.parse_args()
 #[test]
 fn a_refusal_that_the_program_catches_does_not_sink_it() {
     let program = "
-import argparse, socket, subprocess
+import argparse, os, socket, subprocess
 for probe in (lambda: socket.socket().bind(('0.0.0.0', 8080)), lambda: subprocess.run(['true'])):
     try: probe()
     except OSError: pass
+try: subprocess.run(['true'])
+except FileNotFoundError: pass
+assert os.system('true') == 127 << 8, 'as a shell says that there is no such program'
+os.kill(os.getpid(), 0)
 p = argparse.ArgumentParser()
 p.add_argument('--name')
 p.parse_args()
