@@ -67,10 +67,7 @@ impl Asking<'_> {
             }
             Parser::Skip(reason) => return Err(reason),
             Parser::Refused(reason) => {
-                // As version 3 asked every plugin. The reason is the author's to know in any case.
-                reasons.push(reason.clone());
-                let help = self.listen(self.help().await, reasons)?;
-                return Ok(help.map(|payload| (warned(payload, &reason), "help")));
+                return self.ask_for_help_openly(reason, reasons).await;
             }
             Parser::CannotBeGuarded(reason) => {
                 reasons.push(reason);
@@ -104,6 +101,28 @@ impl Asking<'_> {
         let pages = Pages::Guarded(python);
         let read = self.read_help(cleaned_text(&help_text), pages).await;
         Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
+    }
+
+    /// Asks for `--help` without the guard, as version 3 asked every plugin. Why nothing could be read under it is
+    /// the author's to know in any case.
+    async fn ask_for_help_openly(
+        &self,
+        reason: String,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, Unserved> {
+        let second = match self.help().await {
+            Ok(payload) => return Ok(Some((warned(payload, &reason), "help"))),
+            Err(NoAnswer::Skip(Unserved::Plugin(second)) | NoAnswer::Next(second)) => second,
+            Err(NoAnswer::Skip(passing)) => return Err(passing),
+        };
+        // A program that fails in the same way both times needs no second sentence.
+        let fault = reason.split(" (").next().unwrap_or_default();
+        let is_new = !second.contains(fault);
+        reasons.push(reason);
+        if is_new {
+            reasons.push(format!("asked openly, {second}"));
+        }
+        Ok(None)
     }
 
     /// Whether the plugin's own files mention `--describe`; reading them may take a while.
@@ -144,6 +163,10 @@ impl Asking<'_> {
             }
             _ => match syntax_error(&finished.stderr_tail) {
                 Some(fault) => Parser::Skip(Unserved::Plugin(fault)),
+                // Something of the guard's may be what the program cannot do with.
+                None if finished.ending == Ending::Exited(introspect::FAULT) => {
+                    Parser::Refused(reason)
+                }
                 None => Parser::none(format!("the question for its parser {}", ending(&finished))),
             },
         }

@@ -95,9 +95,25 @@ def divert_what_is_kept(module):
 
 
 def divert_sqlite(module):
-    if copy_root:
-        sqlite_originals["connect"] = module.connect
-        module.connect = Diverted("sqlite3.connect", module.connect, connects_to_a_file)
+    original = sqlite_originals["connect"] = module.connect
+
+    def connect(database, *args, **kwargs):
+        if copy_root and connects_to_a_file(database):
+            return own_function("sqlite3.connect")(database, *args, **kwargs)
+        return without_attached(original(database, *args, **kwargs))
+
+    module.connect = connect
+
+
+def without_attached(connection):
+    """A connection that attaches no other database: no copy can be put in its place."""
+    attach, allowed, denied = 24, 0, 1  # SQLITE_ATTACH, SQLITE_OK, SQLITE_DENY
+
+    def authorize(action, first, *rest):
+        return denied if action == attach and first not in ("", ":memory:") else allowed
+
+    connection.set_authorizer(authorize)
+    return connection
 
 
 def divert_dbm(module):

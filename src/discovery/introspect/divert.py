@@ -84,12 +84,9 @@ def place_read(path, follow=True):
 
 def admitted():
     """Makes sure that there is room for one more entry."""
-    total = 0
-    for kept in entries:
-        try:
-            total += os_originals["lstat"](kept).st_size
-        except OSError:
-            pass
+    sizes = {kept: os_originals["lstat"](kept).st_size for kept in entries if lexists(kept)}
+    entries[:] = sizes  # what was removed gives its room back
+    total = sum(sizes.values())
     if len(entries) >= MAX_ENTRIES or total > MAX_TOTAL:
         refuse("writes more than the %d files or %d bytes that are kept for it" % (MAX_ENTRIES, MAX_TOTAL), "full")
 
@@ -263,14 +260,17 @@ def diverted_rename(source, target, **rest):
     if any(value is not None for value in rest.values()):
         return os_originals["rename"](source, target, **rest)
     source, target = resolved(source, follow=False), resolved(target, follow=False)
-    place = place_of(source)
-    with_own_names(os_originals["lstat"], place)
-    if place == source and os.path.isdir(place) and not os.path.islink(place):
-        refuse("renames the directory %s" % source)
+    with_own_names(os_originals["lstat"], place_of(source))
+    if is_real_directory(source):
+        refuse("renames the directory %s" % source)  # the copy has not all that is in it
     kept = copied(source)
     permitted(os_originals["replace"], kept, copied(target, content=False))
     if lexists(source):
         gone.add(source)
+
+
+def is_real_directory(path):
+    return not is_gone(path) and lexists(path) and os_originals["lstat"](path).st_mode & 0o170000 == 0o040000
 
 
 def diverted_symlink(source, target, target_is_directory=False, **rest):
@@ -427,16 +427,14 @@ def diverted_scandir(path="."):
 def diverted_connect(database, *args, **kwargs):
     """sqlite3.connect: a copy of the database is opened, or the real one for reading where it is too large."""
     original = sqlite_originals["connect"]
-    is_address = bool(kwargs.get("uri"))
-    name = os.fsdecode(database)
-    if name in ("", ":memory:") or (is_address and (":memory:" in name or "mode=memory" in name)):
-        return original(database, *args, **kwargs)
-    query = ""
-    if is_address and name.startswith("file:"):
+    name, query = os.fsdecode(database), ""
+    if kwargs.get("uri") and name.startswith("file:"):
         import urllib.parse
 
         parts = urllib.parse.urlsplit(name)
         name, query = urllib.parse.unquote(parts.path), parts.query
+        if name in ("", ":memory:") or "mode=memory" in query.split("&"):
+            return without_attached(permitted(original, database, *args, **kwargs))
     seen = resolved(name)
     kept = copy_root + seen
     if not lexists(kept) and lexists(place_of(seen)) and os_originals["lstat"](place_of(seen)).st_size > MAX_WRITTEN:
@@ -453,15 +451,7 @@ def diverted_connect(database, *args, **kwargs):
 
         kept = "file:%s?%s" % (urllib.parse.quote(kept), query)
         kwargs["uri"] = True
-    connection = permitted(original, kept, *args, **kwargs)
-    import _sqlite3
-
-    def authorize(action, first, *rest):
-        is_attached = action == 24  # SQLITE_ATTACH: no copy can be put in its place
-        return _sqlite3.SQLITE_DENY if is_attached and first not in ("", ":memory:") else _sqlite3.SQLITE_OK
-
-    connection.set_authorizer(authorize)
-    return connection
+    return without_attached(permitted(original, kept, *args, **kwargs))
 
 
 def diverted_dbm(original):

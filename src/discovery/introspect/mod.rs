@@ -69,6 +69,9 @@ pub fn guarded_argv(
     argv
 }
 
+/// Exit status: the program failed before it asked its parser, although nothing was refused to it.
+pub const FAULT: i32 = 1;
+
 /// Exit status: nothing could be read, and something was refused to the program that could not be led elsewhere.
 pub const REFUSED: i32 = 3;
 

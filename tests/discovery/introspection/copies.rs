@@ -239,6 +239,17 @@ fn the_private_copy_has_bounds_and_what_is_beyond_them_is_refused() {
 }
 
 #[test]
+fn what_a_program_removes_gives_its_room_back() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let cli = directory.path().join("cli.py");
+    let program = "import os\nfor n in range(400):\n    name = __file__ + str(n)\n    open(name, 'w').close()\n    os.remove(name)\n\
+        import argparse\nargparse.ArgumentParser().parse_args()\n";
+    std::fs::write(&cli, program).expect("the directory is ours");
+    let answer = ask(&python3(), &cli);
+    assert_eq!(answer.status, 0, "{}", answer.reason);
+}
+
+#[test]
 fn the_copy_is_gone_however_its_program_ended() {
     let plugins = plugins_of(&["logs_at_import"]);
     let writes =
