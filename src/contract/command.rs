@@ -108,6 +108,9 @@ pub struct Command {
     pub ends_options: bool,
     /// Words that the program's parser loses, so that no value may be one of them.
     pub refuse_words: Vec<String>,
+    /// Whether values are held against their types alone: version 1.0 of the contract knows nothing else, so that a
+    /// program of that version gets whatever else it got before.
+    pub checks_types_alone: bool,
 }
 
 /// What becomes of one entry of `commands`.
@@ -151,7 +154,7 @@ impl Command {
         let input = members
             .choice("input", &[("argv", Input::Argv), ("stdin", Input::Stdin)])
             .unwrap_or_default();
-        if input == Input::Argv {
+        if input == Input::Argv && !members.is_version_1_0() {
             parameters.check_options(members);
         }
         Entry::Command(Box::new(Self {
@@ -180,6 +183,7 @@ impl Command {
             reuse: members.flag("reuse").unwrap_or(false),
             ends_options: false,
             refuse_words: members.texts("refuse_words"),
+            checks_types_alone: members.is_version_1_0(),
             name,
             parameters,
             input_schema,

@@ -4,8 +4,17 @@ use serde_json::json;
 
 use super::*;
 
+/// The same payload, of version 1.1 where it says nothing about that.
+fn newer(mut payload: Value) -> Value {
+    if let Some(members) = payload.as_object_mut() {
+        let version = members.entry("contract_version");
+        version.or_insert_with(|| "1.1".into());
+    }
+    payload
+}
+
 fn faults(payload: Value) -> Vec<String> {
-    read(&payload)
+    read(&newer(payload))
         .expect_err("it breaks the contract")
         .into_vec()
 }
@@ -17,7 +26,7 @@ fn command(members: Value) -> Command {
         .expect("an object")
         .extend(members.as_object().expect("an object").clone());
     let description =
-        read(&json!({"commands": [entry]})).unwrap_or_else(|faults| panic!("{faults:?}"));
+        read(&newer(json!({"commands": [entry]}))).unwrap_or_else(|faults| panic!("{faults:?}"));
     description
         .commands
         .into_iter()
@@ -195,7 +204,7 @@ fn every_fault_is_named_with_its_field() {
         assert_eq!(faults(payload.clone()), [expected], "{payload}");
     }
     let several = faults(
-        json!({"contract_version": "0", "commands": [{"name": "a b"}, {"name": "c", "output": 1}]}),
+        json!({"contract_version": "2.1", "commands": [{"name": "a b"}, {"name": "c", "output": 1}]}),
     );
     assert_eq!(several.len(), 3, "{several:?}");
 }
@@ -345,6 +354,7 @@ fn a_command_that_declares_both_spellings_of_a_name_is_refused_and_the_others_ar
 #[test]
 fn what_is_served_besides_tools_is_read_with_its_command() {
     let description = read(&json!({
+        "contract_version": "1.1",
         "commands": [],
         "resources": [{"uri": "n://all", "name": "all", "mimeType": "text/plain", "command": "list", "size": 5}],
         "resource_templates": [{"uriTemplate": "n://{id}", "name": "one", "description": "\u{1b}[1mOne", "command": "read"}],
