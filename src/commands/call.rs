@@ -46,7 +46,7 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
         events: None,
     };
     let result = catalog.call(&tool, request).await;
-    bench.launcher.idle().await;
+    bench.end_background(&tool.name).await;
     match result {
         Ok(result) => Ok(print(&tool.name, &result.content, result.is_error)),
         // The program's own word, not the server's.

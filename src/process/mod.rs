@@ -2,6 +2,7 @@
 //!
 //! Knows no plugin, no tool and no JSON-RPC: a [`Job`] goes in, a [`Finished`] comes out.
 
+mod background;
 mod children;
 mod exec_error;
 mod job;
@@ -18,7 +19,10 @@ mod watch;
 mod wire;
 
 pub use exec_error::{first_line_fault, is_shortage};
-pub use job::{Ending, Finished, Job, Leftover, SideChannels, StartError};
+pub use job::{
+    Background, BackgroundJob, Ending, Finished, Job, JobProcess, Keep, Leftover, Owner,
+    SideChannels, StartError,
+};
 pub use launcher::Launcher;
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;

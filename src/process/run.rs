@@ -7,15 +7,17 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::job::{Ending, Finished};
+use super::background::Kept;
+use super::job::{Ending, Finished, Job};
 use super::leftovers::{Leftovers, Registered};
 use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
 use super::pool::{Supervisor, Supervisors};
-use super::watch::{LEFTOVER_GRACE, TERMINATE_GRACE};
+use super::watch::{DETACH_GRACE, LEFTOVER_GRACE, TERMINATE_GRACE};
 use super::wire::{self, Report};
 
 /// How long the pipes may stay open after the program, held by what it left behind.
@@ -50,6 +52,8 @@ pub(super) enum NotRun {
 /// A run whose supervisor has its order.
 pub(super) struct Run {
     program: String,
+    /// What was run, in the words of whoever started it.
+    tool: Option<String>,
     supervisors: Supervisors,
     supervisor: Supervisor,
     pipes: Pipes,
@@ -74,6 +78,8 @@ pub(super) struct Pipes {
 struct RunState {
     started: bool,
     not_run: Option<NotRun>,
+    /// How many processes live on as a background job.
+    kept: Option<usize>,
     /// How the program ended.
     ended: Option<Ending>,
     /// Why the server ended it.
@@ -92,16 +98,18 @@ struct RunState {
 }
 
 impl Run {
-    /// A run of `program` by a supervisor that has just got its order.
+    /// A run of `job` by a supervisor that has just got its order.
     pub(super) fn new(
-        program: String,
+        job: &Job,
         supervisors: Supervisors,
         supervisor: Supervisor,
         pipes: Pipes,
         leftovers: Leftovers,
     ) -> Self {
+        let owner = job.background.as_ref().map(|background| &background.owner);
         Self {
-            program,
+            program: job.program(),
+            tool: owner.map(|owner| owner.name.clone()),
             supervisors,
             supervisor,
             pipes,
@@ -163,12 +171,52 @@ impl Run {
         self.progress.tree_is_gone
     }
 
-    /// Waits until no process of the run is left.
-    pub(super) async fn until_tree_is_gone(&mut self) {
+    /// How many processes live on as a background job; `None` while there is none.
+    pub(super) fn kept(&self) -> Option<usize> {
+        self.progress.kept()
+    }
+
+    /// The supervisor's process, which keeps what is kept.
+    pub(super) fn keeper(&self) -> Pid {
+        self.supervisor.pid()
+    }
+
+    /// Waits until no process of the run is left but a background job.
+    pub(super) async fn until_call_is_over(&mut self) {
         // What is left of the tree writes to nobody.
         self.pipes.stdout.close();
         self.pipes.stderr.close();
         self.pipes.stdin.close();
+        while !self.progress.tree_is_gone && self.progress.kept().is_none() {
+            let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
+            self.handle(event);
+        }
+    }
+
+    /// Waits until no process of the run is left, and ends what is left once `end` is cancelled.
+    pub(super) async fn until_job_is_over(&mut self, job: &Kept) {
+        let end = job.end().cancelled();
+        tokio::pin!(end);
+        while !self.progress.tree_is_gone {
+            tokio::select! {
+                () = &mut end, if self.kept().is_some() => self.end_job(),
+                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress) => {
+                    self.handle(event);
+                }
+            }
+            if self.progress.supervisor_is_lost {
+                job.keeper_is_lost();
+            }
+        }
+    }
+
+    /// Begins to end what is kept.
+    pub(super) fn end_job(&mut self) {
+        self.end(Ending::Cancelled, wire::TERMINATE);
+    }
+
+    /// Waits until no process of the run is left.
+    pub(super) async fn until_tree_is_gone(&mut self) {
         while !self.progress.tree_is_gone {
             let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
             self.handle(event);
@@ -233,6 +281,13 @@ impl Run {
             }
             Report::Exited(status) => progress.program_ended(Ending::Exited(status)),
             Report::Signalled(signal) => progress.program_ended(Ending::Signalled(signal)),
+            Report::Leftovers(processes) => self.log_leftovers(processes),
+            Report::Kept(processes) => {
+                progress.kept = Some(usize::try_from(processes).unwrap_or(1));
+                progress.give_up_at = None;
+                // What did not end at once has ended by now.
+                self.left = None;
+            }
             Report::Alive => {}
             Report::Unkillable(processes) => {
                 // It does what it can; giving it up would free nobody.
@@ -240,6 +295,19 @@ impl Run {
                 self.register_left(usize::try_from(processes).unwrap_or(1));
             }
             Report::Done => progress.tree_ended(),
+        }
+    }
+
+    fn log_leftovers(&self, processes: i32) {
+        // What the server ends itself is said of the call.
+        if self.progress.verdict.is_none() {
+            let (program, tool) = (&self.program, &self.tool);
+            tracing::info!(
+                program,
+                tool,
+                processes,
+                "ending what a program left behind"
+            );
         }
     }
 
@@ -332,6 +400,7 @@ impl RunState {
         Self {
             started: false,
             not_run: None,
+            kept: None,
             ended: None,
             verdict: None,
             tree_is_gone: false,
@@ -341,6 +410,13 @@ impl RunState {
             give_up_at: None,
             look_at: Instant::now() + START_LIMIT,
         }
+    }
+
+    /// How many processes live on as a background job of a program that ended with success.
+    fn kept(&self) -> Option<usize> {
+        let by_itself = self.verdict.is_none() && self.ended == Some(Ending::Exited(0));
+        let is_there = by_itself && !self.tree_is_gone && !self.supervisor_is_lost;
+        self.kept.filter(|_| is_there)
     }
 
     fn may_be_ended(&self) -> bool {
@@ -358,8 +434,11 @@ impl RunState {
         let now = Instant::now();
         self.ended = Some(ending);
         self.answer_by.get_or_insert(now + PIPES_GRACE);
-        let due = now + LEFTOVER_GRACE + SUPERVISOR_GRACE;
-        self.give_up_at.get_or_insert(due);
+        // What is kept lives as long as it likes.
+        if self.kept.is_none() {
+            let due = now + DETACH_GRACE + LEFTOVER_GRACE + SUPERVISOR_GRACE;
+            self.give_up_at.get_or_insert(due);
+        }
     }
 
     fn is_being_ended(&mut self, verdict: Ending, gently: bool) {

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use super::job::Keep;
 use super::wire::{self, Report};
 
 /// From SIGTERM to SIGKILL when the server ends the call.
@@ -19,12 +20,19 @@ pub(super) const TERMINATE_GRACE: Duration = Duration::from_secs(5);
 /// From SIGTERM to SIGKILL for what a program leaves behind when it exits.
 pub(super) const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 
+/// How long after the program's end a process that it left behind may take to detach itself: the
+/// parent in a daemon's double fork exits before its child has a session of its own.
+pub(super) const DETACH_GRACE: Duration = Duration::from_secs(1);
+
 /// From the first SIGKILL until processes that are still there are reported as unkillable.
 const UNKILLABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Between the first two rounds of SIGKILL; a process that dies shortens it. Each pause is twice
 /// the one before, up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest time between two looks at what may still detach itself.
+const MAX_LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest time between two rounds of SIGKILL.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -59,7 +67,15 @@ impl Write for Socket {
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     program: Pid,
+    /// What may live on. Nothing any more once the tree is to end.
+    keep: Keep,
     exited: bool,
+    /// How the program ended, until that is reported.
+    ending: Option<Report>,
+    /// Until when what is left may still detach itself.
+    may_detach_until: Option<Instant>,
+    /// What is left lives on: this process is its keeper.
+    is_keeper: bool,
     /// `None` once the server has closed its end.
     server: Option<Socket>,
     /// Readable when a child has died.
@@ -77,10 +93,15 @@ pub(super) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Watches over a program that was just started. `children` becomes readable when a child dies.
-    pub(super) fn over(program: Pid, children: &'a UnixStream) -> Self {
+    /// `keep` is what may live on when the program ends with success.
+    pub(super) fn over(program: Pid, keep: Keep, children: &'a UnixStream) -> Self {
         Self {
             program,
+            keep,
             exited: false,
+            ending: None,
+            may_detach_until: None,
+            is_keeper: false,
             server: Some(Socket),
             children,
             reports: Report::Started.encode().to_vec(),
@@ -99,15 +120,19 @@ impl<'a> Watch<'a> {
         loop {
             self.reap();
             let left = self.tree.is_left();
+            if left && self.exited && !self.is_keeper {
+                self.see_to_leftovers();
+            }
+            // After what is kept, so that the server knows of it before it answers the call.
+            if let Some(ending) = self.ending.take() {
+                self.reports.extend(ending.encode());
+            }
             if !left {
                 self.reports.extend(Report::Done.encode());
             }
             self.report();
             if !left {
                 return Ok(());
-            }
-            if self.exited && self.kill_at.is_none() {
-                self.terminate_within(LEFTOVER_GRACE);
             }
             if self.kill_at.is_some_and(|due| due <= Instant::now()) {
                 self.kill();
@@ -117,14 +142,47 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Ends what the program left behind, but for what may live on.
+    fn see_to_leftovers(&mut self) {
+        if self.keep == Keep::Nothing && self.kill_at.is_some() {
+            return;
+        }
+        let left = self.tree.left(self.keep);
+        if left.to_end == 0 && left.kept > 0 {
+            self.is_keeper = true;
+            self.kill_at = None;
+            self.unkillable_at = None;
+            self.pause = FIRST_PAUSE;
+            self.reports.extend(Report::Kept(count(left.kept)).encode());
+            return;
+        }
+        let now = Instant::now();
+        let may_detach = self.keep == Keep::Detached
+            && now < *self.may_detach_until.get_or_insert(now + DETACH_GRACE);
+        if !may_detach && self.kill_at.is_none() {
+            if left.to_end > 0 {
+                let report = Report::Leftovers(count(left.to_end));
+                self.reports.extend(report.encode());
+            }
+            self.pause = FIRST_PAUSE;
+            self.terminate_within(LEFTOVER_GRACE);
+        }
+    }
+
+    /// From now on nothing may live on.
+    fn keep_nothing(&mut self) {
+        self.keep = Keep::Nothing;
+        self.is_keeper = false;
+    }
+
     fn kill(&mut self) {
         let now = Instant::now();
-        let processes = self.tree.kill();
+        let processes = self.tree.kill(self.keep);
         let unkillable_at = self.unkillable_at.get_or_insert(now + UNKILLABLE_AFTER);
         if *unkillable_at <= now {
             *unkillable_at = now + UNKILLABLE_AFTER;
-            let processes = i32::try_from(processes).unwrap_or(i32::MAX);
-            self.reports.extend(Report::Unkillable(processes).encode());
+            self.reports
+                .extend(Report::Unkillable(count(processes)).encode());
             self.report();
         }
     }
@@ -134,7 +192,10 @@ impl<'a> Watch<'a> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == self.program && !self.exited {
                 self.exited = true;
-                self.reports.extend(how_it_ended(status).encode());
+                self.ending = Some(how_it_ended(status));
+                if self.ending != Some(Report::Exited(0)) {
+                    self.keep_nothing();
+                }
                 // The rest of an ended tree has the shorter of the two graces.
                 if self.kill_at.is_some() {
                     self.terminate_within(LEFTOVER_GRACE);
@@ -153,17 +214,23 @@ impl<'a> Watch<'a> {
     fn terminate_within(&mut self, grace: Duration) {
         let due = Instant::now() + grace;
         self.kill_at = Some(self.kill_at.map_or(due, |earlier| earlier.min(due)));
-        self.tree.terminate();
+        self.tree.terminate(self.keep);
     }
 
-    /// Returns when a child died, the server spoke or left, or SIGKILL is due.
+    /// Returns when a child died, the server spoke or left, SIGKILL is due, or it is time to look again
+    /// whether what is left has detached itself.
     fn wait_for_something(&mut self) -> io::Result<()> {
-        let timeout = self.kill_at.map(|due| {
-            let left = due.saturating_duration_since(Instant::now());
-            let pause = if left.is_zero() { self.pause } else { left };
-            Timespec::try_from(pause).expect("a grace of seconds fits")
-        });
-        if self.unkillable_at.is_some() {
+        let looks_again = self.exited && !self.is_keeper && self.kill_at.is_none();
+        let timeout = match self.kill_at {
+            Some(due) => {
+                let left = due.saturating_duration_since(Instant::now());
+                Some(if left.is_zero() { self.pause } else { left })
+            }
+            None => looks_again.then_some(self.pause.min(MAX_LOOK_PAUSE)),
+        };
+        let timeout =
+            timeout.map(|pause| Timespec::try_from(pause).expect("a grace of seconds fits"));
+        if self.unkillable_at.is_some() || looks_again {
             self.pause = (self.pause * 2).min(MAX_PAUSE);
         }
         let mut sources = vec![PollFd::new(self.children, PollFlags::IN)];
@@ -185,20 +252,39 @@ impl<'a> Watch<'a> {
         let flags = rustix::net::RecvFlags::DONTWAIT;
         match rustix::net::recv(server, &mut command, flags) {
             Ok((1.., _)) if command == [wire::TERMINATE] => {
+                self.keep_nothing();
                 self.terminate_within(TERMINATE_GRACE);
             }
             Ok((1.., _)) if command == [wire::PING] => {
                 self.reports.extend(Report::Alive.encode());
             }
-            Ok((1.., _)) => self.kill_at = Some(Instant::now()),
+            Ok((1.., _)) => {
+                self.keep_nothing();
+                self.kill_at = Some(Instant::now());
+            }
             Err(Errno::AGAIN | Errno::INTR) => {}
             // The server is gone, in whatever way, and nobody wants the rest.
             Ok((0, _)) | Err(_) => {
                 self.server = None;
+                self.keep_nothing();
                 self.kill_at = Some(Instant::now());
             }
         }
     }
+}
+
+/// A number of processes as a report has it.
+fn count(processes: usize) -> i32 {
+    i32::try_from(processes).unwrap_or(i32::MAX)
+}
+
+/// What is left of a tree.
+#[derive(Debug, Default)]
+struct Left {
+    /// Processes that may live on.
+    kept: usize,
+    /// Processes that have to end.
+    to_end: usize,
 }
 
 fn how_it_ended(status: WaitStatus) -> Report {
@@ -218,19 +304,29 @@ use in_a_group::Tree;
 mod below_a_reaper {
     use std::collections::HashSet;
 
-    use rustix::process::Pid;
+    use rustix::process::{Pid, Signal, getpid, getsid};
 
-    use super::super::tree;
+    use super::super::signals;
+    use super::super::tree::{self, Member};
+    use super::{Keep, Left};
 
     #[derive(Debug)]
     pub(super) struct Tree {
+        /// Those that were asked to end. They do, whatever they do then.
         asked: HashSet<Pid>,
+        /// The session of programs that did not detach themselves.
+        session: Pid,
+        /// Whether a process that ignores SIGHUP was made to: this one was not started so.
+        hangups_count: bool,
     }
 
     impl Tree {
         pub(super) fn new(_program: Pid) -> Self {
-            let asked = HashSet::new();
-            Self { asked }
+            Self {
+                asked: HashSet::new(),
+                session: getsid(None).unwrap_or_else(|_| getpid()),
+                hangups_count: !signals::is_ignored(Signal::HUP),
+            }
         }
 
         /// Whether there is a child, living or not yet waited for.
@@ -238,15 +334,43 @@ mod below_a_reaper {
             tree::has_child()
         }
 
-        pub(super) fn terminate(&mut self) {
-            tree::terminate(&tree::below_this_process(&HashSet::new()), &mut self.asked);
+        /// What there is besides processes that have ended.
+        pub(super) fn left(&self, keep: Keep) -> Left {
+            let (kept, to_end) = self.split(keep);
+            let alive = |members: &[Member]| members.iter().filter(|one| !one.is_dead).count();
+            Left {
+                kept: alive(&kept),
+                to_end: alive(&to_end),
+            }
+        }
+
+        pub(super) fn terminate(&mut self, keep: Keep) {
+            let (_, to_end) = self.split(keep);
+            tree::terminate(&to_end, &mut self.asked);
         }
 
         /// How many processes it was sent to.
-        pub(super) fn kill(&self) -> usize {
-            let members = tree::below_this_process(&HashSet::new());
-            tree::kill(&members);
-            members.len()
+        pub(super) fn kill(&self, keep: Keep) -> usize {
+            let (kept, to_end) = self.split(keep);
+            tree::kill(&to_end, &kept);
+            to_end.len()
+        }
+
+        /// What may live on, and what has to end.
+        fn split(&self, keep: Keep) -> (Vec<Member>, Vec<Member>) {
+            let members = tree::below_this_process(&HashSet::new()).into_iter();
+            members.partition(|member| match keep {
+                Keep::Nothing => false,
+                Keep::Detached => !self.asked.contains(&member.pid) && self.is_detached(member),
+                Keep::Everything => true,
+            })
+        }
+
+        fn is_detached(&self, member: &Member) -> bool {
+            member
+                .session
+                .is_some_and(|session| session != self.session)
+                || (self.hangups_count && signals::is_ignored_by(member.pid, Signal::HUP))
         }
     }
 }
@@ -255,6 +379,8 @@ mod below_a_reaper {
 #[cfg(not(target_os = "linux"))]
 mod in_a_group {
     use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+    use super::{Keep, Left};
 
     #[derive(Debug)]
     pub(super) struct Tree {
@@ -274,14 +400,29 @@ mod in_a_group {
             test_kill_process_group(self.group).is_ok()
         }
 
-        pub(super) fn terminate(&mut self) {
+        pub(super) fn left(&self, keep: Keep) -> Left {
+            let group = usize::from(self.is_left());
+            match keep {
+                Keep::Everything => Left {
+                    kept: group,
+                    to_end: 0,
+                },
+                // Another session is another group, of which nothing is known.
+                Keep::Nothing | Keep::Detached => Left {
+                    kept: 0,
+                    to_end: group,
+                },
+            }
+        }
+
+        pub(super) fn terminate(&mut self, _keep: Keep) {
             if !std::mem::replace(&mut self.asked, true) {
                 let _ = kill_process_group(self.group, Signal::TERM);
                 let _ = kill_process_group(self.group, Signal::CONT);
             }
         }
 
-        pub(super) fn kill(&self) -> usize {
+        pub(super) fn kill(&self, _keep: Keep) -> usize {
             let _ = kill_process_group(self.group, Signal::KILL);
             1
         }
