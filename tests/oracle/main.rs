@@ -38,7 +38,7 @@ enum How {
 struct Declared {
     how: How,
     kind: &'static str,
-    /// How the option is written: `--name`, `--na_me`, `-x`.
+    /// How the option is written: `--name`, `--na_me`, `-x`, `-1`.
     spelling: u8,
     is_global: bool,
     is_required: bool,
@@ -54,6 +54,11 @@ struct Seed {
     truth: bool,
     /// Whether a number comes as a text.
     is_text: bool,
+}
+
+/// Options that look like numbers are rare: where one is, argparse reads every negative number differently.
+fn spelling() -> impl Strategy<Value = u8> {
+    prop_oneof![12 => 0..3u8, 1 => Just(3)]
 }
 
 fn declared() -> impl Strategy<Value = Declared> {
@@ -74,7 +79,7 @@ fn declared() -> impl Strategy<Value = Declared> {
         Just("integer"),
         Just("number")
     ];
-    (how, kind, 0..3u8, any::<bool>(), any::<bool>()).prop_map(
+    (how, kind, spelling(), any::<bool>(), any::<bool>()).prop_map(
         |(how, kind, spelling, is_global, is_required)| Declared {
             how,
             kind,
@@ -179,6 +184,7 @@ impl Declared {
         match (self.spelling, self.how) {
             (0, _) | (_, How::Switch) => format!("--{}", name(index)),
             (1, _) => format!("--o_{index}"),
+            (3, _) => format!("-{index}"),
             _ => format!("-{}", char::from(b'a' + index as u8)),
         }
     }
