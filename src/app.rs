@@ -150,7 +150,7 @@ impl App {
             .is_err()
         {
             tracing::warn!(
-                "{} calls have processes that do not end; the supervisors go on ending them",
+                "{} calls or background jobs have processes that do not end; the supervisors go on ending them",
                 self.launcher.running()
             );
         }

@@ -19,9 +19,13 @@ use super::types::{
 use crate::contract::environment::{Environment, OfCall};
 use crate::process::{self, Background, Finished, Job, Keep, Launcher, Leftover, Owner};
 use crate::telemetry::JobCounts;
+use crate::text::cut;
 
 /// Outputs above this size, in bytes, are worked on off the runtime's threads.
 const LARGE: usize = 256 << 10;
+
+/// How much of an agent's name is kept with what its call has left running, in bytes.
+const MAX_SHOWN_AGENT: usize = 200;
 
 /// Runs commands.
 #[derive(Debug)]
@@ -307,7 +311,11 @@ fn kept(
         owner: Owner {
             share: run.plugin.clone(),
             name: tool.to_owned(),
-            client: caller.agent_id.clone(),
+            // Chosen by the client, and shown wherever the job is.
+            client: caller
+                .agent_id
+                .as_deref()
+                .map(|id| cut(id, MAX_SHOWN_AGENT).to_owned()),
         },
         end: end.clone(),
     })

@@ -5,12 +5,14 @@
 mod background;
 mod children;
 mod exec_error;
+mod family;
 mod job;
 mod launcher;
 mod leftovers;
 mod pipes;
 mod pool;
 mod preflight;
+mod progress;
 mod run;
 mod signals;
 pub mod supervisor;

@@ -17,17 +17,8 @@ use super::job::{Ending, Finished, Job};
 use super::leftovers::{Leftovers, Registered};
 use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
 use super::pool::{Supervisor, Supervisors};
-use super::watch::{DETACH_GRACE, LEFTOVER_GRACE, TERMINATE_GRACE};
+use super::progress::{NotRun, PIPES_GRACE, RunState, SUPERVISOR_GRACE};
 use super::wire::{self, Report};
-
-/// How long the pipes may stay open after the program, held by what it left behind.
-const PIPES_GRACE: Duration = Duration::from_secs(2);
-
-/// How much later than it promised a supervisor may be before it is given up.
-const SUPERVISOR_GRACE: Duration = Duration::from_secs(2);
-
-/// How long the system may take to execute a program: one on a file system that hangs never starts.
-const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A supervisor that has reported nothing for so long is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(5);
@@ -37,17 +28,6 @@ const PONG_LIMIT: Duration = Duration::from_secs(10);
 
 /// The sender of the answer. Closed by a caller who has left.
 pub(super) type ResultSender<E> = oneshot::Sender<Result<Finished, E>>;
-
-/// Why a program has not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotRun {
-    /// The system refused to execute it, by this errno.
-    Refused(i32),
-    /// The system has not executed it in time.
-    Overdue,
-    /// The supervisor died before it had started it.
-    Lost,
-}
 
 /// A run whose supervisor has its order.
 pub(super) struct Run {
@@ -71,30 +51,6 @@ pub(super) struct Pipes {
     pub(super) stdin: Stdin,
     pub(super) stdout: Stdout,
     pub(super) stderr: Stderr,
-}
-
-/// How far a run has come.
-#[derive(Debug)]
-struct RunState {
-    started: bool,
-    not_run: Option<NotRun>,
-    /// How many processes live on as a background job.
-    kept: Option<usize>,
-    /// How the program ended.
-    ended: Option<Ending>,
-    /// Why the server ended it.
-    verdict: Option<Ending>,
-    /// No process of the tree is left.
-    tree_is_gone: bool,
-    supervisor_is_lost: bool,
-    /// The supervisor was asked for a sign of life and has not given it.
-    owes_sign_of_life: bool,
-    /// The answer does not wait longer than this for the pipes and the tree.
-    answer_by: Option<Instant>,
-    /// The supervisor is given up when it has not done by then what it has to do.
-    give_up_at: Option<Instant>,
-    /// When the supervisor is asked for a sign of life, or given up for want of it.
-    look_at: Instant,
 }
 
 impl Run {
@@ -392,72 +348,6 @@ async fn next_event(
         () = supervisor.commands.send() => Event::Sent,
         () = at(progress.give_up_at) => Event::GiveUp,
         () = sleep_until(progress.look_at) => Event::Look,
-    }
-}
-
-impl RunState {
-    fn new() -> Self {
-        Self {
-            started: false,
-            not_run: None,
-            kept: None,
-            ended: None,
-            verdict: None,
-            tree_is_gone: false,
-            supervisor_is_lost: false,
-            owes_sign_of_life: false,
-            answer_by: None,
-            give_up_at: None,
-            look_at: Instant::now() + START_LIMIT,
-        }
-    }
-
-    /// How many processes live on as a background job of a program that ended with success.
-    fn kept(&self) -> Option<usize> {
-        let by_itself = self.verdict.is_none() && self.ended == Some(Ending::Exited(0));
-        let is_there = by_itself && !self.tree_is_gone && !self.supervisor_is_lost;
-        self.kept.filter(|_| is_there)
-    }
-
-    fn may_be_ended(&self) -> bool {
-        self.ended.is_none() && self.verdict.is_none()
-    }
-
-    /// Whether it has done all of its work, and no command can still be on its way to it.
-    fn supervisor_is_as_new(&self) -> bool {
-        let by_itself = matches!(self.ended, Some(Ending::Exited(_) | Ending::Signalled(_)));
-        let idle = self.tree_is_gone && by_itself && self.verdict.is_none();
-        idle && !self.supervisor_is_lost && !self.owes_sign_of_life
-    }
-
-    fn program_ended(&mut self, ending: Ending) {
-        let now = Instant::now();
-        self.ended = Some(ending);
-        self.answer_by.get_or_insert(now + PIPES_GRACE);
-        // What is kept lives as long as it likes.
-        if self.kept.is_none() {
-            let due = now + DETACH_GRACE + LEFTOVER_GRACE + SUPERVISOR_GRACE;
-            self.give_up_at.get_or_insert(due);
-        }
-    }
-
-    fn is_being_ended(&mut self, verdict: Ending, gently: bool) {
-        let grace = if gently {
-            TERMINATE_GRACE
-        } else {
-            Duration::ZERO
-        };
-        let now = Instant::now();
-        self.verdict = Some(verdict);
-        self.answer_by = Some(now + grace + PIPES_GRACE);
-        self.give_up_at = (!self.tree_is_gone).then(|| now + grace + SUPERVISOR_GRACE);
-    }
-
-    fn tree_ended(&mut self) {
-        self.tree_is_gone = true;
-        self.give_up_at = None;
-        let soon = Instant::now() + PIPES_GRACE;
-        self.answer_by = Some(self.answer_by.map_or(soon, |by| by.min(soon)));
     }
 }
 

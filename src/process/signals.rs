@@ -61,6 +61,7 @@ pub fn is_ignored(signal: Signal) -> bool {
     ignored_in(&own_status(), signal)
 }
 
+#[cfg(target_os = "linux")]
 /// Whether a process ignores the signal. Where the system does not say, it does not.
 pub(super) fn is_ignored_by(pid: Pid, signal: Signal) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
