@@ -21,6 +21,7 @@ pub(super) use in_a_group::Tree;
 /// With sub-reapers every process of the tree is below this one, whatever it did to get away.
 #[cfg(target_os = "linux")]
 mod below_a_reaper {
+    use std::cell::OnceCell;
     use std::collections::HashSet;
 
     use rustix::process::{Pid, Signal, getpid, getsid};
@@ -35,8 +36,9 @@ mod below_a_reaper {
         asked: HashSet<Pid>,
         /// The session of programs that did not detach themselves.
         session: Pid,
-        /// Whether a process that ignores SIGHUP was made to: this one was not started so.
-        hangups_count: bool,
+        /// Whether a process that ignores SIGHUP was made to: this one was not started so. Read when something
+        /// is left, which is rare.
+        hangups_count: OnceCell<bool>,
     }
 
     impl Tree {
@@ -44,7 +46,7 @@ mod below_a_reaper {
             Self {
                 asked: HashSet::new(),
                 session: getsid(None).unwrap_or_else(|_| getpid()),
-                hangups_count: !signals::is_ignored(Signal::HUP),
+                hangups_count: OnceCell::new(),
             }
         }
 
@@ -86,10 +88,15 @@ mod below_a_reaper {
         }
 
         fn is_detached(&self, member: &Member) -> bool {
-            member
+            if member
                 .session
                 .is_some_and(|session| session != self.session)
-                || (self.hangups_count && signals::is_ignored_by(member.pid, Signal::HUP))
+            {
+                return true;
+            }
+            let started_without = || !signals::is_ignored(Signal::HUP);
+            *self.hangups_count.get_or_init(started_without)
+                && signals::is_ignored_by(member.pid, Signal::HUP)
         }
     }
 }
