@@ -100,6 +100,9 @@ pub struct Command {
     pub invoke: Vec<String>,
     /// Groups of arguments that exclude each other.
     pub one_of: Vec<OneOf>,
+    /// What a successful call may leave running: nothing when false, everything when true, and what
+    /// detached itself where it does not say.
+    pub background: Option<bool>,
     /// Whether an interpreter prepared beforehand may run it.
     pub warm: bool,
     /// Whether calls may share one process, one after the other.
@@ -179,6 +182,7 @@ impl Command {
             max_concurrency: at_least_one(members, "max_concurrency"),
             requires: requires(members),
             one_of: one_of(members, &parameters),
+            background: members.flag("background"),
             warm: members.flag("warm").unwrap_or(true),
             reuse: members.flag("reuse").unwrap_or(false),
             ends_options: false,

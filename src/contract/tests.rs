@@ -290,6 +290,7 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
         "tool": "exact.name", "title": "A title", "annotations": {"readOnlyHint": true}, "icons": [{"src": "https://x"}],
         "_meta": {"k": 1}, "timeout": 1.5, "max_concurrency": 2, "input": "stdin", "output": "content",
         "output_schema": {"type": "object"}, "requires": ["sampling"], "invoke": ["a", "b"], "warm": false, "reuse": true,
+        "background": false,
     }));
     assert_eq!(command.tool, ToolName::Exact("exact.name".to_owned()));
     assert_eq!(command.title.as_deref(), Some("A title"));
@@ -304,6 +305,7 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
     assert!(command.requires.sampling && !command.requires.roots);
     assert_eq!(command.invoke, ["a", "b"]);
     assert!(!command.warm && command.reuse);
+    assert_eq!(command.background, Some(false));
     assert_eq!(
         super::tests::command(json!({"tool": false})).tool,
         ToolName::None

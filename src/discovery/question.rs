@@ -65,6 +65,7 @@ impl Asker {
             time_limit: Some(self.limit),
             stdout_limit: MAX_OUTPUT_BYTES,
             stderr_tail: 8 << 10,
+            background: None,
         };
         let finished = self
             .launcher
