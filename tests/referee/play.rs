@@ -12,15 +12,13 @@ use crate::judge::judge;
 use crate::lines::Lines;
 use crate::raw;
 use crate::scenes;
-use crate::sites::{Site, Sites, Surroundings, setup};
+use crate::sites::{Site, Sites, Surroundings, is_shared, setup};
 use crate::support::http::{PATIENCE, exchange, get};
 use crate::support::witness::Witness;
 use crate::support::{processes, s, server, until};
 use crate::template::Words;
+use crate::watch::Late;
 
-/// As much as a health check may take before the case fails. The goal is a tenth of a second, and the report says what
-/// it was; but where forty cases and other programs share two processors any answer may take seconds.
-const HEALTH_LIMIT: Duration = s(10);
 /// As long as an end of the server may take.
 const END_LIMIT: Duration = s(20);
 /// What is no longer wanted is gone after five seconds; what is there after this long stays.
@@ -29,8 +27,8 @@ const GONE: Duration = s(15);
 /// What is noted of a case.
 #[derive(Debug, Clone, Default)]
 pub struct Note {
-    /// The slowest answer of `/healthz` meanwhile.
-    pub slowest: Option<Duration>,
+    /// A health check that took too long meanwhile.
+    pub late: Option<Late>,
 }
 
 /// Runs a case; a panic says what is wrong with it.
@@ -60,9 +58,7 @@ pub fn play(case: &Case, sites: &Sites, note: &mut Note) {
     if !over {
         witness.must_be_served();
         let watch = site.watch.lock().expect("nobody panics here");
-        note.slowest = watch.slowest_since(began);
-        let slowest = note.slowest.expect("/healthz was answered every time");
-        assert!(slowest <= HEALTH_LIMIT, "a health check took {slowest:?}");
+        note.late = watch.health.late_since(began, &sites.idle);
         assert_eq!(watch.complaint(), None);
     }
     if let Some((most, memory)) = memory {
@@ -73,8 +69,7 @@ pub fn play(case: &Case, sites: &Sites, note: &mut Note) {
         let written = lines_of(&site) - before;
         assert!(written <= most, "{written} lines of log");
     }
-    if case.has_own_server() && !over {
-        site.unwatched();
+    if !is_shared(case) && !over {
         terminate(&site);
     }
 }
@@ -236,6 +231,7 @@ fn drains(site: &Site) {
 /// Asks the server to end, which must be over in time, with success, and leave nothing.
 #[track_caller]
 pub fn terminate(site: &Site) {
+    site.unwatched();
     let asked = Instant::now();
     signal(site);
     ends(site, asked + END_LIMIT);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::case::Case;
 use crate::play::Note;
+use crate::watch::Late;
 
 /// How a case ended.
 #[derive(Debug, Clone)]
@@ -14,6 +15,10 @@ pub struct Verdict {
     pub case: Case,
     /// What was wrong, if anything.
     pub fault: Option<String>,
+    /// What was wrong with the end of the row's server, which the row's last case has seen.
+    pub end_fault: Option<String>,
+    /// A health check of the row's server that took too long, seen at its end.
+    pub late_in_row: Option<Late>,
     pub note: Note,
 }
 
@@ -64,7 +69,6 @@ fn page(verdicts: &[Verdict]) -> String {
         let row = rows.entry(verdict.case.entry.row).or_default();
         row.cases += 1;
         row.held += usize::from(verdict.fault.is_none());
-        row.slowest = row.slowest.max(verdict.note.slowest);
     }
     let mut page = String::from(HEAD);
     let held: usize = rows.values().map(|row| row.held).sum();
