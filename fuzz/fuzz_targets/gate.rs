@@ -82,7 +82,7 @@ impl Text {
             shows_key: shows("authorization") || shows("x-api-key"),
             is_forwarded: request.headers().keys().any(|name| {
                 let name = name.as_str();
-                name.starts_with("x-forwarded") || ["forwarded", "via", "x-real-ip"].contains(&name)
+                name.starts_with("x-forwarded-") || ["forwarded", "via", "x-real-ip"].contains(&name)
             }),
             is_old: request.version() < Version::HTTP_11,
         }

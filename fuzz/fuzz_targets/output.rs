@@ -79,7 +79,9 @@ fn is_well_formed(result: &ToolResult) {
         names.push(name);
         is_json(value);
     }
-    result.structured_content.as_deref().map_or((), is_json);
+    if let Some(value) = &result.structured_content {
+        is_json(value);
+    }
     let one_line = |value: &RawValue| !value.get().contains(['\0', '\x1b']);
     assert!(
         one_line(&result.content),

@@ -9,6 +9,7 @@ mod support;
 
 mod case;
 mod client;
+mod held;
 mod judge;
 mod lines;
 mod play;
@@ -108,9 +109,53 @@ fn there_are_hundreds_of_cases_and_the_report_lists_them_all() {
         assert_ne!(two[0], two[1], "two cases of one name");
     }
     assert!(
-        report::listed(&cases) == report::committed(),
+        report::listed(&cases, &held::all()) == report::committed(),
         "docs/faults-report.md lists other cases: SMCP_WRITE_REPORT=1 cargo test --test referee"
     );
+}
+
+/// The rows of the list of faults.
+fn rows() -> Vec<String> {
+    let mut rows: Vec<String> = (1..=80).map(|row| row.to_string()).collect();
+    rows.insert(42, "42a".to_owned());
+    rows
+}
+
+#[test]
+fn every_row_has_cases_or_tests_that_are_there() {
+    let held = held::all();
+    let faults: Vec<String> = held
+        .iter()
+        .flat_map(|held| &held.tests)
+        .filter_map(|test| held::fault_of(test))
+        .collect();
+    assert_eq!(faults, [] as [String; 0]);
+    let mut found: Vec<String> = held.into_iter().map(|held| held.row).collect();
+    found.extend(case::all().iter().map(|case| case.entry.row.to_string()));
+    let rows = rows();
+    let lacking: Vec<&String> = rows.iter().filter(|row| !found.contains(row)).collect();
+    assert!(lacking.is_empty(), "rows that nothing holds: {lacking:?}");
+    found.retain(|row| !rows.contains(row));
+    assert!(found.is_empty(), "rows that there are not: {found:?}");
+}
+
+#[test]
+fn a_test_that_is_not_there_or_not_run_is_found() {
+    let there = "tests/faults/process.rs::an_idle_server_ends_without_the_grace_of_running_calls";
+    assert_eq!(held::fault_of(there), None);
+    for (test, fault) in [
+        ("tests/faults/process.rs", "no file::function"),
+        ("tests/faults/no_such.rs::a", "no such file"),
+        (
+            "tests/faults/process.rs::an_idle_server",
+            "no such function",
+        ),
+        ("tests/faults/served.rs::served", "not run as a test"),
+        ("tests/fixtures/rust/orphan.rs::a_test", "no program"),
+    ] {
+        let found = held::fault_of(test).unwrap_or_else(|| panic!("{test} passes"));
+        assert!(found.contains(fault), "{found}");
+    }
 }
 
 /// Runs a case in a thread of its name, so that a panic says whose it is and ends nothing else. The last case of a
