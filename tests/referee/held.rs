@@ -1,7 +1,7 @@
 //! Rows that have tests of their own elsewhere: what needs a disk, a clock, a network or a catalogue of its own. The
 //! list names each by file and function, and this looks whether they are there and run.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -52,7 +52,10 @@ fn root() -> &'static Path {
 
 /// The attributes of a function, nearest first; `None` when there is no such function.
 fn attributes_of<'a>(text: &'a str, function: &str) -> Option<Vec<&'a str>> {
-    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.trim_start().trim_start_matches("pub "))
+        .collect();
     let heads = [format!("fn {function}("), format!("async fn {function}(")];
     let place = lines
         .iter()
@@ -64,36 +67,31 @@ fn attributes_of<'a>(text: &'a str, function: &str) -> Option<Vec<&'a str>> {
 
 /// Whether a file is a program, or a module of a file that belongs.
 fn belongs(path: &Path) -> bool {
-    let depth = path.components().count();
-    let is_program = path
-        .file_name()
-        .is_some_and(|name| name == "main.rs" || name == "lib.rs");
-    if is_program || (depth == 2 && path.starts_with("tests")) {
-        return true;
-    }
-    let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else {
+    let Some((folder, stem)) = path.parent().zip(path.file_stem()) else {
         return false;
     };
-    let declared = format!("mod {};", stem.to_string_lossy());
-    parents(folder).into_iter().any(|parent| {
+    if stem == "main" || stem == "lib" || folder == Path::new("tests") {
+        return true;
+    }
+    let (name, parents) = if stem == "mod" {
+        let above = folder.parent().unwrap_or(Path::new(""));
+        (folder.file_name().unwrap_or_default(), parents(above))
+    } else {
+        (stem, parents(folder))
+    };
+    let declared = format!("mod {};", name.to_string_lossy());
+    parents.into_iter().any(|parent| {
         let text = std::fs::read_to_string(root().join(&parent)).unwrap_or_default();
-        let has_it = text.lines().any(|line| {
-            line.trim_start_matches("pub ")
-                .trim_start_matches("pub(crate) ")
-                == declared
-        });
+        let mut lines = text.lines().map(str::trim_start);
+        let has_it = lines.any(|line| line == declared || line == format!("pub {declared}"));
         parent != path && has_it && belongs(&parent)
     })
 }
 
 /// The files that may declare the modules of a folder.
 fn parents(folder: &Path) -> Vec<PathBuf> {
-    let mut parents: Vec<PathBuf> = ["main.rs", "lib.rs", "mod.rs"]
-        .iter()
-        .map(|name| folder.join(name))
-        .collect();
-    if let Some(Component::Normal(_)) = folder.components().next_back() {
-        parents.push(folder.with_extension("rs"));
-    }
+    let names = ["main.rs", "lib.rs", "mod.rs"];
+    let mut parents: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    parents.push(folder.with_extension("rs"));
     parents
 }

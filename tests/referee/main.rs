@@ -23,12 +23,17 @@ mod watch;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use case::Case;
 use play::Note;
 use report::Verdict;
 use sites::Sites;
+use support::server::{Server, Setup};
+use support::{s, until};
+use watch::Health;
 
 /// Cases that work at the same time.
 const WORKING: usize = 6;
@@ -112,6 +117,22 @@ fn there_are_hundreds_of_cases_and_the_report_lists_them_all() {
         report::listed(&cases, &held::all()) == report::committed(),
         "docs/faults-report.md lists other cases: SMCP_WRITE_REPORT=1 cargo test --test referee"
     );
+}
+
+#[test]
+fn a_server_that_is_held_up_is_noticed() {
+    let (busy, idle) = (Server::start(&Setup::new()), Server::start(&Setup::new()));
+    let began = Instant::now();
+    let health = Health::of(busy.address(), busy.pid());
+    let at_rest = Health::of(idle.address(), idle.pid());
+    // A machine that is held up itself may hide it once.
+    until("the delay is noticed", s(60), || {
+        busy.signal(Signal::STOP);
+        std::thread::sleep(Duration::from_millis(500));
+        busy.signal(Signal::CONT);
+        std::thread::sleep(Duration::from_millis(200));
+        health.late_since(began, &at_rest).map(drop)
+    });
 }
 
 /// The rows of the list of faults.

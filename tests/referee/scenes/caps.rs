@@ -104,8 +104,8 @@ pub fn equal_ids(case: &Case, site: &Arc<Site>, words: &Words) {
     assert!(answer.text().contains("done"), "{}", answer.text());
 }
 
-/// More calls of one agent than there are places and room to wait: some are refused, and once the others have left
-/// there is a place again.
+/// More calls of one agent than there are places and room to wait: some are refused, and once the call that holds the
+/// place is cancelled there is a place again.
 pub fn calls(case: &Case, site: &Arc<Site>, words: &Words) {
     let headers = format!("{}X-Agent-Id: many-calls\r\n", site.headers);
     let open = || Client::open(case.transport, site.address, &headers);
@@ -118,8 +118,8 @@ pub fn calls(case: &Case, site: &Arc<Site>, words: &Words) {
     } else {
         let first = open();
         let mut waiting: Vec<Client> = (0..asked).map(|_| first.beside()).collect();
-        for client in &mut waiting {
-            client.begin(&quick(case));
+        for (id, client) in (100..).zip(&mut waiting) {
+            client.begin(&quick(case, id));
         }
         // Those that wait are not answered, so the refused ones are looked for.
         let deadline = Instant::now() + took;
@@ -135,9 +135,9 @@ pub fn calls(case: &Case, site: &Arc<Site>, words: &Words) {
     let code: Value = serde_json::from_str(&refused).expect("an answer is JSON");
     let code = &code["result"]["structuredContent"]["error"]["code"];
     assert_eq!(code, "overloaded", "{refused}");
-    drop(held);
+    held.cancel();
     let mut next = open();
-    next.begin(&quick(case));
+    next.begin(&quick(case, 99));
     let outcome = next.outcome(s(60), false);
     assert!(outcome.all.contains("--text"), "no place: {}", outcome.all);
 }
@@ -154,18 +154,18 @@ fn refused_of_one(site: &Site, asked: u64, limit: Duration) -> Option<String> {
 }
 
 /// A call that ends at once.
-fn quick(case: &Case) -> Message {
+fn quick(case: &Case, id: u64) -> Message {
     let mut params = json!({"name": "probe__show", "arguments": {"text": "a"}});
     if case.transport == Transport::Stateless {
         params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {}});
     }
-    let call = json!({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params});
+    let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
     Message {
         bytes: call.to_string().into_bytes(),
         method: "tools/call".to_owned(),
         name: Some("probe__show".to_owned()),
-        id: "9".to_owned(),
+        id: id.to_string(),
     }
 }
 
