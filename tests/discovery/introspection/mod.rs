@@ -3,6 +3,7 @@
 mod asking;
 mod generated;
 mod help_pages;
+mod honest;
 mod programs;
 mod refusals;
 mod serving;
