@@ -9,9 +9,11 @@ mod support;
 
 mod case;
 mod client;
+mod envelope;
 mod held;
 mod judge;
 mod lines;
+mod memory;
 mod play;
 mod processor;
 mod raw;
