@@ -15,7 +15,7 @@ use crate::memory::Memory;
 use crate::raw;
 use crate::scenes;
 use crate::sites::{Site, Sites, Surroundings, is_shared, setup};
-use crate::support::http::{PATIENCE, exchange, get};
+use crate::support::http::{exchange, get};
 use crate::support::witness::Witness;
 use crate::support::{processes, s, server, until};
 use crate::template::Words;
@@ -194,7 +194,7 @@ fn ends(site: &Site, deadline: Instant) {
 
 #[track_caller]
 pub fn found_soon(mark: &str) {
-    until("the call has begun", PATIENCE, || {
+    until("the call has begun", s(60), || {
         (!processes::with_argument(mark).is_empty()).then_some(())
     });
 }
