@@ -33,7 +33,7 @@ fn day(server: &Server) -> String {
     let stamps = log.lines().filter_map(|line| line.split_once('T'));
     let days = stamps.filter(|(day, _)| day.len() == 10 && day.starts_with("20"));
     days.map(|(day, _)| day)
-        .last()
+        .next_back()
         .expect("lines have the time")
         .to_owned()
 }
