@@ -102,7 +102,7 @@ async fn write(mut lines: Reader, mut output: impl AsyncWrite + Unpin) {
             output.write_all(b"\n").await?;
             output.flush().await
         };
-        if lines.was_cut() || ended.await.is_err() {
+        if lines.left() > 0 || ended.await.is_err() {
             return;
         }
     }

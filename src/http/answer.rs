@@ -28,7 +28,7 @@ pub async fn first(
     work: impl Future<Output = Reply> + Send + 'static,
 ) -> Option<Reply> {
     let (sender, answered) = oneshot::channel();
-    let stream = accepted.events.then(|| Arc::clone(outbox));
+    let stream = accepted.events.then(|| Finished(Arc::clone(outbox)));
     let draining = draining.clone();
     tasks.spawn(async move {
         let reply = work.await;
@@ -39,7 +39,7 @@ pub async fn first(
         };
         // With something said before it, the answer belongs to the stream, and so it does when
         // the stream was begun already.
-        let late = if accepted.json && stream.is_empty() {
+        let late = if accepted.json && stream.0.is_empty() {
             sender.send(reply).err()
         } else {
             Some(reply)
@@ -47,23 +47,54 @@ pub async fn first(
         if let Some(answer) = late.and_then(|reply| reply.answer) {
             let nobody_returns = async {
                 draining.cancelled().await;
-                stream.abandoned(RETURN_LIMIT).await;
+                stream.0.abandoned(RETURN_LIMIT).await;
             };
             tokio::select! {
-                _ = stream.send(answer.into_bytes()) => {}
+                _ = stream.0.send(answer.into_bytes()) => {}
                 () = nobody_returns => {}
             }
         }
-        stream.finish();
     });
     if !accepted.events {
         return Some(answered.await.unwrap_or_default());
     }
+    let stream_begins = async {
+        tokio::select! {
+            () = outbox.waiting() => {}
+            () = tokio::time::sleep(SILENCE) => {}
+        }
+    };
+    if accepted.json {
+        answer_before(answered, stream_begins).await
+    } else {
+        stream_begins.await;
+        None
+    }
+}
+
+/// The answer, if it comes before `stream_begins`. It is either given here or refused to its sender,
+/// which then sends it on the stream.
+async fn answer_before(
+    mut answered: oneshot::Receiver<Reply>,
+    stream_begins: impl Future<Output = ()>,
+) -> Option<Reply> {
     tokio::select! {
         biased;
-        answer = answered, if accepted.json => answer.ok(),
-        () = outbox.waiting() => None,
-        () = tokio::time::sleep(SILENCE) => None,
+        answer = &mut answered => return answer.ok(),
+        () = stream_begins => {}
+    }
+    // Another thread may have handed the answer over since the first look. Dropped with the channel
+    // it would reach nobody, and its client would wait for ever.
+    answered.close();
+    answered.try_recv().ok()
+}
+
+/// Ends the stream of a request with the task that serves it, however that ends.
+struct Finished(Arc<Outbox>);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        self.0.finish();
     }
 }
 
@@ -102,6 +133,31 @@ mod tests {
             let first = first_of(BOTH, &Arc::default(), async { answer() }).await;
             assert_eq!(first.expect("nothing was said before it"), "answer");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_while_the_stream_is_looked_at_is_not_lost() {
+        let (sender, answered) = oneshot::channel();
+        // The task hands its answer over and ends its outbox between the two looks.
+        let stream_begins = async move { sender.send(answer()).expect("somebody waits for it") };
+        let first = answer_before(answered, stream_begins).await;
+        let answer = first.and_then(|reply| reply.answer).expect("it was sent");
+        assert_eq!(answer.into_bytes(), "answer");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_panics_ends_its_stream() {
+        let outbox = Arc::<Outbox>::default();
+        let work = async { panic!("a fault of the server") };
+        assert!(first_of(BOTH, &outbox, work).await.is_none());
+        assert_eq!(outbox.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_has_begun_gets_the_answer() {
+        let (sender, answered) = oneshot::channel();
+        assert!(answer_before(answered, async {}).await.is_none());
+        assert!(sender.send(answer()).is_err(), "it goes out on the stream");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,12 +49,10 @@ pub fn json(
     if text.len() <= SMALL {
         return reply::json(status, text);
     }
-    let left = text.len() as u64;
     let mut reader = outbox.attach();
     reader.begin(text);
     let body = JsonBody {
         reader,
-        left,
         _held: held,
     };
     reply::typed(status, "application/json", Body::new(body))
@@ -179,7 +177,7 @@ impl<S: Source, H: Unpin> EventBody<S, H> {
             return Poll::Ready(Some(Ok(piece)));
         }
         if std::mem::take(&mut self.within) {
-            let end = if self.source.lines().was_cut() {
+            let end = if self.source.lines().left() > 0 {
                 Err(cut())
             } else {
                 Ok(Bytes::from_static(TAIL))
@@ -230,7 +228,6 @@ impl<S: Source, H: Unpin> http_body::Body for EventBody<S, H> {
 #[derive(Debug)]
 struct JsonBody<H> {
     reader: Reader,
-    left: u64,
     _held: H,
 }
 
@@ -243,21 +240,18 @@ impl<H: Unpin> http_body::Body for JsonBody<H> {
         _: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         Poll::Ready(match self.reader.piece() {
-            Some(piece) => {
-                self.left -= piece.len() as u64;
-                Some(Ok(Frame::data(piece)))
-            }
-            None if self.left > 0 => Some(Err(cut())),
+            Some(piece) => Some(Ok(Frame::data(piece))),
+            None if self.reader.left() > 0 => Some(Err(cut())),
             None => None,
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.reader.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.reader.left() as u64)
     }
 }
 
@@ -280,6 +274,7 @@ impl Drop for CloseOnDrop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::streams::Streams;
     use http_body_util::BodyExt;
 
     fn body(outbox: &Arc<Outbox>) -> EventBody<Reader, ()> {
@@ -311,6 +306,26 @@ mod tests {
             body.frame().await.unwrap().is_err(),
             "half an event is none"
         );
+    }
+
+    #[tokio::test]
+    async fn a_long_line_is_whole_for_a_client_that_is_back_before_its_old_connection_ends() {
+        let outbox = Arc::new(Outbox::default());
+        let stream = Streams::default().open(Arc::clone(&outbox), true);
+        let long = "x".repeat(200 << 10);
+        outbox.send(long.clone().into()).await.unwrap();
+        outbox.finish();
+        let mut old = EventBody::new(None, stream.read(), ());
+        // The greeting, the head of the event, its first piece.
+        for _ in 0..3 {
+            old.frame().await.unwrap().unwrap();
+        }
+        let mut new = EventBody::new(None, stream.read_from(0), ());
+        let head = new.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert!(old.frame().await.unwrap().is_err(), "half an event is none");
+        let rest = new.collect().await.unwrap().to_bytes();
+        let wanted = format!("event: message\nid: 1-1\ndata: {long}\n\n");
+        assert!([head, rest].concat() == wanted.as_bytes());
     }
 
     #[tokio::test]

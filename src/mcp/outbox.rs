@@ -48,10 +48,10 @@ struct Queue {
     closed: bool,
     /// When its reader last took some bytes, or when there was first something to take.
     moved: Instant,
-    /// What its reader has begun and not yet taken.
+    /// What its newest reader has begun and not yet taken.
     rest: Bytes,
-    /// Its reader has begun something that it cannot finish.
-    cut: bool,
+    /// How many readers it has had. The last of them is the newest.
+    readers: u64,
     return_after: Option<Duration>,
 }
 
@@ -72,7 +72,7 @@ impl Default for Outbox {
                 closed: false,
                 moved: Instant::now(),
                 rest: Bytes::new(),
-                cut: false,
+                readers: 0,
                 return_after: None,
             }),
             room: Notify::new(),
@@ -225,7 +225,6 @@ impl Outbox {
     /// Drops what waits.
     pub fn clear(&self) {
         let mut queue = self.lock();
-        queue.cut |= !queue.rest.is_empty();
         let lines = std::mem::take(&mut queue.lines);
         let rest = std::mem::take(&mut queue.rest);
         queue.bytes = 0;
@@ -274,14 +273,22 @@ impl Outbox {
         }
     }
 
-    /// Reads it until the returned value is dropped. One reader at a time takes lines.
+    /// Reads it until the returned value is dropped. One reader at a time takes lines: what the one
+    /// before has begun is cut.
     pub fn attach(self: &Arc<Self>) -> Reader {
         let mut queue = self.lock();
         queue.moved = Instant::now();
-        queue.cut = false;
+        queue.readers += 1;
+        let number = queue.readers;
+        let begun = std::mem::take(&mut queue.rest);
         drop(queue);
+        drop(begun);
         self.readers.send_modify(|readers| *readers += 1);
-        Reader(Arc::clone(self))
+        Reader {
+            outbox: Arc::clone(self),
+            number,
+            left: 0,
+        }
     }
 
     fn poll_line(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -364,34 +371,46 @@ impl Outbox {
 /// The reader of an outbox: takes lines out, and gives each on piece by piece, so that progress is
 /// known in bytes.
 #[derive(Debug)]
-pub struct Reader(Arc<Outbox>);
+pub struct Reader {
+    outbox: Arc<Outbox>,
+    number: u64,
+    /// Bytes of what it has begun that it has not given yet.
+    left: usize,
+}
 
 impl Reader {
     /// The next line; `None` when the stream has ended.
     pub fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.0.poll_line(cx)
+        self.outbox.poll_line(cx)
     }
 
-    /// Gives `bytes` out again in pieces. Closing the outbox drops what is left of them.
+    /// Gives `bytes` out again in pieces. Closing the outbox drops what is left of them, and so does
+    /// the next reader.
     pub fn begin(&mut self, bytes: Bytes) {
-        self.0.lock().rest = bytes;
+        self.left = bytes.len();
+        let mut queue = self.outbox.lock();
+        if queue.readers == self.number {
+            queue.rest = bytes;
+        }
     }
 
-    /// Whether what was begun cannot be finished, because the rest of it was dropped.
-    pub fn was_cut(&self) -> bool {
-        self.0.lock().cut
+    /// How many bytes of what was begun are still to be given.
+    pub fn left(&self) -> usize {
+        self.left
     }
 
-    /// The next piece of what was begun, if there is one.
+    /// The next piece of what was begun. With none there, but bytes [left](Self::left), the rest was
+    /// dropped.
     pub fn piece(&mut self) -> Option<Bytes> {
-        let mut queue = self.0.lock();
-        if queue.rest.is_empty() {
+        let mut queue = self.outbox.lock();
+        if queue.rest.is_empty() || queue.readers != self.number {
             return None;
         }
         let length = PIECE.min(queue.rest.len());
         // A copy, so that no piece that waits to be written keeps the whole line.
         let piece = Bytes::copy_from_slice(&queue.rest[..length]);
         queue.rest.advance(length);
+        self.left -= length;
         let done = queue
             .rest
             .is_empty()
@@ -399,25 +418,21 @@ impl Reader {
         queue.moved = Instant::now();
         drop(queue);
         drop(done);
-        if let Some(account) = &self.0.account {
+        if let Some(account) = &self.outbox.account {
             account.moved();
         }
         Some(piece)
-    }
-
-    /// What it reads.
-    pub fn outbox(&self) -> &Arc<Outbox> {
-        &self.0
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let mut queue = self.0.lock();
-        let rest = std::mem::take(&mut queue.rest);
+        let mut queue = self.outbox.lock();
+        let is_newest = queue.readers == self.number;
+        let rest = is_newest.then(|| std::mem::take(&mut queue.rest));
         drop(queue);
         drop(rest);
-        self.0.readers.send_modify(|readers| *readers -= 1);
+        self.outbox.readers.send_modify(|readers| *readers -= 1);
     }
 }
 

@@ -106,6 +106,16 @@ impl std::fmt::Display for EventId {
     }
 }
 
+impl Sent {
+    /// The first event that is kept after `position`.
+    fn after(&self, position: u64) -> Option<(u64, Bytes)> {
+        let (oldest, _) = self.events.front()?;
+        // Numbered one by one: a walk from the oldest for each event would be quadratic.
+        let index = (position + 1).saturating_sub(*oldest);
+        self.events.get(usize::try_from(index).ok()?).cloned()
+    }
+}
+
 impl Streams {
     /// The stream that the client opens for itself, made with the first.
     pub fn standalone(&self, outbox: &Arc<Outbox>, resumable: bool) -> Arc<Stream> {
@@ -399,13 +409,8 @@ impl StreamReader {
         if sent.reader != self.reader || self.sent_away {
             return Poll::Ready(None);
         }
-        let next = sent
-            .events
-            .iter()
-            .find(|(number, _)| *number > self.position);
-        if let Some((number, line)) = next {
-            self.position = *number;
-            let line = line.clone();
+        if let Some((number, line)) = sent.after(self.position) {
+            self.position = number;
             return Poll::Ready(Some(self.message(line)));
         }
         if let Some(pause) = stream.sent_away() {

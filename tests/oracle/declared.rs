@@ -22,7 +22,7 @@ pub enum How {
 pub struct Declared {
     pub how: How,
     pub kind: &'static str,
-    /// How the option is written: `--name`, `--na_me`, `-x`.
+    /// How the option is written: `--name`, `--na_me`, `-x`, `-1`.
     pub spelling: u8,
     pub is_global: bool,
     pub is_required: bool,
@@ -54,6 +54,7 @@ impl Declared {
         match (self.spelling, self.how) {
             (0, _) | (_, How::Switch) => format!("--{}", name(index)),
             (1, _) => format!("--o_{index}"),
+            (3, _) => format!("-{index}"),
             _ => format!("-{}", char::from(b'a' + index as u8)),
         }
     }

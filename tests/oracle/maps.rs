@@ -7,6 +7,11 @@ use crate::declared::{Declared, How, Item, Seed};
 /// How many maps each set of parameters is tried with.
 pub const MAPS: usize = 50;
 
+/// Options that look like numbers are rare: where one is, argparse reads every negative number differently.
+fn spelling() -> impl Strategy<Value = u8> {
+    prop_oneof![12 => 0..3u8, 1 => Just(3)]
+}
+
 fn declared() -> impl Strategy<Value = Declared> {
     let how = prop_oneof![
         Just(How::Value),
@@ -25,7 +30,7 @@ fn declared() -> impl Strategy<Value = Declared> {
         Just("integer"),
         Just("number")
     ];
-    (how, kind, 0..3u8, any::<bool>(), any::<bool>()).prop_map(
+    (how, kind, spelling(), any::<bool>(), any::<bool>()).prop_map(
         |(how, kind, spelling, is_global, is_required)| Declared {
             how,
             kind,

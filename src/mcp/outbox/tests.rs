@@ -146,5 +146,22 @@ async fn closing_drops_what_its_reader_has_begun() {
     reader.begin(vec![0; 3 * PIECE].into());
     assert!(reader.piece().is_some());
     outbox.close();
-    assert!(reader.piece().is_none() && reader.was_cut());
+    assert!(reader.piece().is_none() && reader.left() == 2 * PIECE);
+}
+
+#[tokio::test]
+async fn two_readers_never_take_pieces_of_the_same_line() {
+    let outbox = Arc::new(Outbox::default());
+    let mut old = outbox.attach();
+    old.begin(vec![b'o'; 3 * PIECE].into());
+    assert!(old.piece().is_some());
+    let mut new = outbox.attach();
+    assert!(new.piece().is_none() && new.left() == 0, "it began nothing");
+    assert!(old.piece().is_none() && old.left() > 0, "it was followed");
+    new.begin(vec![b'n'; 2 * PIECE].into());
+    assert!(old.piece().is_none());
+    drop(old);
+    let taken: Vec<Bytes> = std::iter::from_fn(|| new.piece()).collect();
+    assert_eq!(taken.concat(), vec![b'n'; 2 * PIECE]);
+    assert_eq!(new.left(), 0);
 }
