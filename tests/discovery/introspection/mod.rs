@@ -4,6 +4,7 @@ mod asking;
 mod copies;
 mod generated;
 mod help_pages;
+mod honest;
 mod programs;
 mod refusals;
 mod serving;
