@@ -79,6 +79,7 @@ impl Settings {
             principal: Principal {
                 key,
                 agent: agent(headers),
+                address: peer,
             },
             status,
             loopback,
