@@ -144,12 +144,14 @@ impl App {
         self.connections.close();
         let _ = tokio::time::timeout(LAST_ANSWERS, self.connections.wait()).await;
         self.sessions.each(|session| session.close());
+        // After the last call: until then one may still ask for its job.
+        self.launcher.end_background();
         if tokio::time::timeout(KILL_GRACE, self.launcher.idle())
             .await
             .is_err()
         {
             tracing::warn!(
-                "{} calls have processes that do not end; the supervisors go on ending them",
+                "{} calls or background jobs have processes that do not end; the supervisors go on ending them",
                 self.launcher.running()
             );
         }

@@ -186,6 +186,11 @@ fn complete_result(
     }
     let complete: Complete = serde_json::from_str(text).map_err(|fault| wrong(&fault))?;
     let mut members = members::members(text).map_err(internal)?;
+    // Of two members with one name, clients take either, or refuse the whole message.
+    let mut names = HashSet::new();
+    if let Some((name, _)) = members.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(wrong(&format!("it has two members named '{name}'")));
+    }
     let mut take = |name: &str| {
         let index = members.iter().position(|(known, _)| known == name)?;
         Some(members.remove(index).1)

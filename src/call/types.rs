@@ -91,6 +91,33 @@ impl fmt::Debug for Caller {
     }
 }
 
+/// What a successful call has left running on purpose.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackgroundJob {
+    /// By which it can be ended.
+    pub id: u64,
+    /// Whose command left it.
+    pub plugin: String,
+    /// The tool that was called.
+    pub tool: String,
+    /// The agent that called it, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// How long ago the call ended, in whole seconds.
+    pub age_seconds: u64,
+    /// Its processes at this moment, parents before their children.
+    pub processes: Vec<JobProcess>,
+}
+
+/// One process of a background job.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobProcess {
+    /// Its number.
+    pub pid: i32,
+    /// The name of its program, as the system keeps it: at most 15 bytes.
+    pub command: String,
+}
+
 /// An event of a running program, sent beside its output (`SMCP_EVENTS`, stderr).
 #[derive(Debug)]
 pub enum Event {

@@ -227,7 +227,7 @@ fn definition(name: &str, plugin: &str, about: &str, run: &Runnable) -> Box<RawV
 /// The description, with what a schema that every client accepts cannot say. Never empty: clients ask for one.
 fn description(plugin: &str, about: &str, command: &Command) -> String {
     let mut text = match (command.description.as_str(), about) {
-        ("", "") => format!("Runs {} of {plugin}.", command.name),
+        ("", "") => format!("Execute {plugin} {} command", command.name),
         ("", about) => format!("{} of {plugin}: {about}", command.name),
         (own, _) => own.to_owned(),
     };

@@ -48,7 +48,7 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
         events: None,
     };
     let result = catalog.call(&tool, request).await;
-    bench.launcher.idle().await;
+    bench.end_background(&tool.name).await;
     match result {
         Ok(result) => {
             let content = result.content.blocks().to_raw()?;

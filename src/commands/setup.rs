@@ -18,7 +18,8 @@ use crate::telemetry;
 pub(super) fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Launcher)> {
     let guard = telemetry::init(&config.telemetry)?;
     hide_memory();
-    Ok((guard, Launcher::new()?))
+    let launcher = Launcher::new()?.with_max_background(config.max_background);
+    Ok((guard, launcher))
 }
 
 /// Programs of the same user could read the keys out of `/proc` otherwise.
@@ -79,6 +80,22 @@ impl Workbench {
             .await
             .inspect_err(|_| catalog.close())?;
         Ok(catalog)
+    }
+
+    /// Ends what a call has left running, for nothing here outlives this process, and waits until no process is
+    /// left.
+    pub(super) async fn end_background(&self, tool: &str) {
+        // What a program detaches a moment after its end is known when its call is over.
+        let jobs = self.launcher.end_background();
+        self.launcher.idle().await;
+        let ended = self.launcher.background_counts().into_values();
+        let ended: u64 = ended.flat_map(|jobs| jobs.ended.into_values()).sum();
+        if jobs > 0 || ended > 0 {
+            eprintln!(
+                "smcp: what {tool} left running in the background was ended: it ends with this process. \
+                 A running server keeps it"
+            );
+        }
     }
 
     /// Waits for `work`, but not beyond a signal.

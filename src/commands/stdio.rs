@@ -53,6 +53,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     stopped.cancel();
     sessions.each(|session| session.close());
+    launcher.end_background();
     let _ = tokio::time::timeout(app::KILL_GRACE, launcher.idle()).await;
     drop(guard);
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,10 @@ const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
 const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 /// Most calls that a setting may let run at once.
 const MAX_CALLS: usize = 100_000;
+/// Programs that calls may leave running at once.
+const DEFAULT_MAX_BACKGROUND: u64 = 64;
+/// Most of them that a setting may allow: each has a process and a descriptor of the server's.
+const MAX_BACKGROUND: u64 = 10_000;
 
 pub(super) fn read(
     reader: &mut Reader,
@@ -42,6 +46,14 @@ pub(super) fn read(
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
     }
+}
+
+/// How many programs calls may leave running at once: `MCP_MAX_BACKGROUND`, and none with `MCP_BACKGROUND=off`.
+pub(super) fn max_background(reader: &mut Reader) -> usize {
+    let given = reader.variable("MCP_MAX_BACKGROUND");
+    let most = reader.whole(given, DEFAULT_MAX_BACKGROUND, 0..=MAX_BACKGROUND);
+    let on = reader.switch("MCP_BACKGROUND", true);
+    usize::try_from(most).unwrap_or(0) * usize::from(on)
 }
 
 /// What was named must be a directory: docs/decisions/0012-a-named-plugins-directory.md.

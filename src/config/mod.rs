@@ -27,6 +27,8 @@ pub struct Config {
     pub telemetry: crate::telemetry::Settings,
     /// Plugins.
     pub catalog: crate::catalog::Settings,
+    /// Programs that calls may leave running at once; 0 where none may.
+    pub max_background: usize,
     /// Which tools clients see.
     pub profiles: Profiles,
     /// Where the agents' secrets come from; `None` where there is no Letta.
@@ -86,6 +88,7 @@ pub fn read(
     let telemetry = telemetry::read(&mut reader, purpose);
     let profiles = governor::read(&mut reader);
     let (letta, reserved) = letta::read(&mut reader);
+    let max_background = catalog::max_background(&mut reader);
     let catalog = catalog::read(&mut reader, flags, environment, reserved);
     if rustix::process::geteuid().is_root() {
         reader.notices.push("running as root: every plugin may do everything on this machine; run smcp as a user of its own".to_owned());
@@ -99,6 +102,7 @@ pub fn read(
         addresses: listening.addresses,
         telemetry,
         catalog,
+        max_background,
         profiles,
         letta,
         http: listening.http,

@@ -27,6 +27,8 @@ fn every_fault_is_reported_with_name_value_and_what_is_allowed() {
             ("MCP_PORT", "seventy"),
             ("MCP_LOG_LEVEL", "LOUD!!"),
             ("MCP_MAX_CALLS", "0"),
+            ("MCP_MAX_BACKGROUND", "10001"),
+            ("MCP_BACKGROUND", "sometimes"),
             ("MCP_PLUGIN_TIMEOUT", "soon"),
             ("MCP_AUTH_DISABLED", "perhaps"),
             ("MCP_ROOT_PATH", "smcp"),
@@ -38,11 +40,13 @@ fn every_fault_is_reported_with_name_value_and_what_is_allowed() {
     )
     .unwrap_err()
     .to_string();
-    assert_eq!(faults.lines().count(), 9, "{faults}");
+    assert_eq!(faults.lines().count(), 11, "{faults}");
     for expected in [
         "MCP_PORT: 'seventy'",
         "LOUD!!",
         "MCP_MAX_CALLS: '0'",
+        "MCP_MAX_BACKGROUND: '10001'",
+        "MCP_BACKGROUND: 'sometimes'",
         "'soon'",
         "perhaps",
         "'smcp'",
@@ -51,6 +55,23 @@ fn every_fault_is_reported_with_name_value_and_what_is_allowed() {
         "sometimes",
     ] {
         assert!(faults.contains(expected), "{expected} is not in\n{faults}");
+    }
+}
+
+#[test]
+fn background_jobs_have_a_number_and_can_be_turned_off() {
+    for (variables, expected) in [
+        (&[][..], 64),
+        (&[("MCP_MAX_BACKGROUND", "3")][..], 3),
+        (&[("MCP_MAX_BACKGROUND", "0")][..], 0),
+        (&[("MCP_BACKGROUND", "on")][..], 64),
+        (
+            &[("MCP_BACKGROUND", "off"), ("MCP_MAX_BACKGROUND", "3")][..],
+            0,
+        ),
+    ] {
+        let config = read_with(variables, Flags::default()).expect("nothing is wrong");
+        assert_eq!(config.max_background, expected, "{variables:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::advice;
 use super::introspect::{self, Questions};
 pub use super::question::Asker;
-use super::question::{Asking, Python, aside};
+use super::question::{Asking, BROKEN, Python, aside};
 use super::scan::{Found, Program, read_regular};
 use super::unserved::Unserved;
 use crate::contract::{self, Description, Payload};
@@ -46,9 +46,9 @@ impl Asker {
             Err(fault) => return Err(asking.advised(fault).await),
         };
         let reading = move || contract::read(&payload.json);
-        let mut description = aside(reading).await?.map_err(|faults| {
-            Unserved::Plugin(format!("its description breaks the contract: {faults}"))
-        })?;
+        let mut description = aside(reading)
+            .await?
+            .map_err(|faults| Unserved::Plugin(format!("{BROKEN}: {faults}")))?;
         description.warnings.extend(payload.warning);
         if description.commands.is_empty()
             && description.offers.is_empty()
@@ -94,7 +94,12 @@ impl Asking<'_> {
                 self.ask_executable(path.clone(), &mut reasons).await?
             }
         };
-        found.ok_or_else(|| Unserved::Plugin(reasons.join("; ")))
+        let Some((mut payload, source)) = found else {
+            return Err(Unserved::Plugin(reasons.join("; ")));
+        };
+        let broken = reasons.into_iter().find(|why| why.starts_with(BROKEN));
+        payload.warning = payload.warning.or(broken);
+        Ok((payload, source))
     }
 
     async fn ask_executable(

@@ -165,6 +165,7 @@ async fn ask(
         time_limit: Some(Duration::from_secs(5)),
         stdout_limit: 64 << 10,
         stderr_tail: 1 << 10,
+        background: None,
     };
     let finished = launcher
         .run(job, SideChannels::default(), stop)

@@ -85,7 +85,7 @@ fn at_the_loudest_level_no_log_holds_a_key_a_value_a_result_or_a_whole_session_i
         "keeper",
         r#"#!/bin/sh
 if [ "$1" = --describe ]; then
-    echo '{"commands":[{"name":"keep","description":"d","parameters":[
+    echo '{"contract_version":"1.1","commands":[{"name":"keep","description":"d","parameters":[
         {"name":"plain","type":"string"},{"name":"secret","type":"string","env":"KEEPER_SECRET"},
         {"name":"count","type":"integer"}]}]}'
 else
