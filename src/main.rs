@@ -18,15 +18,23 @@ fn main() -> ExitCode {
     if smcp::process::supervisor::is_requested() {
         return smcp::process::supervisor::run();
     }
-    // Without the thread memory is given back at the next use of the allocator, thus late, and not never.
-    #[cfg(feature = "jemalloc")]
-    let _ = tikv_jemalloc_ctl::background_thread::write(true);
     let line: Vec<OsString> = std::env::args_os().collect();
     let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
+    give_memory_back_early();
     if called_as_stdio(&line) && cli.command.is_none() {
         cli.command = Some(Command::Stdio(PluginFlags::default()));
     }
     smcp::commands::run(cli)
+}
+
+/// Lets the allocator have a thread that gives memory back. Without it that happens at the next use of the allocator,
+/// thus late, and not never. A system that gives no threads is not asked: the allocator would print a line of its own
+/// beside the one that says what to do.
+fn give_memory_back_early() {
+    #[cfg(feature = "jemalloc")]
+    if smcp::process::preflight().is_ok() {
+        let _ = tikv_jemalloc_ctl::background_thread::write(true);
+    }
 }
 
 /// `smcp-stdio`, as a link to this program, is a name for `smcp stdio`.
