@@ -19,32 +19,34 @@ UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
 
 
 class Failure(Exception):
-    """What went wrong, as the one word that a caller can branch on."""
+    """What went wrong, in words that a caller can branch on."""
 
 
 def calculate(given):
-    if given.operation not in OPERATIONS:
+    operation = given.operation.lower()
+    if operation not in OPERATIONS:
         raise Failure("invalid_operation")
     try:
-        result = OPERATIONS[given.operation](given.a, given.b)
+        result = OPERATIONS[operation](given.a, given.b)
     except ZeroDivisionError:
         raise Failure("division_by_zero")
     except OverflowError:
         raise Failure("result_too_large")
     if isinstance(result, complex) or not math.isfinite(result):
         raise Failure("result_not_a_number" if isinstance(result, complex) else "result_too_large")
-    return {"operation": given.operation, "a": given.a, "b": given.b, "result": result}
+    return {"operation": operation, "a": given.a, "b": given.b, "result": result}
 
 
 def format_bytes(given):
     if given.value < 0:
-        raise Failure("negative_size")
-    size, unit = float(given.value), 0
+        raise Failure("value must be non-negative")
+    count = int(given.value)
+    size, unit = float(count), 0
     # What would be rounded up to 1024.00 is shown in the next unit.
     while round(size, 2) >= 1024 and unit < len(UNITS) - 1:
         size, unit = size / 1024, unit + 1
-    human = "{:.2f} {}".format(size, UNITS[unit]) if unit else "{} B".format(given.value)
-    return {"bytes": given.value, "human": human}
+    human = "{:.2f} {}".format(size, UNITS[unit]) if unit else "{} B".format(count)
+    return {"bytes": count, "human": human}
 
 
 def coin_flip(_):
@@ -59,6 +61,14 @@ def finite(text):
     return number
 
 
+def size(text):
+    """A number of bytes; whole numbers of any length keep all their digits."""
+    try:
+        return int(text)
+    except ValueError:
+        return finite(text)
+
+
 COMMANDS = [
     {
         "name": "calculate",
@@ -68,9 +78,8 @@ COMMANDS = [
             {
                 "name": "operation",
                 "type": "string",
-                "description": "What to do with the two numbers",
+                "description": "What to do with the two numbers: " + ", ".join(OPERATIONS),
                 "required": True,
-                "enum": list(OPERATIONS),
             },
             {"name": "a", "type": "number", "description": "The first number", "required": True},
             {"name": "b", "type": "number", "description": "The second number", "required": True},
@@ -81,28 +90,33 @@ COMMANDS = [
         "run": format_bytes,
         "description": "Write a number of bytes the way people read it, in powers of 1024",
         "parameters": [
-            {"name": "value", "type": "integer", "description": "The number of bytes", "required": True}
+            {
+                "name": "value",
+                "type": "number",
+                "description": "The number of bytes",
+                "required": True,
+                "read": size,
+            }
         ],
     },
     {"name": "coin_flip", "run": coin_flip, "description": "Flip a fair coin: heads or tails", "parameters": []},
 ]
-TYPES = {"string": str, "number": finite, "integer": int}
+TYPES = {"string": str, "number": finite}
 
 
 def describe():
     def public(command):
-        parameters = [dict(parameter, default=parameter.get("default")) for parameter in command["parameters"]]
+        parameters = [
+            {member: parameter.get(member) for member in ("name", "type", "description", "required", "default")}
+            for parameter in command["parameters"]
+        ]
         return {"name": command["name"], "description": command["description"], "parameters": parameters}
 
     return {
-        "contract_version": "1.1",
+        "contract_version": "1.0",
         "plugin": {"name": "demo_math", "version": "1.0.0", "description": __doc__},
         "commands": [public(command) for command in COMMANDS],
     }
-
-
-def one_of(parameter):
-    return ": " + ", ".join(parameter["enum"]) if "enum" in parameter else ""
 
 
 def parser():
@@ -118,9 +132,9 @@ def parser():
             sub.add_argument(
                 "--" + parameter["name"].replace("_", "-"),
                 dest=parameter["name"],
-                type=TYPES[parameter["type"]],
+                type=parameter.get("read", TYPES[parameter["type"]]),
                 required=parameter["required"],
-                help=parameter["description"] + one_of(parameter),
+                help=parameter["description"],
             )
     return program
 
@@ -135,9 +149,9 @@ def main():
         program.print_help(sys.stderr)
         return 2
     try:
-        print(json.dumps(dict({"ok": True}, **given.run(given))))
+        print(json.dumps(dict({"ok": True}, **given.run(given)), indent=2))
     except Failure as failure:
-        print(json.dumps({"ok": False, "error": str(failure)}))
+        print(json.dumps({"ok": False, "error": str(failure)}, indent=2))
         return 1
     return 0
 

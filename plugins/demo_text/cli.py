@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 import sys
-import unicodedata
 
 
 def echo(given):
@@ -14,23 +13,18 @@ def echo(given):
 
 
 def word_count(given):
-    return {
-        "words": len(given.text.split()),
-        "characters": len(given.text),
-        "lines": len(given.text.splitlines()),
-    }
+    return {"words": len(given.text.split()), "characters": len(given.text)}
 
 
 def slugify(given):
-    # Decomposed, a letter and its accent are two characters, and the accent is none of ASCII.
-    plain = unicodedata.normalize("NFKD", given.title).encode("ascii", "ignore").decode("ascii")
-    return {"slug": re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")}
+    slug = re.sub(r"[^a-z0-9]+", "-", given.title.lower()).strip("-")
+    return {"slug": slug or "untitled"}
 
 
 def hash_preview(given):
     # An argument that is not UTF-8 reaches Python as surrogates: its bytes are hashed as they came.
     digest = hashlib.sha256(given.text.encode("utf-8", "surrogateescape")).hexdigest()
-    return {"algorithm": "sha256", "preview": digest[:16]}
+    return {"sha256_preview": digest[:16], "algorithm": "sha256"}
 
 
 COMMANDS = [
@@ -52,7 +46,7 @@ COMMANDS = [
     {
         "name": "word_count",
         "run": word_count,
-        "description": "Count the words, characters and lines of a text",
+        "description": "Count the words and characters of a text",
         "parameters": [{"name": "text", "type": "string", "description": "The text", "required": True}],
     },
     {
@@ -111,7 +105,7 @@ def main():
     if given.command is None:
         program.print_help(sys.stderr)
         return 2
-    print(json.dumps(dict({"ok": True}, **given.run(given))))
+    print(json.dumps(dict({"ok": True}, **given.run(given)), indent=2))
     return 0
 
 

@@ -13,8 +13,8 @@ use super::arguments::{Argument, Arguments, Given};
 use crate::contract::{Command, Dashes, Faults, Input, Parameter, Style};
 use crate::text::{in_quotes, shown};
 use forms::{
-    is_negative_number, is_plain_name, is_positional, is_rest_option, joint_of, separator, spread,
-    takes_any_number, text_of, wants_json,
+    has_number_options, is_negative_number, is_plain_name, is_positional, is_rest_option, joint_of,
+    separator, spread, takes_any_number, text_of, wants_json,
 };
 
 /// The longest word that Linux passes to a program, its closing NUL not counted.
@@ -83,6 +83,7 @@ struct Level<'a> {
 struct Writer<'a> {
     command: &'a Command,
     refused_words: HashSet<&'a str>,
+    has_number_options: bool,
     words: Vec<String>,
     environment: Vec<(String, String)>,
     faults: Faults,
@@ -98,6 +99,7 @@ impl<'a> Writer<'a> {
         Self {
             command,
             refused_words: command.refuse_words.iter().map(String::as_str).collect(),
+            has_number_options: has_number_options(command),
             words: Vec::new(),
             environment: Vec::new(),
             faults: Faults::default(),
@@ -304,7 +306,7 @@ impl<'a> Writer<'a> {
     /// An option and its one value.
     fn value(&mut self, known: &Parameter, option: &str, value: String) {
         self.is_open = false;
-        let joint = separator(known, option, &value);
+        let joint = separator(known, option, &value, self.has_number_options);
         self.valued(known, option, value, joint);
     }
 
@@ -329,7 +331,7 @@ impl<'a> Writer<'a> {
             _ => takes_any_number(&known.schema),
         };
         if let [only] = texts.as_slice() {
-            let joint = separator(known, option, only)
+            let joint = separator(known, option, only, self.has_number_options)
                 .or_else(|| (self.joins_single && is_open).then(|| joint_of(option)))
                 // `-n=x` is the value `x` to some parsers.
                 .filter(|joint| !joint.is_empty() || !(only.is_empty() || only.starts_with('=')));
@@ -340,7 +342,7 @@ impl<'a> Writer<'a> {
             Dashes::Any => true,
             _ if !text.starts_with('-') || text == "-" => true,
             Dashes::Numbers => is_negative_number(text),
-            Dashes::None => false,
+            Dashes::None | Dashes::Unsaid => false,
         };
         if let Some(text) = texts.iter().find(|text| !carried(text)) {
             self.faults.add(&format!(

@@ -1,5 +1,6 @@
 //! Running what the catalogue has: one call of a tool, or of the command behind a resource, a prompt, a completion.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use super::snapshot::Snapshot;
 use super::state::State;
 use crate::call::command::Runnable;
 use crate::call::runner::Runner;
-use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
+use crate::call::types::{BackgroundJob, CallError, CallRequest, Permit, ToolResult};
 use crate::contract::OfferKind;
 use crate::jsonrpc::members;
+use crate::telemetry::JobCounts;
 
 /// How long the plugins are not asked again because a file is gone that was gone before.
 const HEAL_INTERVAL: Duration = Duration::from_secs(5);
@@ -63,6 +65,21 @@ impl Calls {
         leftovers
             .map(|left| (left.program, left.processes))
             .collect()
+    }
+
+    /// What successful calls have left running, the oldest first. Reads `/proc`: not for the runtime's threads.
+    pub fn background(&self) -> Vec<BackgroundJob> {
+        self.runner.background()
+    }
+
+    /// How many background jobs there are and were, by plugin.
+    pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
+        self.runner.background_counts()
+    }
+
+    /// Begins to end a background job. False when there is none of this id.
+    pub fn end_background_job(&self, id: u64) -> bool {
+        self.runner.end_background_job(id)
     }
 
     /// Runs one call of one tool: schema, place in the queue, process, output.

@@ -26,11 +26,13 @@ pub enum Style {
     Rest,
 }
 
-/// Which items that begin with `-` an option with several values can carry (`dashes`).
+/// Which values that begin with `-` an option can carry in a word of their own (`dashes`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dashes {
-    /// None: the program would take them for options.
+    /// Nothing is said: a negative number alone, but not among several values.
     #[default]
+    Unsaid,
+    /// None: the program would take them for options.
     None,
     /// Negative numbers: the program has no options that look like them.
     Numbers,
@@ -51,7 +53,7 @@ pub struct Writing {
     pub level: Option<usize>,
     /// Joins option and value into one word, always.
     pub separator: Option<String>,
-    /// What several values may begin with.
+    /// Which of its values may begin with `-`.
     pub dashes: Dashes,
     /// The environment variable that carries it instead of the command line.
     pub env: Option<String>,

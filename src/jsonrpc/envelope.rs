@@ -362,6 +362,8 @@ fn parse_call(
         let why = format!("method must be a string, not {}", kind_of(method.get()));
         return Err(Fault::of(id, INVALID_REQUEST, why));
     };
+    // Clients write `null` for what is absent; version 3 took it so.
+    let params = params.filter(|params| params.get() != "null");
     if let Some(params) = params.filter(|params| !params.get().starts_with('{')) {
         let why = format!("params must be an object, not {}", kind_of(params.get()));
         return match id {
@@ -581,7 +583,7 @@ mod tests {
                 INVALID_PARAMS,
             ),
             (
-                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#,
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":5}"#,
                 INVALID_PARAMS,
             ),
             (
@@ -597,6 +599,20 @@ mod tests {
                 "7",
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn params_that_are_null_are_absent() {
+        for body in [
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#,
+        ] {
+            let Body::Single(Ok(Message::Request(request))) = parse(body.as_bytes()) else {
+                panic!("{body} is a request");
+            };
+            let none = Members::default();
+            assert_eq!(format!("{:?}", request.params), format!("{none:?}"));
         }
     }
 

@@ -144,7 +144,11 @@ impl Admitted {
 
     /// Whether it may take long, so that others must not wait behind it.
     pub fn is_long(&self) -> bool {
-        self.request.method.runs_a_program() || self.request.method.is_open_ended()
+        let method = self.request.method;
+        // A list waits for plugins that are still being asked.
+        let waits =
+            || method.list().is_some() && !self.context.services.catalog.snapshot().complete;
+        method.runs_a_program() || method.is_open_ended() || waits()
     }
 
     /// Runs it to its end.

@@ -168,7 +168,10 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
             ))
             .into());
         }
-        if let Some(list) = method.list() {
+    }
+    if let Some(list) = method.list() {
+        lifecycle::all_answered(context).await?;
+        if let Some(state) = &context.state {
             state.reads(list, *context.services.catalog.changes().borrow());
         }
     }
@@ -200,7 +203,7 @@ async fn dispatch(context: &Context, request: &Request) -> Outcome {
         Method::Initialize => lifecycle::initialize(context, request).await,
         Method::Ping => Ok(Members::default().into()),
         Method::SetLevel => logging::set_level(context, request),
-        Method::ListTools => tools::list(context, request).await,
+        Method::ListTools => tools::list(context, request),
         Method::CallTool => tools::call(context, request).await,
         Method::ListPrompts => prompts::list(context, request),
         Method::GetPrompt => prompts::get(context, request).await,

@@ -374,7 +374,15 @@ impl Session {
     /// Who it is for the governor, whose attachments hold for it.
     fn client(&self) -> Client {
         let key = self.principal.key.map(|key| *key.digest());
-        Client::of(self.principal.agent.as_deref(), key, Some(&self.id))
+        let handshake = self.state.handshake();
+        let name = handshake.as_ref().and_then(|known| known.client.name());
+        let program = name.zip(self.principal.address);
+        Client::of(
+            self.principal.agent.as_deref(),
+            key,
+            program,
+            Some(&self.id),
+        )
     }
 
     /// Notifies the client of a change, if it wants to hear of it.
@@ -428,6 +436,7 @@ impl Session {
             principal: Principal {
                 key: principal.key,
                 agent: agent.or_else(|| self.principal.agent.clone()),
+                address: self.principal.address,
             },
             client: handshake.map(|known| known.client).unwrap_or_default(),
             log_level: Some(self.state.log_level()),

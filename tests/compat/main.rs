@@ -4,4 +4,5 @@
 mod support;
 
 mod older_names;
+mod replay;
 mod version_3;

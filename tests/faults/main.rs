@@ -8,9 +8,12 @@
 mod support;
 
 mod arguments;
+mod background;
 mod calls;
 mod clients;
+mod clock;
 mod connections;
+mod container;
 mod discovery;
 mod edge;
 mod engine;

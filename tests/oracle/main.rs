@@ -3,8 +3,11 @@
 //!
 //! A few thousand maps of arguments by default; `SMCP_ORACLE_CASES` says how many.
 
+mod declared;
+mod maps;
 mod program;
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -15,261 +18,9 @@ use smcp::call::arguments;
 use smcp::call::argv;
 use smcp::contract::{self, Command, schema};
 
+use declared::{Declared, arguments_of};
+use maps::{MAPS, sets};
 use program::Argparse;
-
-/// How many maps each set of parameters is tried with.
-const MAPS: usize = 20;
-
-/// How a parameter is declared: the styles of the contract, each with what it is to argparse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    Value,
-    Flag,
-    Switch,
-    Repeat,
-    List,
-    Count,
-    Positional,
-    Positionals,
-}
-
-/// One parameter as both sides are told of it.
-#[derive(Debug, Clone)]
-struct Declared {
-    how: How,
-    kind: &'static str,
-    /// How the option is written: `--name`, `--na_me`, `-x`.
-    spelling: u8,
-    is_global: bool,
-    is_required: bool,
-}
-
-/// What a value is made of, whatever its parameter takes.
-#[derive(Debug, Clone)]
-struct Seed {
-    is_given: bool,
-    texts: Vec<String>,
-    integers: Vec<i64>,
-    numbers: Vec<f64>,
-    truth: bool,
-    /// Whether a number comes as a text.
-    is_text: bool,
-}
-
-fn declared() -> impl Strategy<Value = Declared> {
-    let how = prop_oneof![
-        Just(How::Value),
-        Just(How::Value),
-        Just(How::Flag),
-        Just(How::Switch),
-        Just(How::Repeat),
-        Just(How::List),
-        Just(How::Count),
-        Just(How::Positional),
-        Just(How::Positionals),
-    ];
-    let kind = prop_oneof![
-        Just("string"),
-        Just("string"),
-        Just("integer"),
-        Just("number")
-    ];
-    (how, kind, 0..3u8, any::<bool>(), any::<bool>()).prop_map(
-        |(how, kind, spelling, is_global, is_required)| Declared {
-            how,
-            kind,
-            spelling,
-            is_global,
-            is_required,
-        },
-    )
-}
-
-/// Texts that parsers trip over, and any other.
-fn text() -> impl Strategy<Value = String> {
-    let awkward = prop::sample::select(vec![
-        "",
-        " ",
-        "-",
-        "--",
-        "-x",
-        "--help",
-        "-h",
-        "--opt0",
-        "--opt0=x",
-        "-1",
-        "-1e-07",
-        "-.5",
-        "-1.5.2",
-        "=",
-        "a=b",
-        "@file",
-        "run",
-        "-run",
-        "two words",
-        "line\nline",
-        "ü",
-        "☃",
-        "'",
-        "\"",
-        "\\",
-        "$HOME",
-        "*",
-        "-é",
-        "---",
-    ]);
-    prop_oneof![3 => awkward.prop_map(str::to_owned), 1 => "[ -~]{0,8}", 1 => "-{0,2}[a-z0-9=. -]{0,5}"]
-}
-
-fn seed() -> impl Strategy<Value = Seed> {
-    let number = prop_oneof![
-        any::<i32>().prop_map(f64::from),
-        any::<f64>().prop_filter("JSON has no others", |number| number.is_finite()),
-        Just(-1e-7),
-    ];
-    let integer = prop_oneof![any::<i64>(), -3..30i64];
-    (
-        prop::bool::weighted(0.7),
-        prop::collection::vec(text(), 0..4),
-        prop::collection::vec(integer, 4),
-        prop::collection::vec(number, 4),
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(is_given, texts, integers, numbers, truth, is_text)| Seed {
-                is_given,
-                texts,
-                integers,
-                numbers,
-                truth,
-                is_text,
-            },
-        )
-}
-
-/// A set of parameters: at most one positional list, and that last, as parsers need it.
-fn parameters() -> impl Strategy<Value = Vec<Declared>> {
-    prop::collection::vec(declared(), 1..6).prop_map(|mut all| {
-        let mut lists = 0;
-        all.retain(|one| {
-            lists += usize::from(one.how == How::Positionals);
-            one.how != How::Positionals || lists == 1
-        });
-        for one in &mut all {
-            // Positional arguments of the program itself would stand before the command.
-            one.is_global &= !matches!(one.how, How::Positional | How::Positionals);
-        }
-        all.sort_by_key(|one| match (one.how, one.is_required) {
-            (How::Positional, true) => 1,
-            (How::Positional, false) => 2,
-            (How::Positionals, _) => 3,
-            _ => 0,
-        });
-        all
-    })
-}
-
-fn name(index: usize) -> String {
-    format!("opt{index}")
-}
-
-impl Declared {
-    fn flag(&self, index: usize) -> String {
-        match (self.spelling, self.how) {
-            (0, _) | (_, How::Switch) => format!("--{}", name(index)),
-            (1, _) => format!("--o_{index}"),
-            _ => format!("-{}", char::from(b'a' + index as u8)),
-        }
-    }
-
-    fn is_positional(&self) -> bool {
-        matches!(self.how, How::Positional | How::Positionals)
-    }
-
-    fn is_required(&self) -> bool {
-        self.how == How::Positional && self.is_required
-    }
-
-    /// As the contract has it.
-    fn to_contract(&self, index: usize) -> Value {
-        let (style, kind) = match self.how {
-            How::Value => ("value", self.kind),
-            How::Flag | How::Switch => ("flag", "boolean"),
-            How::Repeat => ("repeat", "array"),
-            How::List => ("list", "array"),
-            How::Count => ("count", "integer"),
-            How::Positional => ("positional", self.kind),
-            How::Positionals => ("positional", "array"),
-        };
-        let mut entry = json!({"name": name(index), "type": kind, "arg_style": style, "required": self.is_required()});
-        if kind == "array" {
-            entry["items"] = json!({"type": self.kind});
-        }
-        if !self.is_positional() {
-            entry["flag"] = self.flag(index).into();
-            entry["level"] = usize::from(!self.is_global).into();
-        }
-        if self.how == How::Switch {
-            entry["negative_flag"] = format!("--no-{}", name(index)).into();
-        }
-        entry
-    }
-
-    fn to_argparse(&self, index: usize) -> Value {
-        let how = format!("{:?}", self.how).to_lowercase();
-        json!({"how": how, "name": name(index), "type": self.kind, "flag": self.flag(index),
-               "level": usize::from(!self.is_global), "required": self.is_required()})
-    }
-
-    /// The text of the JSON that a client sends, and what the program must get; `None` when that is nothing.
-    fn value(&self, seed: &Seed) -> Option<(String, Option<Value>)> {
-        let item = |index: usize| match self.kind {
-            "integer" => number(&seed.integers[index].to_string(), "integer", seed.is_text),
-            "number" => number(
-                &json!(seed.numbers[index]).to_string(),
-                "number",
-                seed.is_text,
-            ),
-            _ => {
-                let text = seed.texts.get(index).cloned().unwrap_or_default();
-                (Value::from(text.as_str()).to_string(), Value::from(text))
-            }
-        };
-        match self.how {
-            How::Value | How::Positional => {
-                let (text, value) = item(0);
-                Some((text, Some(value)))
-            }
-            How::Flag => Some((seed.truth.to_string(), seed.truth.then_some(true.into()))),
-            How::Switch => Some((seed.truth.to_string(), Some(seed.truth.into()))),
-            How::Count => {
-                let times = seed.integers[0].rem_euclid(5);
-                let value = (times > 0).then(|| json!({"integer": times.to_string()}));
-                Some((times.to_string(), value))
-            }
-            How::Repeat | How::List | How::Positionals => {
-                let items: Vec<(String, Value)> = (0..seed.texts.len()).map(item).collect();
-                let texts: Vec<&str> = items.iter().map(|(text, _)| text.as_str()).collect();
-                let values: Vec<Value> = items.iter().map(|(_, value)| value.clone()).collect();
-                let is_said = !values.is_empty() || self.how == How::List;
-                Some((
-                    format!("[{}]", texts.join(",")),
-                    is_said.then_some(Value::from(values)),
-                ))
-            }
-        }
-    }
-}
-
-fn number(digits: &str, kind: &str, is_text: bool) -> (String, Value) {
-    let text = if is_text {
-        format!("\"{digits}\"")
-    } else {
-        digits.to_owned()
-    };
-    (text, json!({kind: digits}))
-}
 
 fn command(set: &[Declared], ends_options: bool) -> Command {
     let parameters: Vec<Value> = (0..)
@@ -278,7 +29,8 @@ fn command(set: &[Declared], ends_options: bool) -> Command {
         .collect();
     // `--` is lost between several values, which introspection finds out as well.
     let entry = json!({"name": "run", "parameters": parameters, "refuse_words": ["--"]});
-    let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]}))
+        .expect("it keeps the contract");
     let mut command = description.commands.into_iter().next().expect("it is one");
     command.ends_options = ends_options;
     command
@@ -302,48 +54,31 @@ fn same(one: &Value, other: &Value) -> bool {
 fn what_is_given_is_what_a_real_parser_reads() {
     let cases = std::env::var("SMCP_ORACLE_CASES").ok();
     let maps: usize = cases.map_or(3_000, |cases| cases.parse().expect("a number of maps"));
-    let mut argparse = Argparse::start();
-    let (mut written, mut refused) = (0, 0);
+    let argparse = RefCell::new(Argparse::start());
+    let (written, refused) = (Cell::new(0_usize), Cell::new(0_usize));
     let mut runner = TestRunner::new(Config {
         cases: u32::try_from(maps.div_ceil(MAPS)).expect("not so many"),
         failure_persistence: None,
         ..Config::default()
     });
-    let seeds = prop::collection::vec(prop::collection::vec(seed(), 6), MAPS);
-    let inputs = (parameters(), any::<bool>(), seeds);
-    let argparse = std::cell::RefCell::new(&mut argparse);
-    let counts = std::cell::Cell::new((0_usize, 0_usize));
-    let outcome = runner.run(&inputs, |(set, ends_options, seeds)| {
+    let outcome = runner.run(&sets(), |(set, ends_options, seeds)| {
         let command = command(&set, ends_options);
         let schema = schema::of_input(&command).expect("a schema");
         let mut lines = Vec::new();
         let mut expected: Vec<(String, BTreeMap<String, Value>)> = Vec::new();
         for map in &seeds {
-            let mut members = Vec::new();
-            let mut namespace = BTreeMap::new();
-            for (index, (one, seed)) in set.iter().zip(map).enumerate() {
-                if !seed.is_given && !one.is_required() {
-                    continue;
-                }
-                let Some((text, value)) = one.value(seed) else {
-                    continue;
-                };
-                members.push(format!("\"{}\":{text}", name(index)));
-                namespace.extend(value.map(|value| (name(index), value)));
-            }
-            let text = format!("{{{}}}", members.join(","));
+            let (text, namespace) = arguments_of(&set, map);
             let raw: &RawValue = serde_json::from_str(&text).expect("it is JSON");
             let checked = arguments::check(&command, &schema, Some(raw));
             let checked =
                 checked.map_err(|faults| TestCaseError::fail(format!("{text}: {faults}")))?;
-            let (done, not_done) = counts.get();
             match argv::write(&command, &checked) {
                 Ok(line) => {
-                    counts.set((done + 1, not_done));
+                    written.set(written.get() + 1);
                     lines.push(line.words);
                     expected.push((text, namespace));
                 }
-                Err(_) => counts.set((done, not_done + 1)),
+                Err(_) => refused.set(refused.get() + 1),
             }
         }
         let told: Vec<Value> = (0..)
@@ -363,16 +98,13 @@ fn what_is_given_is_what_a_real_parser_reads() {
         }
         Ok(())
     });
-    (written, refused) = {
-        let (done, not_done) = counts.get();
-        (written + done, refused + not_done)
-    };
     if let Err(fault) = outcome {
         match fault {
             proptest::test_runner::TestError::Fail(why, (set, ..)) => panic!("{why}\n{set:#?}"),
             other => panic!("{other}"),
         }
     }
+    let (written, refused) = (written.get(), refused.get());
     println!("{written} maps written and read, {refused} refused");
     assert!(written > refused, "{written} written, {refused} refused");
 }

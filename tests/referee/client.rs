@@ -84,6 +84,17 @@ impl Client {
         Self::of(kind, address, headers)
     }
 
+    /// One more client of the same session, where its transport has sessions; else one more client.
+    pub fn beside(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::Direct => Kind::Direct,
+            Kind::Stateless => Kind::Stateless,
+            Kind::Streamable(client) => Kind::Streamable(client.clone()),
+            Kind::Sse(_) | Kind::Stdio(_) => panic!("the answers of its requests have one reader"),
+        };
+        Self::of(kind, self.address, &self.headers)
+    }
+
     /// A client over lines.
     pub fn over(lines: Lines) -> Self {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -4,23 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 use crate::case::{Case, Then, Transport};
 use crate::client::{Client, Message, Outcome};
+use crate::envelope::message;
 use crate::judge::judge;
 use crate::lines::Lines;
+use crate::memory::Memory;
 use crate::raw;
 use crate::scenes;
-use crate::sites::{Site, Sites, Surroundings, setup};
-use crate::support::http::{PATIENCE, exchange, get};
+use crate::sites::{Site, Sites, Surroundings, is_shared, setup};
+use crate::support::http::{exchange, get};
 use crate::support::witness::Witness;
 use crate::support::{processes, s, server, until};
 use crate::template::Words;
+use crate::watch::Late;
 
-/// As much as a health check may take before the case fails. The goal is a tenth of a second, and the report says what
-/// it was; but where forty cases and other programs share two processors any answer may take seconds.
-const HEALTH_LIMIT: Duration = s(10);
 /// As long as an end of the server may take.
 const END_LIMIT: Duration = s(20);
 /// What is no longer wanted is gone after five seconds; what is there after this long stays.
@@ -29,8 +29,8 @@ const GONE: Duration = s(15);
 /// What is noted of a case.
 #[derive(Debug, Clone, Default)]
 pub struct Note {
-    /// The slowest answer of `/healthz` meanwhile.
-    pub slowest: Option<Duration>,
+    /// A health check that took too long meanwhile.
+    pub late: Option<Late>,
 }
 
 /// Runs a case; a panic says what is wrong with it.
@@ -60,9 +60,7 @@ pub fn play(case: &Case, sites: &Sites, note: &mut Note) {
     if !over {
         witness.must_be_served();
         let watch = site.watch.lock().expect("nobody panics here");
-        note.slowest = watch.slowest_since(began);
-        let slowest = note.slowest.expect("/healthz was answered every time");
-        assert!(slowest <= HEALTH_LIMIT, "a health check took {slowest:?}");
+        note.late = watch.health.late_since(began, &sites.idle);
         assert_eq!(watch.complaint(), None);
     }
     if let Some((most, memory)) = memory {
@@ -73,8 +71,7 @@ pub fn play(case: &Case, sites: &Sites, note: &mut Note) {
         let written = lines_of(&site) - before;
         assert!(written <= most, "{written} lines of log");
     }
-    if case.has_own_server() && !over {
-        site.unwatched();
+    if !is_shared(case) && !over {
         terminate(&site);
     }
 }
@@ -108,66 +105,6 @@ pub fn word<'a>(words: &'a Words, name: &str) -> &'a str {
     found
         .map(|(_, value)| value.as_str())
         .expect("every case has it")
-}
-
-/// The case's message, in the envelope of its transport.
-pub fn message(case: &Case, words: &Words) -> Message {
-    if let Some(send) = &case.entry.send {
-        return Message {
-            bytes: send.bytes(words),
-            ..Message::default()
-        };
-    }
-    let (method, name, params, id) = match (&case.entry.request, &case.entry.call) {
-        (Some(request), None) => {
-            let params = request.params.as_ref().map(|params| params.text(words));
-            let id = request.id.as_ref().map(|id| id.text(words));
-            let name = params.as_deref().and_then(name_in);
-            (request.method.clone(), name, params, id)
-        }
-        (None, Some(call)) => {
-            let arguments = call.arguments.as_ref().map(|text| text.text(words));
-            let tool = serde_json::Value::from(call.tool.as_str());
-            let arguments = arguments.unwrap_or_else(|| "{}".to_owned());
-            let params = format!(r#"{{"name":{tool},"arguments":{arguments}}}"#);
-            (
-                "tools/call".to_owned(),
-                Some(call.tool.clone()),
-                Some(params),
-                None,
-            )
-        }
-        _ => panic!("a case sends one of `send`, `request` and `call`"),
-    };
-    let id = id.unwrap_or_else(|| "9".to_owned());
-    let params = enveloped(case.transport, params.unwrap_or_else(|| "{}".to_owned()));
-    let text = serde_json::Value::from(method.as_str());
-    Message {
-        bytes: format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{text},"params":{params}}}"#)
-            .into_bytes(),
-        method,
-        name,
-        id,
-    }
-}
-
-fn name_in(params: &str) -> Option<String> {
-    let params: serde_json::Value = serde_json::from_str(params).ok()?;
-    let name = params.get("name").or_else(|| params.get("uri"))?;
-    name.as_str().map(str::to_owned)
-}
-
-/// Under 2026-07-28 every request says of itself what a handshake says elsewhere.
-fn enveloped(transport: Transport, params: String) -> String {
-    const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"smcp-tests","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
-    if transport != Transport::Stateless || params.contains("\"_meta\"") {
-        return params;
-    }
-    match params.strip_prefix('{') {
-        None => params,
-        Some("}") => format!("{{{META}}}"),
-        Some(rest) => format!("{{{META},{rest}"),
-    }
 }
 
 /// Sends the case's message over its transport, does what is to be done then, and judges.
@@ -236,6 +173,7 @@ fn drains(site: &Site) {
 /// Asks the server to end, which must be over in time, with success, and leave nothing.
 #[track_caller]
 pub fn terminate(site: &Site) {
+    site.unwatched();
     let asked = Instant::now();
     signal(site);
     ends(site, asked + END_LIMIT);
@@ -256,7 +194,7 @@ fn ends(site: &Site, deadline: Instant) {
 
 #[track_caller]
 pub fn found_soon(mark: &str) {
-    until("the call has begun", PATIENCE, || {
+    until("the call has begun", s(60), || {
         (!processes::with_argument(mark).is_empty()).then_some(())
     });
 }
@@ -359,27 +297,4 @@ fn over_lines(case: &Case, sites: &Sites) {
     }
     drop(client);
     gone(case, &words);
-}
-
-/// How much memory a process takes, from now on.
-pub struct Memory {
-    pid: Pid,
-    before: u64,
-}
-
-impl Memory {
-    pub fn of(pid: Pid) -> Self {
-        let before = processes::resident(pid);
-        Self { pid, before }
-    }
-
-    /// By how much it has grown at most, in MiB. A server that was just started has had no higher peak before.
-    pub fn grown_mib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))
-            .expect("the process is there");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak = peak.expect("every process with memory has the line").trim();
-        let kib: u64 = peak.trim_end_matches(" kB").parse().expect("a number");
-        (kib << 10).saturating_sub(self.before) >> 20
-    }
 }

@@ -31,9 +31,11 @@ pub fn play(case: &Case, site: &Site, words: &Words) {
         words.push(("streamable", client.id().to_owned()));
         client
     });
+    // Before there is a connection: a head may take ten seconds, and to write megabytes may take this test long.
+    let bytes = send.bytes(&words);
     let mut connection = Connection::open(site.address);
     let began = Instant::now();
-    let _ = connection.send(&send.bytes(&words));
+    let _ = connection.send(&bytes);
     let heard = match &case.entry.trickle {
         None => connection.answer(case.limit()),
         Some(more) => drip(&mut connection, &more.bytes(&words), case.limit()),

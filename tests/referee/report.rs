@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::case::Case;
+use crate::held::{self, Held};
 use crate::play::Note;
+use crate::watch::Late;
 
 /// How a case ended.
 #[derive(Debug, Clone)]
@@ -14,6 +15,10 @@ pub struct Verdict {
     pub case: Case,
     /// What was wrong, if anything.
     pub fault: Option<String>,
+    /// What was wrong with the end of the row's server, which the row's last case has seen.
+    pub end_fault: Option<String>,
+    /// A health check of the row's server that took too long, seen at its end.
+    pub late_in_row: Option<Late>,
     pub note: Note,
 }
 
@@ -21,7 +26,7 @@ pub struct Verdict {
 struct Row {
     cases: usize,
     held: usize,
-    slowest: Option<Duration>,
+    tests: usize,
 }
 
 fn path() -> PathBuf {
@@ -42,44 +47,43 @@ pub fn committed() -> Vec<String> {
 }
 
 /// The lines that list these cases.
-pub fn listed<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Vec<String> {
+pub fn listed<'a>(cases: impl IntoIterator<Item = &'a Case>, held: &[Held]) -> Vec<String> {
     // An entry is one line, whatever its transports are.
     let mut lines: BTreeMap<(u32, &str), Vec<&str>> = BTreeMap::new();
     for case in cases {
         let entry = (case.entry.row, case.entry.name.as_str());
         lines.entry(entry).or_default().push(case.transport.name());
     }
-    let lines = lines.into_iter();
-    lines
-        .map(|((row, name), mut on)| {
-            on.sort_unstable();
-            format!("- row {row}: {name} ({})", on.join(", "))
-        })
-        .collect()
+    let cases = lines.into_iter().map(|((row, name), mut on)| {
+        on.sort_unstable();
+        format!("- row {row}: {name} ({})", on.join(", "))
+    });
+    let tests = held.iter().map(|held| {
+        let names: Vec<String> = held.tests.iter().map(|test| format!("`{test}`")).collect();
+        format!("- row {}: {}: {}", held.row, held.fault, names.join(", "))
+    });
+    cases.chain(tests).collect()
 }
 
 fn page(verdicts: &[Verdict]) -> String {
-    let mut rows: BTreeMap<u32, Row> = BTreeMap::new();
+    let held = held::all();
+    let mut rows: BTreeMap<(u32, String), Row> = BTreeMap::new();
     for verdict in verdicts {
-        let row = rows.entry(verdict.case.entry.row).or_default();
+        let row = rows.entry(place(&verdict.case.entry.row.to_string()));
+        let row = row.or_default();
         row.cases += 1;
         row.held += usize::from(verdict.fault.is_none());
-        row.slowest = row.slowest.max(verdict.note.slowest);
+    }
+    for held in &held {
+        rows.entry(place(&held.row)).or_default().tests += held.tests.len();
     }
     let mut page = String::from(HEAD);
-    let held: usize = rows.values().map(|row| row.held).sum();
-    writeln!(page, "{} cases, {held} held.\n", verdicts.len()).expect("a string grows");
-    page.push_str("| Row | Cases | Held | Slowest health answer |\n|---|---|---|---|\n");
-    for (number, row) in &rows {
-        let slowest = row
-            .slowest
-            .map_or_else(|| "-".to_owned(), |took| format!("{} ms", took.as_millis()));
-        writeln!(
-            page,
-            "| {number} | {} | {} | {slowest} |",
-            row.cases, row.held
-        )
-        .expect("a string grows");
+    let holding: usize = rows.values().map(|row| row.held).sum();
+    writeln!(page, "{} cases, {holding} held.\n", verdicts.len()).expect("a string grows");
+    page.push_str("| Row | Cases | Held | Tests by name |\n|---|---|---|---|\n");
+    for ((_, number), row) in &rows {
+        let Row { cases, held, tests } = row;
+        writeln!(page, "| {number} | {cases} | {held} | {tests} |").expect("a string grows");
     }
     page.push_str("\n## Open\n\n");
     let open: Vec<&Verdict> = verdicts
@@ -94,19 +98,29 @@ fn page(verdicts: &[Verdict]) -> String {
         writeln!(page, "- {}: {reason}", verdict.case.name()).expect("a string grows");
     }
     page.push_str("\n## Cases\n\n");
-    for line in listed(verdicts.iter().map(|verdict| &verdict.case)) {
+    for line in listed(verdicts.iter().map(|verdict| &verdict.case), &held) {
         page.push_str(&line);
         page.push('\n');
     }
     page
 }
 
+/// Where a row stands among the others.
+fn place(row: &str) -> (u32, String) {
+    let digits = row.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    (digits.parse().expect("rows have numbers"), row.to_owned())
+}
+
 const HEAD: &str = "# Faults: what was tried, and what came of it
 
 Written by the test program `referee` (`SMCP_WRITE_REPORT=1 cargo test --test referee`); its cases are data, in
 `tests/referee/cases`. Each case sends bad input or causes a fault, waits for the answer that is promised, and fails
-when that answer does not come in time. Meanwhile and afterwards a second, well-behaved session must be served, and
-`GET /healthz` is asked all the time. The last column is the slowest of its answers. Many cases run at the same time
-on one machine, so the number is an upper bound: it holds the work of the cases beside it.
+when that answer does not come in time. Meanwhile and afterwards a second, well-behaved session must be served.
+`GET /healthz` is asked all the time and must answer within 100 ms, beyond what an idle server takes on the same
+machine and without the time in which the system gave the server no processor; a case that seems to break this is
+played once more. SIGTERM must end the server of each row within 20 s and leave nothing.
+
+What needs a clock, a disk, a network or a catalogue of its own has tests elsewhere. They are named at the end of the
+list, and the referee looks whether they are there and run.
 
 ";

@@ -1,5 +1,6 @@
 //! Courses of events that no single message describes. Each is a function; a case gives it its numbers.
 
+mod caps;
 mod keys;
 mod leaving;
 mod readers;
@@ -30,6 +31,11 @@ pub fn play(name: &str, case: &Case, site: &Arc<Site>, words: &Words) {
         "a program changes" => surroundings::program_changes(case, site, words),
         "temporary files are removed" => surroundings::temporary_files(case, site, words),
         "a call waits for a silent Letta" => surroundings::silent_letta(case, site, words),
+        "sessions over the cap" => caps::sessions(case, site),
+        "a second stream" => caps::streams(case, site),
+        "an id in flight" => caps::equal_ids(case, site, words),
+        "more calls than places" => caps::calls(case, site, words),
+        "logged" => caps::logged(case, site, words),
         "audited" => surroundings::audited(case, site, words),
         other => panic!("no scene is called {other:?}"),
     }

@@ -1,9 +1,10 @@
-//! Servers by their settings: those that many cases share, and those of one case. Each has its onlookers.
+//! Servers by their settings: those that the cases of a row share, and those of one case. Each has its onlookers.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup};
 use crate::support::until;
 use crate::template::{Words, fill};
-use crate::watch::Watch;
+use crate::watch::{Health, Watch};
 
 /// How a server is started.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -50,6 +51,8 @@ pub struct Site {
     pub address: std::net::SocketAddr,
     pub headers: String,
     pub surroundings: Surroundings,
+    /// Since when it is looked at.
+    pub since: Instant,
 }
 
 /// What a server finds around it: gone with it.
@@ -144,11 +147,12 @@ impl Site {
             });
         }
         Self {
-            watch: Mutex::new(Watch::of(address, &headers)),
+            watch: Mutex::new(Watch::of(address, server.pid(), &headers)),
             server: Mutex::new(server),
             address,
             headers,
             surroundings,
+            since: Instant::now(),
         }
     }
 
@@ -158,31 +162,38 @@ impl Site {
     }
 }
 
-/// The servers that cases share.
+/// The servers that the cases of a row share: each is there from the first of them to the last.
 pub struct Sites {
     settings: BTreeMap<String, Settings>,
-    shared: BTreeMap<String, Arc<Site>>,
+    shared: BTreeMap<(String, u32), Mutex<Shared>>,
+    /// Has nothing to do: what takes long there, takes long because of the machine.
+    pub idle: Health,
+    _idle: Server,
+}
+
+#[derive(Default)]
+struct Shared {
+    site: Option<Arc<Site>>,
+    /// How many cases have not been played yet.
+    left: usize,
 }
 
 impl Sites {
-    /// Starts a server for each name that some case shares.
+    /// Notes who shares what; the servers start with their first case.
     #[track_caller]
     pub fn for_cases(cases: &[Case]) -> Self {
-        let settings = settings();
-        let mut shared = BTreeMap::new();
-        let on_a_server = |case: &&Case| {
-            use crate::case::Transport::{Process, Stdio};
-            !case.has_own_server() && !matches!(case.transport, Stdio | Process)
-        };
-        for case in cases.iter().filter(on_a_server) {
-            let name = &case.entry.server;
-            if !shared.contains_key(name) {
-                let settings = settings.get(name);
-                let settings = settings.unwrap_or_else(|| panic!("no settings {name}"));
-                shared.insert(name.clone(), Arc::new(Site::start(settings, None)));
-            }
+        let mut shared = BTreeMap::<_, Mutex<Shared>>::new();
+        for case in cases.iter().filter(|case| is_shared(case)) {
+            let one = shared.entry(key(case)).or_default();
+            one.get_mut().expect("nobody panics here").left += 1;
         }
-        Self { settings, shared }
+        let idle = Server::start(&Setup::new());
+        Self {
+            settings: settings(),
+            shared,
+            idle: Health::of(idle.address(), idle.pid()),
+            _idle: idle,
+        }
     }
 
     pub fn settings(&self, case: &Case) -> &Settings {
@@ -191,12 +202,44 @@ impl Sites {
         found.unwrap_or_else(|| panic!("no settings {name}"))
     }
 
-    /// The case's server: one of its own, or the shared one.
+    /// The case's server: one of its own, or that of its row.
     #[track_caller]
     pub fn site(&self, case: &Case) -> Arc<Site> {
-        match self.shared.get(&case.entry.server) {
-            Some(site) if !case.has_own_server() => Arc::clone(site),
-            _ => Arc::new(Site::start(self.settings(case), Some(case))),
+        if !is_shared(case) {
+            return Arc::new(Site::start(self.settings(case), Some(case)));
+        }
+        let mut shared = self.of_row(case);
+        let start = || Arc::new(Site::start(self.settings(case), None));
+        Arc::clone(shared.site.get_or_insert_with(start))
+    }
+
+    /// A case is over. After the last one of its row its server is given back, to be ended.
+    pub fn leave(&self, case: &Case) -> Option<Arc<Site>> {
+        if !is_shared(case) {
+            return None;
+        }
+        let mut shared = self.of_row(case);
+        shared.left -= 1;
+        if shared.left == 0 {
+            shared.site.take()
+        } else {
+            None
         }
     }
+
+    fn of_row(&self, case: &Case) -> std::sync::MutexGuard<'_, Shared> {
+        let row = self.shared.get(&key(case)).expect("it was counted");
+        // A server that did not start failed the case that wanted it.
+        row.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a case has the server of its row.
+pub fn is_shared(case: &Case) -> bool {
+    use crate::case::Transport::{Process, Stdio};
+    !case.has_own_server() && !matches!(case.transport, Stdio | Process)
+}
+
+fn key(case: &Case) -> (String, u32) {
+    (case.entry.server.clone(), case.entry.row)
 }

@@ -58,6 +58,9 @@ pub fn fill(text: &str, words: &Words) -> String {
 
 fn repeated(one: &[u8], times: usize, between: &[u8]) -> Vec<u8> {
     let numbered = one.windows(3).position(|three| three == b"{n}");
+    if numbered.is_none() && between.is_empty() {
+        return one.repeat(times);
+    }
     let mut all = Vec::with_capacity((one.len() + between.len() + 6) * times);
     for number in 0..times {
         if number > 0 {

@@ -60,8 +60,14 @@ impl Plugins {
         )
     }
 
-    /// A plugin whose `--describe` is `description`, and which runs `script` with its words else.
+    /// A plugin whose `--describe` is `description`, of version 1.1 where it says nothing about that, and which runs
+    /// `script` with its words else.
     pub fn describing(&self, name: &str, description: &Value, script: &str) -> &Self {
+        let mut description = description.clone();
+        if let Some(members) = description.as_object_mut() {
+            let version = members.entry("contract_version");
+            version.or_insert_with(|| "1.1".into());
+        }
         self.write(
             &format!("{name}/description.json"),
             &description.to_string(),

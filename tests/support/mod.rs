@@ -20,19 +20,22 @@ pub mod witness;
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// How often a condition is looked at: at first, and when it takes long.
 const PACE: Duration = Duration::from_millis(10);
+const SLOW_PACE: Duration = Duration::from_millis(50);
 
 /// Looks until there is something to see, and says what it was that did not come within `limit`.
 #[track_caller]
 pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
+    let mut pace = PACE;
     loop {
         if let Some(seen) = look() {
             return seen;
         }
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        std::thread::sleep(PACE);
+        std::thread::sleep(pace);
+        pace = (pace + PACE / 10).min(SLOW_PACE);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Which processes there are. Linux only, as the promises about them are.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rustix::process::Pid;
 
@@ -18,10 +20,35 @@ fn all() -> impl Iterator<Item = (Pid, std::path::PathBuf)> {
 /// Processes that have `mark` as a word, or as a part of one, on their command line. Children that a program
 /// forks keep its command line, whatever else they shake off.
 pub fn with_argument(mark: &str) -> Vec<Pid> {
-    all()
-        .filter(|(_, directory)| contains(&directory.join("cmdline"), mark.as_bytes()))
-        .map(|(pid, _)| pid)
-        .collect()
+    let lines = command_lines();
+    let marked = lines
+        .iter()
+        .filter(|(_, line)| line.windows(mark.len()).any(|part| part == mark.as_bytes()));
+    marked.map(|(pid, _)| *pid).collect()
+}
+
+/// A process and its command line.
+type CommandLines = Arc<Vec<(Pid, Vec<u8>)>>;
+
+/// The command lines of all processes, none of them older than the call. Whoever asks while others are looked at waits
+/// and shares the next look: many tests that each look again and again would keep a machine busy.
+fn command_lines() -> CommandLines {
+    static LAST: Mutex<Option<(Instant, CommandLines)>> = Mutex::new(None);
+    let asked = Instant::now();
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((begun, lines)) = &*last
+        && *begun >= asked
+    {
+        return Arc::clone(lines);
+    }
+    let begun = Instant::now();
+    let lines = all().filter_map(|(pid, directory)| {
+        let line = std::fs::read(directory.join("cmdline")).ok()?;
+        Some((pid, line))
+    });
+    let lines = Arc::new(lines.collect());
+    *last = Some((begun, Arc::clone(&lines)));
+    lines
 }
 
 /// Processes that have the variable in the environment they were started with. Processes that hide their
@@ -90,11 +117,6 @@ pub fn describe(pid: Pid) -> String {
     let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words = String::from_utf8_lossy(&words).replace('\0', " ");
     format!("{pid} ({})", words.trim())
-}
-
-fn contains(file: &Path, wanted: &[u8]) -> bool {
-    std::fs::read(file)
-        .is_ok_and(|bytes| bytes.windows(wanted.len()).any(|window| window == wanted))
 }
 
 fn is_over(directory: &Path) -> bool {

@@ -78,7 +78,7 @@ impl Setup {
         self
     }
 
-    /// Leaves the log file on: `mcp.log` in the working directory.
+    /// Leaves the log file on: `logs/mcp_server.log` in the working directory.
     pub fn with_log_file(mut self) -> Self {
         self.keeps_log_file = true;
         self
@@ -263,8 +263,23 @@ impl Server {
         Self::listening(home, command)
     }
 
+    /// Starts a server with nothing added to `setup`, or returns the status with which it ended instead.
     #[track_caller]
-    fn listening(home: Home, mut command: Command) -> Self {
+    pub fn attempt(setup: &Setup) -> Result<Self, ExitStatus> {
+        let home = Home::new();
+        let command = home.command(setup);
+        Self::try_listening(home, command).map_err(|(status, _)| status)
+    }
+
+    #[track_caller]
+    fn listening(home: Home, command: Command) -> Self {
+        Self::try_listening(home, command)
+            .unwrap_or_else(|(status, said)| panic!("no server, {status}: {said}"))
+    }
+
+    /// A server whose port is open, or how it ended and what it said.
+    #[track_caller]
+    fn try_listening(home: Home, mut command: Command) -> Result<Self, (ExitStatus, String)> {
         let mut child = command.spawn().expect("the binary can be executed");
         let stdout = collect(child.stdout.take().expect("stdout is a pipe"));
         let stderr = collect(child.stderr.take().expect("stderr is a pipe"));
@@ -273,19 +288,22 @@ impl Server {
             if let Some(address) = address_in(&stdout.lock().expect("nobody panics here")) {
                 break address;
             }
-            if Instant::now() > deadline || child.try_wait().is_ok_and(|over| over.is_some()) {
+            if let Some(status) = child.try_wait().expect("a child of ours") {
+                return Err((status, text(&stderr)));
+            }
+            if Instant::now() > deadline {
                 let _ = child.kill();
                 panic!("no server: {}", text(&stderr));
             }
             std::thread::sleep(super::PACE);
         };
-        Self {
+        Ok(Self {
             home,
             child,
             address,
             stdout,
             stderr,
-        }
+        })
     }
 
     /// Where it listens.

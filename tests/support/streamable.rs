@@ -12,7 +12,7 @@ use super::wire;
 pub const BOTH: &str = "Accept: application/json, text/event-stream\r\n";
 
 /// A session, opened by a handshake.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
     session: String,

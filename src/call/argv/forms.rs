@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::call::arguments::Given;
-use crate::contract::{Parameter, Style, ValueType};
+use crate::contract::{Command, Dashes, Parameter, Style, ValueType};
 
 /// Whether an argument stands on the line without an option.
 pub fn is_positional(parameter: &Parameter) -> bool {
@@ -55,14 +55,35 @@ pub fn takes_any_number(schema: &Map<String, Value>) -> bool {
     !matches!(bounds, (Some(least), Some(most)) if least == most)
 }
 
-/// What joins option and value into one word; `None` when they are two.
-pub fn separator(parameter: &Parameter, option: &str, value: &str) -> Option<String> {
+/// What joins option and value into one word; `None` when they are two. A negative number is a word of its own, as
+/// programs that read their words themselves expect it, unless the program `has_number_options`.
+pub fn separator(
+    parameter: &Parameter,
+    option: &str,
+    value: &str,
+    has_number_options: bool,
+) -> Option<String> {
+    let is_number = !has_number_options
+        && parameter.writing.dashes != Dashes::None
+        && is_negative_number(value);
     match &parameter.writing.separator {
         Some(separator) if separator.is_empty() && value.is_empty() => None,
         Some(separator) => Some(separator.clone()),
-        None if !value.starts_with('-') => None,
+        None if is_number || !value.starts_with('-') => None,
         None => Some(joint_of(option)),
     }
+}
+
+/// Whether a program has options such as `-1`: then its parser takes negative numbers for options.
+pub fn has_number_options(command: &Command) -> bool {
+    let options = command.parameters.iter().map(|known| &known.writing);
+    let mut spellings = options.flat_map(|writing| [&writing.flag, &writing.negative_flag]);
+    spellings.any(|spelling| {
+        let letters = spelling.as_deref().and_then(|text| text.strip_prefix('-'));
+        letters.is_some_and(|rest| {
+            rest.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+        })
+    })
 }
 
 /// `-n=-5` is the value `=-5` to most parsers; `-n-5` is `-5` to all.

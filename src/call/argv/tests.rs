@@ -6,7 +6,8 @@ use super::*;
 use crate::{call::arguments, contract, contract::schema};
 
 fn write_line(entry: &Value, arguments: &str) -> Result<Line, String> {
-    let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]}))
+        .expect("it keeps the contract");
     let command = &description.commands[0];
     let schema = schema::of_input(command).expect("a schema");
     let raw = RawValue::from_string(arguments.to_owned()).expect("it is JSON");
@@ -218,8 +219,23 @@ fn each_kind_of_value_is_written_as_the_contract_says() {
             &["--some_name", "x"],
         ),
         (json!({"flag": "-n"}), "\"x\"", &["-n", "x"]),
-        (json!({"flag": "-n", "type": "integer"}), "-5", &["-n-5"]),
-        (json!({"flag": "-name"}), "\"-5\"", &["-name=-5"]),
+        (json!({"type": "integer"}), "-5", &["--some-name", "-5"]),
+        (json!({"type": "number"}), "-0.5", &["--some-name", "-0.5"]),
+        (json!({}), "\"-5\"", &["--some-name", "-5"]),
+        (json!({}), "\"-5a\"", &["--some-name=-5a"]),
+        (json!({"dashes": "none"}), "\"-5\"", &["--some-name=-5"]),
+        (
+            json!({"type": "array", "items": {"type": "integer"}}),
+            "[-1,2]",
+            &["--some-name", "-1", "--some-name", "2"],
+        ),
+        (
+            json!({"flag": "-n", "type": "integer"}),
+            "-5",
+            &["-n", "-5"],
+        ),
+        (json!({"flag": "-n"}), "\"-x\"", &["-n-x"]),
+        (json!({"flag": "-name"}), "\"-x\"", &["-name=-x"]),
         (json!({"separator": "="}), "\"x\"", &["--some-name=x"]),
         (json!({"separator": "=", "flag": "-n"}), "\"\"", &["-n="]),
         (json!({"separator": "", "flag": "-n"}), "\"-x\"", &["-n-x"]),
@@ -600,4 +616,20 @@ fn an_option_with_several_values_swallows_neither_the_command_nor_a_positional_v
         with(pairs, r#"{"pair":["a","b"]}"#).as_deref(),
         Ok("--pair a b run")
     );
+}
+
+#[test]
+fn a_negative_number_is_a_word_of_its_own_only_where_no_option_looks_like_one() {
+    let number = json!({"name": "size", "type": "number"});
+    for (flag, expected) in [
+        ("--one", vec!["--size", "-1"]),
+        ("-o1", vec!["--size", "-1"]),
+        ("-1", vec!["--size=-1"]),
+        ("-10x", vec!["--size=-1"]),
+        ("-.5", vec!["--size=-1"]),
+    ] {
+        let switch = json!({"name": "one", "type": "boolean", "arg_style": "flag", "flag": flag});
+        let written = words(json!([number, switch]), r#"{"size": -1}"#);
+        assert_eq!(written.expect("it can be written"), expected, "{flag}");
+    }
 }

@@ -200,6 +200,8 @@ fn a_complete_result_is_passed_on_as_it_was_written() {
         "{}",
         r#"{"content":"x"}"#,
         r#"{"content":["x"]}"#,
+        r#"{"content":[],"_meta":{},"_meta":{"k":1}}"#,
+        r#"{"content":[],"later":1,"l\u0061ter":2}"#,
         r#"{"content":[],"isError":"no"}"#,
     ] {
         assert_eq!(

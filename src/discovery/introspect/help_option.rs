@@ -153,6 +153,10 @@ impl HelpOption {
         if let Some(negative) = &self.negative {
             parameter.insert("negative_flag".into(), negative.clone().into());
         }
+        if takes_value {
+            // Many parsers with such pages read `-5` behind an option as another option.
+            parameter.insert("dashes".into(), "none".into());
+        }
         if takes_value && self.is_joined && self.flag.starts_with("--") {
             parameter.insert("separator".into(), "=".into());
         }

@@ -15,7 +15,7 @@ use super::asking::{fixture, payload, say_skipped, shown};
 use super::serving::served;
 use crate::catalog::{live, text};
 
-const PROGRAMS: [&str; 17] = [
+pub const PROGRAMS: [&str; 17] = [
     "black",
     "check-jsonschema",
     "codespell",

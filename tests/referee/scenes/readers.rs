@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use super::number;
 use crate::case::{Case, Transport};
 use crate::client::Client;
-use crate::play::{message, word};
+use crate::envelope::message;
+use crate::play::word;
 use crate::sites::Site;
 use crate::support::http::{exchange, post};
 use crate::support::session::Session;
 use crate::support::streamable;
-use crate::support::{s, wire};
+use crate::support::wire;
 use crate::template::Words;
 
 /// Large answers that nobody reads: a batch in one session, or as many requests. How much the server may grow stands
@@ -55,7 +56,8 @@ pub fn slow_and_steady(case: &Case, site: &Arc<Site>, words: &Words) {
     let at = site.address;
     let asked = message(case, words).bytes;
     let mut stream = TcpStream::connect(at).expect("the server listens");
-    stream.set_read_timeout(Some(s(20))).expect("above zero");
+    let limit = Some(case.limit());
+    stream.set_read_timeout(limit).expect("above zero");
     let mut write = |bytes: &[u8]| stream.write_all(bytes).expect("an open connection");
     // Held for as long as the answer is read.
     let mut session = None;
