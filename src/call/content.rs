@@ -35,6 +35,18 @@ impl Content {
         }
     }
 
+    /// How much of it is kept, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.0.len(),
+            Self::Json(value) => value.get().len(),
+            Self::Own { blocks, structured } => {
+                let structured = structured.as_ref().map_or(0, |value| value.get().len());
+                blocks.get().len() + structured
+            }
+        }
+    }
+
     /// The array of blocks, as it is written.
     pub fn blocks(&self) -> Blocks<'_> {
         Blocks(self)

@@ -12,20 +12,23 @@ use super::context::{Asking, Context};
 use super::inbound::Request;
 use super::method::{Method, Setting};
 use super::methods::{
-    Failure, Outcome, completion, lifecycle, logging, prompts, resources, serving, subscriptions,
-    tools,
+    Failure, Outcome, Success, completion, lifecycle, logging, prompts, resources, serving,
+    subscriptions, tools,
 };
 use super::record::{CANCELLED, Record, code_name};
 use super::round_trips::RoundTrips;
 use super::stateless;
-use crate::call::types::CallError;
-use crate::jsonrpc::{self, Fault, INTERNAL_ERROR, Members, RpcError};
+use crate::call::types::{CallError, Permit};
+use crate::jsonrpc::{self, Fault, INTERNAL_ERROR, Members, RequestId, RpcError};
 
 /// What a client is answered while the server ends.
 pub const DRAINING: &str = "the server is shutting down; connect again in a moment";
 
 /// An answer up to this many bytes is never refused for want of memory.
 const ALWAYS_ADMITTED: usize = 4 << 10;
+
+/// An answer with more than this many bytes to be written is written off the event loop.
+const LARGE: usize = 256 << 10;
 
 /// What a request is answered with.
 #[derive(Debug, Default)]
@@ -56,11 +59,11 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
             return Reply::default();
         }
         Ok(success) => {
-            let line = jsonrpc::encode_result(&request.id, &success);
             let code = success.code;
+            let (line, permit) = written(&request.id, success).await;
             // What a call gave takes memory by its permit until here, and by the budget from here on:
             // nothing is awaited in between.
-            drop(success);
+            drop(permit);
             (code, None, line)
         }
         Err(Failure::Error(error)) => {
@@ -107,6 +110,25 @@ impl NotAdmitted {
             error: self.error,
         }
     }
+}
+
+/// The answer as a line, a large one written off the event loop; with the permit of the call.
+async fn written(id: &RequestId, mut success: Success) -> (Bytes, Option<Arc<Permit>>) {
+    let permit = success.permit.take();
+    if success.size() <= LARGE {
+        return (jsonrpc::encode_result(id, &success), permit);
+    }
+    let (to, kept) = (id.clone(), permit.clone());
+    let writing = tokio::task::spawn_blocking(move || {
+        // Nobody may wait for it any more, and it takes its memory all the same.
+        let _permit = kept;
+        jsonrpc::encode_result(&to, &success)
+    });
+    let line = writing.await.unwrap_or_else(|_| {
+        let error = RpcError::new(INTERNAL_ERROR, "the answer could not be written");
+        jsonrpc::encode_error(Some(id), &error)
+    });
+    (line, permit)
 }
 
 async fn counted(context: &Context, line: Bytes) -> Result<Counted, NoRoom> {

@@ -32,7 +32,7 @@ def answer_with(reader, parser, firsts=()):
     global answering
     answering = True  # from here on, parsers are only looked at
     try:
-        load_readers()
+        load_reader(reader)
         text = globals()[reader](parser, *([firsts] if firsts else []))
     except BaseException as error:
         reason = "its parser cannot be read: %s: %s" % (type(error).__name__, error)
@@ -43,10 +43,13 @@ def answer_with(reader, parser, firsts=()):
     finish(SERVED, answer=text.encode("utf-8", "replace"))
 
 
-def load_readers():
-    # Compiled only now: most of the time between the start and the answer would be theirs.
+def load_reader(name):
+    # Compiled only now, and no more of them than are needed: most of the time between the start and the
+    # answer would be theirs. The reader of click builds on that of argparse.
     for source in READERS:
         exec(compile(source, "<reader>", "exec"), globals())
+        if name in globals():
+            return
 
 
 def watch_argparse(module):

@@ -62,6 +62,13 @@ impl Success {
         }
     }
 
+    /// How long it will be at least, in bytes.
+    pub fn size(&self) -> usize {
+        let given = self.given.as_ref().map_or(0, |given| given.content.size());
+        let members = self.result.iter().map(|(_, value)| value.get().len());
+        given + members.sum::<usize>()
+    }
+
     /// The same with structured content as a member of an object, where `wrapped`.
     pub fn wrapped(mut self, wrapped: bool) -> Self {
         if let Some(given) = &mut self.given {
