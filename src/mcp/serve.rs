@@ -160,14 +160,15 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
     if method == Method::Discover && !method.exists_in(context.setting) {
         return Err(RpcError::method_not_found(request.name()).into());
     }
-    if let Some(state) = &context.state {
-        if state.revision().is_none() && !method.needs_no_handshake() {
-            return Err(RpcError::invalid_params(format!(
-                "{} before initialize: send initialize first, then notifications/initialized",
-                crate::text::quoted(request.name())
-            ))
-            .into());
-        }
+    if let Some(state) = &context.state
+        && state.revision().is_none()
+        && !method.needs_no_handshake()
+    {
+        return Err(RpcError::invalid_params(format!(
+            "{} before initialize: send initialize first, then notifications/initialized",
+            crate::text::quoted(request.name())
+        ))
+        .into());
     }
     if let Some(list) = method.list() {
         lifecycle::all_answered(context).await?;

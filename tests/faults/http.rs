@@ -8,7 +8,7 @@ use crate::support::http::{Answer, Connection, PATIENCE, Silence};
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
 use crate::support::witness::Witness;
-use crate::support::{rows, s};
+use crate::support::{rows, s, streamable, wire};
 
 /// A mebibyte.
 pub const MIB: usize = 1 << 20;
@@ -226,4 +226,25 @@ fn a_refused_body_ends_the_stream_of_its_session() {
             witness.must_be_served();
         },
     );
+}
+
+#[test]
+fn a_body_that_is_too_large_ends_no_session_of_streamable_http() {
+    let server = Server::start(&Setup::new());
+    let at = server.address();
+    let session = streamable::Client::open(at, wire::NEWEST);
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {at}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\n{}Content-Length: 4194305\r\n\r\n",
+        session.headers()
+    );
+    let mut connection = Connection::open(at);
+    connection
+        .send(request.as_bytes())
+        .expect("an open connection");
+    let answer = connection.answer(BODY_LIMIT).expect("an answer");
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    let ping = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    let answer = session.post(&ping);
+    assert_eq!(answer.status, 200, "row 3: {}", answer.text());
 }
