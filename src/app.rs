@@ -179,11 +179,14 @@ pub fn sessions(
         launcher.clone(),
         stopped.child_token(),
     );
+    let now = tokio::time::Instant::now();
+    let list_wait = discovery_wait.max(config.catalog.describe_limit);
     let services = Arc::new(Services {
         catalog,
         governor: Governor::new(config.profiles.clone()),
         letta: Letta::from_settings(config.letta.clone()),
-        discovery_deadline: tokio::time::Instant::now() + discovery_wait,
+        discovery_deadline: now + discovery_wait,
+        list_deadline: now + list_wait,
         changes: Changes::default(),
         budget: Arc::new(Budget::new(config.max_waiting_bytes)),
         sealer: Sealer::new().context("no randomness for signing request states")?,

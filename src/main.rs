@@ -7,11 +7,19 @@ use std::process::ExitCode;
 use clap::Parser;
 use smcp::cli::{Cli, Command, PluginFlags};
 
+/// Gives back what bursts of sessions have used, which the allocator of glibc keeps.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Before anything else: a supervisor must cost no runtime, no parser, no logger.
     if smcp::process::supervisor::is_requested() {
         return smcp::process::supervisor::run();
     }
+    // Without the thread memory is given back at the next use of the allocator, thus late, and not never.
+    #[cfg(feature = "jemalloc")]
+    let _ = tikv_jemalloc_ctl::background_thread::write(true);
     let mut cli = Cli::parse();
     if called_as_stdio() && cli.command.is_none() {
         cli.command = Some(Command::Stdio(PluginFlags::default()));

@@ -29,14 +29,14 @@ pub struct Runner {
     /// Bounds how many large outputs are worked on at the same time.
     large: Arc<Semaphore>,
     /// Bounds how many large arguments are read at the same time.
-    large_arguments: Semaphore,
+    large_arguments: Arc<Semaphore>,
 }
 
 /// A program that has run, and the time limit that it had.
 struct Run {
     finished: Finished,
     time_limit: Option<Duration>,
-    /// Kept while the output is worked on: outputs that wait for that take memory.
+    /// Kept until the answer is written: outputs that wait for that take memory.
     permit: Arc<Permit>,
 }
 
@@ -55,7 +55,7 @@ impl Runner {
             queue: Queue::new(permits),
             time_limit,
             large: Arc::new(Semaphore::new(cores)),
-            large_arguments: Semaphore::new(prepare::MAX_LARGE_AT_ONCE),
+            large_arguments: Arc::new(Semaphore::new(prepare::MAX_LARGE_AT_ONCE)),
         }
     }
 
@@ -93,14 +93,15 @@ impl Runner {
                 schema: declared.output.as_ref(),
                 time_limit,
             };
-            let result = output::result(finished, expected);
-            drop(permit);
-            result
+            let mut result = output::result(finished, expected)?;
+            result.permit = Some(permit);
+            Ok(result)
         })
         .await
     }
 
-    /// Calls the command that serves a resource, a prompt or a completion, and gives what it prints.
+    /// Calls the command that serves a resource, a prompt or a completion, and gives what it prints,
+    /// with the call's permit, which is kept until that is written as an answer.
     ///
     /// # Errors
     /// Why there is none.
@@ -109,7 +110,7 @@ impl Runner {
         name: &str,
         run: &Arc<Runnable>,
         request: CallRequest,
-    ) -> Result<String, CallError> {
+    ) -> Result<(String, Arc<Permit>), CallError> {
         let cancel = request.cancel.clone();
         let Run {
             finished,
@@ -118,9 +119,7 @@ impl Runner {
         } = self.run(name, run, request).await?;
         let name = name.to_owned();
         self.work_on(finished.stdout.len(), &cancel, move || {
-            let text = output::text(finished, &name, time_limit);
-            drop(permit);
-            text
+            Ok((output::text(finished, &name, time_limit)?, permit))
         })
         .await
     }
@@ -136,10 +135,14 @@ impl Runner {
             .arguments
             .as_ref()
             .map_or(0, |arguments| arguments.get().len());
+        let hold = |bytes| {
+            let held = self.queue.hold(&client(&request.caller), bytes);
+            held.map_err(|full| CallError::Overloaded(full.to_string()))
+        };
         let line = tokio::select! {
             biased;
             () = request.cancel.cancelled() => return Err(CallError::Cancelled),
-            line = prepare::line(tool, run, request.arguments, &self.large_arguments) => line?,
+            line = prepare::line(tool, run, request.arguments, &self.large_arguments, hold) => line?,
         };
         // The request stays with whoever answers it, beside the line that is made from it.
         let size = sent + line.size();

@@ -3,12 +3,15 @@
 //! Knows no process and no protocol.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use super::content::Content;
+pub use super::queue::Permit;
 pub use crate::contract::ClientCapabilities;
 
 /// One call of one tool, as the floors above ask for it.
@@ -135,14 +138,15 @@ pub enum Listed {
 /// A tool result of the Model Context Protocol, its parts kept as the plugin wrote them.
 #[derive(Debug, Clone)]
 pub struct ToolResult {
-    /// The `content` array.
-    pub content: Box<RawValue>,
-    /// The `structuredContent` value.
-    pub structured_content: Option<Box<RawValue>>,
+    /// What becomes its members `content` and `structuredContent`.
+    pub content: Content,
     /// Whether the program says that it failed.
     pub is_error: bool,
     /// Members of a `content` style output that this server does not know, `_meta` included.
     pub other: Vec<(String, Box<RawValue>)>,
+    /// The call's permit, kept until the result is written as an answer: what it holds of memory is
+    /// bounded by the number of permits, and from then on by the budget for what waits for clients.
+    pub permit: Option<Arc<Permit>>,
 }
 
 /// Why a call gave no result. Each has a stable code that a program can branch on.

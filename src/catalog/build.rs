@@ -10,6 +10,7 @@ use serde_json::{Map, json};
 
 use super::plugin::{BUILT_IN, Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::command::Runnable;
+use crate::contract::client_schema::complete_for_clients;
 use crate::contract::schema::{self, Schema};
 use crate::contract::{Command, Faults, Offer, ToolName};
 use crate::discovery::describe::Described;
@@ -207,7 +208,13 @@ fn definition(name: &str, plugin: &str, about: &str, run: &Runnable) -> Box<RawV
         "description".to_owned(),
         description(plugin, about, command).into(),
     );
-    entry.insert("inputSchema".to_owned(), run.input.value.clone());
+    let schema = run.input.value.clone();
+    // A whole schema is its author's word; one made of parameters is ours.
+    let schema = match &command.input_schema {
+        Some(_) => schema,
+        None => complete_for_clients(schema),
+    };
+    entry.insert("inputSchema".to_owned(), schema);
     if let Some(output) = &run.output {
         entry.insert("outputSchema".to_owned(), output.value.clone());
     }

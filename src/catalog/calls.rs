@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use super::state::State;
 use crate::call::command::Runnable;
 use crate::call::runner::Runner;
-use crate::call::types::{CallError, CallRequest, ToolResult};
+use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::OfferKind;
 use crate::jsonrpc::members;
 
@@ -82,7 +82,8 @@ impl Calls {
     }
 
     /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
-    /// command those that it declares, of another all, each as an option.
+    /// command those that it declares, of another all, each as an option. With what it printed comes
+    /// the call's permit, to be kept until that is written.
     ///
     /// # Errors
     /// Why there is no result, with a stable code.
@@ -90,7 +91,7 @@ impl Calls {
         &self,
         offering: &Arc<Offering>,
         mut request: CallRequest,
-    ) -> Result<Printed, CallError> {
+    ) -> Result<(Printed, Arc<Permit>), CallError> {
         let now = |snapshot: &Snapshot| snapshot.same_offering(offering);
         let offering = &self
             .present(offering, |offering| &offering.run, now, &request.cancel)
@@ -98,8 +99,8 @@ impl Calls {
         let run = &offering.run;
         let name = format!("{} {}", offering.plugin, offering.key);
         request.arguments = offering.arguments(request.arguments, &name)?;
-        let text = self.runner.text(&name, run, request).await?;
-        Ok(printed(text, &offering.kind))
+        let (text, permit) = self.runner.text(&name, run, request).await?;
+        Ok((printed(text, &offering.kind), permit))
     }
 
     /// `served` with its files looked at. When one is gone, the plugins are found once more, which unpacks the demo

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::runner::Runner;
-use crate::call::types::{CallError, CallRequest, ToolResult};
+use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};
 pub use crate::contract::uri_template::MAX_URI_BYTES;
@@ -146,7 +146,8 @@ impl Catalog {
     }
 
     /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
-    /// command those that it declares, of another all, each as an option.
+    /// command those that it declares, of another all, each as an option. With what it printed comes
+    /// the call's permit, to be kept until that is written.
     ///
     /// # Errors
     /// Why there is no result, with a stable code.
@@ -154,7 +155,7 @@ impl Catalog {
         &self,
         offering: &Arc<Offering>,
         request: CallRequest,
-    ) -> Result<Printed, CallError> {
+    ) -> Result<(Printed, Arc<Permit>), CallError> {
         self.calls.serve(offering, request).await
     }
 

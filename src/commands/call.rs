@@ -48,7 +48,10 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let result = catalog.call(&tool, request).await;
     bench.launcher.idle().await;
     match result {
-        Ok(result) => Ok(print(&tool.name, &result.content, result.is_error)),
+        Ok(result) => {
+            let content = result.content.blocks().to_raw()?;
+            Ok(print(&tool.name, &content, result.is_error))
+        }
         // The program's own word, not the server's.
         Err(CallError::Plugin(message)) => {
             eprintln!("{} failed: {message}", tool.name);

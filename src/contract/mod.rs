@@ -2,6 +2,7 @@
 //!
 //! Knows no process and no catalogue: a text goes in, a [`Description`] or its faults come out.
 
+pub mod client_schema;
 mod command;
 pub mod environment;
 pub mod faults;

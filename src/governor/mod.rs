@@ -4,7 +4,9 @@
 //! protocol; a caller is a [`Client`], and [`Governor`] is all that the floors above need.
 
 pub mod attachments;
-pub mod profiles;
+pub mod profile_error;
+mod profile_files;
+mod profiles;
 pub mod request;
 pub mod tool;
 pub mod tool_index;

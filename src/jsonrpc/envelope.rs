@@ -1,7 +1,9 @@
 //! The JSON-RPC 2.0 envelope: strict parse, ids kept as they came, errors. Knows no method.
 
+use std::fmt;
+
 use bytes::Bytes;
-use serde::de::Deserializer;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -11,6 +13,10 @@ use crate::text::quoted;
 
 /// A request id longer than this is refused instead of echoed, in bytes.
 pub const MAX_ID_BYTES: usize = 1024;
+
+/// How many messages a batch may hold: each is answered, and an error takes many times the bytes of
+/// what it is about.
+pub const MAX_BATCH: usize = 1024;
 
 /// Above this many bytes a line is not kept in a larger buffer than it needs.
 const LARGE: usize = 64 << 10;
@@ -232,21 +238,55 @@ pub fn parse(body: &[u8]) -> Body {
     if !text.starts_with('[') {
         return Body::Single(parse_message(text));
     }
-    let items: Vec<&RawValue> =
+    let Batch { items, count } =
         serde_json::from_str(text).expect("the text was checked and is an array");
-    if items.is_empty() {
-        return Body::Single(Err(Fault::of(
-            None,
-            INVALID_REQUEST,
-            "a batch must hold at least one message",
-        )));
+    let why = match count {
+        0 => "a batch must hold at least one message".to_owned(),
+        1..=MAX_BATCH => {
+            return Body::Batch(
+                items
+                    .into_iter()
+                    .map(|item| parse_message(item.get()))
+                    .collect(),
+            );
+        }
+        _ => format!("a batch of {count} messages is too long; the limit is {MAX_BATCH}"),
+    };
+    Body::Single(Err(Fault::of(None, INVALID_REQUEST, why)))
+}
+
+/// The messages of an array as they were written, no more of them than a batch may hold.
+struct Batch<'a> {
+    items: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Batch<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bounded;
+        impl<'de> Visitor<'de> for Bounded {
+            type Value = Batch<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Batch<'de>, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < MAX_BATCH
+                    && let Some(item) = seq.next_element()?
+                {
+                    items.push(item);
+                }
+                let mut count = items.len();
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Batch { items, count })
+            }
+        }
+        deserializer.deserialize_seq(Bounded)
     }
-    Body::Batch(
-        items
-            .into_iter()
-            .map(|item| parse_message(item.get()))
-            .collect(),
-    )
 }
 
 /// The members of an envelope, `null` told apart from absent.
@@ -459,6 +499,21 @@ mod tests {
         match parse(body) {
             Body::Single(Err(fault)) => fault,
             other => panic!("{} was taken as {other:?}", String::from_utf8_lossy(body)),
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_too_long_is_refused_as_a_whole() {
+        let batch = |messages: usize| format!("[{}1]", "1,".repeat(messages - 1));
+        match parse(batch(MAX_BATCH).as_bytes()) {
+            Body::Batch(messages) => assert_eq!(messages.len(), MAX_BATCH),
+            other @ Body::Single(_) => panic!("{other:?} is no batch"),
+        }
+        for messages in [MAX_BATCH + 1, 2_000_000] {
+            let fault = fault_of(batch(messages).as_bytes());
+            assert_eq!(fault.error.code, INVALID_REQUEST);
+            let count = messages.to_string();
+            assert!(fault.error.message.contains(&count), "{}", fault.error);
         }
     }
 

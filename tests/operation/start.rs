@@ -349,6 +349,32 @@ fn ready_is_said_when_every_plugin_has_answered() {
 }
 
 #[test]
+fn a_list_waits_for_a_plugin_that_has_not_answered_yet() {
+    // A question has a limit of ten seconds, after which a list waits no more. On a machine that is too busy to get
+    // so far in time, nothing is said about the rule.
+    let in_time = std::time::Duration::from_secs(8);
+    for _ in 0..5 {
+        let folder = Folder::new();
+        let gate = folder.path().join("gate");
+        folder.add_executable("waits", &waiting_for(&gate));
+        let started = std::time::Instant::now();
+        let server = Server::start(&Setup::new().plugins(folder.path()));
+        let mut session = Session::ready(server.address());
+        let list = session.request("tools/list", serde_json::json!({}));
+        // The answer to the handshake waits less, and a ping not at all: the list would be here before it.
+        let before_it = session.heard_until_now();
+        std::fs::write(&gate, "").expect("ours");
+        if started.elapsed() > in_time {
+            continue;
+        }
+        assert_eq!(before_it, Vec::<serde_json::Value>::new());
+        let answer = session.response(&list, PATIENCE);
+        assert!(answer.to_string().contains("\"waits__go\""), "{answer}");
+        return;
+    }
+}
+
+#[test]
 fn fifty_plugins_do_not_hold_up_the_port() {
     let folder = Folder::new();
     for number in 0..50 {

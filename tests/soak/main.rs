@@ -9,6 +9,7 @@
 //!
 //! `SMCP_SOAK_SEED` repeats the choices of an earlier run, though not its timing.
 
+mod abandoned;
 mod book;
 mod chance;
 mod levels;

@@ -10,6 +10,7 @@ case "$1" in
 {"name":"echo","parameters":[{"name":"token","type":"string","required":true}]},
 {"name":"crash","parameters":[{"name":"token","type":"string","required":true}]},
 {"name":"orphan","parameters":[{"name":"token","type":"string","required":true}]},
+{"name":"large","parameters":[{"name":"token","type":"string","required":true}]},
 {"name":"flood","parameters":[{"name":"token","type":"string","required":true}]},
 {"name":"leave","parameters":[{"name":"token","type":"string","required":true}]},
 {"name":"talk","parameters":[{"name":"token","type":"string","required":true}]},
@@ -20,6 +21,7 @@ echo) echo "token $3" ;;
 # By its own hand, and with its supervisor's.
 crash) kill -KILL $$ ;;
 orphan) kill -KILL "$PPID"; sleep 30 ;;
+large) head -c 1000000 /dev/zero | tr '\0' x ;;
 flood) exec head -c 20000000 /dev/zero ;;
 # Answers, and leaves something behind that holds its pipes.
 leave) sleep 30 & echo "token $3" ;;
