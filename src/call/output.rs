@@ -19,7 +19,7 @@ use crate::contract::Output;
 use crate::contract::schema::Schema;
 use crate::jsonrpc::members;
 use crate::process::{Ending, Finished, StartError};
-use crate::text::shown;
+use crate::text::{cleaned, shown};
 
 /// The most that a program may print, in bytes.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
@@ -325,11 +325,11 @@ fn into_text(bytes: Vec<u8>) -> String {
         .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
 }
 
-/// The beginning of what was printed, for an error message.
+/// The beginning of what was printed, for an error message: colours and the like mean nothing to its reader.
 fn repeated(bytes: &[u8]) -> String {
     let bytes = trim(bytes);
     if bytes.len() <= MAX_REPEATED {
-        return String::from_utf8_lossy(bytes).into_owned();
+        return cleaned(&String::from_utf8_lossy(bytes));
     }
     // A letter may be cut in two: what is left of it counts as three bytes at most.
     let cut = &bytes[..MAX_REPEATED];
@@ -340,7 +340,7 @@ fn repeated(bytes: &[u8]) -> String {
             .take(3)
             .take_while(|byte| **byte >= 0x80)
             .count();
-    let begin = String::from_utf8_lossy(&cut[..whole]);
+    let begin = cleaned(&String::from_utf8_lossy(&cut[..whole]));
     format!("{begin}… ({} bytes in all)", bytes.len())
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub use super::content::Content;
 pub use super::queue::Permit;
 pub use crate::contract::ClientCapabilities;
+use crate::contract::environment;
 
 /// One call of one tool, as the floors above ask for it.
 #[derive(Debug)]
@@ -55,15 +57,15 @@ impl Caller {
     pub fn variables(&self, tool: &str, arguments: Vec<(String, String)>) -> Vec<(String, String)> {
         let mut variables = Vec::new();
         let mut set = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
-        set("SMCP_CALL_ID", &self.call_id);
-        set("SMCP_TOOL", tool);
-        set("SMCP_CLIENT", &self.client);
-        set("SMCP_EVENTS", "3");
+        set(environment::CALL_ID, &self.call_id);
+        set(environment::TOOL, tool);
+        set(environment::CLIENT, &self.client);
+        set(environment::EVENTS, "3");
         if !self.session_id.is_empty() {
-            set("SMCP_SESSION_ID", &self.session_id);
+            set(environment::SESSION_ID, &self.session_id);
         }
         if let Some(agent) = &self.agent_id {
-            set("SMCP_AGENT_ID", agent);
+            set(environment::AGENT_ID, agent);
         }
         variables.extend(arguments);
         variables.extend(self.environment.iter().cloned());
@@ -103,8 +105,8 @@ pub enum Event {
     },
     /// `{"log":"info","data":…}`, or a line of stderr at level `debug`.
     Log {
-        /// One of the eight syslog levels of the specification.
-        level: String,
+        /// How grave it is.
+        level: LogLevel,
         /// Any JSON value.
         data: Box<RawValue>,
     },
@@ -122,6 +124,29 @@ pub enum Event {
         /// `{"error":{"code":…,"message":…}}`. Dropped when there will be no answer: the run ends.
         answers: oneshot::Sender<Box<RawValue>>,
     },
+}
+
+/// How grave a log message is: the syslog levels, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Details for debugging.
+    Debug,
+    /// What a session gets until it asks for something else.
+    #[default]
+    Info,
+    /// Normal but notable.
+    Notice,
+    /// Something may be wrong.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A part failed.
+    Critical,
+    /// Somebody must act at once.
+    Alert,
+    /// Nothing works.
+    Emergency,
 }
 
 /// The lists that a plugin may declare changed.

@@ -40,6 +40,8 @@ use state::State;
 pub struct Settings {
     /// The directory that is scanned; `None` serves the embedded demo plugins.
     pub directory: Option<PathBuf>,
+    /// `MCP_ALLOW_WRITABLE_PLUGINS`: plugins that anybody may change are served all the same.
+    pub allow_writable: bool,
     /// `MCP_PYTHON`: the interpreter for every plugin.
     pub python: Option<PathBuf>,
     /// What plugins inherit: the server's environment without its own secrets.
@@ -86,6 +88,7 @@ impl Catalog {
             asker,
             home: Arc::clone(&home),
             only: settings.only,
+            allow_writable: settings.allow_writable,
             python: settings.python,
             resolved: Arc::new(Resolved::default()),
         };

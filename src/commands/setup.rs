@@ -31,13 +31,6 @@ fn hide_memory() {
     }
 }
 
-/// For the commands that run once and print: quiet but for warnings, and without a log file.
-fn quietly(mut config: Config) -> Config {
-    config.telemetry.file = None;
-    config.telemetry.level = telemetry::parse_level("WARNING").expect("WARNING is a level");
-    config
-}
-
 /// What a command that runs once works with. Dropping it writes the last log lines.
 pub(super) struct Workbench {
     /// The settings.
@@ -52,17 +45,16 @@ pub(super) struct Workbench {
 }
 
 impl Workbench {
-    /// Sets up, and says on standard error which settings look misspelled.
+    /// Sets up, and says on standard error which settings have no effect.
     ///
     /// # Errors
     /// See [`prepare`].
     pub(super) fn new(config: Config) -> anyhow::Result<Self> {
-        let config = quietly(config);
         let (logs, launcher) = prepare(&config)?;
         let shutdown = Shutdown::new();
         let signals = shutdown.listen()?;
-        for notice in &config.misspelled {
-            eprintln!("smcp: {notice}");
+        for mistake in &config.mistakes {
+            eprintln!("smcp: {mistake}");
         }
         Ok(Self {
             config,

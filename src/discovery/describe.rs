@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::advice;
 use super::introspect::{self, Questions};
 pub use super::question::Asker;
 use super::question::{Asking, BROKEN, Python, aside};
@@ -40,7 +41,10 @@ impl Asker {
             start: start_words(plugin, interpreter.as_ref()),
             interpreter,
         };
-        let (payload, source) = asking.payload().await?;
+        let (payload, source) = match asking.payload().await {
+            Ok(found) => found,
+            Err(fault) => return Err(asking.advised(fault).await),
+        };
         let reading = move || contract::read(&payload.json);
         let mut description = aside(reading)
             .await?
@@ -67,6 +71,18 @@ impl Asker {
 }
 
 impl Asking<'_> {
+    /// A reason with what to do about it.
+    async fn advised(&self, fault: Unserved) -> Unserved {
+        let Unserved::Plugin(text) = fault else {
+            return fault;
+        };
+        let (Program::Python(path) | Program::Executable(path)) = self.plugin.program.clone();
+        let interpreter = self.interpreter.clone();
+        let words = text.clone();
+        let advising = aside(move || advice::of(&words, &path, interpreter.as_deref())).await;
+        Unserved::Plugin(advising.ok().flatten().unwrap_or(text))
+    }
+
     async fn payload(&self) -> Result<(Payload, &'static str), Unserved> {
         let mut reasons = Vec::new();
         let found = match (&self.interpreter, &self.plugin.program) {

@@ -65,7 +65,8 @@ impl Candidates {
         };
         found.ok_or_else(|| {
             Unserved::Plugin(format!(
-                "MCP_PYTHON is {}, which is no program that can be executed",
+                "MCP_PYTHON is '{}', which is no program that can be executed; set it to a Python interpreter such as \
+                 python3, or unset it",
                 given.display()
             ))
         })

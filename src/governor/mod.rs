@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 pub use attachments::Client;
 use attachments::{Attached, Attachments};
-pub use profiles::{Error, Profiles, Settings};
+pub use profiles::{Error, FULL, Profiles, Settings};
 pub use request::NAME;
 use request::Request;
 use tool::{Outcome, View};

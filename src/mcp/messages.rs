@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::revision::Revision;
+pub use crate::call::types::LogLevel;
 use crate::call::types::{CallError, ClientCapabilities, Content};
 use crate::jsonrpc::{self, Members, RpcError};
 
@@ -16,36 +17,6 @@ const MAX_CLIENT_DETAILS: usize = 16 << 10;
 
 /// The name that Letta installations know this server by.
 pub const SERVER_NAME: &str = "sanctum-letta-mcp";
-
-/// How grave a log message is: the syslog levels, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Details for debugging.
-    Debug,
-    /// What a session gets until it asks for something else.
-    #[default]
-    Info,
-    /// Normal but notable.
-    Notice,
-    /// Something may be wrong.
-    Warning,
-    /// Something failed.
-    Error,
-    /// A part failed.
-    Critical,
-    /// Somebody must act at once.
-    Alert,
-    /// Nothing works.
-    Emergency,
-}
-
-impl LogLevel {
-    /// The level of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
-    }
-}
 
 /// The params of `initialize`.
 #[derive(Debug, Deserialize)]
