@@ -234,7 +234,7 @@ impl Asking<'_> {
         python: &Python<'_>,
         words: &[&str],
     ) -> Result<Finished, NoAnswer> {
-        let copy = aside(PrivateCopy::new).await.map_err(NoAnswer::Skip)?;
+        let copy = aside(PrivateCopy::make).await.map_err(NoAnswer::Skip)?;
         let (limit, Python { interpreter, cli }) = (self.asker.limit, python);
         let argv = introspect::guarded_argv(interpreter, cli, limit, copy.path(), words);
         let finished = self.asker.run(self.plugin, argv).await;

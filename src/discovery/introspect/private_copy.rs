@@ -13,7 +13,7 @@ pub struct PrivateCopy(Option<TempDir>);
 
 impl PrivateCopy {
     /// An empty directory of this user alone. Where there is no room for one, what the program writes is refused.
-    pub fn new() -> Self {
+    pub fn make() -> Self {
         let made = tempfile::Builder::new()
             .prefix("smcp-asked-")
             .permissions(Permissions::from_mode(0o700))
@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn it_is_gone_with_its_value_whatever_is_in_it() {
-        let copy = PrivateCopy::new();
+        let copy = PrivateCopy::make();
         let path = copy.path().to_owned();
         let mode = std::fs::metadata(&path).expect("it is there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o700);

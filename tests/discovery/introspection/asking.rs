@@ -38,7 +38,7 @@ pub fn ask(python: &Path, cli: &Path) -> Answer {
 
 /// Asks with a limit.
 pub fn ask_within(limit: Duration, python: &Path, cli: &Path) -> Answer {
-    let copy = PrivateCopy::new();
+    let copy = PrivateCopy::make();
     let argv = introspect::argv(python, cli, limit, copy.path());
     let mut command = Command::new(&argv[0]);
     command
