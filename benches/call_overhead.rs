@@ -81,6 +81,7 @@ async fn time_supervised(launcher: &Launcher, argv: &[OsString]) -> Duration {
         time_limit: Some(Duration::from_secs(60)),
         stdout_limit: 16 << 20,
         stderr_tail: 64 << 10,
+        background: None,
     };
     let run = launcher.run(job, SideChannels::default(), CancellationToken::new());
     let finished = run.await.expect("the program starts");

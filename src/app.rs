@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,14 +27,14 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
 /// How long running calls may go on once the server begins to stop.
-const GRACE: Duration = Duration::from_secs(10);
+pub const CALL_GRACE: Duration = Duration::from_secs(10);
 /// How long after the start first answers wait for plugins that are still being asked. Long enough
 /// for programs that start as programs do; one that hangs is hardly noticed.
 const DISCOVERY_WAIT: Duration = Duration::from_secs(3);
 /// How long clients may take to read what was answered last, and connections to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
-const KILL_GRACE: Duration = Duration::from_secs(6);
+pub const KILL_GRACE: Duration = Duration::from_secs(6);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -110,14 +111,14 @@ impl App {
         self.shutdown.draining().cancelled().await;
         // The task of a session's call is tracked; a call without a session lives in its connection.
         let calls = self.services().counters.clone();
-        let calls = tokio::time::timeout(GRACE, calls.no_call_runs());
+        let calls = tokio::time::timeout(CALL_GRACE, calls.no_call_runs());
         let calls = async {
             tokio::select! {
                 _ = calls => {}
                 () = self.shutdown.forced().cancelled() => {}
             }
         };
-        let (finished, ()) = tokio::join!(self.shutdown.finish(GRACE), calls);
+        let (finished, ()) = tokio::join!(self.shutdown.finish(CALL_GRACE), calls);
         if let Err(unfinished) = finished {
             tracing::warn!("ending the calls: {unfinished}");
         }
@@ -143,12 +144,14 @@ impl App {
         self.connections.close();
         let _ = tokio::time::timeout(LAST_ANSWERS, self.connections.wait()).await;
         self.sessions.each(|session| session.close());
+        // After the last call: until then one may still ask for its job.
+        self.launcher.end_background();
         if tokio::time::timeout(KILL_GRACE, self.launcher.idle())
             .await
             .is_err()
         {
             tracing::warn!(
-                "{} calls have processes that do not end; the supervisors go on ending them",
+                "{} calls or background jobs have processes that do not end; the supervisors go on ending them",
                 self.launcher.running()
             );
         }
@@ -179,11 +182,14 @@ pub fn sessions(
         launcher.clone(),
         stopped.child_token(),
     );
+    let now = tokio::time::Instant::now();
+    let list_wait = discovery_wait.max(config.catalog.describe_limit);
     let services = Arc::new(Services {
         catalog,
         governor: Governor::new(config.profiles.clone()),
         letta: Letta::from_settings(config.letta.clone()),
-        discovery_deadline: tokio::time::Instant::now() + discovery_wait,
+        discovery_deadline: now + discovery_wait,
+        list_deadline: now + list_wait,
         changes: Changes::default(),
         budget: Arc::new(Budget::new(config.max_waiting_bytes)),
         sealer: Sealer::new().context("no randomness for signing request states")?,
@@ -200,13 +206,18 @@ pub fn sessions(
     tokio::spawn(async move { notified.pass_changes_on().await });
     tokio::spawn(notify_of_new_catalogues(
         Arc::clone(sessions.services()),
+        config.catalog.directory.clone(),
         stopped.clone(),
     ));
     Ok(sessions)
 }
 
 /// A new catalogue may have other tools, prompts and resources, and plugins that are not served.
-async fn notify_of_new_catalogues(services: Arc<Services>, stopped: CancellationToken) {
+async fn notify_of_new_catalogues(
+    services: Arc<Services>,
+    directory: Option<PathBuf>,
+    stopped: CancellationToken,
+) {
     let mut catalogues = services.catalog.changes();
     let mut said = HashSet::new();
     loop {
@@ -222,7 +233,11 @@ async fn notify_of_new_catalogues(services: Arc<Services>, stopped: Cancellation
         }
         let snapshot = services.catalog.snapshot();
         log_plugins(&snapshot, &mut said);
-        log_faults(&snapshot, &services.governor, &mut said);
+        for line in faults(&snapshot, &services.governor, directory.as_deref()) {
+            if said.insert(line.clone()) {
+                tracing::warn!("{line}");
+            }
+        }
     }
 }
 
@@ -241,8 +256,9 @@ fn log_plugins(snapshot: &Snapshot, said: &mut HashSet<String>) {
     }
 }
 
-/// Says once what is not served and what a plugin's author should read.
-fn log_faults(snapshot: &Snapshot, governor: &Governor, said: &mut HashSet<String>) {
+/// What somebody should know of a catalogue: what is not served, what a plugin's author should read, what profiles
+/// ask for in vain. A line for each.
+pub fn faults(snapshot: &Snapshot, governor: &Governor, directory: Option<&Path>) -> Vec<String> {
     let skipped = snapshot
         .skipped
         .iter()
@@ -253,14 +269,34 @@ fn log_faults(snapshot: &Snapshot, governor: &Governor, said: &mut HashSet<Strin
             .iter()
             .map(|warning| format!("{}: {warning}", plugin.name))
     });
-    let unmatched = if snapshot.complete {
-        governor.unmatched(snapshot)
-    } else {
-        Vec::new()
-    };
-    for line in skipped.chain(warned).chain(unmatched) {
-        if said.insert(line.clone()) {
-            tracing::warn!("{line}");
-        }
+    let warnings = snapshot.warnings.iter().cloned();
+    let mut faults: Vec<String> = warnings.chain(skipped).chain(warned).collect();
+    if snapshot.complete {
+        faults.extend(nothing_found(snapshot, directory));
+        faults.extend(governor.unmatched(snapshot));
     }
+    faults
+}
+
+/// Why a directory has no plugins at all, as far as looking tells.
+pub fn nothing_found(snapshot: &Snapshot, directory: Option<&Path>) -> Option<String> {
+    let directory = directory?;
+    if !snapshot.plugins.is_empty() || !snapshot.skipped.is_empty() {
+        return None;
+    }
+    let whole = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    let is_plugin = ["cli.py", "cli"]
+        .iter()
+        .any(|name| whole.join(name).is_file());
+    Some(match whole.parent().filter(|_| is_plugin) {
+        Some(above) => format!(
+            "{} is a plugin itself; the plugins directory is the one above it: --plugins-dir {}",
+            whole.display(),
+            above.display()
+        ),
+        None => format!(
+            "there is no plugin in {}; a plugin is a directory in it with a program cli.py",
+            whole.display()
+        ),
+    })
 }

@@ -1,6 +1,9 @@
 //! The command line: flags with their environment names, help, examples. Reads no environment.
 
-use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Serves a folder of command-line programs as tools for AI agents.
 #[derive(Debug, Parser)]
@@ -13,7 +16,10 @@ use clap::{Args, Parser, Subcommand};
         over HTTP+SSE (/sse), Streamable HTTP (/mcp) or, with `smcp stdio`, over standard input and output. Without \
         a command, smcp serves.",
     after_help = EXAMPLES,
-    max_term_width = 100
+    max_term_width = 100,
+    // As version 3 read its command line: `--require` for --require-auth, and the last of two `--port` counts.
+    infer_long_args = true,
+    args_override_self = true
 )]
 pub struct Cli {
     /// The command; none serves.
@@ -106,7 +112,13 @@ pub struct PluginFlags {
     pub place: PluginsDir,
     /// Time after which a call is ended: seconds, or with a unit such as 500ms, 30s or 5m; 0 is no limit
     /// [env: MCP_PLUGIN_TIMEOUT] [default: none]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    // In version 3 no other flag began so: its abbreviations go on meaning this one, beside --plugins-dir.
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_negative_numbers = true,
+        aliases = ["plugin", "plugi", "plug", "plu", "pl"]
+    )]
     pub plugin_timeout: Option<String>,
 }
 
@@ -121,6 +133,22 @@ pub struct PluginsDir {
 }
 
 impl Cli {
+    /// Reads a command line, the program's name first.
+    ///
+    /// # Errors
+    /// What is wrong with it, or what was asked for instead of a run, such as the help.
+    pub fn read(line: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(line).map_err(|error| match tool_argument(&error, line) {
+            Some(hint) => {
+                let mut command = Self::command();
+                command.build();
+                let call = command.find_subcommand_mut("call").expect("it is one");
+                call.error(ErrorKind::UnknownArgument, hint)
+            }
+            None => error,
+        })
+    }
+
     /// The settings given before the command and after it; those after it win.
     pub fn settings(&self) -> Flags {
         let before = &self.flags;
@@ -154,6 +182,48 @@ impl Cli {
     }
 }
 
+/// How an argument of a tool is written that was given to `smcp call` as if it were a flag.
+fn tool_argument(error: &clap::Error, line: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let words: Vec<String> = line
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let call = words.iter().position(|word| word == "call")?;
+    if error.kind() != ErrorKind::UnknownArgument || !flag.starts_with('-') {
+        return None;
+    }
+    let name = flag.trim_start_matches('-');
+    let mut after = words.into_iter().skip(call + 1);
+    let value = loop {
+        let word = after.next()?;
+        if word == *flag {
+            break after.next().filter(|next| !next.starts_with('-'));
+        }
+        if let Some(("", value)) = word
+            .strip_prefix(flag.as_str())
+            .and_then(|rest| rest.split_once('='))
+        {
+            break Some(value.to_owned());
+        }
+    };
+    // A flag without a value is what a shell user writes for `true`.
+    let value = value.unwrap_or_else(|| "true".to_owned());
+    let quote = if value
+        .contains(|letter: char| letter.is_whitespace() || "'\"$&|;<>()*?".contains(letter))
+    {
+        "'"
+    } else {
+        ""
+    };
+    let value = value.replace('\'', r"'\''");
+    Some(format!(
+        "'{flag}' is no flag of smcp call; the arguments of a tool are NAME=VALUE: {name}={quote}{value}{quote}"
+    ))
+}
+
 fn place(before: &Flags, after: &PluginsDir) -> PluginsDir {
     PluginsDir {
         plugins_dir: later(&before.plugins.place.plugins_dir, &after.plugins_dir),
@@ -167,7 +237,6 @@ fn later(before: &Option<String>, after: &Option<String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -214,6 +283,64 @@ mod tests {
             assert!(help.contains("--plugins-dir"), "{command}: {help}");
             assert!(Cli::try_parse_from(["smcp", command, foreign, "1"]).is_err());
         }
+    }
+
+    #[test]
+    fn flags_may_be_shortened_repeated_and_written_with_an_equals_sign() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.settings());
+        for line in ["smcp --require", "smcp --r", "smcp serve --require-a"] {
+            assert!(read(line).unwrap().require_auth, "{line}");
+        }
+        for line in [
+            "smcp --plugin-time 5",
+            "smcp --plugin 5",
+            "smcp --pl=5",
+            "smcp --plugin-timeout=1 --plugin-timeout=5",
+            "smcp stdio --plugin-t 5",
+        ] {
+            let limit = read(line).unwrap().plugins.plugin_timeout;
+            assert_eq!(limit.as_deref(), Some("5"), "{line}");
+        }
+        let flags = read("smcp --po=1 --ho h --allow --allow-external --port 2").unwrap();
+        assert_eq!(
+            (flags.port.as_deref(), flags.host.as_deref()),
+            (Some("2"), Some("h"))
+        );
+        assert!(flags.allow_external);
+        for line in [
+            "smcp --p 5",
+            "smcp --h 5",
+            "smcp --unknown",
+            "smcp --requires",
+        ] {
+            let refused = read(line).unwrap_err();
+            assert_eq!(refused.exit_code(), 2, "{line}: {refused}");
+        }
+    }
+
+    #[test]
+    fn an_argument_of_a_tool_that_is_written_as_a_flag_is_shown_as_it_is_written_here() {
+        let said = |words: &[&str]| {
+            let line: Vec<OsString> = words.iter().map(OsString::from).collect();
+            let refused = Cli::read(&line).unwrap_err();
+            assert_eq!(refused.exit_code(), 2, "{refused}");
+            refused.to_string()
+        };
+        for (words, expected) in [
+            (vec!["smcp", "call", "t", "--name", "Ada"], ": name=Ada\n"),
+            (vec!["smcp", "call", "--name=Ada", "t"], ": name=Ada\n"),
+            (vec!["smcp", "call", "t", "-n", "Ada L."], ": n='Ada L.'\n"),
+            (
+                vec!["smcp", "call", "t", "--loud", "--name", "x"],
+                ": loud=true\n",
+            ),
+            (vec!["smcp", "call", "t", "--at=it's"], r": at='it'\''s'"),
+        ] {
+            let said = said(&words);
+            assert!(said.contains(expected), "{words:?}: {said}");
+        }
+        let elsewhere = said(&["smcp", "tools", "--name", "Ada"]);
+        assert!(!elsewhere.contains("name=Ada"), "{elsewhere}");
     }
 
     #[test]

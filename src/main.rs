@@ -2,9 +2,10 @@
 
 #![warn(clippy::disallowed_methods)]
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use smcp::cli::{Cli, Command, PluginFlags};
 
 /// Gives back what bursts of sessions have used, which the allocator of glibc keeps.
@@ -20,17 +21,16 @@ fn main() -> ExitCode {
     // Without the thread memory is given back at the next use of the allocator, thus late, and not never.
     #[cfg(feature = "jemalloc")]
     let _ = tikv_jemalloc_ctl::background_thread::write(true);
-    let mut cli = Cli::parse();
-    if called_as_stdio() && cli.command.is_none() {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
+    if called_as_stdio(&line) && cli.command.is_none() {
         cli.command = Some(Command::Stdio(PluginFlags::default()));
     }
     smcp::commands::run(cli)
 }
 
 /// `smcp-stdio`, as a link to this program, is a name for `smcp stdio`.
-fn called_as_stdio() -> bool {
-    let program = std::env::args_os().next().map(std::path::PathBuf::from);
-    program
-        .and_then(|program| program.file_name().map(|name| name == "smcp-stdio"))
-        .unwrap_or(false)
+fn called_as_stdio(line: &[OsString]) -> bool {
+    let program = line.first().map(Path::new);
+    program.and_then(Path::file_name) == Some(OsStr::new("smcp-stdio"))
 }

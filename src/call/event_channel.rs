@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
-use super::types::Event;
+use super::types::{Event, LogLevel};
 use crate::process::SideChannels;
 use crate::text::shown;
 use lines::{Line, Lines};
@@ -183,7 +183,7 @@ impl Forwarder {
             tracing::debug!(tool = self.tool, "stderr: {line}");
             if let Ok(data) = to_raw_value(&line) {
                 self.forward(Event::Log {
-                    level: "debug".to_owned(),
+                    level: LogLevel::Debug,
                     data,
                 })
                 .await;

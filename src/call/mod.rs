@@ -5,6 +5,7 @@
 pub mod arguments;
 pub mod argv;
 pub mod command;
+pub mod content;
 pub mod event_channel;
 pub mod json_size;
 pub mod output;

@@ -1,24 +1,25 @@
 //! Tool results from what programs printed and how they ended.
 //!
-//! A result is written once: the text that a program printed goes escaped into its content block and
-//! is not copied in between. Only what is held against a schema becomes a tree of values.
+//! What a program printed is kept as it came, and escaped where the answer is written. Only what is
+//! held against a schema becomes a tree of values.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
+use super::content::{Content, LossyText, escaped_size, replaced_size};
 use super::json_size::{self, Objects};
 use super::types::{CallError, ToolResult};
 use crate::contract::Output;
 use crate::contract::schema::Schema;
 use crate::jsonrpc::members;
 use crate::process::{Ending, Finished, StartError};
-use crate::text::shown;
+use crate::text::{cleaned, shown};
 
 /// The most that a program may print, in bytes.
 pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
@@ -61,8 +62,7 @@ pub fn text(
     time_limit: Option<Duration>,
 ) -> Result<String, CallError> {
     let printed = printed(finished, tool, time_limit)?;
-    let size = printed.utf8_chunks().map(replaced_size).sum::<usize>();
-    if size > MAX_ESCAPED_BYTES {
+    if replaced_size(&printed) > MAX_ESCAPED_BYTES {
         return Err(too_large(tool, "it is not UTF-8 and would grow as text"));
     }
     Ok(into_text(printed))
@@ -75,7 +75,7 @@ pub fn text(
 pub fn result(finished: Finished, expected: Expected<'_>) -> Result<ToolResult, CallError> {
     let printed = printed(finished, expected.tool, expected.time_limit)?;
     match (expected.output, expected.schema) {
-        (Output::Text, None) => text_result(trim(&printed), None, expected.tool),
+        (Output::Text, None) => text_result(trimmed(printed), expected.tool),
         (Output::Text | Output::Json, schema) => {
             structured_result(into_text(printed), schema, expected.tool)
         }
@@ -121,32 +121,26 @@ pub fn not_started(fault: StartError) -> CallError {
 }
 
 /// A result of one content block, which is text.
-fn text_result(
-    text: &[u8],
-    structured_content: Option<Box<RawValue>>,
-    tool: &str,
-) -> Result<ToolResult, CallError> {
-    #[derive(Serialize)]
-    struct Block<'a> {
-        r#type: &'static str,
-        text: Lossy<'a>,
+fn text_result(text: Vec<u8>, tool: &str) -> Result<ToolResult, CallError> {
+    bounded(&text, tool)?;
+    Ok(plain(Content::Text(LossyText::new(text))))
+}
+
+fn bounded(text: &[u8], tool: &str) -> Result<(), CallError> {
+    if escaped_size(text) > MAX_ESCAPED_BYTES {
+        let why = "too many of its bytes have to be escaped in JSON";
+        return Err(too_large(tool, why));
     }
-    if text.utf8_chunks().map(escaped_size).sum::<usize>() > MAX_ESCAPED_BYTES {
-        return Err(too_large(
-            tool,
-            "too many of its bytes have to be escaped in JSON",
-        ));
-    }
-    let block = Block {
-        r#type: "text",
-        text: Lossy(text),
-    };
-    Ok(ToolResult {
-        content: to_raw_value(&[block]).map_err(internal)?,
-        structured_content,
+    Ok(())
+}
+
+fn plain(content: Content) -> ToolResult {
+    ToolResult {
+        content,
         is_error: false,
         other: Vec::new(),
-    })
+        permit: None,
+    }
 }
 
 /// A result that is one JSON value, given as structure and as text.
@@ -162,11 +156,9 @@ fn structured_result(
         ))
     })?;
     check(schema, &text, size, tool)?;
-    let structured = RawValue::from_string(text).map_err(internal)?;
-    // It has no white space around it, so that its text is what was printed.
-    let mut result = text_result(structured.get().as_bytes(), None, tool)?;
-    result.structured_content = Some(structured);
-    Ok(result)
+    bounded(text.as_bytes(), tool)?;
+    let value = RawValue::from_string(text).map_err(internal)?;
+    Ok(plain(Content::Json(value)))
 }
 
 /// A result that the program wrote whole, passed on as it is.
@@ -203,22 +195,22 @@ fn complete_result(
         let index = members.iter().position(|(known, _)| known == name)?;
         Some(members.remove(index).1)
     };
-    let content = take("content").ok_or_else(|| internal("a result that was read has content"))?;
-    let structured_content = take("structuredContent").filter(|value| value.get() != "null");
+    let blocks = take("content").ok_or_else(|| internal("a result that was read has content"))?;
+    let structured = take("structuredContent").filter(|value| value.get() != "null");
     take("isError");
     let is_error = complete.is_error.unwrap_or(false);
     if let (Some(schema), false) = (schema, is_error) {
-        let value = structured_content
+        let value = structured
             .as_deref()
             .ok_or_else(|| wrong(&"it has no structuredContent, which output_schema asks for"))?;
         let size = json_size::of(value.get()).map_err(internal)?;
         check(Some(schema), value.get(), size, tool)?;
     }
     Ok(ToolResult {
-        content,
-        structured_content,
+        content: Content::Own { blocks, structured },
         is_error,
         other: members,
+        permit: None,
     })
 }
 
@@ -314,50 +306,6 @@ const SIGNALS: [(Signal, &str); 14] = [
     (Signal::XCPU, "SIGXCPU"),
 ];
 
-/// Text of bytes, with what is no UTF-8 replaced, as it is written.
-struct Lossy<'a>(&'a [u8]);
-
-impl fmt::Display for Lossy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.utf8_chunks().try_for_each(|chunk| {
-            f.write_str(chunk.valid())?;
-            f.write_str(replacement(&chunk))
-        })
-    }
-}
-
-impl Serialize for Lossy<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(self.0) {
-            Ok(text) => serializer.serialize_str(text),
-            Err(_) => serializer.collect_str(self),
-        }
-    }
-}
-
-fn replacement(chunk: &std::str::Utf8Chunk<'_>) -> &'static str {
-    if chunk.invalid().is_empty() {
-        ""
-    } else {
-        "\u{fffd}"
-    }
-}
-
-/// The bytes that a part of a text takes, with what is no UTF-8 replaced.
-fn replaced_size(chunk: std::str::Utf8Chunk<'_>) -> usize {
-    chunk.valid().len() + replacement(&chunk).len()
-}
-
-/// The same once it is escaped as JSON.
-fn escaped_size(chunk: std::str::Utf8Chunk<'_>) -> usize {
-    let escaped = chunk.valid().bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
-        0..=31 => 6,
-        _ => 1,
-    });
-    escaped.sum::<usize>() + replacement(&chunk).len()
-}
-
 /// The bytes without the white space around them.
 fn trim(bytes: &[u8]) -> &[u8] {
     match std::str::from_utf8(bytes) {
@@ -366,22 +314,27 @@ fn trim(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// The same as a text, in place where it is one.
-fn into_text(mut bytes: Vec<u8>) -> String {
+/// The same, in place.
+fn trimmed(mut bytes: Vec<u8>) -> Vec<u8> {
     let inner = trim(&bytes);
     let begin = inner.as_ptr().addr() - bytes.as_ptr().addr();
     let end = begin + inner.len();
     bytes.truncate(end);
     bytes.drain(..begin);
-    String::from_utf8(bytes)
+    bytes
+}
+
+/// The same as a text, in place where it is one.
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(trimmed(bytes))
         .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
 }
 
-/// The beginning of what was printed, for an error message.
+/// The beginning of what was printed, for an error message: colours and the like mean nothing to its reader.
 fn repeated(bytes: &[u8]) -> String {
     let bytes = trim(bytes);
     if bytes.len() <= MAX_REPEATED {
-        return String::from_utf8_lossy(bytes).into_owned();
+        return cleaned(&String::from_utf8_lossy(bytes));
     }
     // A letter may be cut in two: what is left of it counts as three bytes at most.
     let cut = &bytes[..MAX_REPEATED];
@@ -392,7 +345,7 @@ fn repeated(bytes: &[u8]) -> String {
             .take(3)
             .take_while(|byte| **byte >= 0x80)
             .count();
-    let begin = String::from_utf8_lossy(&cut[..whole]);
+    let begin = cleaned(&String::from_utf8_lossy(&cut[..whole]));
     format!("{begin}… ({} bytes in all)", bytes.len())
 }
 

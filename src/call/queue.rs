@@ -63,6 +63,14 @@ pub struct Permit {
     demand: Demand,
 }
 
+/// What a call holds of memory while it waits for something before its permit, until it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    queue: Queue,
+    payer: Share,
+    bytes: usize,
+}
+
 /// Why a call may not even wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
@@ -97,6 +105,8 @@ struct State {
     by_limit: HashMap<String, usize>,
     /// In the order of their coming.
     waiting: Vec<Waiter>,
+    /// What the calls hold that do not wait for a permit yet, in bytes, by who pays.
+    held: HashMap<Share, usize>,
     next_ticket: u64,
     /// How many permits were given so far.
     given: u64,
@@ -177,6 +187,7 @@ impl Queue {
             by_client: HashMap::new(),
             by_limit: HashMap::new(),
             waiting: Vec::new(),
+            held: HashMap::new(),
             next_ticket: 0,
             given: 0,
         };
@@ -219,6 +230,24 @@ impl Queue {
         drop(ticket);
         permit
             .expect("a waiter leaves the queue only by its own ticket, with its permit or outvoted")
+    }
+
+    /// Counts what a call holds while it waits for something before its permit, with what the calls
+    /// in the queue hold.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room for so many `bytes`.
+    pub fn hold(&self, client: &Client, bytes: usize) -> Result<Held, Full> {
+        let payer = client.payer();
+        let mut state = self.lock();
+        state.check_bytes(&payer, bytes)?;
+        *state.held.entry(payer.clone()).or_default() += bytes;
+        drop(state);
+        Ok(Held {
+            queue: self.clone(),
+            payer,
+            bytes,
+        })
     }
 
     /// How many calls run and how many wait.
@@ -271,6 +300,18 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.queue.lock().leave(&self.demand);
         self.queue.hand_out();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut state = self.queue.lock();
+        if let Some(held) = state.held.get_mut(&self.payer) {
+            *held -= self.bytes;
+            if *held == 0 {
+                state.held.remove(&self.payer);
+            }
+        }
     }
 }
 
@@ -342,7 +383,7 @@ impl State {
         if of_session >= MAX_WAITING_OF_ONE {
             return Err(Full::ForSession);
         }
-        self.check_bytes(&demand)?;
+        self.check_bytes(&demand.client.payer(), demand.size)?;
         let mut outvoted = None;
         if self.waiting.len() >= MAX_WAITING {
             outvoted = Some(self.outvote(&demand.client.key).ok_or(Full::ForAll)?);
@@ -357,18 +398,18 @@ impl State {
         Ok((ticket, outvoted))
     }
 
-    /// Whether there is room for what the call holds.
-    fn check_bytes(&self, demand: &Demand) -> Result<(), Full> {
-        let held = self.waiting.iter().map(|waiter| waiter.demand.size);
-        let all = demand.size + held.sum::<usize>();
+    /// Whether there is room for what a call holds, `size` bytes.
+    fn check_bytes(&self, payer: &Share, size: usize) -> Result<(), Full> {
+        let waiting = self.waiting.iter().map(|waiter| &waiter.demand);
+        let held = self.held.values().sum::<usize>();
+        let all = size + held + waiting.clone().map(|demand| demand.size).sum::<usize>();
         // So it is nearly always, and who holds what need not be looked at.
         if all <= MAX_WAITING_BYTES_OF_ONE {
             return Ok(());
         }
-        let payer = demand.client.payer();
-        let waiting = self.waiting.iter().map(|waiter| &waiter.demand);
-        let same = waiting.filter(|waiting| waiting.client.payer() == payer);
-        let own = demand.size + same.map(|waiting| waiting.size).sum::<usize>();
+        let same = waiting.filter(|demand| demand.client.payer() == *payer);
+        let held = self.held.get(payer).copied().unwrap_or(0);
+        let own = size + held + same.map(|demand| demand.size).sum::<usize>();
         if own > MAX_WAITING_BYTES_OF_ONE {
             return Err(Full::BytesOfClient);
         }

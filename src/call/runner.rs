@@ -1,5 +1,6 @@
 //! One call from its arguments to its result: checks, permit, command line, process, output.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,19 @@ use super::event_channel::EventChannel;
 use super::output::{self, Expected, MAX_OUTPUT_BYTES, STDERR_TAIL};
 use super::prepare;
 use super::queue::{Client, Demand, Permit, Queue};
-use super::types::{CallError, CallRequest, Caller, ClientCapabilities, ToolResult};
+use super::types::{
+    BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, JobProcess, ToolResult,
+};
 use crate::contract::environment::{Environment, OfCall};
-use crate::process::{Finished, Job, Launcher, Leftover};
+use crate::process::{self, Background, Finished, Job, Keep, Launcher, Leftover, Owner};
+use crate::telemetry::JobCounts;
+use crate::text::cut;
 
 /// Outputs above this size, in bytes, are worked on off the runtime's threads.
 const LARGE: usize = 256 << 10;
+
+/// How much of an agent's name is kept with what its call has left running, in bytes.
+const MAX_SHOWN_AGENT: usize = 200;
 
 /// Runs commands.
 #[derive(Debug)]
@@ -29,14 +37,16 @@ pub struct Runner {
     /// Bounds how many large outputs are worked on at the same time.
     large: Arc<Semaphore>,
     /// Bounds how many large arguments are read at the same time.
-    large_arguments: Semaphore,
+    large_arguments: Arc<Semaphore>,
 }
 
 /// A program that has run, and the time limit that it had.
 struct Run {
     finished: Finished,
     time_limit: Option<Duration>,
-    /// Kept while the output is worked on: outputs that wait for that take memory.
+    /// Ends what it has left running.
+    background: CancellationToken,
+    /// Kept until the answer is written: outputs that wait for that take memory.
     permit: Arc<Permit>,
 }
 
@@ -55,7 +65,7 @@ impl Runner {
             queue: Queue::new(permits),
             time_limit,
             large: Arc::new(Semaphore::new(cores)),
-            large_arguments: Semaphore::new(prepare::MAX_LARGE_AT_ONCE),
+            large_arguments: Arc::new(Semaphore::new(prepare::MAX_LARGE_AT_ONCE)),
         }
     }
 
@@ -67,6 +77,30 @@ impl Runner {
     /// The processes that do not end although they were sent SIGKILL, by run.
     pub fn leftovers(&self) -> Vec<Leftover> {
         self.launcher.leftovers()
+    }
+
+    /// What successful calls have left running, the oldest first. Reads `/proc`: not for the runtime's threads.
+    pub fn background(&self) -> Vec<BackgroundJob> {
+        let jobs = self.launcher.background().into_iter();
+        jobs.map(|job| BackgroundJob {
+            id: job.id,
+            plugin: job.owner.share,
+            tool: job.owner.name,
+            agent: job.owner.client,
+            age_seconds: job.seconds,
+            processes: job.processes.into_iter().map(process).collect(),
+        })
+        .collect()
+    }
+
+    /// How many background jobs there are and were, by plugin.
+    pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
+        self.launcher.background_counts()
+    }
+
+    /// Begins to end a background job. False when there is none of this id.
+    pub fn end_background_job(&self, id: u64) -> bool {
+        self.launcher.end_background_job(id)
     }
 
     /// Calls `run` under the name `tool`, and makes a tool result of what it prints.
@@ -83,24 +117,31 @@ impl Runner {
         let Run {
             finished,
             time_limit,
+            background,
             permit,
         } = self.run(tool, run, request).await?;
         let (name, declared) = (tool.to_owned(), Arc::clone(run));
-        self.work_on(finished.stdout.len(), &cancel, move || {
+        let result = self.work_on(finished.stdout.len(), &cancel, move || {
             let expected = Expected {
                 tool: &name,
                 output: declared.command.output,
                 schema: declared.output.as_ref(),
                 time_limit,
             };
-            let result = output::result(finished, expected);
-            drop(permit);
-            result
-        })
-        .await
+            let mut result = output::result(finished, expected)?;
+            result.permit = Some(permit);
+            Ok(result)
+        });
+        let result = result.await;
+        // Nobody will ask for what a failed call has begun.
+        if result.as_ref().map_or(true, |result| result.is_error) {
+            background.cancel();
+        }
+        result
     }
 
-    /// Calls the command that serves a resource, a prompt or a completion, and gives what it prints.
+    /// Calls the command that serves a resource, a prompt or a completion, and gives what it prints,
+    /// with the call's permit, which is kept until that is written as an answer.
     ///
     /// # Errors
     /// Why there is none.
@@ -109,20 +150,19 @@ impl Runner {
         name: &str,
         run: &Arc<Runnable>,
         request: CallRequest,
-    ) -> Result<String, CallError> {
+    ) -> Result<(String, Arc<Permit>), CallError> {
         let cancel = request.cancel.clone();
         let Run {
             finished,
             time_limit,
+            background,
             permit,
         } = self.run(name, run, request).await?;
         let name = name.to_owned();
-        self.work_on(finished.stdout.len(), &cancel, move || {
-            let text = output::text(finished, &name, time_limit);
-            drop(permit);
-            text
-        })
-        .await
+        let text = self.work_on(finished.stdout.len(), &cancel, move || {
+            Ok((output::text(finished, &name, time_limit)?, permit))
+        });
+        text.await.inspect_err(|_| background.cancel())
     }
 
     async fn run(
@@ -136,10 +176,14 @@ impl Runner {
             .arguments
             .as_ref()
             .map_or(0, |arguments| arguments.get().len());
+        let hold = |bytes| {
+            let held = self.queue.hold(&client(&request.caller), bytes);
+            held.map_err(|full| CallError::Overloaded(full.to_string()))
+        };
         let line = tokio::select! {
             biased;
             () = request.cancel.cancelled() => return Err(CallError::Cancelled),
-            line = prepare::line(tool, run, request.arguments, &self.large_arguments) => line?,
+            line = prepare::line(tool, run, request.arguments, &self.large_arguments, hold) => line?,
         };
         // The request stays with whoever answers it, beside the line that is made from it.
         let size = sent + line.size();
@@ -148,7 +192,9 @@ impl Runner {
             .await?;
         let permit = Arc::new(permit);
         let time_limit = shorter(self.time_limit, run.command.time_limit);
-        let job = self.job(tool, run, &request.caller, line, time_limit);
+        let mut job = self.job(tool, run, &request.caller, line, time_limit);
+        let background = CancellationToken::new();
+        job.background = kept(tool, run, &request.caller, &background);
         // A token of its own: a program may be ended without its request being cancelled.
         let cancel = request.cancel.child_token();
         let (channel, side_channels) = EventChannel::open(tool, request.events, cancel.clone())
@@ -170,6 +216,7 @@ impl Runner {
         Ok(Run {
             finished: finished.map_err(output::not_started)?,
             time_limit,
+            background,
             permit,
         })
     }
@@ -245,7 +292,42 @@ impl Runner {
             time_limit,
             stdout_limit: MAX_OUTPUT_BYTES,
             stderr_tail: STDERR_TAIL,
+            background: None,
         }
+    }
+}
+
+/// What a successful call may leave running; `end` is cancelled when it failed after all.
+fn kept(
+    tool: &str,
+    run: &Runnable,
+    caller: &Caller,
+    end: &CancellationToken,
+) -> Option<Background> {
+    let keep = match run.command.background {
+        Some(false) => return None,
+        Some(true) => Keep::Everything,
+        None => Keep::Detached,
+    };
+    Some(Background {
+        keep,
+        owner: Owner {
+            share: run.plugin.clone(),
+            name: tool.to_owned(),
+            // Chosen by the client, and shown wherever the job is.
+            client: caller
+                .agent_id
+                .as_deref()
+                .map(|id| cut(id, MAX_SHOWN_AGENT).to_owned()),
+        },
+        end: end.clone(),
+    })
+}
+
+fn process(process: process::JobProcess) -> JobProcess {
+    JobProcess {
+        pid: process.pid,
+        command: process.command,
     }
 }
 

@@ -3,13 +3,18 @@
 //! Knows no process and no protocol.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use super::content::Content;
+pub use super::queue::Permit;
 pub use crate::contract::ClientCapabilities;
+use crate::contract::environment;
 
 /// One call of one tool, as the floors above ask for it.
 #[derive(Debug)]
@@ -52,15 +57,15 @@ impl Caller {
     pub fn variables(&self, tool: &str, arguments: Vec<(String, String)>) -> Vec<(String, String)> {
         let mut variables = Vec::new();
         let mut set = |name: &str, value: &str| variables.push((name.to_owned(), value.to_owned()));
-        set("SMCP_CALL_ID", &self.call_id);
-        set("SMCP_TOOL", tool);
-        set("SMCP_CLIENT", &self.client);
-        set("SMCP_EVENTS", "3");
+        set(environment::CALL_ID, &self.call_id);
+        set(environment::TOOL, tool);
+        set(environment::CLIENT, &self.client);
+        set(environment::EVENTS, "3");
         if !self.session_id.is_empty() {
-            set("SMCP_SESSION_ID", &self.session_id);
+            set(environment::SESSION_ID, &self.session_id);
         }
         if let Some(agent) = &self.agent_id {
-            set("SMCP_AGENT_ID", agent);
+            set(environment::AGENT_ID, agent);
         }
         variables.extend(arguments);
         variables.extend(self.environment.iter().cloned());
@@ -86,6 +91,33 @@ impl fmt::Debug for Caller {
     }
 }
 
+/// What a successful call has left running on purpose.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackgroundJob {
+    /// By which it can be ended.
+    pub id: u64,
+    /// Whose command left it.
+    pub plugin: String,
+    /// The tool that was called.
+    pub tool: String,
+    /// The agent that called it, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// How long ago the call ended, in whole seconds.
+    pub age_seconds: u64,
+    /// Its processes at this moment, parents before their children.
+    pub processes: Vec<JobProcess>,
+}
+
+/// One process of a background job.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobProcess {
+    /// Its number.
+    pub pid: i32,
+    /// The name of its program, as the system keeps it: at most 15 bytes.
+    pub command: String,
+}
+
 /// An event of a running program, sent beside its output (`SMCP_EVENTS`, stderr).
 #[derive(Debug)]
 pub enum Event {
@@ -100,8 +132,8 @@ pub enum Event {
     },
     /// `{"log":"info","data":…}`, or a line of stderr at level `debug`.
     Log {
-        /// One of the eight syslog levels of the specification.
-        level: String,
+        /// How grave it is.
+        level: LogLevel,
         /// Any JSON value.
         data: Box<RawValue>,
     },
@@ -121,6 +153,29 @@ pub enum Event {
     },
 }
 
+/// How grave a log message is: the syslog levels, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Details for debugging.
+    Debug,
+    /// What a session gets until it asks for something else.
+    #[default]
+    Info,
+    /// Normal but notable.
+    Notice,
+    /// Something may be wrong.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A part failed.
+    Critical,
+    /// Somebody must act at once.
+    Alert,
+    /// Nothing works.
+    Emergency,
+}
+
 /// The lists that a plugin may declare changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Listed {
@@ -135,14 +190,15 @@ pub enum Listed {
 /// A tool result of the Model Context Protocol, its parts kept as the plugin wrote them.
 #[derive(Debug, Clone)]
 pub struct ToolResult {
-    /// The `content` array.
-    pub content: Box<RawValue>,
-    /// The `structuredContent` value.
-    pub structured_content: Option<Box<RawValue>>,
+    /// What becomes its members `content` and `structuredContent`.
+    pub content: Content,
     /// Whether the program says that it failed.
     pub is_error: bool,
     /// Members of a `content` style output that this server does not know, `_meta` included.
     pub other: Vec<(String, Box<RawValue>)>,
+    /// The call's permit, kept until the result is written as an answer: what it holds of memory is
+    /// bounded by the number of permits, and from then on by the budget for what waits for clients.
+    pub permit: Option<Arc<Permit>>,
 }
 
 /// Why a call gave no result. Each has a stable code that a program can branch on.

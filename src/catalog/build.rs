@@ -10,6 +10,7 @@ use serde_json::{Map, json};
 
 use super::plugin::{BUILT_IN, Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::command::Runnable;
+use crate::contract::client_schema::complete_for_clients;
 use crate::contract::schema::{self, Schema};
 use crate::contract::{Command, Faults, Offer, ToolName};
 use crate::discovery::describe::Described;
@@ -207,7 +208,13 @@ fn definition(name: &str, plugin: &str, about: &str, run: &Runnable) -> Box<RawV
         "description".to_owned(),
         description(plugin, about, command).into(),
     );
-    entry.insert("inputSchema".to_owned(), run.input.value.clone());
+    let schema = run.input.value.clone();
+    // A whole schema is its author's word; one made of parameters is ours.
+    let schema = match &command.input_schema {
+        Some(_) => schema,
+        None => complete_for_clients(schema),
+    };
+    entry.insert("inputSchema".to_owned(), schema);
     if let Some(output) = &run.output {
         entry.insert("outputSchema".to_owned(), output.value.clone());
     }
@@ -220,7 +227,7 @@ fn definition(name: &str, plugin: &str, about: &str, run: &Runnable) -> Box<RawV
 /// The description, with what a schema that every client accepts cannot say. Never empty: clients ask for one.
 fn description(plugin: &str, about: &str, command: &Command) -> String {
     let mut text = match (command.description.as_str(), about) {
-        ("", "") => format!("Runs {} of {plugin}.", command.name),
+        ("", "") => format!("Execute {plugin} {} command", command.name),
         ("", about) => format!("{} of {plugin}: {about}", command.name),
         (own, _) => own.to_owned(),
     };

@@ -1,5 +1,6 @@
 //! Running what the catalogue has: one call of a tool, or of the command behind a resource, a prompt, a completion.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use super::snapshot::Snapshot;
 use super::state::State;
 use crate::call::command::Runnable;
 use crate::call::runner::Runner;
-use crate::call::types::{CallError, CallRequest, ToolResult};
+use crate::call::types::{BackgroundJob, CallError, CallRequest, Permit, ToolResult};
 use crate::contract::OfferKind;
 use crate::jsonrpc::members;
+use crate::telemetry::JobCounts;
 
 /// How long the plugins are not asked again because a file is gone that was gone before.
 const HEAL_INTERVAL: Duration = Duration::from_secs(5);
@@ -65,6 +67,21 @@ impl Calls {
             .collect()
     }
 
+    /// What successful calls have left running, the oldest first. Reads `/proc`: not for the runtime's threads.
+    pub fn background(&self) -> Vec<BackgroundJob> {
+        self.runner.background()
+    }
+
+    /// How many background jobs there are and were, by plugin.
+    pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
+        self.runner.background_counts()
+    }
+
+    /// Begins to end a background job. False when there is none of this id.
+    pub fn end_background_job(&self, id: u64) -> bool {
+        self.runner.end_background_job(id)
+    }
+
     /// Runs one call of one tool: schema, place in the queue, process, output.
     ///
     /// # Errors
@@ -82,7 +99,8 @@ impl Calls {
     }
 
     /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
-    /// command those that it declares, of another all, each as an option.
+    /// command those that it declares, of another all, each as an option. With what it printed comes
+    /// the call's permit, to be kept until that is written.
     ///
     /// # Errors
     /// Why there is no result, with a stable code.
@@ -90,7 +108,7 @@ impl Calls {
         &self,
         offering: &Arc<Offering>,
         mut request: CallRequest,
-    ) -> Result<Printed, CallError> {
+    ) -> Result<(Printed, Arc<Permit>), CallError> {
         let now = |snapshot: &Snapshot| snapshot.same_offering(offering);
         let offering = &self
             .present(offering, |offering| &offering.run, now, &request.cancel)
@@ -98,8 +116,8 @@ impl Calls {
         let run = &offering.run;
         let name = format!("{} {}", offering.plugin, offering.key);
         request.arguments = offering.arguments(request.arguments, &name)?;
-        let text = self.runner.text(&name, run, request).await?;
-        Ok(printed(text, &offering.kind))
+        let (text, permit) = self.runner.text(&name, run, request).await?;
+        Ok((printed(text, &offering.kind), permit))
     }
 
     /// `served` with its files looked at. When one is gone, the plugins are found once more, which unpacks the demo

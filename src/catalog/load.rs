@@ -31,6 +31,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis
 pub struct Known {
     found: Vec<Found>,
     rejected: Vec<(String, Unserved)>,
+    warnings: Vec<String>,
     entries: HashMap<String, Entry>,
 }
 
@@ -102,6 +103,7 @@ impl Known {
             }
         }
         let mut snapshot = Snapshot::new(&plugins, skipped, complete);
+        snapshot.warnings.clone_from(&self.warnings);
         snapshot.starved = plugins.is_empty() && self.has_passing_faults();
         snapshot
     }
@@ -116,6 +118,8 @@ pub struct Loader {
     pub home: Arc<Home>,
     /// The plugins that are asked, where any of them is there.
     pub only: Vec<String>,
+    /// `MCP_ALLOW_WRITABLE_PLUGINS`.
+    pub allow_writable: bool,
     /// `MCP_PYTHON`.
     pub python: Option<PathBuf>,
     /// Interpreters behind shims, kept from one load to the next.
@@ -126,12 +130,13 @@ impl Loader {
     /// Looks for plugins and asks each. Whenever some have answered, `publish` gets what is known by then: of those
     /// that have not answered yet, and of those whose answer is of no use, what they said before.
     pub async fn load(&self, known: &mut Known, publish: impl FnMut(Snapshot)) {
-        let (directory, Look { found, rejected }) = match self.look().await {
+        let (directory, look) = match self.look().await {
             Ok((directory, look)) => (directory, self.wanted(look)),
             Err(fault) => return self.keep(known, fault, publish),
         };
-        known.found = found;
-        known.rejected = rejected;
+        known.found = look.found;
+        known.rejected = look.rejected;
+        known.warnings = look.warnings;
         let names = known.found.iter().map(|plugin| plugin.name.as_str());
         let names: HashSet<&str> = names.collect();
         known
@@ -200,7 +205,9 @@ impl Loader {
 
     async fn look(&self) -> Result<(PathBuf, Look), Unserved> {
         let directory = self.directory().await?;
-        let looking = spawn_blocking(move || look(&directory).map(|look| (directory, look)));
+        let allow_writable = self.allow_writable;
+        let looking =
+            spawn_blocking(move || look(&directory, allow_writable).map(|look| (directory, look)));
         looking.await.map_err(given_up)?
     }
 

@@ -10,6 +10,7 @@ mod presence;
 pub mod snapshot;
 mod state;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::runner::Runner;
-use crate::call::types::{CallError, CallRequest, ToolResult};
+pub use crate::call::types::BackgroundJob;
+use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};
 pub use crate::contract::uri_template::MAX_URI_BYTES;
@@ -27,6 +29,7 @@ pub use crate::contract::{OfferKind, Reference};
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
 use crate::process::Launcher;
+use crate::telemetry::JobCounts;
 use calls::Calls;
 pub use calls::Printed;
 use home::Home;
@@ -40,6 +43,8 @@ use state::State;
 pub struct Settings {
     /// The directory that is scanned; `None` serves the embedded demo plugins.
     pub directory: Option<PathBuf>,
+    /// `MCP_ALLOW_WRITABLE_PLUGINS`: plugins that anybody may change are served all the same.
+    pub allow_writable: bool,
     /// `MCP_PYTHON`: the interpreter for every plugin.
     pub python: Option<PathBuf>,
     /// What plugins inherit: the server's environment without its own secrets.
@@ -86,6 +91,7 @@ impl Catalog {
             asker,
             home: Arc::clone(&home),
             only: settings.only,
+            allow_writable: settings.allow_writable,
             python: settings.python,
             resolved: Arc::new(Resolved::default()),
         };
@@ -133,6 +139,32 @@ impl Catalog {
         self.calls.leftovers()
     }
 
+    /// What successful calls have left running, the oldest first.
+    pub async fn background(&self) -> Vec<BackgroundJob> {
+        if self
+            .calls
+            .background_counts()
+            .values()
+            .all(|jobs| jobs.running == 0)
+        {
+            return Vec::new();
+        }
+        let calls = Arc::clone(&self.calls);
+        let listed = tokio::task::spawn_blocking(move || calls.background());
+        listed.await.unwrap_or_default()
+    }
+
+    /// How many background jobs there are and were, by plugin.
+    pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
+        self.calls.background_counts()
+    }
+
+    /// Begins to end a background job: SIGTERM, and SIGKILL for what is left after five seconds. False when
+    /// there is none of this id.
+    pub fn end_background_job(&self, id: u64) -> bool {
+        self.calls.end_background_job(id)
+    }
+
     /// Runs one call of one tool: schema, place in the queue, process, output.
     ///
     /// # Errors
@@ -146,7 +178,8 @@ impl Catalog {
     }
 
     /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared
-    /// command those that it declares, of another all, each as an option.
+    /// command those that it declares, of another all, each as an option. With what it printed comes
+    /// the call's permit, to be kept until that is written.
     ///
     /// # Errors
     /// Why there is no result, with a stable code.
@@ -154,7 +187,7 @@ impl Catalog {
         &self,
         offering: &Arc<Offering>,
         request: CallRequest,
-    ) -> Result<Printed, CallError> {
+    ) -> Result<(Printed, Arc<Permit>), CallError> {
         self.calls.serve(offering, request).await
     }
 

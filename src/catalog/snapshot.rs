@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub plugins: Vec<PluginInfo>,
     /// What was passed over, and why.
     pub skipped: Vec<Skipped>,
+    /// What is served although it should not be as it is: for whoever runs the server.
+    pub warnings: Vec<String>,
     /// Whether every plugin has answered or timed out.
     pub complete: bool,
     /// Whether there are plugins and none of them could be asked.
@@ -124,6 +126,7 @@ impl Snapshot {
             && self.starved == other.starved
             && self.plugins == other.plugins
             && self.skipped == other.skipped
+            && self.warnings == other.warnings
             && self
                 .tools
                 .iter()

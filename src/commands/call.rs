@@ -13,7 +13,9 @@ use crate::call::types::{CallError, CallRequest, Caller};
 use crate::catalog::{BUILT_IN, Catalog, Snapshot, Tool};
 use crate::cli::CallArgs;
 use crate::config::Config;
+use crate::discovery::advice::missing_module;
 use crate::governor::tool_index::like;
+use crate::jsonrpc::strict;
 use crate::letta::Letta;
 
 /// Runs the tool and prints its text, or its whole content when that is more than text.
@@ -46,12 +48,24 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
         events: None,
     };
     let result = catalog.call(&tool, request).await;
-    bench.launcher.idle().await;
+    bench.end_background(&tool.name).await;
     match result {
-        Ok(result) => Ok(print(&tool.name, &result.content, result.is_error)),
+        Ok(result) => {
+            let content = result.content.blocks().to_raw()?;
+            Ok(print(&tool.name, &content, result.is_error))
+        }
         // The program's own word, not the server's.
         Err(CallError::Plugin(message)) => {
             eprintln!("{} failed: {message}", tool.name);
+            let snapshot = catalog.snapshot();
+            let plugin = snapshot
+                .plugins
+                .iter()
+                .find(|info| info.name == tool.plugin);
+            if let Some(hint) = plugin.and_then(|info| missing_module(&message, &info.interpreter))
+            {
+                eprintln!("smcp: {hint}");
+            }
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error.into()),
@@ -108,20 +122,34 @@ fn explained(error: &CallError, name: &str, snapshot: &Snapshot) -> String {
     if let Some(skipped) = skipped {
         return format!("{} is not served: {}", skipped.name, skipped.reason);
     }
+    if name.contains('/') {
+        return format!(
+            "'{name}' is no tool; for a method of the protocol a client is needed; to see the tools: smcp tools"
+        );
+    }
     let known = snapshot.tools.iter().map(|tool| tool.name.as_str());
     let alike = like(name, known.chain(BUILT_IN));
-    if alike.is_empty() {
-        error.to_string()
-    } else {
-        format!("no tool '{name}'; did you mean {}?", alike.join(" or "))
+    if !alike.is_empty() {
+        return format!("no tool '{name}'; did you mean {}?", alike.join(" or "));
+    }
+    match error {
+        // What they say is for clients, who have no shell.
+        CallError::InvalidToolName(_) | CallError::PluginNotFound(_) => {
+            format!("no tool '{name}'; to see the tools: smcp tools")
+        }
+        error => error.to_string(),
     }
 }
 
 /// The arguments as one object. A name that is given several times is a list, where the tool takes one.
 fn arguments(args: &CallArgs, schema: &Value) -> anyhow::Result<Map<String, Value>> {
     if let Some(json) = &args.json {
-        return serde_json::from_str(json)
-            .with_context(|| format!("--json '{json}' is no JSON object"));
+        let object = serde_json::from_str(json).with_context(|| {
+            format!("--json '{json}' is no JSON object; write it as '{{\"name\": \"value\"}}'")
+        })?;
+        // Of two members with one name the parser would silently take the last.
+        strict::check(json).context("--json")?;
+        return Ok(object);
     }
     let mut object: Map<String, Value> = Map::new();
     for argument in &args.arguments {
@@ -221,6 +249,23 @@ mod tests {
             assert!(
                 twice.is_err_and(|why| why.contains("several times")),
                 "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn json_that_names_a_member_twice_is_refused() {
+        for json in [r#"{"a":1,"a":2}"#, r#"{"o":{"a":1,"a":2}}"#] {
+            let args = CallArgs {
+                tool: "t".to_owned(),
+                arguments: Vec::new(),
+                json: Some(json.to_owned()),
+                plugins: Default::default(),
+            };
+            let refused = super::arguments(&args, &json!({})).unwrap_err();
+            assert!(
+                format!("{refused:#}").contains("'a' is repeated"),
+                "{refused:#}"
             );
         }
     }

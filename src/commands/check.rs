@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use super::setup::{Workbench, counted, say, source};
+use crate::app;
 use crate::catalog::Snapshot;
 use crate::config::Config;
 use crate::governor::Governor;
 
-/// Asks every plugin and reports. Fails when something is not served.
+/// Asks every plugin and reports. Fails when something is not served, or nothing is there.
 ///
 /// # Errors
 /// The server cannot be set up, or a signal asked for the end.
@@ -19,10 +20,14 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let _closed_at_the_end = catalog.close_on_drop();
     let snapshot = catalog.snapshot();
     report(&snapshot);
+    let nothing = app::nothing_found(&snapshot, bench.config.catalog.directory.as_deref());
+    if let Some(line) = &nothing {
+        say(line);
+    }
     for line in Governor::new(bench.config.profiles.clone()).unmatched(&snapshot) {
         say(format_args!("warning: {line}"));
     }
-    Ok(if snapshot.skipped.is_empty() {
+    Ok(if snapshot.skipped.is_empty() && nothing.is_none() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -30,6 +35,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 fn report(snapshot: &Snapshot) {
+    for warning in &snapshot.warnings {
+        say(format_args!("warning: {warning}"));
+    }
     for plugin in &snapshot.plugins {
         say(format_args!(
             "{}: {}, by {}, run by {}",

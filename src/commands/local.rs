@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::Workbench;
 use crate::app;
-use crate::catalog::Snapshot;
 use crate::mcp::context::Services;
 use crate::mcp::direct;
 use crate::mcp::principal::{Principal, Transport};
@@ -46,9 +45,14 @@ impl<'a> Local<'a> {
         Ok(local)
     }
 
-    /// The tools of this moment.
-    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        self.services.catalog.snapshot()
+    /// What is not served, and what else somebody should know; see [`app::faults`].
+    pub(super) fn faults(&self) -> Vec<String> {
+        let directory = self.bench.config.catalog.directory.as_deref();
+        app::faults(
+            &self.services.catalog.snapshot(),
+            &self.services.governor,
+            directory,
+        )
     }
 
     /// The result of one method.

@@ -13,7 +13,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Purpose};
 
 /// A setting is wrong, or the server must not start with it.
 const BAD_SETTINGS: u8 = 2;
@@ -21,7 +21,7 @@ const BAD_SETTINGS: u8 = 2;
 /// Runs the command line; the environment is read once, here.
 pub fn run(cli: Cli) -> ExitCode {
     let environment: Vec<(OsString, OsString)> = config::environment();
-    let config = match config::read(&cli.settings(), environment) {
+    let config = match config::read(purpose(&cli), &cli.settings(), environment) {
         Ok(config) => config,
         Err(faults) => {
             faults
@@ -42,6 +42,14 @@ pub fn run(cli: Cli) -> ExitCode {
         eprintln!("smcp: {}", in_one_line(&error));
         ExitCode::FAILURE
     })
+}
+
+fn purpose(cli: &Cli) -> Purpose {
+    match &cli.command {
+        None | Some(Command::Serve(_)) => Purpose::Http,
+        Some(Command::Stdio(_)) => Purpose::Stdio,
+        Some(Command::Check(_) | Command::Tools { .. } | Command::Call(_)) => Purpose::Once,
+    }
 }
 
 async fn perform(command: Command, config: Config) -> anyhow::Result<ExitCode> {

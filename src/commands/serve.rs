@@ -1,11 +1,12 @@
 //! `smcp serve`: the daemon.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::setup::{counted, prepare, say, source};
-use crate::app::App;
+use crate::app::{App, nothing_found};
 use crate::catalog::Snapshot;
 use crate::config::Config;
 use crate::http::auth;
@@ -22,9 +23,11 @@ const DISCOVERY_WAIT: Duration = Duration::from_secs(2);
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let (guard, launcher) = prepare(&config)?;
     raise_descriptor_limit();
-    let notices = config.notices.clone();
+    let notices = [config.mistakes.clone(), config.notices.clone()].concat();
     let auth = config.http.auth.clone();
     let root_path = config.http.root_path.clone();
+    let key_in_shell = config.key_in_shell;
+    let directory = config.catalog.directory.clone();
     let plugins = source(config.catalog.directory.as_deref());
     let shutdown = Shutdown::new();
     let _signals = shutdown.listen()?;
@@ -50,11 +53,14 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         let complete = tokio::time::timeout(DISCOVERY_WAIT, catalog.complete())
             .await
             .is_ok();
-        announce(&catalog.snapshot(), &plugins);
+        announce(&catalog.snapshot(), &plugins, directory.as_deref());
         if !complete {
             say("  some plugins have not answered yet; the log says what becomes of them");
         }
-        say(format_args!("try: {}", example(address, &auth)));
+        say(format_args!(
+            "try: {}",
+            example(address, &auth, key_in_shell)
+        ));
     });
     app.run().await;
     announcing.abort();
@@ -85,12 +91,15 @@ fn who_needs_a_key(auth: &auth::Settings) -> &'static str {
     }
 }
 
-fn announce(snapshot: &Snapshot, from: &str) {
+fn announce(snapshot: &Snapshot, from: &str, directory: Option<&Path>) {
     let tools = counted(snapshot.tools.len(), "tool");
     say(format_args!(
         "  plugins          {} with {tools}, from {from}",
         snapshot.plugins.len()
     ));
+    for warning in &snapshot.warnings {
+        say(format_args!("    {warning}"));
+    }
     for plugin in &snapshot.plugins {
         let (name, tools) = (&plugin.name, counted(plugin.tools, "tool"));
         let (source, by) = (plugin.source, plugin.interpreter.display());
@@ -102,10 +111,16 @@ fn announce(snapshot: &Snapshot, from: &str) {
             skipped.name, skipped.reason
         ));
     }
+    if snapshot.complete
+        && let Some(line) = nothing_found(snapshot, directory)
+    {
+        say(format_args!("    {line}"));
+    }
 }
 
-/// A command that works as it stands in a shell on this machine.
-fn example(address: SocketAddr, auth: &auth::Settings) -> String {
+/// A command that works as it stands in a shell on this machine; where the shell cannot know the key, with a word
+/// about what to put in.
+fn example(address: SocketAddr, auth: &auth::Settings, key_in_shell: bool) -> String {
     let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"health","arguments":{}}}"#;
     let ip = address.ip();
     let reached = match ip {
@@ -115,11 +130,16 @@ fn example(address: SocketAddr, auth: &auth::Settings) -> String {
     };
     let address = SocketAddr::new(reached, address.port());
     let is_exempt = auth.loopback_exempt && reached.to_canonical().is_loopback();
-    let key = if auth.keys.is_empty() || auth.disabled || is_exempt {
-        ""
-    } else {
+    let (key, put_in) = if auth.keys.is_empty() || auth.disabled || is_exempt {
+        ("", "")
+    } else if key_in_shell {
         // The shell fills it in; the key itself belongs into no terminal.
-        " -H \"Authorization: Bearer $MCP_API_KEY\""
+        (" -H \"Authorization: Bearer $MCP_API_KEY\"", "")
+    } else {
+        (
+            " -H 'Authorization: Bearer KEY'",
+            "\n     (put the key itself for KEY; the server has only a digest of it, or several keys)",
+        )
     };
     // Shells and curl would take the brackets of an IPv6 address for patterns.
     let (globoff, quote) = if address.is_ipv6() {
@@ -128,7 +148,7 @@ fn example(address: SocketAddr, auth: &auth::Settings) -> String {
         ("", "")
     };
     format!(
-        "curl {globoff}-X POST {quote}http://{address}/messages/{quote} -H 'Content-Type: application/json'{key} -d '{message}'"
+        "curl {globoff}-X POST {quote}http://{address}/messages/{quote} -H 'Content-Type: application/json'{key} -d '{message}'{put_in}"
     )
 }
 
@@ -157,7 +177,21 @@ mod tests {
             loopback_exempt,
             disabled: false,
         };
-        example(address.parse().unwrap(), &auth)
+        example(address.parse().unwrap(), &auth, true)
+    }
+
+    #[test]
+    fn where_the_shell_has_no_key_the_example_says_to_put_it_in() {
+        let auth = auth::Settings {
+            keys: vec![KeyId::of(b"k")],
+            ..auth::Settings::default()
+        };
+        let line = example("127.0.0.1:1".parse().unwrap(), &auth, false);
+        assert!(
+            line.contains("Bearer KEY'") && line.contains("the key itself"),
+            "{line}"
+        );
+        assert!(!line.contains("$MCP_API_KEY"), "{line}");
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::telemetry;
 pub(super) fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Launcher)> {
     let guard = telemetry::init(&config.telemetry)?;
     hide_memory();
-    Ok((guard, Launcher::new()?))
+    let launcher = Launcher::new()?.with_max_background(config.max_background);
+    Ok((guard, launcher))
 }
 
 /// Programs of the same user could read the keys out of `/proc` otherwise.
@@ -29,13 +30,6 @@ fn hide_memory() {
     {
         tracing::warn!("cannot hide this process's memory from its plugins: {error}");
     }
-}
-
-/// For the commands that run once and print: quiet but for warnings, and without a log file.
-fn quietly(mut config: Config) -> Config {
-    config.telemetry.file = None;
-    config.telemetry.level = telemetry::parse_level("WARNING").expect("WARNING is a level");
-    config
 }
 
 /// What a command that runs once works with. Dropping it writes the last log lines.
@@ -52,17 +46,16 @@ pub(super) struct Workbench {
 }
 
 impl Workbench {
-    /// Sets up, and says on standard error which settings look misspelled.
+    /// Sets up, and says on standard error which settings have no effect.
     ///
     /// # Errors
     /// See [`prepare`].
     pub(super) fn new(config: Config) -> anyhow::Result<Self> {
-        let config = quietly(config);
         let (logs, launcher) = prepare(&config)?;
         let shutdown = Shutdown::new();
         let signals = shutdown.listen()?;
-        for notice in &config.misspelled {
-            eprintln!("smcp: {notice}");
+        for mistake in &config.mistakes {
+            eprintln!("smcp: {mistake}");
         }
         Ok(Self {
             config,
@@ -87,6 +80,22 @@ impl Workbench {
             .await
             .inspect_err(|_| catalog.close())?;
         Ok(catalog)
+    }
+
+    /// Ends what a call has left running, for nothing here outlives this process, and waits until no process is
+    /// left.
+    pub(super) async fn end_background(&self, tool: &str) {
+        // What a program detaches a moment after its end is known when its call is over.
+        let jobs = self.launcher.end_background();
+        self.launcher.idle().await;
+        let ended = self.launcher.background_counts().into_values();
+        let ended: u64 = ended.flat_map(|jobs| jobs.ended.into_values()).sum();
+        if jobs > 0 || ended > 0 {
+            eprintln!(
+                "smcp: what {tool} left running in the background was ended: it ends with this process. \
+                 A running server keeps it"
+            );
+        }
     }
 
     /// Waits for `work`, but not beyond a signal.

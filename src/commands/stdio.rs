@@ -15,12 +15,8 @@ use crate::shutdown::Shutdown;
 use crate::stdio;
 use crate::telemetry::Counters;
 
-/// How long calls that are under way may take once the input has ended or a signal asked for the end.
-const GRACE: Duration = Duration::from_secs(10);
 /// How long the client that starts the server waits for plugins: it may list them just once.
 const DISCOVERY_WAIT: Duration = Duration::from_secs(10);
-/// How long process trees may take to end.
-const KILL_GRACE: Duration = Duration::from_secs(6);
 
 /// Serves until the input ends or a signal asks for the end, and what was asked is answered; or until
 /// the output is closed.
@@ -32,7 +28,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::new();
     let _signals = shutdown.listen()?;
     let stopped = CancellationToken::new();
-    for notice in &config.notices {
+    for notice in config.mistakes.iter().chain(&config.notices) {
         tracing::warn!("{notice}");
     }
     let sessions = app::sessions(
@@ -47,7 +43,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let _held = session.hold();
     let _closed_at_the_end = sessions.services().catalog.close_on_drop();
     let answered = async {
-        let _ = shutdown.finish(GRACE).await;
+        let _ = shutdown.finish(app::CALL_GRACE).await;
     };
     let draining = shutdown.draining().clone();
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
@@ -57,7 +53,8 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     stopped.cancel();
     sessions.each(|session| session.close());
-    let _ = tokio::time::timeout(KILL_GRACE, launcher.idle()).await;
+    launcher.end_background();
+    let _ = tokio::time::timeout(app::KILL_GRACE, launcher.idle()).await;
     drop(guard);
     Ok(ExitCode::SUCCESS)
 }

@@ -28,8 +28,8 @@ pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         definitions.iter().for_each(print);
     }
-    for skipped in &local.snapshot().skipped {
-        eprintln!("{}: not served: {}", skipped.name, skipped.reason);
+    for line in local.faults() {
+        eprintln!("smcp: {line}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,8 @@
 //! Settings of the plugins: where they are, how they run, and what of the environment they get.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::Reader;
@@ -14,6 +15,10 @@ const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
 const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 /// Most calls that a setting may let run at once.
 const MAX_CALLS: usize = 100_000;
+/// Programs that calls may leave running at once.
+const DEFAULT_MAX_BACKGROUND: u64 = 64;
+/// Most of them that a setting may allow: each has a process and a descriptor of the server's.
+const MAX_BACKGROUND: u64 = 10_000;
 
 pub(super) fn read(
     reader: &mut Reader,
@@ -29,7 +34,8 @@ pub(super) fn read(
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Settings {
         directory: directory(reader, flags),
-        python: reader.text("MCP_PYTHON").map(PathBuf::from),
+        allow_writable: reader.switch("MCP_ALLOW_WRITABLE_PLUGINS", false),
+        python: reader.path("MCP_PYTHON"),
         environment: environment
             .into_iter()
             .filter(|(name, _)| !is_own_secret(name))
@@ -42,27 +48,57 @@ pub(super) fn read(
     }
 }
 
-/// A directory that was named must be there: docs/decisions/0012-a-named-plugins-directory.md.
+/// How many programs calls may leave running at once: `MCP_MAX_BACKGROUND`, and none with `MCP_BACKGROUND=off`.
+pub(super) fn max_background(reader: &mut Reader) -> usize {
+    let given = reader.variable("MCP_MAX_BACKGROUND");
+    let most = reader.whole(given, DEFAULT_MAX_BACKGROUND, 0..=MAX_BACKGROUND);
+    let on = reader.switch("MCP_BACKGROUND", true);
+    usize::try_from(most).unwrap_or(0) * usize::from(on)
+}
+
+/// What was named must be a directory: docs/decisions/0012-a-named-plugins-directory.md.
 fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
-    let given = reader.flag(
-        flags.plugins.place.plugins_dir.as_ref(),
-        "--plugins-dir",
-        "MCP_PLUGINS_DIR",
-    );
-    if let Some(given) = given {
-        let directory = PathBuf::from(&given.value);
-        match std::fs::read_dir(&directory) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                reader.faults.push(format!(
-                    "{}: there is no directory '{}'; create it or correct the name",
-                    given.name, given.value
-                ));
-            }
-            Err(error) => reader.refuse(&given, &format!("a directory that can be read ({error})")),
+    let by_variable = reader.path("MCP_PLUGINS_DIR");
+    let (name, directory) = match (&flags.plugins.place.plugins_dir, by_variable) {
+        (Some(by_flag), _) => ("--plugins-dir", PathBuf::from(by_flag)),
+        (None, Some(by_variable)) => ("MCP_PLUGINS_DIR", by_variable),
+        (None, None) => return default_directory(),
+    };
+    if let Err(error) = std::fs::read_dir(&directory) {
+        let shown = format!("{name}: '{}'", directory.display());
+        match error.kind() {
+            // Version 3 served without plugins then, and had no flag for it.
+            ErrorKind::NotFound if name == "MCP_PLUGINS_DIR" => reader.mistakes.push(format!(
+                "{shown} is not there: NO PLUGIN IS SERVED; create the directory or correct the name, and start again"
+            )),
+            ErrorKind::NotFound => reader.faults.push(format!(
+                "{shown} is not there; create the directory or correct the name"
+            )),
+            ErrorKind::NotADirectory => reader.faults.push(format!(
+                "{shown} is no directory; name the one that has the plugins' directories in it{}",
+                likely_meant(&directory)
+            )),
+            _ => reader.faults.push(format!(
+                "{shown} cannot be read ({error}); let this user read it, or name another directory"
+            )),
         }
-        return Some(directory);
     }
+    Some(directory)
+}
+
+/// The plugins directory that somebody had in mind who named a plugin's program.
+fn likely_meant(file: &Path) -> String {
+    let is_program = file
+        .file_name()
+        .is_some_and(|name| name == "cli.py" || name == "cli");
+    let above = file.parent().and_then(Path::parent);
+    match above.filter(|above| is_program && !above.as_os_str().is_empty()) {
+        Some(above) => format!(": '{}'", above.display()),
+        None => String::new(),
+    }
+}
+
+fn default_directory() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
     let beside_program = program.and_then(|program| Some(program.parent()?.join("plugins")));
     [Some(PathBuf::from("plugins")), beside_program]

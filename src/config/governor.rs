@@ -1,18 +1,25 @@
 //! Settings of the governor: the profiles, read whole.
 
-use std::path::PathBuf;
-
 use super::reader::Reader;
-use crate::governor::{Profiles, Settings};
+use crate::governor::{Error, FULL, Profiles, Settings};
 
 /// The profiles; with a fault noted, those that exist without any setting.
 pub(super) fn read(reader: &mut Reader) -> Profiles {
-    let settings = Settings {
-        profiles: reader.text("SMCP_PROFILES").map(PathBuf::from),
+    let mut settings = Settings {
+        profiles: reader.path("SMCP_PROFILES"),
         attach_profile: reader.text("SMCP_ATTACH_PROFILE"),
         admin_prefix: reader.text("SMCP_ADMIN_PREFIX"),
     };
-    Profiles::load(&settings).unwrap_or_else(|error| {
+    let mut loaded = Profiles::load(&settings);
+    if let Err(unknown @ Error::UnknownStart { .. }) = &loaded {
+        // As version 3 did: a profile only shortens the list, so nothing is opened that was closed.
+        reader
+            .mistakes
+            .push(format!("{unknown}; clients start with '{FULL}'"));
+        settings.attach_profile = Some(FULL.to_owned());
+        loaded = Profiles::load(&settings);
+    }
+    loaded.unwrap_or_else(|error| {
         reader.faults.push(error.to_string());
         Profiles::default()
     })

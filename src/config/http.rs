@@ -1,8 +1,8 @@
 //! Settings of HTTP: what is listened on, who may call, and how much of it at once.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use super::reader::{Given, Reader};
+use super::reader::{Given, Reader, switch_value};
 use crate::cli::Flags;
 use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
@@ -20,18 +20,21 @@ const MAX_COUNT: usize = 1_000_000;
 /// A key shorter than this can be found by trying.
 const SHORT_KEY: usize = 16;
 
+/// What stands before the digest of a key.
+const DIGEST: &str = "sha256:";
+
 /// What is listened on, and how.
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) http: http::Settings,
+    pub(super) key_in_shell: bool,
     pub(super) max_connections: usize,
-    pub(super) max_sessions: usize,
-    pub(super) max_waiting_bytes: usize,
 }
 
 pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
-    let keys = keys(reader);
+    let one = reader.text("MCP_API_KEY").unwrap_or_default();
+    let keys = keys(reader, &one);
     let (host, addresses) = addresses(reader, flags);
     let loopback = addresses
         .iter()
@@ -66,6 +69,7 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     };
     Listening {
         addresses,
+        key_in_shell: !one.is_empty() && !one.starts_with(DIGEST),
         http: http::Settings {
             root_path,
             manifest: reader.switch("MCP_SSE_MANIFEST", false),
@@ -73,13 +77,17 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
             gate,
         },
         max_connections: reader.count("MCP_MAX_CONNECTIONS", MAX_CONNECTIONS, MAX_COUNT),
-        max_sessions: reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MAX_COUNT),
-        max_waiting_bytes: reader.count(
-            "MCP_MAX_WAITING_BYTES",
-            crate::mcp::budget::DEFAULT_BYTES,
-            usize::MAX,
-        ),
     }
+}
+
+/// The sessions that may be open at once, and the bytes that may wait for clients.
+pub(super) fn limits(reader: &mut Reader) -> (usize, usize) {
+    let sessions = reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MAX_COUNT);
+    let waiting = crate::mcp::budget::DEFAULT_BYTES;
+    (
+        sessions,
+        reader.count("MCP_MAX_WAITING_BYTES", waiting, usize::MAX),
+    )
 }
 
 /// The host as it was given, and every address that it stands for.
@@ -88,17 +96,28 @@ fn addresses(reader: &mut Reader, flags: &Flags) -> (String, Vec<SocketAddr>) {
     let port = reader.parsed(port, DEFAULT_PORT, "a port from 0 to 65535", |text| {
         text.parse().ok()
     });
-    let host = reader.flag(flags.host.as_ref(), "--host", "MCP_HOST");
-    let default = if flags.allow_external {
-        "0.0.0.0"
-    } else {
-        "127.0.0.1"
+    let given = reader.flag(flags.host.as_ref(), "--host", "MCP_HOST");
+    let given = match given {
+        Some(given) if flags.allow_external && !is_any(&given.value) => {
+            // As in version 3: the flag is the last word, and the start must not be less open than it says.
+            reader.mistakes.push(format!(
+                "{}: '{}' has no effect, for --allow-external listens on 0.0.0.0; leave one of them out",
+                given.name, given.value
+            ));
+            None
+        }
+        given => given,
     };
-    let given = host.unwrap_or_else(|| Given {
-        name: "--host",
-        value: default.to_owned(),
+    let default = if flags.allow_external {
+        ("--allow-external", "0.0.0.0")
+    } else {
+        ("--host", "127.0.0.1")
+    };
+    let given = given.unwrap_or_else(|| Given {
+        name: default.0,
+        value: default.1.to_owned(),
     });
-    let host = given.value.trim_matches(['[', ']']).to_owned();
+    let host = bare(&given.value).to_owned();
     let addresses = match (host.as_str(), port).to_socket_addrs() {
         Ok(addresses) => {
             // The first one that can be bound is used: most clients try IPv4 for a name that has both.
@@ -118,28 +137,43 @@ fn addresses(reader: &mut Reader, flags: &Flags) -> (String, Vec<SocketAddr>) {
     (host, addresses)
 }
 
+/// An address without the brackets that IPv6 ones may have.
+fn bare(host: &str) -> &str {
+    host.trim_matches(['[', ']'])
+}
+
+/// Whether it stands for all addresses of this machine.
+fn is_any(host: &str) -> bool {
+    bare(host)
+        .parse()
+        .is_ok_and(|address: IpAddr| address.to_canonical().is_unspecified())
+}
+
 /// `MCP_API_KEY` is one key, whatever is in it; `MCP_API_KEYS` is a list.
-fn keys(reader: &mut Reader) -> Vec<KeyId> {
-    let one = reader.text("MCP_API_KEY").unwrap_or_default();
+fn keys(reader: &mut Reader, one: &str) -> Vec<KeyId> {
     let several = reader.text("MCP_API_KEYS").unwrap_or_default();
     let listed = several
         .split(',')
         .map(str::trim)
         .filter(|key| !key.is_empty())
         .enumerate();
-    let one =
-        Some(("MCP_API_KEY: the key".to_owned(), one.as_str())).filter(|(_, key)| !key.is_empty());
+    let one = Some(("MCP_API_KEY: the key".to_owned(), one)).filter(|(_, key)| !key.is_empty());
     let given = one
         .into_iter()
         .chain(listed.map(|(index, key)| (format!("MCP_API_KEYS: key {}", index + 1), key)));
     let mut keys = Vec::new();
     for (which, key) in given {
-        // The message does not show the key: it is a secret even when it is a wrong one.
+        // No message shows the key: it is a secret even when it is a wrong one.
         match key_id(key) {
             Some(id) => keys.push(id),
             None => reader.faults.push(format!(
-                "{which} is not allowed; use printable ASCII, or sha256: and 64 hex digits"
+                "{which} is no digest; use sha256: and 64 hex digits, as printed by: printf %s KEY | sha256sum"
             )),
+        }
+        if !is_sendable(key) {
+            reader.notices.push(format!(
+                "{which} has characters that no client can send in a header; make one with: openssl rand -hex 32"
+            ));
         }
         if key.len() < SHORT_KEY {
             let letters = if key.len() == 1 {
@@ -158,7 +192,7 @@ fn keys(reader: &mut Reader) -> Vec<KeyId> {
 
 fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> auth::Settings {
     let disabled = reader.switch("MCP_AUTH_DISABLED", false);
-    let allowed = reader.switch("MCP_AUTH_ALLOW_LOOPBACK", true);
+    let allowed = loopback_allowed(reader);
     // Where there is a proxy it may be on this machine, and then its clients look like local ones.
     let loopback_exempt = allowed && !flags.require_auth && !proxied;
     let keyed = !keys.is_empty();
@@ -183,15 +217,39 @@ fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> 
     }
 }
 
-fn key_id(key: &str) -> Option<KeyId> {
-    match key.strip_prefix("sha256:") {
-        Some(digits) => digest(digits).map(KeyId::from_digest),
-        // No client could send any other character in a header.
-        None => key
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-            .then(|| KeyId::of(key.as_bytes())),
+/// Whether direct clients on this machine may go without a key. Whatever is not a clear yes is a no, as in version 3:
+/// a value that went wrong must not open the server.
+fn loopback_allowed(reader: &mut Reader) -> bool {
+    const NAME: &str = "MCP_AUTH_ALLOW_LOOPBACK";
+    if reader.is_blank(NAME) {
+        reader.notices.push(format!(
+            "{NAME} is set but empty, which means no: clients on this machine need a key too; set it to 1 or unset it if that is not meant"
+        ));
+        return false;
     }
+    let Some(given) = reader.variable(NAME) else {
+        return true;
+    };
+    switch_value(&given.value).unwrap_or_else(|| {
+        reader.mistakes.push(format!(
+            "{NAME}: '{}' is not understood and counts as no: clients on this machine need a key too; use 1 or 0",
+            given.value
+        ));
+        false
+    })
+}
+
+fn key_id(key: &str) -> Option<KeyId> {
+    match key.strip_prefix(DIGEST) {
+        Some(digits) => digest(digits).map(KeyId::from_digest),
+        None => Some(KeyId::of(key.as_bytes())),
+    }
+}
+
+/// Whether clients can show this key.
+fn is_sendable(key: &str) -> bool {
+    key.bytes()
+        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 fn digest(digits: &str) -> Option<[u8; 32]> {
@@ -213,3 +271,6 @@ fn origin(text: &str) -> Option<String> {
     (!scheme.is_empty() && !rest.is_empty() && !rest.contains('/'))
         .then(|| trimmed.to_ascii_lowercase())
 }
+
+#[cfg(test)]
+mod tests;

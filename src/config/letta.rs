@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::Path;
 
 use super::reader::Reader;
 use crate::catalog::{Holders, Reserved};
@@ -35,17 +34,18 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
     // The file completes the environment; where nothing is missing, it is not looked at.
     let complete = url.is_some() && tokens.iter().any(Option::is_some);
     let file = reader
-        .text("HOME")
+        .path("HOME")
         .filter(|_| !complete)
-        .and_then(|home| std::fs::read_to_string(Path::new(&home).join(".letta/.env")).ok());
+        .and_then(|home| std::fs::read_to_string(home.join(".letta/.env")).ok());
     let in_file = |name: &str| file.as_deref().and_then(|text| exported(text, name));
     let tokens: Vec<(&str, String)> = TOKENS
         .into_iter()
         .zip(tokens)
         .filter_map(|(name, value)| Some((name, value.or_else(|| in_file(name))?)))
         .collect();
-    let url = url
-        .or_else(|| in_file(URL))
+    let given = url.or_else(|| in_file(URL));
+    let url = given
+        .clone()
         .or_else(|| file.is_some().then(|| DEFAULT_URL.to_owned()));
     let token = tokens.first().map(|(_, token)| token.clone());
     let settings = url.clone().zip(token).map(|(url, token)| Settings {
@@ -54,8 +54,8 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
         agent,
         scope,
     });
-    // Without a password there is nothing to reach there, and the default URL is only a guess.
-    let url = url.filter(|_| settings.is_some());
+    // Without a password the default URL is only a guess; one that was given may be that of a Letta without any.
+    let url = given.or_else(|| url.filter(|_| settings.is_some()));
     let variables = url.map(|url| (URL, url)).into_iter().chain(tokens);
     let reserved = Reserved {
         names: [URL]
@@ -88,3 +88,6 @@ fn holders(reader: &mut Reader, scope: Scope) -> Holders {
         None => Holders::All,
     }
 }
+
+#[cfg(test)]
+mod tests;

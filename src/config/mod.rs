@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 
 use crate::cli::Flags;
 use crate::governor::Profiles;
+pub use reader::Purpose;
 use reader::Reader;
 
 /// All that the server needs to know.
@@ -26,12 +27,16 @@ pub struct Config {
     pub telemetry: crate::telemetry::Settings,
     /// Plugins.
     pub catalog: crate::catalog::Settings,
+    /// Programs that calls may leave running at once; 0 where none may.
+    pub max_background: usize,
     /// Which tools clients see.
     pub profiles: Profiles,
     /// Where the agents' secrets come from; `None` where there is no Letta.
     pub letta: Option<crate::letta::Settings>,
     /// HTTP.
     pub http: crate::http::Settings,
+    /// Whether `MCP_API_KEY` has a key as clients send it: not its digest, and not nothing.
+    pub key_in_shell: bool,
     /// Connections that may be open at once.
     pub max_connections: usize,
     /// Sessions that may be open at once.
@@ -40,11 +45,11 @@ pub struct Config {
     pub max_waiting_bytes: usize,
     /// What a person should read at the start.
     pub notices: Vec<String>,
-    /// Those of them that are about names that look misspelled.
-    pub misspelled: Vec<String>,
+    /// Settings that have no effect: misspelled names, values that cannot be used.
+    pub mistakes: Vec<String>,
 }
 
-/// Everything that is wrong with the settings, one line each.
+/// Everything that is wrong with the settings, one line each: what ends the start, then what has no effect.
 #[derive(Debug, thiserror::Error)]
 pub struct Faults(Vec<String>);
 
@@ -67,32 +72,46 @@ pub fn environment() -> Vec<(OsString, OsString)> {
 ///
 /// # Errors
 /// Each setting that is wrong, with its value and what is allowed.
-pub fn read(flags: &Flags, environment: Vec<(OsString, OsString)>) -> Result<Config, Faults> {
+pub fn read(
+    purpose: Purpose,
+    flags: &Flags,
+    environment: Vec<(OsString, OsString)>,
+) -> Result<Config, Faults> {
     let mut reader = Reader::new(&environment);
-    let listening = http::read(&mut reader, flags);
-    let telemetry = telemetry::read(&mut reader);
+    let listening = match purpose {
+        Purpose::Http => http::read(&mut reader, flags),
+        Purpose::Stdio | Purpose::Once => {
+            reader.unused(|reader| http::read(reader, &Flags::default()))
+        }
+    };
+    let (max_sessions, max_waiting_bytes) = http::limits(&mut reader);
+    let telemetry = telemetry::read(&mut reader, purpose);
     let profiles = governor::read(&mut reader);
     let (letta, reserved) = letta::read(&mut reader);
+    let max_background = catalog::max_background(&mut reader);
     let catalog = catalog::read(&mut reader, flags, environment, reserved);
     if rustix::process::geteuid().is_root() {
         reader.notices.push("running as root: every plugin may do everything on this machine; run smcp as a user of its own".to_owned());
     }
-    let misspelled = reader.note_misspelled();
+    reader.note_misspelled();
     if !reader.faults.is_empty() {
-        return Err(Faults(reader.faults));
+        // What has no effect is often the reason of a fault.
+        return Err(Faults([reader.faults, reader.mistakes].concat()));
     }
     Ok(Config {
         addresses: listening.addresses,
         telemetry,
         catalog,
+        max_background,
         profiles,
         letta,
         http: listening.http,
+        key_in_shell: listening.key_in_shell,
         max_connections: listening.max_connections,
-        max_sessions: listening.max_sessions,
-        max_waiting_bytes: listening.max_waiting_bytes,
+        max_sessions,
+        max_waiting_bytes,
         notices: reader.notices,
-        misspelled,
+        mistakes: reader.mistakes,
     })
 }
 

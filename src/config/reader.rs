@@ -1,14 +1,39 @@
 //! Reads single settings: by flag or variable, with a default and with what is allowed. Knows no layer.
 //!
-//! Faults and notices are collected, so that everything that is wrong is reported together.
+//! Faults, mistakes and notices are collected, so that everything that is wrong is reported together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The longest time that a setting may give: a year. Clocks and timers have a limit of their own beyond it.
 const MAX_SECONDS: f64 = 365.0 * 24.0 * 60.0 * 60.0;
+
+/// Settings of version 3 and of its guides, which took any value or never looked at it. A value that cannot be used
+/// must not end a start that went well before: it has no effect, and a warning says so.
+const FORGIVEN: [&str; 8] = [
+    "MCP_AUTH_DISABLED",
+    "MCP_DISABLE_FILE_LOG",
+    "MCP_LOG_BACKUP_COUNT",
+    "MCP_LOG_JSON",
+    "MCP_LOG_LEVEL",
+    "MCP_LOG_MAX_BYTES",
+    "MCP_LOG_ROTATION",
+    "MCP_PLUGIN_TIMEOUT",
+];
+
+/// What the settings are read for. What a command has no use for is not looked at, so that it cannot be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Serving over HTTP.
+    Http,
+    /// Serving one client over standard input and output.
+    Stdio,
+    /// A command that runs once and prints.
+    Once,
+}
 
 /// One setting as it was given.
 #[derive(Debug, Clone)]
@@ -25,8 +50,10 @@ pub struct Reader {
     values: BTreeMap<OsString, OsString>,
     /// Every variable that was asked for: the names that a misspelled one may mean.
     asked: BTreeSet<&'static str>,
-    /// What is wrong, one line each.
+    /// What ends the start, one line each.
     pub faults: Vec<String>,
+    /// Settings that have no effect: misspelled names, values that cannot be used. One line each.
+    pub mistakes: Vec<String>,
     /// What a person should read at the start, one line each.
     pub notices: Vec<String>,
 }
@@ -38,8 +65,24 @@ impl Reader {
             values: environment.iter().cloned().collect(),
             asked: BTreeSet::new(),
             faults: Vec::new(),
+            mistakes: Vec::new(),
             notices: Vec::new(),
         }
+    }
+
+    /// Reads what a command has no use for: as if none of it was set. The names count as known all the same.
+    pub fn unused<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let mut empty = Self::new(&[]);
+        let value = read(&mut empty);
+        self.asked.append(&mut empty.asked);
+        value
+    }
+
+    /// Whether a variable is set, but to nothing or white space.
+    pub fn is_blank(&mut self, name: &'static str) -> bool {
+        self.asked.insert(name);
+        let value = self.values.get(OsStr::new(name));
+        value.is_some_and(|value| value.as_encoded_bytes().trim_ascii().is_empty())
     }
 
     /// A variable. An empty one counts as unset, as environment files are written.
@@ -52,6 +95,16 @@ impl Reader {
         };
         let value = text.trim().to_owned();
         (!value.is_empty()).then_some(Given { name, value })
+    }
+
+    /// A variable that is a path, which need not be UTF-8.
+    pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
+        self.asked.insert(name);
+        let value = self.values.get(OsStr::new(name))?;
+        let path = value
+            .to_str()
+            .map_or(value.as_os_str(), |text| OsStr::new(text.trim()));
+        (!path.is_empty()).then(|| path.into())
     }
 
     /// The text of a variable.
@@ -98,11 +151,7 @@ impl Reader {
             given,
             default,
             "1, true, yes, on, 0, false, no or off",
-            |text| match text.to_ascii_lowercase().as_str() {
-                "1" | "true" | "yes" | "on" => Some(true),
-                "0" | "false" | "no" | "off" => Some(false),
-                _ => None,
-            },
+            switch_value,
         )
     }
 
@@ -151,28 +200,39 @@ impl Reader {
         entries
     }
 
-    /// Notes that a setting has a value that is not allowed.
+    /// Notes that a setting has a value that is not allowed: a fault, or a mistake where version 3 let it pass.
     pub fn refuse(&mut self, given: &Given, allowed: &str) {
-        self.faults.push(format!(
-            "{}: '{}' is not allowed; use {allowed}",
-            given.name, given.value
-        ));
+        let Given { name, value } = given;
+        if FORGIVEN.contains(name) {
+            self.mistakes.push(format!(
+                "{name}: '{value}' is not understood and has no effect; use {allowed}"
+            ));
+        } else {
+            self.faults
+                .push(format!("{name}: '{value}' is not allowed; use {allowed}"));
+        }
     }
 
     /// Notes each variable that looks like a misspelled setting, with the setting that is most like it. To be
     /// called when every setting has been asked for.
-    pub fn note_misspelled(&mut self) -> Vec<String> {
+    pub fn note_misspelled(&mut self) {
         let unknown = self.values.keys().filter_map(|name| name.to_str());
-        let mut notices = Vec::new();
         for name in unknown.filter(|name| !self.asked.contains(name)) {
             if let Some(meant) = meant_by(name, &self.asked) {
-                notices.push(format!(
+                self.mistakes.push(format!(
                     "{name} is not a setting of smcp and has no effect; do you mean {meant}?"
                 ));
             }
         }
-        self.notices.extend(notices.iter().cloned());
-        notices
+    }
+}
+
+/// What a switch says, where it is understood.
+pub fn switch_value(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
     }
 }
 
@@ -204,12 +264,14 @@ fn meant_by(name: &str, known: &BTreeSet<&'static str>) -> Option<&'static str> 
 /// `Some(None)` is no limit, `None` is not allowed.
 fn time_limit(text: &str) -> Option<Option<Duration>> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let text = text.to_ascii_lowercase();
     let (number, unit) = units
         .iter()
         .find_map(|(name, unit)| Some((text.strip_suffix(name)?.trim_end(), *unit)))
-        .unwrap_or((text, 1.0));
+        .unwrap_or((&text, 1.0));
     let seconds = number.parse::<f64>().ok()? * unit;
-    if seconds <= 0.0 {
+    // Version 3 read its times as Python does, where an infinite one is a number.
+    if seconds <= 0.0 || seconds == f64::INFINITY {
         return Some(None);
     }
     // Not a number is not within it either.
@@ -242,7 +304,7 @@ mod tests {
             ("31536000", ms(31_536_000_000)),
             ("31536001", None),
             ("1e19", None),
-            ("inf", None),
+            ("inf", Some(None)),
             ("-inf", Some(None)),
             ("nan", None),
             ("5d", None),

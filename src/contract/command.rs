@@ -100,6 +100,9 @@ pub struct Command {
     pub invoke: Vec<String>,
     /// Groups of arguments that exclude each other.
     pub one_of: Vec<OneOf>,
+    /// What a successful call may leave running: nothing when false, everything when true, and what
+    /// detached itself where it does not say.
+    pub background: Option<bool>,
     /// Whether an interpreter prepared beforehand may run it.
     pub warm: bool,
     /// Whether calls may share one process, one after the other.
@@ -108,6 +111,9 @@ pub struct Command {
     pub ends_options: bool,
     /// Words that the program's parser loses, so that no value may be one of them.
     pub refuse_words: Vec<String>,
+    /// Whether values are held against their types alone: version 1.0 of the contract knows nothing else, so that a
+    /// program of that version gets whatever else it got before.
+    pub checks_types_alone: bool,
 }
 
 /// What becomes of one entry of `commands`.
@@ -151,7 +157,7 @@ impl Command {
         let input = members
             .choice("input", &[("argv", Input::Argv), ("stdin", Input::Stdin)])
             .unwrap_or_default();
-        if input == Input::Argv {
+        if input == Input::Argv && !members.is_version_1_0() {
             parameters.check_options(members);
         }
         Entry::Command(Box::new(Self {
@@ -176,10 +182,12 @@ impl Command {
             max_concurrency: at_least_one(members, "max_concurrency"),
             requires: requires(members),
             one_of: one_of(members, &parameters),
+            background: members.flag("background"),
             warm: members.flag("warm").unwrap_or(true),
             reuse: members.flag("reuse").unwrap_or(false),
             ends_options: false,
             refuse_words: members.texts("refuse_words"),
+            checks_types_alone: members.is_version_1_0(),
             name,
             parameters,
             input_schema,

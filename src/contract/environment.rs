@@ -69,6 +69,25 @@ const STEERING_BEGINNINGS: [&str; 13] = [
     "SMCP_",
 ];
 
+/// The call's own id.
+pub const CALL_ID: &str = "SMCP_CALL_ID";
+/// The tool's name.
+pub const TOOL: &str = "SMCP_TOOL";
+/// The session's id.
+pub const SESSION_ID: &str = "SMCP_SESSION_ID";
+/// The agent's id.
+pub const AGENT_ID: &str = "SMCP_AGENT_ID";
+/// What is known of the client, as JSON.
+pub const CLIENT: &str = "SMCP_CLIENT";
+/// The descriptor for events.
+pub const EVENTS: &str = "SMCP_EVENTS";
+/// The plugin's directory.
+const PLUGIN_DIR: &str = "SMCP_PLUGIN_DIR";
+/// What a server says to a program of one call, or of one question.
+const SAID_OF_A_CALL: [&str; 7] = [
+    CALL_ID, TOOL, SESSION_ID, AGENT_ID, CLIENT, EVENTS, PLUGIN_DIR,
+];
+
 /// A variable and its value.
 pub type Variable = (OsString, OsString);
 
@@ -140,15 +159,6 @@ impl Environment {
     /// Takes the server's environment, without what an outer smcp said of one of its own calls.
     /// `reserved` is kept from plugins that do not hold it.
     pub fn new(environment: &[Variable], reserved: Reserved) -> Self {
-        const SAID_OF_A_CALL: [&str; 7] = [
-            "SMCP_CALL_ID",
-            "SMCP_TOOL",
-            "SMCP_SESSION_ID",
-            "SMCP_AGENT_ID",
-            "SMCP_CLIENT",
-            "SMCP_EVENTS",
-            "SMCP_PLUGIN_DIR",
-        ];
         let inherited = environment
             .iter()
             .filter(|(name, _)| SAID_OF_A_CALL.iter().all(|own| name != own))
@@ -197,7 +207,7 @@ fn always(directory: &Path) -> Vec<Variable> {
     vec![
         ("PYTHONUNBUFFERED".into(), "1".into()),
         ("PYTHONIOENCODING".into(), "utf-8".into()),
-        ("SMCP_PLUGIN_DIR".into(), directory.into()),
+        (PLUGIN_DIR.into(), directory.into()),
     ]
 }
 

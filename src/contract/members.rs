@@ -15,11 +15,25 @@ const QUOTED: usize = 60;
 /// How many items a list of a description may have: what no author writes by hand is refused before it is read.
 pub const MAX_ITEMS: usize = 10_000;
 
-/// The faults of a description that is being read.
+/// What is found in a description that is being read.
 #[derive(Debug, Default)]
-pub struct Findings(RefCell<Faults>);
+pub struct Findings {
+    faults: RefCell<Faults>,
+    /// What its author should read, and what keeps nothing from being served.
+    hints: RefCell<Faults>,
+    /// Whether it is read as version 1.0 of the contract.
+    is_version_1_0: bool,
+}
 
 impl Findings {
+    /// Nothing yet, of a description of version 1.0 or of a later one.
+    pub fn of(is_version_1_0: bool) -> Self {
+        Self {
+            is_version_1_0,
+            ..Self::default()
+        }
+    }
+
     /// Notes a fault of the field at `address`.
     pub fn add(&self, address: &str, what: &str) {
         let place = if address.is_empty() {
@@ -27,12 +41,12 @@ impl Findings {
         } else {
             address
         };
-        self.0.borrow_mut().add(&format!("{place} {what}"));
+        self.faults.borrow_mut().add(&format!("{place} {what}"));
     }
 
-    /// What was noted.
-    pub fn into_faults(self) -> Faults {
-        self.0.into_inner()
+    /// The faults, and the hints.
+    pub fn into_parts(self) -> (Faults, Vec<String>) {
+        (self.faults.into_inner(), self.hints.into_inner().into_vec())
     }
 }
 
@@ -74,6 +88,17 @@ impl<'a> Members<'a> {
     /// Notes a fault of the member `name`.
     pub fn fault(&self, name: &str, what: &str) {
         self.faults.add(&self.at(name), what);
+    }
+
+    /// Notes what the author should read of the member `name`.
+    pub fn hint(&self, name: &str, what: &str) {
+        let hint = format!("{} {what}", self.at(name));
+        self.faults.hints.borrow_mut().add(&hint);
+    }
+
+    /// Whether the description is one of version 1.0.
+    pub fn is_version_1_0(&self) -> bool {
+        self.faults.is_version_1_0
     }
 
     /// The member's value.

@@ -2,12 +2,14 @@
 //!
 //! Knows no process and no catalogue: a text goes in, a [`Description`] or its faults come out.
 
+pub mod client_schema;
 mod command;
 pub mod environment;
 pub mod faults;
 mod features;
 mod kind;
 mod members;
+mod older;
 mod parameter;
 mod parameters;
 mod payload;
@@ -16,6 +18,8 @@ pub mod schema;
 mod tests;
 pub mod uri_template;
 mod writing;
+
+use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -58,12 +62,25 @@ pub struct Description {
 /// # Errors
 /// What is wrong with it, each fault with the address of its field.
 pub fn read(payload: &Value) -> Result<Description, Faults> {
-    let findings = Findings::default();
+    if !older::is_version_1_0(payload) {
+        return read_as(payload, false);
+    }
+    let (reduced, hints) = older::as_version_1_0(payload);
+    let mut description = read_as(&reduced, true)?;
+    description.warnings.extend(hints);
+    Ok(description)
+}
+
+fn read_as(payload: &Value, is_version_1_0: bool) -> Result<Description, Faults> {
+    let findings = Findings::of(is_version_1_0);
     let description =
         Members::of(payload, String::new(), &findings).map(|members| described(&members));
-    let faults = findings.into_faults();
+    let (faults, hints) = findings.into_parts();
     match description {
-        Some(description) if faults.is_empty() => Ok(description),
+        Some(mut description) if faults.is_empty() => {
+            description.warnings.extend(hints);
+            Ok(description)
+        }
         _ => Err(faults),
     }
 }
@@ -93,8 +110,16 @@ fn described(members: &Members<'_>) -> Description {
         description.about = text("description").unwrap_or_default();
         description.version = text("version");
     }
+    let mut names = HashSet::new();
     for entry in members.objects("commands") {
         match Command::read(&entry) {
+            Entry::Command(command) if !names.insert(command.name.clone()) => {
+                let what = format!(
+                    "{} is there already; the first is served",
+                    in_quotes(&command.name)
+                );
+                entry.hint("name", &what);
+            }
             Entry::Command(command) => description.commands.push(*command),
             Entry::Refused { name, reason } => description.refused.push((name, reason)),
             Entry::Nothing => {}
@@ -113,9 +138,7 @@ fn check_version(members: &Members<'_>) {
             return;
         }
     };
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let mut parts = version.split('.');
-    if parts.next() != Some("1") || !parts.all(digits) {
+    if version.split('.').next() != Some("1") {
         let what = format!(
             "{} is not a version of contract 1, such as 1.0 or 1.1",
             in_quotes(&version)

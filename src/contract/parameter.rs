@@ -47,7 +47,7 @@ const OWN: [&str; 13] = [
 ];
 
 /// The keywords of JSON Schema that go through; what else a description says here is no business of clients.
-const KEYWORDS: &[&str] = &[
+pub const KEYWORDS: &[&str] = &[
     "$anchor",
     "$comment",
     "$defs",
@@ -115,8 +115,12 @@ impl Parameter {
     pub fn read(members: &Members<'_>) -> Option<Self> {
         let name = members.name("name")?;
         if let Some(fault) = fault_of_name(&name) {
-            members.fault("name", &format!("{} {fault}", in_quotes(&name)));
-            return None;
+            // Version 3 of SMCP made an option of any text; its other parameters work whatever becomes of this one.
+            if !members.is_version_1_0() || name.starts_with('-') {
+                members.fault("name", &format!("{} {fault}", in_quotes(&name)));
+                return None;
+            }
+            members.hint("name", &format!("{} {fault}", in_quotes(&name)));
         }
         let kind = match members.value("type") {
             Some(_) => members.choice("type", &ValueType::NAMES),
@@ -148,6 +152,22 @@ impl Parameter {
         }
     }
 
+    /// Its schema as clients see it.
+    pub fn schema_shown(&self) -> Map<String, Value> {
+        self.schema.clone()
+    }
+
+    /// The part of its schema that version 1.0 of the contract knows.
+    pub fn schema_of_type(&self) -> Map<String, Value> {
+        let known = ["type", "description", "default"];
+        let of_type = self.schema.iter().filter(|(keyword, value)| {
+            known.contains(&keyword.as_str()) || is_of_default_items(keyword, value)
+        });
+        of_type
+            .map(|(keyword, value)| (keyword.clone(), value.clone()))
+            .collect()
+    }
+
     /// The option's exact spelling.
     pub fn option(&self) -> String {
         let own = self.writing.flag.clone();
@@ -164,6 +184,11 @@ pub fn fault_of_name(name: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether these are the items that an array has which says nothing about them.
+fn is_of_default_items(keyword: &str, value: &Value) -> bool {
+    keyword == "items" && *value == serde_json::json!({"type": "string"})
 }
 
 fn schema(members: &Members<'_>, kind: Option<ValueType>) -> Map<String, Value> {

@@ -99,8 +99,11 @@ fn has_more_values(value: &Value, most: usize) -> bool {
 /// What is wrong with it, with the address of the field.
 pub fn of_input(command: &Command) -> Result<Schema, Faults> {
     let address = &command.address;
+    if command.checks_types_alone {
+        return Ok(of_types(command));
+    }
     let Some(whole) = &command.input_schema else {
-        let schema = from_parameters(&command.parameters);
+        let schema = from_parameters(&command.parameters, Parameter::schema_shown);
         let compiled = Schema::compile(schema).and_then(checked_headers);
         return compiled.map_err(|fault| by_parameter(command, &fault));
     };
@@ -122,15 +125,25 @@ pub fn of_output(command: &Command) -> Result<Option<Schema>, Faults> {
         .map_err(|fault| Fault::new(format!("{}.output_schema {fault}", command.address)).into())
 }
 
-fn from_parameters(parameters: &[Parameter]) -> Value {
+/// What a command of version 1.0 shows, and what its arguments are held against: their types.
+fn of_types(command: &Command) -> Schema {
+    let types = from_parameters(&command.parameters, Parameter::schema_of_type);
+    let mut schema = Schema::compile(types).expect("types alone are a schema");
+    let shown = from_parameters(&command.parameters, Parameter::schema_shown);
+    // Keywords that contradict each other, or refer to what is not there, are shown to nobody.
+    if Schema::compile(shown.clone()).is_ok() {
+        schema.value = shown;
+    }
+    schema
+}
+
+fn from_parameters(
+    parameters: &[Parameter],
+    schema_of: fn(&Parameter) -> Map<String, Value>,
+) -> Value {
     let properties: Map<String, Value> = parameters
         .iter()
-        .map(|parameter| {
-            (
-                parameter.name.clone(),
-                Value::Object(parameter.schema.clone()),
-            )
-        })
+        .map(|parameter| (parameter.name.clone(), Value::Object(schema_of(parameter))))
         .collect();
     let required: Vec<&str> = parameters
         .iter()

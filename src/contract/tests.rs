@@ -4,8 +4,17 @@ use serde_json::json;
 
 use super::*;
 
+/// The same payload, of version 1.1 where it says nothing about that.
+fn newer(mut payload: Value) -> Value {
+    if let Some(members) = payload.as_object_mut() {
+        let version = members.entry("contract_version");
+        version.or_insert_with(|| "1.1".into());
+    }
+    payload
+}
+
 fn faults(payload: Value) -> Vec<String> {
-    read(&payload)
+    read(&newer(payload))
         .expect_err("it breaks the contract")
         .into_vec()
 }
@@ -17,7 +26,7 @@ fn command(members: Value) -> Command {
         .expect("an object")
         .extend(members.as_object().expect("an object").clone());
     let description =
-        read(&json!({"commands": [entry]})).unwrap_or_else(|faults| panic!("{faults:?}"));
+        read(&newer(json!({"commands": [entry]}))).unwrap_or_else(|faults| panic!("{faults:?}"));
     description
         .commands
         .into_iter()
@@ -195,7 +204,7 @@ fn every_fault_is_named_with_its_field() {
         assert_eq!(faults(payload.clone()), [expected], "{payload}");
     }
     let several = faults(
-        json!({"contract_version": "0", "commands": [{"name": "a b"}, {"name": "c", "output": 1}]}),
+        json!({"contract_version": "2.1", "commands": [{"name": "a b"}, {"name": "c", "output": 1}]}),
     );
     assert_eq!(several.len(), 3, "{several:?}");
 }
@@ -281,6 +290,7 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
         "tool": "exact.name", "title": "A title", "annotations": {"readOnlyHint": true}, "icons": [{"src": "https://x"}],
         "_meta": {"k": 1}, "timeout": 1.5, "max_concurrency": 2, "input": "stdin", "output": "content",
         "output_schema": {"type": "object"}, "requires": ["sampling"], "invoke": ["a", "b"], "warm": false, "reuse": true,
+        "background": false,
     }));
     assert_eq!(command.tool, ToolName::Exact("exact.name".to_owned()));
     assert_eq!(command.title.as_deref(), Some("A title"));
@@ -295,6 +305,7 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
     assert!(command.requires.sampling && !command.requires.roots);
     assert_eq!(command.invoke, ["a", "b"]);
     assert!(!command.warm && command.reuse);
+    assert_eq!(command.background, Some(false));
     assert_eq!(
         super::tests::command(json!({"tool": false})).tool,
         ToolName::None
@@ -345,6 +356,7 @@ fn a_command_that_declares_both_spellings_of_a_name_is_refused_and_the_others_ar
 #[test]
 fn what_is_served_besides_tools_is_read_with_its_command() {
     let description = read(&json!({
+        "contract_version": "1.1",
         "commands": [],
         "resources": [{"uri": "n://all", "name": "all", "mimeType": "text/plain", "command": "list", "size": 5}],
         "resource_templates": [{"uriTemplate": "n://{id}", "name": "one", "description": "\u{1b}[1mOne", "command": "read"}],

@@ -19,6 +19,8 @@ enum Parser {
     Read(Payload),
     /// The plugin is not served: it would work, or it could not be asked.
     Skip(Unserved),
+    /// Nothing could be read of what is left of it under the guard.
+    Refused(String),
     /// The interpreter is too old for this question.
     CannotBeGuarded(String),
     /// No parser is known.
@@ -64,6 +66,9 @@ impl Asking<'_> {
                 return Ok(Some(found.unwrap_or((payload, "introspection"))));
             }
             Parser::Skip(reason) => return Err(reason),
+            Parser::Refused(reason) => {
+                return self.ask_for_help_openly(reason, reasons).await;
+            }
             Parser::CannotBeGuarded(reason) => {
                 reasons.push(reason);
                 return self.ask_openly(!is_known, reasons).await;
@@ -98,6 +103,28 @@ impl Asking<'_> {
         Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
     }
 
+    /// Asks for `--help` without the guard, as version 3 asked every plugin. Why nothing could be read under it is
+    /// the author's to know in any case.
+    async fn ask_for_help_openly(
+        &self,
+        reason: String,
+        reasons: &mut Vec<String>,
+    ) -> Result<Option<(Payload, &'static str)>, Unserved> {
+        let second = match self.help().await {
+            Ok(payload) => return Ok(Some((warned(payload, &reason), "help"))),
+            Err(NoAnswer::Skip(Unserved::Plugin(second)) | NoAnswer::Next(second)) => second,
+            Err(NoAnswer::Skip(passing)) => return Err(passing),
+        };
+        // A program that fails in the same way both times needs no second sentence.
+        let fault = reason.split(" (").next().unwrap_or_default();
+        let is_new = !second.contains(fault);
+        reasons.push(reason);
+        if is_new {
+            reasons.push(format!("asked openly, {second}"));
+        }
+        Ok(None)
+    }
+
     /// Whether the plugin's own files mention `--describe`; reading them may take a while.
     async fn knows_the_question(&self) -> bool {
         let directory = self.plugin.directory.clone();
@@ -106,8 +133,7 @@ impl Asking<'_> {
     }
 
     async fn parser(&self, python: &Python<'_>) -> Parser {
-        let argv = introspect::argv(python.interpreter, python.cli, self.asker.limit);
-        let finished = match self.asker.run(self.plugin, argv).await {
+        let finished = match self.run_watched(python, &[]).await {
             Ok(finished) => self.ended(finished, "the question for its parser"),
             Err(no) => Err(no),
         };
@@ -125,7 +151,8 @@ impl Asking<'_> {
                     Parser::none("its parser could not be read".to_owned())
                 }
             },
-            Ending::Exited(introspect::REFUSED) => Parser::Skip(Unserved::Plugin(reason)),
+            Ending::Exited(introspect::REFUSED) => Parser::Refused(reason),
+            Ending::Exited(introspect::HANGS) => Parser::Skip(Unserved::Plugin(reason)),
             Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
             Ending::Exited(status @ (introspect::NOT_ASKED | introspect::NO_DESCRIBE)) => {
                 Parser::None {
@@ -136,10 +163,21 @@ impl Asking<'_> {
             }
             _ => match syntax_error(&finished.stderr_tail) {
                 Some(fault) => Parser::Skip(Unserved::Plugin(fault)),
+                // Something of the guard's may be what the program cannot do with.
+                None if finished.ending == Ending::Exited(introspect::FAULT) => {
+                    Parser::Refused(reason)
+                }
                 None => Parser::none(format!("the question for its parser {}", ending(&finished))),
             },
         }
     }
+}
+
+/// The payload of an open `--help`, with why it was asked for.
+fn warned(mut payload: Payload, reason: &str) -> Payload {
+    let warning = format!("its parser could not be read, only its --help: {reason}");
+    payload.warning = payload.warning.or(Some(warning));
+    payload
 }
 
 /// Whether a parser that was read has an option `--describe` of its own.

@@ -5,9 +5,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::advice;
 use super::introspect::{self, Questions};
 pub use super::question::Asker;
-use super::question::{Asking, Python, aside};
+use super::question::{Asking, BROKEN, Python, aside};
 use super::scan::{Found, Program, read_regular};
 use super::unserved::Unserved;
 use crate::contract::{self, Description, Payload};
@@ -40,11 +41,14 @@ impl Asker {
             start: start_words(plugin, interpreter.as_ref()),
             interpreter,
         };
-        let (payload, source) = asking.payload().await?;
+        let (payload, source) = match asking.payload().await {
+            Ok(found) => found,
+            Err(fault) => return Err(asking.advised(fault).await),
+        };
         let reading = move || contract::read(&payload.json);
-        let mut description = aside(reading).await?.map_err(|faults| {
-            Unserved::Plugin(format!("its description breaks the contract: {faults}"))
-        })?;
+        let mut description = aside(reading)
+            .await?
+            .map_err(|faults| Unserved::Plugin(format!("{BROKEN}: {faults}")))?;
         description.warnings.extend(payload.warning);
         if description.commands.is_empty()
             && description.offers.is_empty()
@@ -67,6 +71,18 @@ impl Asker {
 }
 
 impl Asking<'_> {
+    /// A reason with what to do about it.
+    async fn advised(&self, fault: Unserved) -> Unserved {
+        let Unserved::Plugin(text) = fault else {
+            return fault;
+        };
+        let (Program::Python(path) | Program::Executable(path)) = self.plugin.program.clone();
+        let interpreter = self.interpreter.clone();
+        let words = text.clone();
+        let advising = aside(move || advice::of(&words, &path, interpreter.as_deref())).await;
+        Unserved::Plugin(advising.ok().flatten().unwrap_or(text))
+    }
+
     async fn payload(&self) -> Result<(Payload, &'static str), Unserved> {
         let mut reasons = Vec::new();
         let found = match (&self.interpreter, &self.plugin.program) {
@@ -78,7 +94,12 @@ impl Asking<'_> {
                 self.ask_executable(path.clone(), &mut reasons).await?
             }
         };
-        found.ok_or_else(|| Unserved::Plugin(reasons.join("; ")))
+        let Some((mut payload, source)) = found else {
+            return Err(Unserved::Plugin(reasons.join("; ")));
+        };
+        let broken = reasons.into_iter().find(|why| why.starts_with(BROKEN));
+        payload.warning = payload.warning.or(broken);
+        Ok((payload, source))
     }
 
     async fn ask_executable(

@@ -65,7 +65,8 @@ impl Candidates {
         };
         found.ok_or_else(|| {
             Unserved::Plugin(format!(
-                "MCP_PYTHON is {}, which is no program that can be executed",
+                "MCP_PYTHON is '{}', which is no program that can be executed; set it to a Python interpreter such as \
+                 python3, or unset it",
                 given.display()
             ))
         })
@@ -164,6 +165,7 @@ async fn ask(
         time_limit: Some(Duration::from_secs(5)),
         stdout_limit: 64 << 10,
         stderr_tail: 1 << 10,
+        background: None,
     };
     let finished = launcher
         .run(job, SideChannels::default(), stop)

@@ -2,6 +2,7 @@
 //!
 //! Knows no call and no catalogue.
 
+pub mod advice;
 mod ask_python;
 pub mod demo;
 pub mod describe;
@@ -11,5 +12,6 @@ mod mentions;
 mod question;
 pub mod scan;
 mod unserved;
+mod writable;
 
 pub use unserved::Unserved;

@@ -7,16 +7,19 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::introspect::{self, CommandPage};
+use super::introspect::{self, CommandPage, PrivateCopy};
 use super::scan::Found;
 use super::unserved::Unserved;
 use crate::contract::environment::Environment;
-use crate::contract::{Payload, find_payload};
+use crate::contract::{self, Payload, find_payload};
 use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
 use crate::text::shown;
 
 /// How much a plugin may print in answer to one question.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;
+
+/// What is said of a description that is none.
+pub(super) const BROKEN: &str = "its description breaks the contract";
 
 /// How many pages of sub-commands are read.
 const MAX_PAGES: usize = 64;
@@ -62,6 +65,7 @@ impl Asker {
             time_limit: Some(self.limit),
             stdout_limit: MAX_OUTPUT_BYTES,
             stderr_tail: 8 << 10,
+            background: None,
         };
         let finished = self
             .launcher
@@ -136,10 +140,17 @@ impl Asking<'_> {
             return Err(fault.unwrap_or_else(next));
         }
         let nothing = || NoAnswer::Next("--describe printed no JSON".to_owned());
-        payload_of(finished.stdout).await?.ok_or_else(nothing)
+        let payload = payload_of(finished.stdout).await?.ok_or_else(nothing)?;
+        if payload.json["commands"].is_array() {
+            return Ok(payload);
+        }
+        // A program that does not know the question may answer with JSON as well, such as an error.
+        let reading = aside(move || contract::read(&payload.json)).await;
+        let faults = reading.map_err(NoAnswer::Skip)?.err().unwrap_or_default();
+        Err(NoAnswer::Next(format!("{BROKEN}: {faults}")))
     }
 
-    async fn help(&self) -> Result<Payload, NoAnswer> {
+    pub(super) async fn help(&self) -> Result<Payload, NoAnswer> {
         let finished = self.run_with(&["--help"]).await?;
         let finished = self.ended(finished, "--help")?;
         self.read_help(printed(&finished), Pages::Open).await
@@ -216,15 +227,28 @@ impl Asking<'_> {
         }
     }
 
+    /// Runs the program under the guard: with `words`, or watching its parser where there are none. What it writes is
+    /// gone with the run.
+    pub(super) async fn run_watched(
+        &self,
+        python: &Python<'_>,
+        words: &[&str],
+    ) -> Result<Finished, NoAnswer> {
+        let copy = aside(PrivateCopy::new).await.map_err(NoAnswer::Skip)?;
+        let (limit, Python { interpreter, cli }) = (self.asker.limit, python);
+        let argv = introspect::guarded_argv(interpreter, cli, limit, copy.path(), words);
+        let finished = self.asker.run(self.plugin, argv).await;
+        aside(move || drop(copy)).await.map_err(NoAnswer::Skip)?;
+        finished
+    }
+
     /// What the program prints when it is run with `words` under the guard.
     pub(super) async fn run_guarded(
         &self,
         python: &Python<'_>,
         words: &[&str],
     ) -> Result<Vec<u8>, NoAnswer> {
-        let limit = self.asker.limit;
-        let argv = introspect::guarded_argv(python.interpreter, python.cli, limit, words);
-        let finished = self.asker.run(self.plugin, argv).await?;
+        let finished = self.run_watched(python, words).await?;
         let finished = self.ended(finished, "the question")?;
         match finished.ending {
             Ending::Exited(0) => Ok(finished.stdout),

@@ -2,12 +2,13 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, OFlags};
 
 use super::unserved::Unserved;
+use super::writable::WriteGuard;
 use crate::text::shown;
 
 /// A directory with a program in it.
@@ -37,25 +38,33 @@ pub struct Look {
     pub found: Vec<Found>,
     /// What is no plugin, by name, and why.
     pub rejected: Vec<(String, Unserved)>,
+    /// What is served although it should not be as it is.
+    pub warnings: Vec<String>,
 }
 
-/// Looks at every subdirectory of `plugins`. Opens no program: what only looks like one may never answer.
+/// Looks at every subdirectory of `plugins`. Opens no program: what only looks like one may never answer. With
+/// `allow_writable`, what anybody may write to is served with a warning.
 ///
 /// # Errors
 /// Why nothing can be said of any plugin.
-pub fn look(plugins: &Path) -> Result<Look, Unserved> {
+pub fn look(plugins: &Path, allow_writable: bool) -> Result<Look, Unserved> {
     let mut look = Look::default();
-    for (name, path) in subdirectories(plugins)? {
-        match plugin(&name, path) {
+    let mut guard = WriteGuard::new(allow_writable);
+    for (name, path) in subdirectories(plugins, &mut guard)? {
+        match plugin(&name, path, &mut guard) {
             Ok(Some(found)) => look.found.push(found),
             Ok(None) => {}
             Err(reason) => look.rejected.push((shown(&name, 100), reason)),
         }
     }
+    look.warnings.extend(guard.warning());
     Ok(look)
 }
 
-fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, Unserved> {
+fn subdirectories(
+    plugins: &Path,
+    guard: &mut WriteGuard,
+) -> Result<Vec<(String, PathBuf)>, Unserved> {
     let unreadable = |fault| Unserved::of_system("the plugins directory cannot be read", &fault);
     let metadata = std::fs::metadata(plugins).map_err(|fault| match unreadable(fault) {
         Unserved::Plugin(text) => {
@@ -67,7 +76,7 @@ fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, Unserved> {
         let text = "the plugins directory is no directory; set MCP_PLUGINS_DIR to one";
         return Err(Unserved::Plugin(text.to_owned()));
     }
-    refuse_writable(plugins, &metadata)?;
+    guard.check(plugins, &metadata)?;
     let mut names = Vec::new();
     for entry in std::fs::read_dir(plugins).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
@@ -81,7 +90,7 @@ fn subdirectories(plugins: &Path) -> Result<Vec<(String, PathBuf)>, Unserved> {
 }
 
 /// The plugin at `path`; `None` for what does not look like one.
-fn plugin(name: &str, path: PathBuf) -> Result<Option<Found>, Unserved> {
+fn plugin(name: &str, path: PathBuf, guard: &mut WriteGuard) -> Result<Option<Found>, Unserved> {
     let metadata = match std::fs::metadata(&path) {
         Ok(metadata) => metadata,
         Err(fault) if path.is_symlink() => {
@@ -92,11 +101,11 @@ fn plugin(name: &str, path: PathBuf) -> Result<Option<Found>, Unserved> {
     if !metadata.is_dir() {
         return Ok(None);
     }
-    let Some(program) = program(&path)? else {
+    let Some(program) = program(&path, guard)? else {
         return Ok(None);
     };
     check_name(name)?;
-    refuse_writable(&path, &metadata)?;
+    guard.check(&path, &metadata)?;
     Ok(Some(Found {
         name: name.to_owned(),
         directory: path,
@@ -104,10 +113,15 @@ fn plugin(name: &str, path: PathBuf) -> Result<Option<Found>, Unserved> {
     }))
 }
 
-fn program(directory: &Path) -> Result<Option<Program>, Unserved> {
+fn program(directory: &Path, guard: &mut WriteGuard) -> Result<Option<Program>, Unserved> {
     let python = directory.join("cli.py");
     if exists(&python) {
-        check_file(&python, Access::READ_OK, "is not readable")?;
+        check_file(
+            &python,
+            Access::READ_OK,
+            "is not readable; chmod +r it",
+            guard,
+        )?;
         return Ok(Some(Program::Python(python)));
     }
     let executable = directory.join("cli");
@@ -116,6 +130,7 @@ fn program(directory: &Path) -> Result<Option<Program>, Unserved> {
             &executable,
             Access::EXEC_OK,
             "is not executable; chmod +x it",
+            guard,
         )?;
         return Ok(Some(Program::Executable(executable)));
     }
@@ -140,7 +155,12 @@ fn exists(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
 }
 
-fn check_file(path: &Path, access: Access, otherwise: &str) -> Result<(), Unserved> {
+fn check_file(
+    path: &Path,
+    access: Access,
+    otherwise: &str,
+    guard: &mut WriteGuard,
+) -> Result<(), Unserved> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let metadata = std::fs::metadata(path)
         .map_err(|fault| Unserved::of_system(&format!("its {name} cannot be looked at"), &fault))?;
@@ -150,7 +170,7 @@ fn check_file(path: &Path, access: Access, otherwise: &str) -> Result<(), Unserv
     if rustix::fs::access(path, access).is_err() {
         return Err(Unserved::Plugin(format!("its {name} {otherwise}")));
     }
-    refuse_writable(path, &metadata)
+    guard.check(path, &metadata)
 }
 
 /// What a file is instead of a regular one.
@@ -184,17 +204,6 @@ pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whoever may write there decides what this server runs.
-fn refuse_writable(path: &Path, metadata: &Metadata) -> Result<(), Unserved> {
-    if metadata.permissions().mode() & 0o002 == 0 {
-        return Ok(());
-    }
-    Err(Unserved::Plugin(format!(
-        "anybody may write to {}; chmod o-w it",
-        path.display()
-    )))
-}
-
 fn check_name(name: &str) -> Result<(), Unserved> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     if !name.chars().all(allowed) {
@@ -211,7 +220,7 @@ fn check_name(name: &str) -> Result<(), Unserved> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -235,7 +244,7 @@ mod tests {
         }
 
         fn look(&self) -> Look {
-            look(self.0.path()).expect("it can be looked at")
+            look(self.0.path(), false).expect("it can be looked at")
         }
 
         fn reason(&self, name: &str) -> String {
@@ -334,10 +343,27 @@ mod tests {
         let plugins = Plugins::new();
         plugins.file("a/cli.py", 0o644);
         fs::set_permissions(plugins.0.path(), Permissions::from_mode(0o777)).expect("it is ours");
-        let refused = |path: &Path| look(path).expect_err("it is refused").to_string();
+        let refused = |path: &Path| look(path, false).expect_err("it is refused").to_string();
         assert!(refused(plugins.0.path()).contains("anybody may write"));
+        assert!(refused(plugins.0.path()).contains("MCP_ALLOW_WRITABLE_PLUGINS=1"));
         assert!(refused(&plugins.path("missing")).contains("MCP_PLUGINS_DIR"));
         assert!(refused(&plugins.path("a/cli.py")).contains("no directory"));
+    }
+
+    #[test]
+    fn what_anybody_may_write_to_is_served_with_one_warning_where_that_is_allowed() {
+        let plugins = Plugins::new();
+        plugins.file("a/cli.py", 0o666).file("b/cli.py", 0o644);
+        fs::set_permissions(plugins.path("b"), Permissions::from_mode(0o777)).expect("it is ours");
+        let look = look(plugins.0.path(), true).expect("it can be looked at");
+        assert_eq!((look.found.len(), look.rejected.len()), (2, 0));
+        let [warning] = look.warnings.as_slice() else {
+            panic!("not one warning: {:?}", look.warnings);
+        };
+        let first = plugins.path("a/cli.py").display().to_string();
+        for words in [first.as_str(), "1 more", "chmod o-w"] {
+            assert!(warning.contains(words), "no {words:?} in {warning}");
+        }
     }
 
     #[test]

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::profiles::Profile;
 
-/// How long an agent's attachments outlive its last request: agents connect anew for each call.
+/// How long the attachments of an agent or a program outlive its last request: both may connect anew for each call.
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
-/// Agents whose attachments are kept; beyond it the one unheard of for longest is forgotten.
-const MAX_AGENTS: usize = 10_000;
-/// The longest agent id that counts as one; real ones have 42 characters.
-const MAX_AGENT_ID: usize = 256;
+/// Agents and programs whose attachments are kept; beyond it the one unheard of for longest is forgotten.
+const MAX_REMEMBERED: usize = 10_000;
+/// The longest id of an agent or name of a program that counts as one, in bytes; real ids have 42.
+const MAX_NAME: usize = 256;
 
 /// Whose attachments hold for a request.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -27,6 +28,13 @@ pub enum Client {
     },
     /// Everybody who holds this key (its SHA-256).
     Key([u8; 32]),
+    /// Whoever calls itself so and comes from there, over however many connections.
+    Program {
+        /// The name in `clientInfo`.
+        name: String,
+        /// The address that it connects from.
+        address: IpAddr,
+    },
     /// One session.
     Session(String),
     /// Whoever asks without any of these: direct mode without a key.
@@ -36,20 +44,35 @@ pub enum Client {
 }
 
 impl Client {
-    /// Under revisions with sessions, and in direct mode: the key's agent, else the key, else the session, else
-    /// the process.
-    pub fn of(agent: Option<&str>, key: Option<[u8; 32]>, session: Option<&str>) -> Self {
-        let agent = agent.filter(|id| !id.is_empty() && id.len() <= MAX_AGENT_ID);
+    /// Under revisions with sessions, and in direct mode: the key's agent, else the key, else the program by its
+    /// name and address, else the session, else the process.
+    pub fn of(
+        agent: Option<&str>,
+        key: Option<[u8; 32]>,
+        program: Option<(&str, IpAddr)>,
+        session: Option<&str>,
+    ) -> Self {
+        let counts = |name: &&str| !name.is_empty() && name.len() <= MAX_NAME;
+        let program = program.filter(|(name, _)| counts(name));
         let session = session.filter(|id| !id.is_empty());
-        match (agent, key, session) {
-            (Some(id), key, _) => Self::Agent {
+        match (agent.filter(counts), key, program, session) {
+            (Some(id), key, _, _) => Self::Agent {
                 id: id.to_owned(),
                 key,
             },
-            (None, Some(key), _) => Self::Key(key),
-            (None, None, Some(id)) => Self::Session(id.to_owned()),
-            (None, None, None) => Self::Process,
+            (None, Some(key), _, _) => Self::Key(key),
+            (None, None, Some((name, address)), _) => Self::Program {
+                name: name.to_owned(),
+                address,
+            },
+            (None, None, None, Some(id)) => Self::Session(id.to_owned()),
+            (None, None, None, None) => Self::Process,
         }
+    }
+
+    /// Whether its attachments outlive its connection, for a time: nothing says when it has gone for good.
+    fn is_remembered(&self) -> bool {
+        matches!(self, Self::Agent { .. } | Self::Program { .. })
     }
 
     /// Under 2026-07-28, whose lists may vary by authorization and by nothing else: the key, else nobody.
@@ -67,6 +90,7 @@ impl fmt::Debug for Client {
                 write!(f, "agent {id:?} of key {}", beginning(key))
             }
             Self::Key(key) => write!(f, "key {}", beginning(key)),
+            Self::Program { name, address } => write!(f, "program {name:?} at {address}"),
             Self::Session(id) => write!(f, "session {id:?}"),
             Self::Process => f.write_str("process"),
             Self::Nobody => f.write_str("nobody"),
@@ -156,8 +180,8 @@ pub struct Attachments {
 
 #[derive(Debug, Default)]
 struct Changed {
-    /// The agents', which expire.
-    agents: HashMap<Client, Remembered>,
+    /// Those of agents and programs, which expire.
+    remembered: HashMap<Client, Remembered>,
     others: HashMap<Client, Arc<Attached>>,
 }
 
@@ -180,8 +204,8 @@ impl Attachments {
     pub fn of(&self, who: &Client, now: Instant) -> Arc<Attached> {
         let mut changed = self.lock();
         let found = match who {
-            Client::Agent { .. } => changed.agent(who, now),
             Client::Nobody => None,
+            who if who.is_remembered() => changed.recall(who, now),
             other => changed.others.get(other).cloned(),
         };
         found.unwrap_or_else(|| Arc::clone(&self.start))
@@ -199,7 +223,7 @@ impl Attachments {
     ) -> Result<T, E> {
         let mut changed = self.lock();
         let found = match who {
-            Client::Agent { .. } => changed.agent(who, now),
+            who if who.is_remembered() => changed.recall(who, now),
             other => changed.others.get(other).cloned(),
         };
         let mut attached = (*found.unwrap_or_else(|| Arc::clone(&self.start))).clone();
@@ -210,7 +234,7 @@ impl Attachments {
         Ok(outcome)
     }
 
-    /// Forgets a session that has ended. Agents and keys outlive their sessions.
+    /// Forgets a session that has ended. Agents, keys and programs outlive their sessions.
     pub fn forget_session(&self, id: &str) {
         self.lock().others.remove(&Client::Session(id.to_owned()));
     }
@@ -222,10 +246,10 @@ impl Attachments {
 }
 
 impl Changed {
-    fn agent(&mut self, who: &Client, now: Instant) -> Option<Arc<Attached>> {
-        let known = self.agents.get_mut(who)?;
+    fn recall(&mut self, who: &Client, now: Instant) -> Option<Arc<Attached>> {
+        let known = self.remembered.get_mut(who)?;
         if now.saturating_duration_since(known.used) >= RETENTION {
-            self.agents.remove(who);
+            self.remembered.remove(who);
             return None;
         }
         known.used = now;
@@ -236,34 +260,34 @@ impl Changed {
         // Whoever is back at the start costs nothing any more.
         let attached = (!attached.is(start)).then(|| Arc::new(attached));
         match (who, attached) {
-            (Client::Agent { .. }, Some(attached)) => {
-                if !self.agents.contains_key(who) {
+            (who, Some(attached)) if who.is_remembered() => {
+                if !self.remembered.contains_key(who) {
                     self.make_room(now);
                 }
                 let remembered = Remembered {
                     attached,
                     used: now,
                 };
-                self.agents.insert(who.clone(), remembered);
+                self.remembered.insert(who.clone(), remembered);
             }
-            (Client::Agent { .. }, None) => drop(self.agents.remove(who)),
+            (who, None) if who.is_remembered() => drop(self.remembered.remove(who)),
             (other, Some(attached)) => drop(self.others.insert(other.clone(), attached)),
             (other, None) => drop(self.others.remove(other)),
         }
     }
 
     fn make_room(&mut self, now: Instant) {
-        if self.agents.len() < MAX_AGENTS {
+        if self.remembered.len() < MAX_REMEMBERED {
             return;
         }
-        self.agents
+        self.remembered
             .retain(|_, known| now.saturating_duration_since(known.used) < RETENTION);
-        if self.agents.len() < MAX_AGENTS {
+        if self.remembered.len() < MAX_REMEMBERED {
             return;
         }
-        let oldest = self.agents.iter().min_by_key(|(_, known)| known.used);
+        let oldest = self.remembered.iter().min_by_key(|(_, known)| known.used);
         if let Some(oldest) = oldest.map(|(who, _)| who.clone()) {
-            self.agents.remove(&oldest);
+            self.remembered.remove(&oldest);
         }
     }
 }

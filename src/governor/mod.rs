@@ -4,7 +4,9 @@
 //! protocol; a caller is a [`Client`], and [`Governor`] is all that the floors above need.
 
 pub mod attachments;
-pub mod profiles;
+pub mod profile_error;
+mod profile_files;
+mod profiles;
 pub mod request;
 pub mod tool;
 pub mod tool_index;
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 
 pub use attachments::Client;
 use attachments::{Attached, Attachments};
-pub use profiles::{Error, Profiles, Settings};
+pub use profiles::{Error, FULL, Profiles, Settings};
 pub use request::NAME;
 use request::Request;
 use tool::{Outcome, View};

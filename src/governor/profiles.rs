@@ -1,52 +1,15 @@
 //! Profiles: named rules that say which tools are attached. Knows no client.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::text::excerpt;
+pub use super::profile_error::Error;
 
 /// The profile that always exists: everything is attached.
 pub const FULL: &str = "full";
-/// The profile that an admin prefix defines.
-const ADMIN: &str = "admin";
-/// A profile file is written by hand; anything larger is the wrong file.
-const MAX_FILE: u64 = 4 * 1024 * 1024;
-/// Most characters of a wrong value that an error shows.
-const MAX_SHOWN: usize = 60;
-
-/// What is wrong with the profiles. Any of these stops the start.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The path is neither a file nor a directory that can be read.
-    #[error("profiles at {path}: {reason}; SMCP_PROFILES names a JSON file or a directory of them")]
-    Unreadable {
-        /// The path that was tried.
-        path: PathBuf,
-        /// What the system said.
-        reason: String,
-    },
-    /// A file that is not what a profile file must be.
-    #[error("profile file {path}: {reason}")]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Which member, its value, and what is allowed there.
-        reason: String,
-    },
-    /// The start profile is not defined.
-    #[error("{setting} names the profile '{name}', which is not defined; there are: {known}")]
-    UnknownStart {
-        /// The setting that names it.
-        setting: String,
-        /// The profile it names.
-        name: String,
-        /// The profiles there are, separated by commas.
-        known: String,
-    },
-}
 
 /// Where profiles come from, as `config` read it.
 #[derive(Debug, Clone, Default)]
@@ -64,14 +27,20 @@ pub struct Settings {
 pub struct Profile {
     /// Its name, in lower case.
     pub name: String,
-    rule: Rule,
+    /// What it admits.
+    pub rule: Rule,
 }
 
+/// Which tools a profile admits.
 #[derive(Debug)]
-enum Rule {
+pub enum Rule {
+    /// All of them.
     All,
+    /// Those whose names begin with it.
     Prefix(String),
+    /// Those whose names match.
     Glob(glob::Pattern),
+    /// Those of these names.
     Explicit(HashSet<String>),
 }
 
@@ -146,22 +115,17 @@ impl Default for Profiles {
 }
 
 impl Profiles {
-    /// Reads the profiles and picks the one that clients start with.
-    ///
-    /// # Errors
-    /// Which file or setting is wrong, and how.
-    pub fn load(settings: &Settings) -> Result<Self, Error> {
-        let mut draft = Draft::default();
-        draft.put(FULL, Rule::All);
-        if let Some(prefix) = given(settings.admin_prefix.as_deref()) {
-            draft.put(ADMIN, Rule::Prefix(prefix.to_owned()));
+    /// The profiles of these names, one of which clients start with.
+    pub fn new(
+        by_name: BTreeMap<String, Arc<Profile>>,
+        start: Arc<Profile>,
+        hints: Vec<Hint>,
+    ) -> Self {
+        Self {
+            by_name,
+            start,
+            hints,
         }
-        if let Some(path) = &settings.profiles {
-            for file in files_of(path)? {
-                draft.take_in(&file)?;
-            }
-        }
-        draft.finish(given(settings.attach_profile.as_deref()))
     }
 
     /// The profile that clients start with.
@@ -190,218 +154,7 @@ impl Profiles {
     }
 }
 
-fn given(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
-}
-
-fn key(name: &str) -> String {
+/// How names of profiles are compared: without white space around them, in lower case.
+pub fn key(name: &str) -> String {
     name.trim().to_lowercase()
-}
-
-/// The file itself, or the directory's `*.json` files by name, so that the order is the same on every machine.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |reason: String| Error::Unreadable {
-        path: path.to_owned(),
-        reason,
-    };
-    let kind = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-    if !kind.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|error| unreadable(error.to_string()))? {
-        let file = entry.map_err(|error| unreadable(error.to_string()))?.path();
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        // Hidden ones are editors' swap and lock files.
-        if name.ends_with(".json") && !name.starts_with('.') {
-            files.push(file);
-        }
-    }
-    if files.is_empty() {
-        return Err(unreadable("the directory has no *.json file".to_owned()));
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// What the files have said so far; a later one overrides an earlier one.
-#[derive(Default)]
-struct Draft {
-    profiles: BTreeMap<String, Arc<Profile>>,
-    default_profile: Option<(String, PathBuf)>,
-    hints: Vec<Hint>,
-}
-
-impl Draft {
-    fn put(&mut self, name: &str, rule: Rule) {
-        let name = key(name);
-        let profile = Profile {
-            name: name.clone(),
-            rule,
-        };
-        self.profiles.insert(name, Arc::new(profile));
-    }
-
-    fn take_in(&mut self, path: &Path) -> Result<(), Error> {
-        let document = read(path)?;
-        self.merge(&document, path)
-            .map_err(|reason| Error::Invalid {
-                path: path.to_owned(),
-                reason,
-            })
-    }
-
-    fn merge(&mut self, document: &Value, path: &Path) -> Result<(), String> {
-        let document = object(document, "the file")?;
-        if let Some(name) = member(document, "default_profile") {
-            let name = text(name, "default_profile")?;
-            if let Some(name) = given(Some(name)) {
-                self.default_profile = Some((key(name), path.to_owned()));
-            }
-        }
-        if let Some(profiles) = member(document, "profiles") {
-            for (name, rule) in object(profiles, "profiles")? {
-                if key(name).is_empty() {
-                    return Err("profiles has an empty name; give the profile one".to_owned());
-                }
-                self.put(name, rule_of(rule, &format!("profiles.{name}"))?);
-            }
-        }
-        if let Some(hints) = member(document, "intent_hints") {
-            for (index, hint) in array(hints, "intent_hints")?.iter().enumerate() {
-                self.hints
-                    .push(hint_of(hint, &format!("intent_hints[{index}]"))?);
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self, attach_profile: Option<&str>) -> Result<Profiles, Error> {
-        let (name, setting) = match (attach_profile, self.default_profile) {
-            (Some(name), _) => (key(name), "SMCP_ATTACH_PROFILE".to_owned()),
-            (None, Some((name, path))) => (name, format!("default_profile in {}", path.display())),
-            (None, None) => (FULL.to_owned(), String::new()),
-        };
-        let Some(start) = self.profiles.get(&name).cloned() else {
-            let known: Vec<_> = self.profiles.into_keys().collect();
-            return Err(Error::UnknownStart {
-                setting,
-                name,
-                known: known.join(", "),
-            });
-        };
-        Ok(Profiles {
-            by_name: self.profiles,
-            start,
-            hints: self.hints,
-        })
-    }
-}
-
-fn read(path: &Path) -> Result<Value, Error> {
-    let invalid = |reason: String| Error::Invalid {
-        path: path.to_owned(),
-        reason,
-    };
-    let kind = std::fs::metadata(path).map_err(|error| invalid(error.to_string()))?;
-    // A pipe would keep the start waiting for its writer.
-    if !kind.is_file() {
-        return Err(invalid("it is not a regular file".to_owned()));
-    }
-    if kind.len() > MAX_FILE {
-        let size = kind.len();
-        return Err(invalid(format!(
-            "it has {size} bytes; at most {MAX_FILE} are read"
-        )));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    serde_json::from_str(text).map_err(|error| invalid(format!("it is not JSON: {error}")))
-}
-
-fn rule_of(rule: &Value, at: &str) -> Result<Rule, String> {
-    let rule = object(rule, at)?;
-    let mode = match member(rule, "mode") {
-        Some(mode) => key(text(mode, &format!("{at}.mode"))?),
-        None => "all".to_owned(),
-    };
-    match mode.as_str() {
-        "all" | "" => Ok(Rule::All),
-        "prefix" => Ok(Rule::Prefix(needed(rule, "prefix", &mode, at)?.to_owned())),
-        "glob" => {
-            let pattern = needed(rule, "pattern", &mode, at)?;
-            let parsed = glob::Pattern::new(pattern)
-                .map_err(|error| format!("{at}.pattern '{pattern}' is no glob pattern: {error}"))?;
-            Ok(Rule::Glob(parsed))
-        }
-        "explicit" => {
-            let Some(tools) = member(rule, "tools") else {
-                return Err(format!("{at}.tools is missing; mode 'explicit' needs it"));
-            };
-            let tools = array(tools, &format!("{at}.tools"))?.iter().enumerate();
-            let tools = tools.map(|(index, tool)| text(tool, &format!("{at}.tools[{index}]")));
-            Ok(Rule::Explicit(
-                tools
-                    .map(|tool| tool.map(str::to_owned))
-                    .collect::<Result<_, _>>()?,
-            ))
-        }
-        _ => Err(format!(
-            "{at}.mode '{mode}' is not one of all, explicit, glob, prefix"
-        )),
-    }
-}
-
-fn hint_of(hint: &Value, at: &str) -> Result<Hint, String> {
-    let members = object(hint, at)?;
-    let read = |name: &str| match member(members, name) {
-        Some(value) => text(value, &format!("{at}.{name}")).map(str::to_owned),
-        None => Ok(String::new()),
-    };
-    Ok(Hint {
-        intent: read("intent")?,
-        tool: read("tool")?,
-        entry: hint.clone(),
-    })
-}
-
-/// A member that says something: `null` counts as absent.
-fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    object.get(name).filter(|value| !value.is_null())
-}
-
-fn needed<'a>(
-    rule: &'a Map<String, Value>,
-    name: &str,
-    mode: &str,
-    at: &str,
-) -> Result<&'a str, String> {
-    let value = member(rule, name)
-        .ok_or_else(|| format!("{at}.{name} is missing; mode '{mode}' needs it"))?;
-    let value = text(value, &format!("{at}.{name}"))?;
-    if value.is_empty() {
-        return Err(format!("{at}.{name} is empty; mode '{mode}' needs it"));
-    }
-    Ok(value)
-}
-
-fn object<'a>(value: &'a Value, at: &str) -> Result<&'a Map<String, Value>, String> {
-    value
-        .as_object()
-        .ok_or_else(|| wrong(value, at, "an object"))
-}
-
-fn array<'a>(value: &'a Value, at: &str) -> Result<&'a Vec<Value>, String> {
-    value.as_array().ok_or_else(|| wrong(value, at, "an array"))
-}
-
-fn text<'a>(value: &'a Value, at: &str) -> Result<&'a str, String> {
-    value.as_str().ok_or_else(|| wrong(value, at, "a string"))
-}
-
-fn wrong(value: &Value, at: &str, expected: &str) -> String {
-    format!(
-        "{at} is {}, but must be {expected}",
-        excerpt(value, MAX_SHOWN)
-    )
 }

@@ -119,9 +119,6 @@ pub enum InvalidRequest {
     /// A name begins like this and goes on for too long.
     #[error("'{0}…' is no tool's name: none is that long")]
     LongName(String),
-    /// The action needs a name.
-    #[error("{0} needs tool or tools, such as {{\"action\":\"{0}\",\"tool\":\"plugin__command\"}}")]
-    NoNames(&'static str),
 }
 
 impl Request {
@@ -218,13 +215,9 @@ impl Arguments {
         }
         let mut seen = HashSet::new();
         let names = given.iter().map(|name| name.trim().to_owned());
-        let names: Vec<String> = names
+        Ok(names
             .filter(|name| !name.is_empty() && seen.insert(name.clone()))
-            .collect();
-        if names.is_empty() {
-            return Err(InvalidRequest::NoNames(action));
-        }
-        Ok(names)
+            .collect())
     }
 }
 

@@ -55,12 +55,8 @@ impl View<'_> {
     pub fn list_available(&self, intent: Option<&str>, attached: &Attached) -> Value {
         let mut answer = match intent {
             None => {
-                let names: Vec<_> = self.tool_index.names().collect();
-                let detached: Vec<_> = self
-                    .tool_index
-                    .names()
-                    .filter(|n| !attached.holds(n))
-                    .collect();
+                let names = sorted(self.tool_index.names());
+                let detached = sorted(self.tool_index.names().filter(|n| !attached.holds(n)));
                 json!({"tools": names, "detached": detached})
             }
             Some(intent) => self.fitting(intent, attached),
@@ -175,7 +171,7 @@ impl View<'_> {
     /// What the client can call now, the governor's own tool included.
     fn attached_set(&self, attached: &Attached) -> Vec<&str> {
         let names = self.tool_index.names().filter(|name| attached.holds(name));
-        names.chain([NAME]).collect()
+        sorted(names.chain([NAME]))
     }
 
     fn refused(&self, names: &[&str]) -> Vec<Value> {
@@ -215,23 +211,20 @@ impl View<'_> {
                  ask for a profile that fits, or attach-profile to another one", after.profile().name
             )}));
         }
-        let mut answer = json!({});
-        if let [first, ..] = &faults[..]
-            && done.is_empty()
-        {
-            answer["error"] = first["reason"].clone();
-        }
-        answer[what] = json!(done);
+        let mut answer = json!({what: done});
         if !faults.is_empty() {
             answer["refused"] = json!(faults);
         }
         answer["attached_set"] = json!(self.attached_set(after));
-        if answer.get("error").is_some() {
-            Err(answer)
-        } else {
-            Ok(answer)
-        }
+        Ok(answer)
     }
+}
+
+/// Names in alphabetical order, as version 3 gave them.
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names
 }
 
 /// Whether a hint speaks of an intent: it contains it, or the intent has all of the hint's words.

@@ -54,6 +54,8 @@ pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
 
 /// `GET /metrics`: the counters for Prometheus. It names tools, so it needs a key.
 pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
-    let text = state.sessions.services().counters.render_prometheus();
+    let services = state.sessions.services();
+    let jobs = services.catalog.background_counts();
+    let text = services.counters.render_prometheus(jobs);
     reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)
 }

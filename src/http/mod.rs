@@ -5,6 +5,7 @@ pub mod answer;
 pub mod audit;
 pub mod auth;
 pub mod authority;
+pub mod background;
 pub mod body;
 mod body_budget;
 pub mod connection;
@@ -41,7 +42,7 @@ use refusals::Refusals;
 pub use state::{AppState, Settings};
 
 /// The routes, each with every method that it has. `OPTIONS` is answered for all of them in one place.
-const METHODS: [(&str, &str); 8] = [
+const METHODS: [(&str, &str); 9] = [
     ("/sse", "GET, POST, OPTIONS"),
     ("/messages", "POST, OPTIONS"),
     ("/message", "POST, OPTIONS"),
@@ -50,6 +51,7 @@ const METHODS: [(&str, &str); 8] = [
     ("/healthz", "GET, HEAD, OPTIONS"),
     ("/readyz", "GET, HEAD, OPTIONS"),
     ("/metrics", "GET, HEAD, OPTIONS"),
+    ("/background", "GET, HEAD, DELETE, OPTIONS"),
 ];
 
 /// The routes, behind `auth` and `gate`.
@@ -92,6 +94,7 @@ fn routes(state: Arc<AppState>, root_path: &str) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/background", get(background::list).delete(background::end))
         .layer(middleware::from_fn(check_method))
         .with_state(state);
     // A proxy may pass the prefix on or take it off; both reach the same routes.

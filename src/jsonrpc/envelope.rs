@@ -1,7 +1,9 @@
 //! The JSON-RPC 2.0 envelope: strict parse, ids kept as they came, errors. Knows no method.
 
+use std::fmt;
+
 use bytes::Bytes;
-use serde::de::Deserializer;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -11,6 +13,10 @@ use crate::text::quoted;
 
 /// A request id longer than this is refused instead of echoed, in bytes.
 pub const MAX_ID_BYTES: usize = 1024;
+
+/// How many messages a batch may hold: each is answered, and an error takes many times the bytes of
+/// what it is about.
+pub const MAX_BATCH: usize = 1024;
 
 /// Above this many bytes a line is not kept in a larger buffer than it needs.
 const LARGE: usize = 64 << 10;
@@ -232,21 +238,55 @@ pub fn parse(body: &[u8]) -> Body {
     if !text.starts_with('[') {
         return Body::Single(parse_message(text));
     }
-    let items: Vec<&RawValue> =
+    let Batch { items, count } =
         serde_json::from_str(text).expect("the text was checked and is an array");
-    if items.is_empty() {
-        return Body::Single(Err(Fault::of(
-            None,
-            INVALID_REQUEST,
-            "a batch must hold at least one message",
-        )));
+    let why = match count {
+        0 => "a batch must hold at least one message".to_owned(),
+        1..=MAX_BATCH => {
+            return Body::Batch(
+                items
+                    .into_iter()
+                    .map(|item| parse_message(item.get()))
+                    .collect(),
+            );
+        }
+        _ => format!("a batch of {count} messages is too long; the limit is {MAX_BATCH}"),
+    };
+    Body::Single(Err(Fault::of(None, INVALID_REQUEST, why)))
+}
+
+/// The messages of an array as they were written, no more of them than a batch may hold.
+struct Batch<'a> {
+    items: Vec<&'a RawValue>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Batch<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bounded;
+        impl<'de> Visitor<'de> for Bounded {
+            type Value = Batch<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Batch<'de>, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < MAX_BATCH
+                    && let Some(item) = seq.next_element()?
+                {
+                    items.push(item);
+                }
+                let mut count = items.len();
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Batch { items, count })
+            }
+        }
+        deserializer.deserialize_seq(Bounded)
     }
-    Body::Batch(
-        items
-            .into_iter()
-            .map(|item| parse_message(item.get()))
-            .collect(),
-    )
 }
 
 /// The members of an envelope, `null` told apart from absent.
@@ -322,6 +362,8 @@ fn parse_call(
         let why = format!("method must be a string, not {}", kind_of(method.get()));
         return Err(Fault::of(id, INVALID_REQUEST, why));
     };
+    // Clients write `null` for what is absent; version 3 took it so.
+    let params = params.filter(|params| params.get() != "null");
     if let Some(params) = params.filter(|params| !params.get().starts_with('{')) {
         let why = format!("params must be an object, not {}", kind_of(params.get()));
         return match id {
@@ -461,6 +503,21 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_is_too_long_is_refused_as_a_whole() {
+        let batch = |messages: usize| format!("[{}1]", "1,".repeat(messages - 1));
+        match parse(batch(MAX_BATCH).as_bytes()) {
+            Body::Batch(messages) => assert_eq!(messages.len(), MAX_BATCH),
+            other @ Body::Single(_) => panic!("{other:?} is no batch"),
+        }
+        for messages in [MAX_BATCH + 1, 2_000_000] {
+            let fault = fault_of(batch(messages).as_bytes());
+            assert_eq!(fault.error.code, INVALID_REQUEST);
+            let count = messages.to_string();
+            assert!(fault.error.message.contains(&count), "{}", fault.error);
+        }
+    }
+
+    #[test]
     fn what_is_no_json_is_a_parse_error() {
         let deep = format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{}{}}}"#,
@@ -526,7 +583,7 @@ mod tests {
                 INVALID_PARAMS,
             ),
             (
-                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#,
+                r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":5}"#,
                 INVALID_PARAMS,
             ),
             (
@@ -542,6 +599,20 @@ mod tests {
                 "7",
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn params_that_are_null_are_absent() {
+        for body in [
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#,
+        ] {
+            let Body::Single(Ok(Message::Request(request))) = parse(body.as_bytes()) else {
+                panic!("{body} is a request");
+            };
+            let none = Members::default();
+            assert_eq!(format!("{:?}", request.params), format!("{none:?}"));
         }
     }
 

@@ -75,6 +75,11 @@ impl Members {
             .map(|(_, value)| &**value)
     }
 
+    /// The members, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), &**value))
+    }
+
     /// The member of that name, if it is a string.
     pub fn string(&self, name: &str) -> Option<String> {
         serde_json::from_str(self.get(name)?.get()).ok()
@@ -100,8 +105,7 @@ impl Members {
     /// # Errors
     /// When they do not fit.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
-        let members = self.0.iter().map(|(name, value)| (name.as_str(), &**value));
-        T::deserialize(MapDeserializer::new(members))
+        T::deserialize(MapDeserializer::new(self.iter()))
     }
 }
 

@@ -276,8 +276,8 @@ impl Gathered {
         if !self.conflicts.is_empty() {
             let names = listed(self.conflicts.iter().map(String::as_str));
             tracing::warn!(
-                "agents differ in {names}: calls without X-Agent-Id get the value of the agent that \
-                 Letta lists last; LETTA_ENV_SCOPE=agent gives such calls nothing"
+                "agents differ in {names}: calls that get all agents' variables get the value of the agent that \
+                 Letta lists last; LETTA_ENV_SCOPE=agent gives each call those of its own agent alone"
             );
         }
         let reasons: BTreeSet<_> = self.refused.values().copied().collect();

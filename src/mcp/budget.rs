@@ -176,10 +176,17 @@ impl Account {
         }
     }
 
-    /// Counts a line that must not be lost, such as a short error.
+    /// Counts a line that must not be lost, such as a short error. Above the budget it is counted all
+    /// the same, and the client that has taken nothing for longest makes room.
     pub fn count(self: &Arc<Self>, text: Bytes) -> Counted {
         let bytes = text.len();
-        self.enter(&mut self.budget.lock(), bytes);
+        let mut state = self.budget.lock();
+        self.enter(&mut state, bytes);
+        let is_over = state.used > self.budget.max_bytes;
+        drop(state);
+        if is_over && !self.make_room(&Short::All) {
+            self.cut_the_longest_stalled(&Short::All);
+        }
         Counted {
             text,
             reserved: self.reserved(bytes),

@@ -31,6 +31,8 @@ pub struct Services {
     pub catalog: Catalog,
     /// Until when first answers wait for plugins that are still being asked.
     pub discovery_deadline: Instant,
+    /// Until when lists wait for them.
+    pub list_deadline: Instant,
     /// Distributes notices of changed lists and resources.
     pub changes: Changes,
     /// Signs the request states that travel through clients.
@@ -142,7 +144,9 @@ impl Context {
     pub fn governed(&self) -> Client {
         let key = self.principal.key.map(|key| *key.digest());
         if self.revision.has_handshake() {
-            Client::of(self.principal.agent.as_deref(), key, Some(&self.session))
+            let program = self.client.name().zip(self.principal.address);
+            let agent = self.principal.agent.as_deref();
+            Client::of(agent, key, program, Some(&self.session))
         } else {
             Client::by_authorization(key)
         }

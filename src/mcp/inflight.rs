@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::Counted;
+use super::budget::{Account, Counted, NoRoom};
 use super::context::Context;
 use super::inbound::Request;
 use super::serve::{self, Reply};
@@ -144,7 +144,11 @@ impl Admitted {
 
     /// Whether it may take long, so that others must not wait behind it.
     pub fn is_long(&self) -> bool {
-        self.request.method.runs_a_program() || self.request.method.is_open_ended()
+        let method = self.request.method;
+        // A list waits for plugins that are still being asked.
+        let waits =
+            || method.list().is_some() && !self.context.services.catalog.snapshot().complete;
+        method.runs_a_program() || method.is_open_ended() || waits()
     }
 
     /// Runs it to its end.
@@ -168,8 +172,12 @@ impl Batch {
     }
 
     /// Adds an answer that is known already.
-    pub fn refuse(&mut self, account: &Arc<super::budget::Account>, fault: &Fault) {
-        self.refused.push(account.count(fault.to_bytes()));
+    ///
+    /// # Errors
+    /// [`NoRoom`] when so many of them are too much for the client: each is short, and all may not be.
+    pub fn refuse(&mut self, account: &Arc<Account>, fault: &Fault) -> Result<(), NoRoom> {
+        self.refused.push(account.try_count(fault.to_bytes())?);
+        Ok(())
     }
 
     /// Whether nothing in it wants an answer.
@@ -192,6 +200,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::budget::Budget;
     use serde_json::value::RawValue;
 
     fn id(text: &str) -> RequestId {
@@ -224,6 +233,18 @@ mod tests {
         assert!(!one.cancel().is_cancelled() && two.cancel().is_cancelled());
         parent.cancel();
         assert!(one.cancel().is_cancelled());
+    }
+
+    #[test]
+    fn the_errors_of_a_batch_need_room_for_all_of_them() {
+        let account = Arc::new(Budget::new(1000)).open(None);
+        let fault = Fault {
+            id: None,
+            error: RpcError::invalid_params("x".repeat(50)),
+        };
+        let mut batch = Batch::default();
+        let refused = (0..10).map_while(|_| batch.refuse(&account, &fault).ok());
+        assert_eq!(refused.count(), 250 / fault.to_bytes().len());
     }
 
     #[test]

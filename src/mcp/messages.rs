@@ -1,11 +1,13 @@
 //! The protocol's payloads: what requests carry and results look like. Knows no session.
 
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::revision::Revision;
-use crate::call::types::{CallError, ClientCapabilities, ToolResult};
+pub use crate::call::types::LogLevel;
+use crate::call::types::{CallError, ClientCapabilities, Content};
 use crate::jsonrpc::{self, Members, RpcError};
 
 /// The member that holds structured content which has to be an object and is none.
@@ -15,36 +17,6 @@ const MAX_CLIENT_DETAILS: usize = 16 << 10;
 
 /// The name that Letta installations know this server by.
 pub const SERVER_NAME: &str = "sanctum-letta-mcp";
-
-/// How grave a log message is: the syslog levels, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Details for debugging.
-    Debug,
-    /// What a session gets until it asks for something else.
-    #[default]
-    Info,
-    /// Normal but notable.
-    Notice,
-    /// Something may be wrong.
-    Warning,
-    /// Something failed.
-    Error,
-    /// A part failed.
-    Critical,
-    /// Somebody must act at once.
-    Alert,
-    /// Nothing works.
-    Emergency,
-}
-
-impl LogLevel {
-    /// The level of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
-    }
-}
 
 /// The params of `initialize`.
 #[derive(Debug, Deserialize)]
@@ -86,6 +58,11 @@ impl ClientDetails {
             )));
         }
         Ok(Self { info, capabilities })
+    }
+
+    /// What the client calls itself.
+    pub fn name(&self) -> Option<&str> {
+        self.info.get("name").and_then(Value::as_str)
     }
 
     /// Whether the client declared a part of a capability, such as `url` of `elicitation`.
@@ -136,27 +113,43 @@ pub struct CancelledParams<'a> {
     pub request_id: &'a RawValue,
 }
 
-/// The result of `tools/call` for what a plugin gave. Where structured content has to be an object,
-/// any other is wrapped as `{"result": …}`, as `wrapped` says.
+/// What a tool gave, as the members `content` and `structuredContent` of a result. Where structured
+/// content has to be an object, any other is wrapped as `{"result": …}`, as `wrapped` says.
 /// <https://modelcontextprotocol.io/specification/2025-11-25/server/tools#structured-content>
-pub fn tool_result(result: ToolResult, wrapped: bool) -> Members {
-    let mut members = vec![("content".to_owned(), result.content)];
-    if let Some(structured) = result.structured_content {
-        let structured = if wrapped {
-            wrap(&structured)
-        } else {
-            structured
-        };
-        members.push(("structuredContent".to_owned(), structured));
-    }
-    members.push(("isError".to_owned(), jsonrpc::to_raw(&result.is_error)));
-    members.extend(result.other);
-    members.into()
+#[derive(Debug)]
+pub struct Given {
+    /// What the tool gave.
+    pub content: Content,
+    /// Whether its structured content is wrapped.
+    pub wrapped: bool,
 }
 
-fn wrap(value: &RawValue) -> Box<RawValue> {
-    RawValue::from_string(format!("{{\"{WRAPPER}\":{}}}", value.get()))
-        .expect("a JSON value is a member of an object")
+impl Given {
+    /// Writes both members into `object`.
+    ///
+    /// # Errors
+    /// Those of the serialiser.
+    pub fn write<M: SerializeMap>(&self, object: &mut M) -> Result<(), M::Error> {
+        #[derive(Serialize)]
+        struct Wrapper<'a> {
+            result: &'a RawValue,
+        }
+        object.serialize_entry("content", &self.content.blocks())?;
+        match self.content.structured() {
+            Some(result) if self.wrapped => {
+                object.serialize_entry("structuredContent", &Wrapper { result })
+            }
+            Some(structured) => object.serialize_entry("structuredContent", structured),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What else the result of `tools/call` has.
+pub fn tool_result(is_error: bool, other: Vec<(String, Box<RawValue>)>) -> Members {
+    let mut members = vec![("isError".to_owned(), jsonrpc::to_raw(&is_error))];
+    members.extend(other);
+    members.into()
 }
 
 /// The `tools/list` entry of a tool whose structured content is wrapped, with its schema to match;
@@ -251,22 +244,5 @@ mod tests {
                 "{definition}"
             );
         }
-    }
-
-    #[test]
-    fn the_value_is_wrapped_to_the_letter() {
-        let result = ToolResult {
-            content: raw(&json!([])),
-            structured_content: Some(
-                RawValue::from_string("[1.50,12345678901234567890]".to_owned()).unwrap(),
-            ),
-            is_error: false,
-            other: Vec::new(),
-        };
-        let members = tool_result(result, true);
-        assert_eq!(
-            members.get("structuredContent").unwrap().get(),
-            r#"{"result":[1.50,12345678901234567890]}"#
-        );
     }
 }

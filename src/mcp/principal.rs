@@ -1,6 +1,7 @@
 //! Who sent a request and through which transport. Knows no message.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
@@ -103,4 +104,6 @@ pub struct Principal {
     pub key: Option<KeyId>,
     /// The agent it was sent for (`X-Agent-Id`).
     pub agent: Option<String>,
+    /// The address it was sent from; `None` where there is no network between.
+    pub address: Option<IpAddr>,
 }

@@ -56,8 +56,12 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
             return Reply::default();
         }
         Ok(success) => {
-            let line = jsonrpc::encode_result(&request.id, &success.result);
-            (success.code, None, line)
+            let line = jsonrpc::encode_result(&request.id, &success);
+            let code = success.code;
+            // What a call gave takes memory by its permit until here, and by the budget from here on:
+            // nothing is awaited in between.
+            drop(success);
+            (code, None, line)
         }
         Err(Failure::Error(error)) => {
             let line = jsonrpc::encode_error(Some(&request.id), &error);
@@ -142,7 +146,10 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
             ))
             .into());
         }
-        if let Some(list) = method.list() {
+    }
+    if let Some(list) = method.list() {
+        lifecycle::all_answered(context).await?;
+        if let Some(state) = &context.state {
             state.reads(list, *context.services.catalog.changes().borrow());
         }
     }
@@ -174,7 +181,7 @@ async fn dispatch(context: &Context, request: &Request) -> Outcome {
         Method::Initialize => lifecycle::initialize(context, request).await,
         Method::Ping => Ok(Members::default().into()),
         Method::SetLevel => logging::set_level(context, request),
-        Method::ListTools => tools::list(context, request).await,
+        Method::ListTools => tools::list(context, request),
         Method::CallTool => tools::call(context, request).await,
         Method::ListPrompts => prompts::list(context, request),
         Method::GetPrompt => prompts::get(context, request).await,

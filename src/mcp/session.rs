@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{Account, Holder};
+use super::budget::{Account, Holder, NoRoom};
 use super::changes::Change;
 use super::client_state::ClientState;
 use super::context::{Asking, Context, Services};
@@ -284,7 +284,8 @@ impl Session {
     /// Admits every message of a batch.
     ///
     /// # Errors
-    /// Refused as a whole where the revision has no batches.
+    /// Refused as a whole where the revision has no batches, and where there is no room for the errors
+    /// in it. Then nothing of it has begun.
     pub fn admit_batch(
         self: &Arc<Self>,
         messages: Vec<Result<Received, Fault>>,
@@ -319,7 +320,9 @@ impl Session {
             };
             match admitted {
                 Ok(admitted) => batch.add(admitted),
-                Err(fault) => batch.refuse(&self.account, &fault),
+                Err(fault) => batch
+                    .refuse(&self.account, &fault)
+                    .map_err(|no_room| batch_overloaded(no_room))?,
             }
         }
         Ok(batch)
@@ -371,7 +374,15 @@ impl Session {
     /// Who it is for the governor, whose attachments hold for it.
     fn client(&self) -> Client {
         let key = self.principal.key.map(|key| *key.digest());
-        Client::of(self.principal.agent.as_deref(), key, Some(&self.id))
+        let handshake = self.state.handshake();
+        let name = handshake.as_ref().and_then(|known| known.client.name());
+        let program = name.zip(self.principal.address);
+        Client::of(
+            self.principal.agent.as_deref(),
+            key,
+            program,
+            Some(&self.id),
+        )
     }
 
     /// Notifies the client of a change, if it wants to hear of it.
@@ -425,6 +436,7 @@ impl Session {
             principal: Principal {
                 key: principal.key,
                 agent: agent.or_else(|| self.principal.agent.clone()),
+                address: self.principal.address,
             },
             client: handshake.map(|known| known.client).unwrap_or_default(),
             log_level: Some(self.state.log_level()),
@@ -456,6 +468,11 @@ fn too_much_unread(inbound: Inbound) -> Fault {
     let why = "too many answers of this session are unread; read its stream, then try again";
     let error = RpcError::new(jsonrpc::INTERNAL_ERROR, why);
     Fault { id, error }
+}
+
+fn batch_overloaded(no_room: NoRoom) -> Fault {
+    let error = RpcError::new(jsonrpc::INTERNAL_ERROR, no_room.to_string());
+    Fault { id: None, error }
 }
 
 impl Holder for Session {

@@ -160,7 +160,7 @@ impl Table {
     fn kill_orphans(&self, overdue: bool) -> HashSet<Pid> {
         let owned = self.owned().clone();
         let orphans = tree::below_this_process(&owned);
-        tree::kill(&orphans);
+        tree::kill(&orphans, &[]);
         let left: HashSet<Pid> = orphans
             .iter()
             .filter(|orphan| !is_reaped(orphan))
@@ -216,6 +216,11 @@ pub(super) struct Owned {
 }
 
 impl Owned {
+    /// Its number.
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Sends SIGKILL, unless the child is gone.
     pub(super) fn kill(&self) {
         let owned = self.table.owned();

@@ -195,6 +195,7 @@ mod tests {
             time_limit: None,
             stdout_limit: 0,
             stderr_tail: 0,
+            background: None,
         };
         for (errno, passes) in [
             (Errno::AGAIN, true),

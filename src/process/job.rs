@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// One program to run: its command line, environment, input and bounds.
 #[derive(Clone)]
@@ -28,6 +29,65 @@ pub struct Job {
     pub stdout_limit: usize,
     /// How many bytes of the end of stderr are kept.
     pub stderr_tail: usize,
+    /// What it may leave running when it ends with success; `None` is nothing.
+    pub background: Option<Background>,
+}
+
+/// What a program may leave running when it ends with success, and for whom.
+#[derive(Debug, Clone)]
+pub struct Background {
+    /// Which of its processes.
+    pub keep: Keep,
+    /// For whom.
+    pub owner: Owner,
+    /// Cancelled when what it left is not wanted after all.
+    pub end: CancellationToken,
+}
+
+/// Which processes of a run may live on after the program has exited with status 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those that were detached on purpose: that have a session of their own, or ignore SIGHUP as
+    /// `nohup` makes them.
+    Detached,
+    /// All.
+    Everything,
+}
+
+/// On whose behalf a job is kept, in the words of whoever started it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// Whose share of the limit the job takes: the plugin.
+    pub share: String,
+    /// What was run: the tool.
+    pub name: String,
+    /// For whom: the agent, where one was named.
+    pub client: Option<String>,
+}
+
+/// What a program that ended with success has left running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackgroundJob {
+    /// By which it can be ended.
+    pub id: u64,
+    /// Whose it is.
+    pub owner: Owner,
+    /// How long ago its program ended, in whole seconds.
+    pub seconds: u64,
+    /// Its processes as they are at this moment, parents before their children; empty where the system hides them.
+    pub processes: Vec<JobProcess>,
+}
+
+/// One process of a background job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobProcess {
+    /// Its number.
+    pub pid: i32,
+    /// The name of its program, as the system keeps it: at most 15 bytes.
+    pub command: String,
 }
 
 /// Channels of a running program beside its stdin and stdout.

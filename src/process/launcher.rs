@@ -2,6 +2,7 @@
 //!
 //! Knows no plugin and no tool: a [`Job`] goes in, a [`Finished`] comes out.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -11,16 +12,22 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::background::{Background, Kept};
 use super::children::Children;
 use super::exec_error::{self, Explainer};
-use super::job::{Finished, Job, Leftover, SideChannels, StartError};
+use super::job::{self, BackgroundJob, Finished, Job, Keep, Leftover, SideChannels, StartError};
 use super::leftovers::Leftovers;
 use super::pipes::{Stderr, Stdin, Stdout};
 use super::pool::Supervisors;
 use super::preflight::{PreflightError, preflight};
-use super::run::{NotRun, Pipes, ResultSender, Run};
+use super::progress::NotRun;
+use super::run::{Pipes, ResultSender, Run};
 use super::signals;
 use super::wire::{self, Unsendable};
+use crate::telemetry::JobCounts;
+
+/// How many background jobs there may be where nobody says otherwise.
+const DEFAULT_MAX_BACKGROUND: usize = 64;
 
 /// Starts runs and reaps what they leave. One for the process; cheap to clone.
 ///
@@ -32,6 +39,7 @@ pub struct Launcher {
     supervisors: Supervisors,
     runs: TaskTracker,
     leftovers: Leftovers,
+    background: Background,
     explainer: Explainer,
 }
 
@@ -69,8 +77,17 @@ impl Launcher {
             supervisors: Supervisors::new(program.into().into(), Children::new()?),
             runs,
             leftovers: Leftovers::default(),
+            background: Background::new(DEFAULT_MAX_BACKGROUND),
             explainer: Explainer::default(),
         })
+    }
+
+    /// The same launcher with at most `most` background jobs at once; with 0, nothing outlives its run.
+    /// For one that has run nothing yet.
+    #[must_use]
+    pub fn with_max_background(mut self, most: usize) -> Self {
+        self.background = Background::new(most);
+        self
     }
 
     /// Runs `job` to its end. Cancelling the token ends the tree; dropping the future does so too.
@@ -79,6 +96,9 @@ impl Launcher {
     /// the latest; one that is ended, when its tree is gone: 5 s after SIGTERM comes SIGKILL, and 2 s
     /// after that the answer in any case. What is left of the tree after the answer is ended by a
     /// task that [`Launcher::idle`] waits for.
+    ///
+    /// What a program leaves running that exited with status 0, and [`Job::background`] allows, is kept as a
+    /// background job: it lives until it ends by itself or is ended.
     ///
     /// # Errors
     /// [`StartError`] when the program has not run at all.
@@ -91,8 +111,8 @@ impl Launcher {
         self.run_holding(job, side_channels, cancel, ()).await
     }
 
-    /// The same, and keeps `held` until no process of the run is left, whoever stops waiting: a
-    /// permit to run belongs to the process tree.
+    /// The same, and keeps `held` until no process of the run is left but a background job, whoever stops
+    /// waiting: a permit to run belongs to the process tree.
     ///
     /// # Errors
     /// As [`Launcher::run`].
@@ -120,12 +140,34 @@ impl Launcher {
         self.leftovers.now()
     }
 
-    /// How many runs have processes left at this moment.
+    /// The background jobs, the oldest first. Reads `/proc`: not for the runtime's threads.
+    pub fn background(&self) -> Vec<BackgroundJob> {
+        self.background.list()
+    }
+
+    /// How many background jobs there are and were, by share.
+    pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
+        self.background.counts()
+    }
+
+    /// Begins to end a background job: SIGTERM, and SIGKILL for what is left after five seconds. False when
+    /// there is none of this id.
+    pub fn end_background_job(&self, id: u64) -> bool {
+        self.background.end(id)
+    }
+
+    /// Begins to end all background jobs, and keeps none from now on; [`Launcher::idle`] waits for their end.
+    /// How many there are.
+    pub fn end_background(&self) -> usize {
+        self.background.close()
+    }
+
+    /// How many runs have processes left at this moment, background jobs included.
     pub fn running(&self) -> usize {
         self.runs.len()
     }
 
-    /// Waits until no run has a process left.
+    /// Waits until no run has a process left. Background jobs have some as long as they live.
     pub async fn idle(&self) {
         self.runs.wait().await;
     }
@@ -139,6 +181,7 @@ impl Launcher {
         held: impl Send + 'static,
     ) {
         let mut held = Some(held);
+        let job_background = job.background.clone();
         let mut run = match self.start(&mut job, side_channels).await {
             Ok(run) => run,
             Err(fault) => {
@@ -155,12 +198,39 @@ impl Launcher {
                 "the supervisor ended before the program had started",
             ))),
         };
-        // Before the answer, where that is so: whoever calls again finds it free.
-        held.take_if(|_| run.tree_is_gone());
+        // Before the answer, where that is so: whoever calls again finds it free, and the job listed.
+        let mut kept = self.keep(&job_background, &mut run);
+        held.take_if(|_| run.tree_is_gone() || kept.is_some());
         let _ = caller.send(answer);
-        run.until_tree_is_gone().await;
-        drop(held);
+        run.until_call_is_over().await;
+        if kept.is_none() {
+            kept = self.keep(&job_background, &mut run);
+        }
+        if let Some(kept) = kept {
+            drop(held);
+            run.until_job_is_over(&kept).await;
+        } else {
+            run.until_tree_is_gone().await;
+            drop(held);
+        }
         run.release_supervisor().await;
+    }
+
+    /// Keeps what the run has left, or begins to end it.
+    fn keep(&self, background: &Option<job::Background>, run: &mut Run) -> Option<Kept> {
+        let (background, processes) = (background.as_ref()?, run.kept()?);
+        let kept = self.background.admit(background, run.keeper(), processes);
+        if kept.is_none() {
+            run.end_job();
+        }
+        kept
+    }
+
+    /// What of a job may live on.
+    fn kept_of(&self, job: &Job) -> Keep {
+        let background = job.background.as_ref();
+        let background = background.filter(|_| self.background.limit() > 0);
+        background.map_or(Keep::Nothing, |background| background.keep)
     }
 
     async fn start(&self, job: &mut Job, side_channels: SideChannels) -> Result<Run, StartError> {
@@ -171,6 +241,7 @@ impl Launcher {
             job.directory.as_deref(),
             stdin.is_some(),
             side_channels.events.is_some(),
+            self.kept_of(job),
         )
         .map_err(|refused| unsendable(job, refused))?;
         let bounds = (job.stdout_limit, job.stderr_tail);
@@ -179,7 +250,7 @@ impl Launcher {
         let descriptors: Vec<BorrowedFd<'_>> = programs_ends.iter().map(AsFd::as_fd).collect();
         let given = self.supervisors.give(order, &descriptors).await;
         Ok(Run::new(
-            job.program(),
+            job,
             self.supervisors.clone(),
             given.map_err(StartError::System)?,
             pipes,

@@ -2,14 +2,17 @@
 //!
 //! Knows no plugin, no tool and no JSON-RPC: a [`Job`] goes in, a [`Finished`] comes out.
 
+mod background;
 mod children;
 mod exec_error;
+mod family;
 mod job;
 mod launcher;
 mod leftovers;
 mod pipes;
 mod pool;
 mod preflight;
+mod progress;
 mod run;
 mod signals;
 pub mod supervisor;
@@ -18,7 +21,10 @@ mod watch;
 mod wire;
 
 pub use exec_error::{first_line_fault, is_shortage};
-pub use job::{Ending, Finished, Job, Leftover, SideChannels, StartError};
+pub use job::{
+    Background, BackgroundJob, Ending, Finished, Job, JobProcess, Keep, Leftover, Owner,
+    SideChannels, StartError,
+};
 pub use launcher::Launcher;
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;

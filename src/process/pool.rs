@@ -189,6 +189,11 @@ impl Supervisor {
         self.process.gone().await;
     }
 
+    /// Its process number.
+    pub(super) fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
     /// Sends SIGKILL. What it has below it comes to this process, see [`Supervisors::end_tree_of`].
     pub(super) fn kill(&self) {
         self.process.kill();

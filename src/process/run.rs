@@ -7,25 +7,18 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::job::{Ending, Finished};
+use super::background::Kept;
+use super::job::{Ending, Finished, Job};
 use super::leftovers::{Leftovers, Registered};
 use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
 use super::pool::{Supervisor, Supervisors};
-use super::watch::{LEFTOVER_GRACE, TERMINATE_GRACE};
+use super::progress::{NotRun, PIPES_GRACE, RunState, SUPERVISOR_GRACE};
 use super::wire::{self, Report};
-
-/// How long the pipes may stay open after the program, held by what it left behind.
-const PIPES_GRACE: Duration = Duration::from_secs(2);
-
-/// How much later than it promised a supervisor may be before it is given up.
-const SUPERVISOR_GRACE: Duration = Duration::from_secs(2);
-
-/// How long the system may take to execute a program: one on a file system that hangs never starts.
-const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A supervisor that has reported nothing for so long is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(5);
@@ -36,20 +29,11 @@ const PONG_LIMIT: Duration = Duration::from_secs(10);
 /// The sender of the answer. Closed by a caller who has left.
 pub(super) type ResultSender<E> = oneshot::Sender<Result<Finished, E>>;
 
-/// Why a program has not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotRun {
-    /// The system refused to execute it, by this errno.
-    Refused(i32),
-    /// The system has not executed it in time.
-    Overdue,
-    /// The supervisor died before it had started it.
-    Lost,
-}
-
 /// A run whose supervisor has its order.
 pub(super) struct Run {
     program: String,
+    /// What was run, in the words of whoever started it.
+    tool: Option<String>,
     supervisors: Supervisors,
     supervisor: Supervisor,
     pipes: Pipes,
@@ -69,39 +53,19 @@ pub(super) struct Pipes {
     pub(super) stderr: Stderr,
 }
 
-/// How far a run has come.
-#[derive(Debug)]
-struct RunState {
-    started: bool,
-    not_run: Option<NotRun>,
-    /// How the program ended.
-    ended: Option<Ending>,
-    /// Why the server ended it.
-    verdict: Option<Ending>,
-    /// No process of the tree is left.
-    tree_is_gone: bool,
-    supervisor_is_lost: bool,
-    /// The supervisor was asked for a sign of life and has not given it.
-    owes_sign_of_life: bool,
-    /// The answer does not wait longer than this for the pipes and the tree.
-    answer_by: Option<Instant>,
-    /// The supervisor is given up when it has not done by then what it has to do.
-    give_up_at: Option<Instant>,
-    /// When the supervisor is asked for a sign of life, or given up for want of it.
-    look_at: Instant,
-}
-
 impl Run {
-    /// A run of `program` by a supervisor that has just got its order.
+    /// A run of `job` by a supervisor that has just got its order.
     pub(super) fn new(
-        program: String,
+        job: &Job,
         supervisors: Supervisors,
         supervisor: Supervisor,
         pipes: Pipes,
         leftovers: Leftovers,
     ) -> Self {
+        let owner = job.background.as_ref().map(|background| &background.owner);
         Self {
-            program,
+            program: job.program(),
+            tool: owner.map(|owner| owner.name.clone()),
             supervisors,
             supervisor,
             pipes,
@@ -163,12 +127,52 @@ impl Run {
         self.progress.tree_is_gone
     }
 
-    /// Waits until no process of the run is left.
-    pub(super) async fn until_tree_is_gone(&mut self) {
+    /// How many processes live on as a background job; `None` while there is none.
+    pub(super) fn kept(&self) -> Option<usize> {
+        self.progress.kept()
+    }
+
+    /// The supervisor's process, which keeps what is kept.
+    pub(super) fn keeper(&self) -> Pid {
+        self.supervisor.pid()
+    }
+
+    /// Waits until no process of the run is left but a background job.
+    pub(super) async fn until_call_is_over(&mut self) {
         // What is left of the tree writes to nobody.
         self.pipes.stdout.close();
         self.pipes.stderr.close();
         self.pipes.stdin.close();
+        while !self.progress.tree_is_gone && self.progress.kept().is_none() {
+            let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
+            self.handle(event);
+        }
+    }
+
+    /// Waits until no process of the run is left, and ends what is left once `end` is cancelled.
+    pub(super) async fn until_job_is_over(&mut self, job: &Kept) {
+        let end = job.end().cancelled();
+        tokio::pin!(end);
+        while !self.progress.tree_is_gone {
+            tokio::select! {
+                () = &mut end, if self.kept().is_some() => self.end_job(),
+                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress) => {
+                    self.handle(event);
+                }
+            }
+            if self.progress.supervisor_is_lost {
+                job.keeper_is_lost();
+            }
+        }
+    }
+
+    /// Begins to end what is kept.
+    pub(super) fn end_job(&mut self) {
+        self.end(Ending::Cancelled, wire::TERMINATE);
+    }
+
+    /// Waits until no process of the run is left.
+    pub(super) async fn until_tree_is_gone(&mut self) {
         while !self.progress.tree_is_gone {
             let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
             self.handle(event);
@@ -233,6 +237,13 @@ impl Run {
             }
             Report::Exited(status) => progress.program_ended(Ending::Exited(status)),
             Report::Signalled(signal) => progress.program_ended(Ending::Signalled(signal)),
+            Report::Leftovers(processes) => self.log_leftovers(processes),
+            Report::Kept(processes) => {
+                progress.kept = Some(usize::try_from(processes).unwrap_or(1));
+                progress.give_up_at = None;
+                // What did not end at once has ended by now.
+                self.left = None;
+            }
             Report::Alive => {}
             Report::Unkillable(processes) => {
                 // It does what it can; giving it up would free nobody.
@@ -240,6 +251,19 @@ impl Run {
                 self.register_left(usize::try_from(processes).unwrap_or(1));
             }
             Report::Done => progress.tree_ended(),
+        }
+    }
+
+    fn log_leftovers(&self, processes: i32) {
+        // What the server ends itself is said of the call.
+        if self.progress.verdict.is_none() {
+            let (program, tool) = (&self.program, &self.tool);
+            tracing::info!(
+                program,
+                tool,
+                processes,
+                "ending what a program left behind"
+            );
         }
     }
 
@@ -324,61 +348,6 @@ async fn next_event(
         () = supervisor.commands.send() => Event::Sent,
         () = at(progress.give_up_at) => Event::GiveUp,
         () = sleep_until(progress.look_at) => Event::Look,
-    }
-}
-
-impl RunState {
-    fn new() -> Self {
-        Self {
-            started: false,
-            not_run: None,
-            ended: None,
-            verdict: None,
-            tree_is_gone: false,
-            supervisor_is_lost: false,
-            owes_sign_of_life: false,
-            answer_by: None,
-            give_up_at: None,
-            look_at: Instant::now() + START_LIMIT,
-        }
-    }
-
-    fn may_be_ended(&self) -> bool {
-        self.ended.is_none() && self.verdict.is_none()
-    }
-
-    /// Whether it has done all of its work, and no command can still be on its way to it.
-    fn supervisor_is_as_new(&self) -> bool {
-        let by_itself = matches!(self.ended, Some(Ending::Exited(_) | Ending::Signalled(_)));
-        let idle = self.tree_is_gone && by_itself && self.verdict.is_none();
-        idle && !self.supervisor_is_lost && !self.owes_sign_of_life
-    }
-
-    fn program_ended(&mut self, ending: Ending) {
-        let now = Instant::now();
-        self.ended = Some(ending);
-        self.answer_by.get_or_insert(now + PIPES_GRACE);
-        let due = now + LEFTOVER_GRACE + SUPERVISOR_GRACE;
-        self.give_up_at.get_or_insert(due);
-    }
-
-    fn is_being_ended(&mut self, verdict: Ending, gently: bool) {
-        let grace = if gently {
-            TERMINATE_GRACE
-        } else {
-            Duration::ZERO
-        };
-        let now = Instant::now();
-        self.verdict = Some(verdict);
-        self.answer_by = Some(now + grace + PIPES_GRACE);
-        self.give_up_at = (!self.tree_is_gone).then(|| now + grace + SUPERVISOR_GRACE);
-    }
-
-    fn tree_ended(&mut self) {
-        self.tree_is_gone = true;
-        self.give_up_at = None;
-        let soon = Instant::now() + PIPES_GRACE;
-        self.answer_by = Some(self.answer_by.map_or(soon, |by| by.min(soon)));
     }
 }
 

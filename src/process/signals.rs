@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXFSZ,
 };
@@ -59,6 +59,13 @@ fn outlive(signals: &[i32]) -> io::Result<()> {
 /// Whether whoever started this process had the signal ignored. Where the system does not say, it was not.
 pub fn is_ignored(signal: Signal) -> bool {
     ignored_in(&own_status(), signal)
+}
+
+#[cfg(target_os = "linux")]
+/// Whether a process ignores the signal. Where the system does not say, it does not.
+pub(super) fn is_ignored_by(pid: Pid, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    ignored_in(&status, signal)
 }
 
 /// Empty where the system has no such file.

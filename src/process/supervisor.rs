@@ -66,8 +66,9 @@ fn supervise() -> io::Result<()> {
             // Where the next order would begin is not known.
             Err(fault) => return fail(&fault),
         };
+        let keep = order.keep;
         match start(order, &mut descriptors) {
-            Ok(program) => Watch::over(program, &children).until_nothing_is_left()?,
+            Ok(program) => Watch::over(program, keep, &children).until_nothing_is_left()?,
             Err(fault) => fail(&fault)?,
         }
     }

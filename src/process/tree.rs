@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, kill_process_group, waitid,
 };
 
 /// One process of a tree.
@@ -24,8 +24,10 @@ pub(super) struct Member {
     /// Its group's; its own where the system hides that.
     pub(super) group: Pid,
     /// Its session's. A program runs in the session of its supervisor: another one means that the
-    /// process detached itself on purpose. `None` where the system hides it.
+    /// process detached itself on purpose. `None` where the system does not say.
     pub(super) session: Option<Pid>,
+    /// Whether it has ended, and is only there until its parent takes notice.
+    pub(super) is_dead: bool,
 }
 
 /// Every process below this one, dead ones that nobody has waited for included; parents come
@@ -41,7 +43,8 @@ pub(super) fn below_this_process(spared: &HashSet<Pid>) -> Vec<Member> {
                 pid,
                 parent: getpid(),
                 group: pid,
-                session: None,
+                session: getsid(Some(pid)).ok(),
+                is_dead: false,
             });
         found.extend(hidden);
     }
@@ -107,6 +110,15 @@ fn visible(root: Pid, spared: &HashSet<Pid>) -> Vec<Member> {
     for member in all() {
         children.entry(member.parent).or_default().push(member);
     }
+    take_below(root, &mut children, spared)
+}
+
+/// Takes what is below `root` out of all processes, which are sorted by their parents.
+fn take_below(
+    root: Pid,
+    children: &mut HashMap<Pid, Vec<Member>>,
+    spared: &HashSet<Pid>,
+) -> Vec<Member> {
     let mut found = Vec::new();
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
@@ -120,11 +132,28 @@ fn visible(root: Pid, spared: &HashSet<Pid>) -> Vec<Member> {
     found
 }
 
+/// The living processes below each of `roots`, parents before their children.
+pub(super) fn below(roots: &[Pid]) -> HashMap<Pid, Vec<Member>> {
+    let mut children: HashMap<Pid, Vec<Member>> = HashMap::new();
+    for member in all() {
+        children.entry(member.parent).or_default().push(member);
+    }
+    let found = roots.iter().map(|root| {
+        let mut members = take_below(*root, &mut children, &HashSet::new());
+        members.retain(|member| !member.is_dead);
+        (*root, members)
+    });
+    found.collect()
+}
+
 /// Sends SIGKILL to every member, to whole groups first: that reaches in one step also what a
-/// member starts meanwhile.
-pub(super) fn kill(members: &[Member]) {
+/// member starts meanwhile. A group that one of `spared` is in is left alone.
+pub(super) fn kill(members: &[Member], spared: &[Member]) {
     let pids: HashSet<Pid> = members.iter().map(|member| member.pid).collect();
-    let groups: HashSet<Pid> = members.iter().map(|member| member.group).collect();
+    let mut groups: HashSet<Pid> = members.iter().map(|member| member.group).collect();
+    for member in spared {
+        groups.remove(&member.group);
+    }
     // A group led by a stranger, which a program can join within its session, is not the tree's to kill.
     for group in groups.intersection(&pids) {
         let _ = kill_process_group(*group, Signal::KILL);
@@ -164,13 +193,15 @@ fn all() -> impl Iterator<Item = Member> {
 fn parse(pid: Pid, stat: &[u8]) -> Option<Member> {
     let name_ends = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(&stat[name_ends + 1..]).ok()?;
-    let mut fields = rest.split_ascii_whitespace().skip(1);
+    let mut fields = rest.split_ascii_whitespace();
+    let is_dead = matches!(fields.next()?, "Z" | "X");
     let mut pid_field = || Pid::from_raw(fields.next()?.parse().ok()?);
     Some(Member {
         pid,
         parent: pid_field()?,
         group: pid_field()?,
         session: pid_field(),
+        is_dead,
     })
 }
 
@@ -192,8 +223,11 @@ mod tests {
                 parent: pid(3),
                 group: pid(4),
                 session: Some(pid(5)),
+                is_dead: false,
             })
         );
+        let dead = parse(pid(7), b"7 (a) Z 3 4 5 0 -1 4194304\n");
+        assert!(dead.is_some_and(|member| member.is_dead));
         assert_eq!(parse(pid(7), b"7 (kernel) S 0 0 0"), None);
         assert_eq!(parse(pid(7), b""), None);
     }

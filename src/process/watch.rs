@@ -11,6 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use super::family::Tree;
+use super::job::Keep;
 use super::wire::{self, Report};
 
 /// From SIGTERM to SIGKILL when the server ends the call.
@@ -19,12 +21,19 @@ pub(super) const TERMINATE_GRACE: Duration = Duration::from_secs(5);
 /// From SIGTERM to SIGKILL for what a program leaves behind when it exits.
 pub(super) const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 
+/// How long after the program's end a process that it left behind may take to detach itself: the
+/// parent in a daemon's double fork exits before its child has a session of its own.
+pub(super) const DETACH_GRACE: Duration = Duration::from_secs(1);
+
 /// From the first SIGKILL until processes that are still there are reported as unkillable.
 const UNKILLABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Between the first two rounds of SIGKILL; a process that dies shortens it. Each pause is twice
 /// the one before, up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest time between two looks at what may still detach itself.
+const MAX_LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest time between two rounds of SIGKILL.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -59,7 +68,15 @@ impl Write for Socket {
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     program: Pid,
+    /// What may live on. Nothing any more once the tree is to end.
+    keep: Keep,
     exited: bool,
+    /// How the program ended, until that is reported.
+    ending: Option<Report>,
+    /// Until when what is left may still detach itself.
+    may_detach_until: Option<Instant>,
+    /// What is left lives on: this process is its keeper.
+    is_keeper: bool,
     /// `None` once the server has closed its end.
     server: Option<Socket>,
     /// Readable when a child has died.
@@ -77,10 +94,15 @@ pub(super) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Watches over a program that was just started. `children` becomes readable when a child dies.
-    pub(super) fn over(program: Pid, children: &'a UnixStream) -> Self {
+    /// `keep` is what may live on when the program ends with success.
+    pub(super) fn over(program: Pid, keep: Keep, children: &'a UnixStream) -> Self {
         Self {
             program,
+            keep,
             exited: false,
+            ending: None,
+            may_detach_until: None,
+            is_keeper: false,
             server: Some(Socket),
             children,
             reports: Report::Started.encode().to_vec(),
@@ -99,15 +121,19 @@ impl<'a> Watch<'a> {
         loop {
             self.reap();
             let left = self.tree.is_left();
+            if left && self.exited && !self.is_keeper {
+                self.see_to_leftovers();
+            }
+            // After what is kept, so that the server knows of it before it answers the call.
+            if let Some(ending) = self.ending.take() {
+                self.reports.extend(ending.encode());
+            }
             if !left {
                 self.reports.extend(Report::Done.encode());
             }
             self.report();
             if !left {
                 return Ok(());
-            }
-            if self.exited && self.kill_at.is_none() {
-                self.terminate_within(LEFTOVER_GRACE);
             }
             if self.kill_at.is_some_and(|due| due <= Instant::now()) {
                 self.kill();
@@ -117,14 +143,47 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Ends what the program left behind, but for what may live on.
+    fn see_to_leftovers(&mut self) {
+        if self.keep == Keep::Nothing && self.kill_at.is_some() {
+            return;
+        }
+        let left = self.tree.left(self.keep);
+        if left.to_end == 0 && left.kept > 0 {
+            self.is_keeper = true;
+            self.kill_at = None;
+            self.unkillable_at = None;
+            self.pause = FIRST_PAUSE;
+            self.reports.extend(Report::Kept(count(left.kept)).encode());
+            return;
+        }
+        let now = Instant::now();
+        let may_detach = self.keep == Keep::Detached
+            && now < *self.may_detach_until.get_or_insert(now + DETACH_GRACE);
+        if !may_detach && self.kill_at.is_none() {
+            if left.to_end > 0 {
+                let report = Report::Leftovers(count(left.to_end));
+                self.reports.extend(report.encode());
+            }
+            self.pause = FIRST_PAUSE;
+            self.terminate_within(LEFTOVER_GRACE);
+        }
+    }
+
+    /// From now on nothing may live on.
+    fn keep_nothing(&mut self) {
+        self.keep = Keep::Nothing;
+        self.is_keeper = false;
+    }
+
     fn kill(&mut self) {
         let now = Instant::now();
-        let processes = self.tree.kill();
+        let processes = self.tree.kill(self.keep);
         let unkillable_at = self.unkillable_at.get_or_insert(now + UNKILLABLE_AFTER);
         if *unkillable_at <= now {
             *unkillable_at = now + UNKILLABLE_AFTER;
-            let processes = i32::try_from(processes).unwrap_or(i32::MAX);
-            self.reports.extend(Report::Unkillable(processes).encode());
+            self.reports
+                .extend(Report::Unkillable(count(processes)).encode());
             self.report();
         }
     }
@@ -134,7 +193,10 @@ impl<'a> Watch<'a> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == self.program && !self.exited {
                 self.exited = true;
-                self.reports.extend(how_it_ended(status).encode());
+                self.ending = Some(how_it_ended(status));
+                if self.ending != Some(Report::Exited(0)) {
+                    self.keep_nothing();
+                }
                 // The rest of an ended tree has the shorter of the two graces.
                 if self.kill_at.is_some() {
                     self.terminate_within(LEFTOVER_GRACE);
@@ -153,17 +215,23 @@ impl<'a> Watch<'a> {
     fn terminate_within(&mut self, grace: Duration) {
         let due = Instant::now() + grace;
         self.kill_at = Some(self.kill_at.map_or(due, |earlier| earlier.min(due)));
-        self.tree.terminate();
+        self.tree.terminate(self.keep);
     }
 
-    /// Returns when a child died, the server spoke or left, or SIGKILL is due.
+    /// Returns when a child died, the server spoke or left, SIGKILL is due, or it is time to look again
+    /// whether what is left has detached itself.
     fn wait_for_something(&mut self) -> io::Result<()> {
-        let timeout = self.kill_at.map(|due| {
-            let left = due.saturating_duration_since(Instant::now());
-            let pause = if left.is_zero() { self.pause } else { left };
-            Timespec::try_from(pause).expect("a grace of seconds fits")
-        });
-        if self.unkillable_at.is_some() {
+        let looks_again = self.exited && !self.is_keeper && self.kill_at.is_none();
+        let timeout = match self.kill_at {
+            Some(due) => {
+                let left = due.saturating_duration_since(Instant::now());
+                Some(if left.is_zero() { self.pause } else { left })
+            }
+            None => looks_again.then_some(self.pause.min(MAX_LOOK_PAUSE)),
+        };
+        let timeout =
+            timeout.map(|pause| Timespec::try_from(pause).expect("a grace of seconds fits"));
+        if self.unkillable_at.is_some() || looks_again {
             self.pause = (self.pause * 2).min(MAX_PAUSE);
         }
         let mut sources = vec![PollFd::new(self.children, PollFlags::IN)];
@@ -185,105 +253,35 @@ impl<'a> Watch<'a> {
         let flags = rustix::net::RecvFlags::DONTWAIT;
         match rustix::net::recv(server, &mut command, flags) {
             Ok((1.., _)) if command == [wire::TERMINATE] => {
+                self.keep_nothing();
                 self.terminate_within(TERMINATE_GRACE);
             }
             Ok((1.., _)) if command == [wire::PING] => {
                 self.reports.extend(Report::Alive.encode());
             }
-            Ok((1.., _)) => self.kill_at = Some(Instant::now()),
+            Ok((1.., _)) => {
+                self.keep_nothing();
+                self.kill_at = Some(Instant::now());
+            }
             Err(Errno::AGAIN | Errno::INTR) => {}
             // The server is gone, in whatever way, and nobody wants the rest.
             Ok((0, _)) | Err(_) => {
                 self.server = None;
+                self.keep_nothing();
                 self.kill_at = Some(Instant::now());
             }
         }
     }
 }
 
+/// A number of processes as a report has it.
+fn count(processes: usize) -> i32 {
+    i32::try_from(processes).unwrap_or(i32::MAX)
+}
+
 fn how_it_ended(status: WaitStatus) -> Report {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(status), _) => Report::Exited(status),
         (None, signal) => Report::Signalled(signal.unwrap_or_default()),
-    }
-}
-
-#[cfg(target_os = "linux")]
-use below_a_reaper::Tree;
-#[cfg(not(target_os = "linux"))]
-use in_a_group::Tree;
-
-/// With sub-reapers every process of the tree is below this one, whatever it did to get away.
-#[cfg(target_os = "linux")]
-mod below_a_reaper {
-    use std::collections::HashSet;
-
-    use rustix::process::Pid;
-
-    use super::super::tree;
-
-    #[derive(Debug)]
-    pub(super) struct Tree {
-        asked: HashSet<Pid>,
-    }
-
-    impl Tree {
-        pub(super) fn new(_program: Pid) -> Self {
-            let asked = HashSet::new();
-            Self { asked }
-        }
-
-        /// Whether there is a child, living or not yet waited for.
-        pub(super) fn is_left(&self) -> bool {
-            tree::has_child()
-        }
-
-        pub(super) fn terminate(&mut self) {
-            tree::terminate(&tree::below_this_process(&HashSet::new()), &mut self.asked);
-        }
-
-        /// How many processes it was sent to.
-        pub(super) fn kill(&self) -> usize {
-            let members = tree::below_this_process(&HashSet::new());
-            tree::kill(&members);
-            members.len()
-        }
-    }
-}
-
-/// Without sub-reapers orphans go to init: what stayed in the program's group is all there is to name.
-#[cfg(not(target_os = "linux"))]
-mod in_a_group {
-    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-
-    #[derive(Debug)]
-    pub(super) struct Tree {
-        group: Pid,
-        asked: bool,
-    }
-
-    impl Tree {
-        pub(super) fn new(program: Pid) -> Self {
-            Self {
-                group: program,
-                asked: false,
-            }
-        }
-
-        pub(super) fn is_left(&self) -> bool {
-            test_kill_process_group(self.group).is_ok()
-        }
-
-        pub(super) fn terminate(&mut self) {
-            if !std::mem::replace(&mut self.asked, true) {
-                let _ = kill_process_group(self.group, Signal::TERM);
-                let _ = kill_process_group(self.group, Signal::CONT);
-            }
-        }
-
-        pub(super) fn kill(&self) -> usize {
-            let _ = kill_process_group(self.group, Signal::KILL);
-            1
-        }
     }
 }

@@ -16,6 +16,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use super::job::Keep;
+
 /// The only argument of a supervisor.
 pub(super) const MARKER: &str = "__supervise";
 
@@ -34,6 +36,8 @@ const MAX_BODY: usize = 64 << 20;
 const HAS_DIRECTORY: u8 = 1;
 const HAS_STDIN: u8 = 2;
 const HAS_EVENTS: u8 = 4;
+const KEEP_DETACHED: u8 = 8;
+const KEEP_EVERYTHING: u8 = 16;
 
 /// stdout, stderr, stdin, events.
 const MAX_DESCRIPTORS: usize = 4;
@@ -52,6 +56,11 @@ pub(super) enum Report {
     Exited(i32),
     /// The program was ended by this signal.
     Signalled(i32),
+    /// So many processes that the program left behind are being ended.
+    Leftovers(i32),
+    /// So many processes live on after the program's end, which has been reported or follows next. All
+    /// others are gone.
+    Kept(i32),
     /// The answer to [`PING`].
     Alive,
     /// So many processes of the tree still live although they were sent SIGKILL. Repeated every
@@ -71,6 +80,8 @@ impl Report {
             Self::Failed(errno) => (b'f', errno),
             Self::Exited(status) => (b'x', status),
             Self::Signalled(signal) => (b'k', signal),
+            Self::Leftovers(processes) => (b'l', processes),
+            Self::Kept(processes) => (b'b', processes),
             Self::Alive => (b'a', 0),
             Self::Unkillable(processes) => (b'u', processes),
             Self::Done => (b'd', 0),
@@ -87,6 +98,8 @@ impl Report {
             b'f' => Some(Self::Failed(value)),
             b'x' => Some(Self::Exited(value)),
             b'k' => Some(Self::Signalled(value)),
+            b'l' => Some(Self::Leftovers(value)),
+            b'b' => Some(Self::Kept(value)),
             b'a' => Some(Self::Alive),
             b'u' => Some(Self::Unkillable(value)),
             b'd' => Some(Self::Done),
@@ -112,6 +125,7 @@ pub(super) fn encode_order(
     directory: Option<&Path>,
     has_stdin: bool,
     has_events: bool,
+    keep: Keep,
 ) -> Result<Vec<u8>, Unsendable> {
     let texts = || {
         let variables = environment.iter().flat_map(|(name, value)| [name, value]);
@@ -138,7 +152,12 @@ pub(super) fn encode_order(
         } else {
             0
         } | if has_stdin { HAS_STDIN } else { 0 }
-            | if has_events { HAS_EVENTS } else { 0 },
+            | if has_events { HAS_EVENTS } else { 0 }
+            | match keep {
+                Keep::Nothing => 0,
+                Keep::Detached => KEEP_DETACHED,
+                Keep::Everything => KEEP_EVERYTHING,
+            },
     );
     for text in texts() {
         if text.as_bytes().contains(&0) {
@@ -171,6 +190,8 @@ pub(super) struct Order {
     body: Vec<u8>,
     arguments: usize,
     has_directory: bool,
+    /// What may live on when the program has ended with success.
+    pub(super) keep: Keep,
     /// The program's stdout.
     pub(super) stdout: OwnedFd,
     /// The program's stderr.
@@ -206,6 +227,11 @@ impl Order {
             body,
             arguments: u32::from_le_bytes([e, f, g, h]) as usize,
             has_directory: flags & HAS_DIRECTORY != 0,
+            keep: match flags & (KEEP_DETACHED | KEEP_EVERYTHING) {
+                0 => Keep::Nothing,
+                KEEP_DETACHED => Keep::Detached,
+                _ => Keep::Everything,
+            },
         })
     }
 
@@ -292,8 +318,15 @@ mod tests {
         let any = OsString::from_vec((1..=255).collect());
         let argv = [OsString::from("/bin/true"), OsString::new(), any.clone()];
         let environment = [("A".into(), any.clone()), ("EMPTY".into(), OsString::new())];
-        let bytes = encode_order(&argv, &environment, Some(Path::new("/tmp")), false, false)
-            .expect("no NUL in it");
+        let bytes = encode_order(
+            &argv,
+            &environment,
+            Some(Path::new("/tmp")),
+            false,
+            false,
+            Keep::Nothing,
+        )
+        .expect("no NUL in it");
         let order = travelled(&bytes, &[]).expect("a whole order");
         assert_eq!(order.argv().collect::<Vec<_>>(), argv);
         let received: Vec<_> = order.environment().collect();
@@ -311,7 +344,8 @@ mod tests {
     #[test]
     fn an_order_larger_than_the_socket_buffer_arrives_whole() {
         let argv = [OsString::from("p"), "x".repeat(5 << 20).into()];
-        let bytes = encode_order(&argv, &[], None, false, false).expect("no NUL in it");
+        let bytes =
+            encode_order(&argv, &[], None, false, false, Keep::Nothing).expect("no NUL in it");
         let order = travelled(&bytes, &[]).expect("a whole order");
         assert_eq!(order.argv().collect::<Vec<_>>(), argv);
         assert_eq!(order.directory(), None);
@@ -321,7 +355,8 @@ mod tests {
     #[test]
     fn descriptors_arrive_in_their_places() {
         let null = File::open("/dev/null").expect("there is a null device");
-        let bytes = encode_order(&["p".into()], &[], None, false, true).expect("no NUL in it");
+        let bytes = encode_order(&["p".into()], &[], None, false, true, Keep::Nothing)
+            .expect("no NUL in it");
         let order = travelled(&bytes, &[null.as_fd()]).expect("a whole order");
         assert!(order.stdin.is_none());
         let events = order.events.expect("it was sent");
@@ -331,20 +366,43 @@ mod tests {
 
     #[test]
     fn a_descriptor_that_is_missing_is_a_lack_of_descriptors() {
-        let bytes = encode_order(&["p".into()], &[], None, true, false).expect("no NUL in it");
+        let bytes = encode_order(&["p".into()], &[], None, true, false, Keep::Nothing)
+            .expect("no NUL in it");
         let lacking = travelled(&bytes, &[]).expect_err("stdin was announced");
         assert_eq!(lacking.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
     }
 
     #[test]
+    fn what_may_live_on_travels_beside_the_other_flags() {
+        let null = File::open("/dev/null").expect("there is a null device");
+        for keep in [Keep::Nothing, Keep::Detached, Keep::Everything] {
+            let directory = Some(Path::new("/tmp"));
+            let bytes = encode_order(&["p".into()], &[], directory, true, true, keep);
+            let bytes = bytes.expect("no NUL in it");
+            let order = travelled(&bytes, &[null.as_fd(), null.as_fd()]).expect("a whole order");
+            assert_eq!(order.keep, keep);
+            assert!(order.stdin.is_some() && order.events.is_some());
+            assert_eq!(order.directory(), Some(OsStr::new("/tmp")));
+        }
+    }
+
+    #[test]
     fn a_text_with_a_nul_is_refused() {
-        let refused = encode_order(&["p".into(), "a\0b".into()], &[], None, false, false);
+        let refused = encode_order(
+            &["p".into(), "a\0b".into()],
+            &[],
+            None,
+            false,
+            false,
+            Keep::Nothing,
+        );
         assert!(matches!(refused, Err(Unsendable::Nul(text)) if text == "a\0b"));
     }
 
     #[test]
     fn an_order_cut_short_means_that_the_server_is_gone() {
-        let bytes = encode_order(&["program".into()], &[], None, false, false).expect("no NUL");
+        let bytes = encode_order(&["program".into()], &[], None, false, false, Keep::Nothing)
+            .expect("no NUL");
         let cut = travelled(&bytes[..bytes.len() - 3], &[]).expect_err("three bytes are missing");
         assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
     }
@@ -356,6 +414,8 @@ mod tests {
             Report::Failed(7),
             Report::Exited(255),
             Report::Signalled(9),
+            Report::Leftovers(2),
+            Report::Kept(1),
             Report::Alive,
             Report::Unkillable(3),
             Report::Done,

@@ -53,11 +53,24 @@ impl Sessions {
     }
 }
 
+/// The background jobs of one plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobCounts {
+    /// Those that there are.
+    pub running: u64,
+    /// Those that were kept since the start.
+    pub kept: u64,
+    /// Those that are over, by reason; those that were never kept, too.
+    pub ended: BTreeMap<&'static str, u64>,
+}
+
 /// All numbers of one moment.
 #[derive(Debug)]
 pub(super) struct Exposed {
     pub(super) tables: Tables,
     pub(super) call_duration: Histogram,
+    /// Background jobs, by plugin.
+    pub(super) jobs: BTreeMap<String, JobCounts>,
     pub(super) received: u64,
     pub(super) sent: u64,
     pub(super) client_logs_lost: u64,
@@ -96,6 +109,14 @@ impl Collector for Exposed {
             seconds.map(|(labels, seconds)| (labels, ConstCounter::new(seconds))))?;
         families.one("tool_call_duration", "How long tool calls take", Some(&Unit::Seconds), &self.call_duration)?;
         families.one("tool_calls_running", "Tool calls under way", None, &gauge(tables.calls_running))?;
+        let jobs = self.jobs.iter();
+        families.gauges("background_jobs", "Background jobs that there are, by plugin",
+            jobs.clone().map(|(plugin, jobs)| ([("plugin", plugin.as_str())], jobs.running)))?;
+        families.counters("background_jobs_kept", "Background jobs kept, by plugin",
+            jobs.clone().map(|(plugin, jobs)| ([("plugin", plugin.as_str())], jobs.kept)))?;
+        let ended = jobs.flat_map(|(plugin, jobs)| jobs.ended.iter().map(move |ended| (plugin, ended)));
+        families.counters("background_jobs_ended", "Background jobs that are over, by plugin and reason",
+            ended.map(|(plugin, (reason, count))| ([("plugin", plugin.as_str()), ("reason", *reason)], *count)))?;
         let sessions = tables.sessions.iter();
         families.gauges("sessions", "Sessions open, by transport",
             sessions.clone().map(|(transport, sessions)| ([("transport", *transport)], sessions.open())))?;

@@ -27,10 +27,11 @@ pub use console::stderr_is_journal;
 pub use counters::{
     Counters, CountersSnapshot, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall,
 };
+pub use metrics::JobCounts;
 pub use queue::{Loss, Losses};
 pub use settings::{
-    Console, DEFAULT_BACKUPS, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives, FileSettings,
-    LEVELS, Rotation, RotationKind, Settings, log_path, parse_level,
+    Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives,
+    FileSettings, LEVELS, Rotation, RotationKind, Settings, log_path, parse_level,
 };
 
 /// The logs could not be turned on.

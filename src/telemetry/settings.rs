@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use tracing_subscriber::EnvFilter;
 
-/// Name of the log file when none is given.
-pub const DEFAULT_FILE_NAME: &str = "mcp.log";
+/// Directory of the log file when none is given, below the working directory: as in version 3.
+pub const DEFAULT_DIRECTORY: &str = "logs";
+/// Name of the log file when none is given: as in version 3.
+pub const DEFAULT_FILE_NAME: &str = "mcp_server.log";
 /// Size at which a log file is rotated when none is given: 5 MiB.
 pub const DEFAULT_MAX_BYTES: u64 = 5 * 1024 * 1024;
 /// Rotated files kept when no number is given.

@@ -267,7 +267,10 @@ fn size_rotation_and_backup_count_shape_the_real_files() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["mcp.log", "mcp.log.1", "mcp.log.2", "mcp.log.3"]);
+    assert_eq!(
+        names,
+        ["log", "log.1", "log.2", "log.3"].map(|end| format!("mcp_server.{end}"))
+    );
     let read = |name: &String| fs::read_to_string(directory.path().join(name)).unwrap();
     assert!(names.iter().all(|name| read(name).len() < 2000));
     let oldest_first: String = names.iter().rev().map(read).collect();

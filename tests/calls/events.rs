@@ -47,8 +47,8 @@ fn a_program_tells_and_asks_while_it_runs() {
             },
         );
         let (result, said) = tokio::join!(call, listening);
-        let content: Value =
-            serde_json::from_str(result.expect("it draws").content.get()).expect("it is JSON");
+        let result = result.expect("it draws");
+        let content = serde_json::to_value(result.content.blocks()).expect("it is JSON");
         assert_eq!(content[0]["mimeType"], "image/svg+xml");
         assert_eq!(
             said,

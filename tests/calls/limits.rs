@@ -28,6 +28,30 @@ fn a_run_ends_with_its_time_and_says_what_it_had_printed() {
 }
 
 #[test]
+fn a_result_keeps_its_permit_until_it_is_written() {
+    live(async {
+        let plugins = Plugins::new();
+        let description = json!({"commands": [{"name": "say"}]});
+        plugins.describing("one", &description, "echo said");
+        let one_at_a_time = Settings {
+            max_calls: 1,
+            ..settings(Some(plugins.path().to_owned()))
+        };
+        let running = Arc::new(Running::of(one_at_a_time).complete().await);
+        let held = running.call_as("one__say", request(json!({})));
+        let held = held.await.expect("it says");
+        let next = tokio::spawn({
+            let running = Arc::clone(&running);
+            async move { running.call("one__say", json!({})).await }
+        });
+        until("the next waits", || running.catalog.load() == (1, 1)).await;
+        drop(held);
+        assert!(next.await.expect("no panic").is_ok());
+        assert_eq!(running.catalog.load(), (0, 0), "its result is gone too");
+    });
+}
+
+#[test]
 fn a_cancelled_call_is_over_whether_it_runs_or_waits() {
     live(async {
         let plugins = Plugins::new();

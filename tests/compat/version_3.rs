@@ -259,8 +259,8 @@ fn a_detached_tool_is_gone_for_its_client_alone_who_is_told() {
     let (server, _plugins) = server();
     let at = server.address();
     let is_change = |message: &Value| message["method"] == "notifications/tools/list_changed";
-    let mut one = Session::ready(at);
-    let mut other = Session::ready(at);
+    let mut one = Session::ready_as(at, "one");
+    let mut other = Session::ready_as(at, "another");
     one.heard_until_now();
     other.heard_until_now();
     let tool = json!({"action": "detach", "tool": "typed__show"});
@@ -280,4 +280,26 @@ fn a_detached_tool_is_gone_for_its_client_alone_who_is_told() {
     assert!(listed(&mut other));
     assert_eq!(other.call("typed__show", arguments)["isError"], false);
     assert!(!other.heard_until_now().iter().any(is_change));
+}
+
+#[test]
+fn a_client_without_a_key_that_connects_for_each_call_keeps_what_it_attached() {
+    let (server, _plugins) = server();
+    let at = server.address();
+    let attached = |name: &str| {
+        let mut session = Session::ready_as(at, name);
+        let answer = session.ask("tools/list", json!({}));
+        answer.to_string().contains("\"typed__show\"")
+    };
+    let change = |name: &str, action: &str| {
+        let mut session = Session::ready_as(at, name);
+        let tool = json!({"action": action, "tool": "typed__show"});
+        assert_eq!(session.call("sanctum__tools", tool)["isError"], false);
+    };
+    assert!(attached("bridge"));
+    change("bridge", "detach");
+    assert!(!attached("bridge"), "the next connection has forgotten it");
+    assert!(attached("another"), "it is another client's choice");
+    change("bridge", "attach");
+    assert!(attached("bridge"));
 }

@@ -33,7 +33,8 @@ fn array(count: usize, item: &str) -> String {
 }
 
 fn command(entry: Value) -> Command {
-    let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]}))
+        .expect("it keeps the contract");
     description.commands.into_iter().next().expect("it is one")
 }
 
@@ -155,7 +156,7 @@ fn many_parameters_are_read_checked_and_written_in_linear_time() {
         let names: Vec<String> = (0..n).map(|n| format!("name_{n}")).collect();
         json!({"name": "run", "parameters": parameters, "one_of": [{"names": names}]})
     };
-    let describing = |n| json!({"commands": [entry(n)]});
+    let describing = |n| json!({"contract_version": "1.1", "commands": [entry(n)]});
     let read = |payload: &Value| drop(contract::read(payload));
     grows_with_its_input("parameters", 1_000, describing, read);
     let compiled = |command: &Command| drop(schema::of_input(command));

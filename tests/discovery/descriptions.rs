@@ -79,18 +79,24 @@ fn names_that_clients_would_confuse_are_served_by_nobody() {
         .describing("twice", &named(&["same", "same", "other"]), PRINT_WORDS)
         .describing("long", &named(&[&long, "short"]), PRINT_WORDS)
         .describing("sanctum", &named(&["tools"]), PRINT_WORDS)
-        .describing("exact", &json!({"commands": [{"name": "a", "tool": "health"}, {"name": "b", "tool": "wo rse"}]}), "")
+        .describing("exact", &json!({"commands": [{"name": "a", "tool": "health"}, {"name": "b", "tool": "wo rse"}, {"name": "c", "tool": "same"}, {"name": "d", "tool": "same"}]}), "")
         .describing("spelled", &json!({"commands": [{"name": "a", "parameters": [{"name": "x_y"}, {"name": "x-y"}]}, {"name": "b"}]}), "");
         let running = plugins.start().complete().await;
-        let served = ["long__short", "spelled__b", "twice__other", "x__alone"];
+        let served = [
+            "long__short",
+            "spelled__b",
+            "twice__same",
+            "twice__other",
+            "x__alone",
+        ];
         assert_eq!(running.names(), served);
         for (name, expected) in [
             ("x__y__z", "the plugins x, x__y claim this tool name"),
-            ("twice__same", "2 commands of the plugin twice"),
             (&format!("long__{long}"), "66 characters"),
             ("sanctum__tools", "built-in"),
             ("health", "built-in"),
             ("wo rse", "characters other than"),
+            ("same", "2 commands of the plugin exact"),
             ("spelled__a", "'x_y' and 'x-y'"),
         ] {
             assert!(

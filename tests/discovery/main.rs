@@ -10,4 +10,5 @@ mod contract;
 mod descriptions;
 mod directories;
 mod introspection;
+mod older_contract;
 mod waiting;

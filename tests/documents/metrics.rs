@@ -3,8 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::pages::{read, root};
-use super::support::http::{exchange, get, post};
+use super::support::http::{PATIENCE, exchange, get, post};
+use super::support::plugins::Folder;
 use super::support::server::{Server, Setup};
+use super::support::until;
+
+/// Leaves a background job behind.
+const PLUGIN: &str = r#"#!/bin/sh
+[ "$1" = --describe ] && exec echo '{"commands":[{"name":"leave","description":"d"}]}'
+here=$SMCP_PLUGIN_DIR/here; rm -f "$here"
+setsid sh -c ': >"$0"; exec sleep 600' "$here" >/dev/null 2>&1 &
+until [ -e "$here" ]; do sleep 0.02; done
+"#;
 
 #[test]
 fn the_page_lists_the_metrics_that_there_are() {
@@ -20,20 +30,35 @@ fn the_page_lists_the_metrics_that_there_are() {
                 .to_owned()
         })
         .collect();
-    let server = Server::start(&Setup::new().plugins(root().join("plugins")));
+    let plugins = Folder::new();
+    plugins.add_executable("tool", PLUGIN);
+    let setup = Setup::new().plugins(plugins.path());
+    let server = Server::start(&setup.variable("MCP_MAX_BACKGROUND", "1"));
     server.ready();
-    // Some appear only when there is something to count: a call, a session, a refusal.
+    // Some appear only when there is something to count: a call, a session, a refusal, a background job, and one
+    // that is too many.
     let messages = [
-        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"demo_math__coin_flip"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool__leave"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool__leave"}}"#,
         r#"{"jsonrpc":"2.0","id":2,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#,
     ];
-    for (path, message) in ["/messages/", "/mcp"].iter().zip(messages) {
+    let counted = [
+        "jobs_kept_total",
+        "jobs_ended_total",
+        "sessions_opened_total",
+    ];
+    for (index, message) in messages.iter().enumerate() {
+        let path = ["/messages/", "/messages/", "/mcp"][index];
         let accepts = "Accept: application/json, text/event-stream\r\n";
         let answer = exchange(
             server.address(),
             &post(server.address(), path, accepts, message.as_bytes()),
         );
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        until("it is counted", PATIENCE, || {
+            let scraped = exchange(server.address(), &get(server.address(), "/metrics", ""));
+            scraped.text().contains(counted[index]).then_some(())
+        });
     }
     let foreign = get(server.address(), "/sse", "Origin: http://evil.test\r\n");
     assert_eq!(exchange(server.address(), &foreign).status, 403);

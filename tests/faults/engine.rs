@@ -28,6 +28,7 @@ fn job(argv: &[&str]) -> Job {
         time_limit: None,
         stdout_limit: 1 << 20,
         stderr_tail: 1 << 10,
+        background: None,
     }
 }
 

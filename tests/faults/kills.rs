@@ -18,9 +18,9 @@ const ROUNDS: u64 = 100;
 
 #[test]
 fn a_hundred_servers_killed_at_random_moments_leave_nothing() {
-    let commands = ["sit", "brood", "deaf", "short", "short-brood"];
+    let commands = ["sit", "brood", "deaf", "short", "short-brood", "job"];
     play("SIGKILL", |chance| {
-        let (mut server, _clients) = busy(chance, |chance| commands[chance.below(5) as usize]);
+        let (mut server, _clients) = busy(chance, |chance| commands[chance.below(6) as usize]);
         wait_a_while(chance);
         server.signal(Signal::KILL);
         server.ends_within(GONE);
@@ -37,6 +37,7 @@ fn a_hundred_servers_asked_to_end_at_random_moments_end_well_and_leave_nothing()
         let (mut server, _clients) = busy(chance, |chance| match chance.below(3) {
             0 if stubborn => "deaf",
             1 if stubborn => "brood",
+            2 if stubborn => "job",
             0 | 1 => "short",
             _ => "short-brood",
         });

@@ -8,6 +8,7 @@
 mod support;
 
 mod arguments;
+mod background;
 mod calls;
 mod clients;
 mod clock;

@@ -199,7 +199,7 @@ fn every_log_line_is_one_line_and_no_value_is_in_it() {
     );
     let at_end = "row-44-the-end";
     session.call(at_end, json!({}));
-    let file = server.directory().join("mcp.log");
+    let file = server.directory().join("logs/mcp_server.log");
     let written = || {
         let mut text = Vec::new();
         std::fs::File::open(&file)

@@ -155,12 +155,10 @@ fn a_death_by_signal_without_words_names_the_signal() {
 #[test]
 fn what_hangs_or_stays_behind_is_ended() {
     let server = served();
-    // What each leaves behind would stay for ten minutes, and the client gives up after PATIENCE.
     let cases = [
-        (30, "leaves-holder", ""),
+        (30, "leaves-child", ""),
         (31, "short-limit", "timeout"),
         (31, "deaf-short-limit", "timeout"),
-        (32, "leaves-daemon", ""),
     ];
     rows::each(
         &cases,

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 use smcp::call::types::{CallError, CallRequest, Caller};
 use smcp::catalog::{Catalog, Settings, Snapshot};
@@ -143,7 +142,7 @@ impl Running {
         };
         let called = tokio::time::timeout(LIMIT, self.catalog.call(&tool, request)).await;
         let result = called.expect("a call ends")?;
-        let content: Value = serde_json::from_str(result.content.get()).expect("it is JSON");
+        let content = serde_json::to_value(result.content.blocks()).expect("it is JSON");
         Ok(content[0]["text"].as_str().unwrap_or_default().to_owned())
     }
 }

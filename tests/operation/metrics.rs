@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::http::{exchange, get};
+use crate::support::http::{PATIENCE, exchange, get};
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, directly};
+use crate::support::until;
 use serde_json::json;
 
 const PLUGIN: &str = r#"#!/bin/sh
 if [ "$1" = --describe ]; then
-    echo '{"commands":[{"name":"run","description":"d"},{"name":"fail","description":"d"}]}'
+    echo '{"commands":[{"name":"run","description":"d"},{"name":"fail","description":"d"},{"name":"leave","description":"d"}]}'
+elif [ "$1" = leave ]; then
+    here=$SMCP_PLUGIN_DIR/here; rm -f "$here"
+    setsid sh -c ': >"$0"; exec sleep 600' "$here" >/dev/null 2>&1 &
+    until [ -e "$here" ]; do sleep 0.02; done
 else
     [ "$1" = run ]
 fi
@@ -22,7 +27,8 @@ fn used_server() -> (Server, Session, Folder) {
     plugins.add_executable("tool", PLUGIN);
     let setup = Setup::new()
         .plugins(plugins.path())
-        .variable("MCP_API_KEY", "a-key");
+        .variable("MCP_API_KEY", "a-key")
+        .variable("MCP_MAX_BACKGROUND", "1");
     let server = Server::start(&setup);
     server.ready();
     let at = server.address();
@@ -30,6 +36,16 @@ fn used_server() -> (Server, Session, Folder) {
     session.call("tool__run", json!({}));
     let failed = session.call("tool__fail", json!({}));
     assert_eq!(code_of(&failed), "plugin_error");
+    // The second job is one too many.
+    for counted in [
+        "smcp_background_jobs_kept_total",
+        "smcp_background_jobs_ended_total",
+    ] {
+        session.call("tool__leave", json!({}));
+        until("the job is counted", PATIENCE, || {
+            scrape(&server).contains(counted).then_some(())
+        });
+    }
     directly(at, "ping", json!({}));
     assert_eq!(
         exchange(at, &get(at, "/sse", "X-API-Key: wrong\r\n")).status,
@@ -58,7 +74,9 @@ fn what_happened_is_what_is_scraped() {
     for line in [
         r#"smcp_tool_calls_total{tool="tool__run",outcome="ok"} 1"#,
         r#"smcp_tool_calls_total{tool="tool__fail",outcome="plugin_error"} 1"#,
-        r#"smcp_tool_call_duration_seconds_count 2"#,
+        r#"smcp_tool_call_duration_seconds_count 4"#,
+        r#"smcp_background_jobs{plugin="tool"} 1"#,
+        r#"smcp_background_jobs_ended_total{plugin="tool",reason="limit"} 1"#,
         r#"smcp_tool_calls_running 0"#,
         r#"smcp_requests_total{method="ping",outcome="ok"} 1"#,
         r#"smcp_sessions{transport="sse"} 1"#,
@@ -71,15 +89,11 @@ fn what_happened_is_what_is_scraped() {
         );
     }
     drop(session);
-    crate::support::until(
-        "the session is gone",
-        crate::support::http::PATIENCE,
-        || {
-            scrape(&server)
-                .contains("smcp_sessions{transport=\"sse\"} 0\n")
-                .then_some(())
-        },
-    );
+    until("the session is gone", PATIENCE, || {
+        scrape(&server)
+            .contains("smcp_sessions{transport=\"sse\"} 0\n")
+            .then_some(())
+    });
 }
 
 #[test]

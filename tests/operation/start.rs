@@ -158,6 +158,110 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn a_value_that_version_3_let_pass_is_told_and_ends_no_start() {
+    let passed = [
+        ("MCP_PLUGIN_TIMEOUT", "soon"),
+        ("MCP_LOG_LEVEL", "verbose"),
+        ("MCP_LOG_ROTATION", "daily"),
+        ("MCP_AUTH_DISABLED", "enabled"),
+        ("MCP_AUTH_ALLOW_LOOPBACK", "maybe"),
+        ("MCP_PLUGINS_DIR", "/no/such/directory"),
+        ("SMCP_ATTACH_PROFILE", "nobody-defines-it"),
+    ];
+    let setup = passed.iter().fold(Setup::new(), |setup, (name, value)| {
+        setup.variable(name, *value)
+    });
+    let server = Server::start_alone(&setup);
+    until("every setting is told", PATIENCE, || {
+        let log = server.log();
+        let is_told = |(name, value): &(&str, &str)| {
+            log.lines()
+                .any(|line| line.contains(name) && line.contains(value))
+        };
+        passed.iter().all(is_told).then_some(())
+    });
+}
+
+#[test]
+fn an_abbreviated_flag_of_version_3_means_what_it_meant() {
+    let setup = with(&["--require", "--plugin-time=5"]).variable("MCP_API_KEY", "a-key-for-all");
+    let server = Server::start(&setup);
+    let health = |headers: &str| {
+        let request = get(server.address(), "/metrics", headers);
+        exchange(server.address(), &request).status
+    };
+    assert_eq!(health(""), 401, "everybody needs the key");
+    assert_eq!(health("X-API-Key: a-key-for-all\r\n"), 200);
+}
+
+/// Whether the log has these words, and the start lines too, unless they could not wait for the plugins.
+fn is_told(server: &Server, words: &str) -> bool {
+    let lines = server.stdout();
+    let in_lines = lines.contains(words) || lines.contains("have not answered yet");
+    in_lines && server.log().contains(words)
+}
+
+#[test]
+fn a_directory_without_plugins_is_told_with_the_one_that_may_be_meant() {
+    let folder = Folder::new();
+    let plugin = folder.add("one", "print()\n");
+    let empty = Folder::new();
+    for (directory, words) in [
+        (
+            plugin.as_path(),
+            format!(
+                "is a plugin itself; the plugins directory is the one above it: --plugins-dir {}",
+                folder.path().display()
+            ),
+        ),
+        (
+            empty.path(),
+            format!("there is no plugin in {}", empty.path().display()),
+        ),
+    ] {
+        let server = Server::start(&Setup::new().plugins(directory));
+        until("the start lines and the log tell", PATIENCE, || {
+            is_told(&server, &words).then_some(())
+        });
+        let checked = run(&with(&["check", "--plugins-dir"]).argument(directory));
+        let report = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(report.contains(&words), "{report}");
+        assert_eq!(checked.status.code(), Some(1), "{report}");
+    }
+}
+
+#[test]
+fn what_anybody_may_write_to_is_served_where_that_is_allowed_and_told_loudly() {
+    let folder = Folder::new();
+    let program = folder.add(
+        "open",
+        "import argparse\nargparse.ArgumentParser().parse_args()\n",
+    );
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o777)).expect("ours");
+    let check = |setup: Setup| {
+        let output = run(&setup
+            .argument("check")
+            .argument("--plugins-dir")
+            .argument(folder.path()));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let refused = check(Setup::new());
+    for way_out in ["chmod o-w", "MCP_ALLOW_WRITABLE_PLUGINS=1"] {
+        assert!(refused.contains(way_out), "{refused}");
+    }
+    let allowed = Setup::new().variable("MCP_ALLOW_WRITABLE_PLUGINS", "1");
+    let served = check(allowed.clone());
+    assert!(
+        served.contains("DANGER") && !served.contains("not served: anybody"),
+        "{served}"
+    );
+    let server = Server::start(&allowed.plugins(folder.path()));
+    until("the start lines and the log tell", PATIENCE, || {
+        is_told(&server, "DANGER").then_some(())
+    });
+}
+
+#[test]
 fn single_bad_settings_are_told_in_one_line() {
     let file = Folder::new();
     let file = file.add_executable("plain", "#!/bin/sh\n").join("cli");
@@ -189,14 +293,14 @@ fn single_bad_settings_are_told_in_one_line() {
             vec!["--plugins-dir"],
         ),
         (
-            "a key with a control character",
-            Setup::new().variable("MCP_API_KEY", "two\twords"),
+            "a key that is no digest",
+            Setup::new().variable("MCP_API_KEY", "sha256:two-words"),
             vec!["MCP_API_KEY"],
         ),
         (
             "a time beyond all bounds",
-            Setup::new().variable("MCP_PLUGIN_TIMEOUT", "1e19"),
-            vec!["MCP_PLUGIN_TIMEOUT", "1e19"],
+            with(&["--plugin-timeout", "1e19"]),
+            vec!["--plugin-timeout", "1e19"],
         ),
     ];
     rows::each(
@@ -205,7 +309,9 @@ fn single_bad_settings_are_told_in_one_line() {
         |(what, ..)| (*what).to_owned(),
         |(_, setup, words)| refused(&run(setup), 2, words),
     );
-    let told = said(&run(&Setup::new().variable("MCP_API_KEY", "two\twords")));
+    let told = said(&run(
+        &Setup::new().variable("MCP_API_KEY", "sha256:two-words")
+    ));
     assert!(
         !told.contains("words"),
         "a key is a secret, a wrong one too: {told}"
@@ -346,6 +452,32 @@ fn ready_is_said_when_every_plugin_has_answered() {
         !health.to_string().contains("waits"),
         "health gives away no names: {health}"
     );
+}
+
+#[test]
+fn a_list_waits_for_a_plugin_that_has_not_answered_yet() {
+    // A question has a limit of ten seconds, after which a list waits no more. On a machine that is too busy to get
+    // so far in time, nothing is said about the rule.
+    let in_time = std::time::Duration::from_secs(8);
+    for _ in 0..5 {
+        let folder = Folder::new();
+        let gate = folder.path().join("gate");
+        folder.add_executable("waits", &waiting_for(&gate));
+        let started = std::time::Instant::now();
+        let server = Server::start(&Setup::new().plugins(folder.path()));
+        let mut session = Session::ready(server.address());
+        let list = session.request("tools/list", serde_json::json!({}));
+        // The answer to the handshake waits less, and a ping not at all: the list would be here before it.
+        let before_it = session.heard_until_now();
+        std::fs::write(&gate, "").expect("ours");
+        if started.elapsed() > in_time {
+            continue;
+        }
+        assert_eq!(before_it, Vec::<serde_json::Value>::new());
+        let answer = session.response(&list, PATIENCE);
+        assert!(answer.to_string().contains("\"waits__go\""), "{answer}");
+        return;
+    }
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn command(set: &[Declared], ends_options: bool) -> Command {
         .collect();
     // `--` is lost between several values, which introspection finds out as well.
     let entry = json!({"name": "run", "parameters": parameters, "refuse_words": ["--"]});
-    let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]}))
+        .expect("it keeps the contract");
     let mut command = description.commands.into_iter().next().expect("it is one");
     command.ends_options = ends_options;
     command

@@ -83,7 +83,7 @@ async fn a_killed_server_leaves_nothing() {
 }
 
 /// Ends the child also when the claim fails.
-struct KilledAtLast(std::process::Child);
+pub struct KilledAtLast(pub std::process::Child);
 
 impl Drop for KilledAtLast {
     fn drop(&mut self) {

@@ -6,6 +6,7 @@
 #[path = "../support/alone.rs"]
 mod alone;
 
+mod background;
 mod endings;
 mod leftovers;
 mod pipes;
@@ -44,6 +45,7 @@ fn marked<S: Into<OsString>>(mark: &str, argv: impl IntoIterator<Item = S>) -> J
         time_limit: Some(Duration::from_secs(60)),
         stdout_limit: 16 << 20,
         stderr_tail: 64 << 10,
+        background: None,
     }
 }
 

@@ -60,8 +60,14 @@ impl Plugins {
         )
     }
 
-    /// A plugin whose `--describe` is `description`, and which runs `script` with its words else.
+    /// A plugin whose `--describe` is `description`, of version 1.1 where it says nothing about that, and which runs
+    /// `script` with its words else.
     pub fn describing(&self, name: &str, description: &Value, script: &str) -> &Self {
+        let mut description = description.clone();
+        if let Some(members) = description.as_object_mut() {
+            let version = members.entry("contract_version");
+            version.or_insert_with(|| "1.1".into());
+        }
         self.write(
             &format!("{name}/description.json"),
             &description.to_string(),
@@ -162,12 +168,14 @@ impl Running {
             .clone()
     }
 
-    /// Calls a tool.
+    /// Calls a tool. What it gives keeps no other call from running.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<ToolResult, CallError> {
-        self.call_as(tool, request(arguments)).await
+        let mut result = self.call_as(tool, request(arguments)).await?;
+        result.permit = None;
+        Ok(result)
     }
 
-    /// Calls a tool with a request of the test's own.
+    /// Calls a tool with a request of the test's own. The result has the call's permit.
     pub async fn call_as(&self, tool: &str, request: CallRequest) -> Result<ToolResult, CallError> {
         let tool = self.snapshot().resolve(tool)?;
         let called =
@@ -200,6 +208,7 @@ impl Running {
                 },
             )
             .await
+            .map(|(printed, _permit)| printed)
     }
 }
 
@@ -224,7 +233,7 @@ pub fn request(arguments: Value) -> CallRequest {
 
 /// The text of a result's first block.
 pub fn text(result: &ToolResult) -> String {
-    let content: Value = serde_json::from_str(result.content.get()).expect("it is JSON");
+    let content = serde_json::to_value(result.content.blocks()).expect("it is JSON");
     content[0]["text"]
         .as_str()
         .expect("it begins with a text")

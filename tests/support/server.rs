@@ -78,7 +78,7 @@ impl Setup {
         self
     }
 
-    /// Leaves the log file on: `mcp.log` in the working directory.
+    /// Leaves the log file on: `logs/mcp_server.log` in the working directory.
     pub fn with_log_file(mut self) -> Self {
         self.keeps_log_file = true;
         self

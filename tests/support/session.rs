@@ -97,11 +97,24 @@ impl Session {
     /// Shakes hands for a revision and returns the server's result.
     #[track_caller]
     pub fn initialize(&mut self, revision: &str) -> Value {
+        self.initialize_as("smcp-tests", revision)
+    }
+
+    /// Opens a stream and shakes hands under this name: without a key, two clients of one name are the same.
+    #[track_caller]
+    pub fn ready_as(address: SocketAddr, name: &str) -> Self {
+        let mut session = Self::open(address);
+        session.initialize_as(name, wire::NEWEST);
+        session
+    }
+
+    #[track_caller]
+    fn initialize_as(&mut self, name: &str, revision: &str) -> Value {
         self.revision = revision.to_owned();
         let answer = self.ask(
             "initialize",
             json!({"protocolVersion": revision, "capabilities": {},
-                   "clientInfo": {"name": "smcp-tests", "version": "1"}}),
+                   "clientInfo": {"name": name, "version": "1"}}),
         );
         assert_eq!(answer["result"]["protocolVersion"], revision, "{answer}");
         self.tell("notifications/initialized", json!({}));

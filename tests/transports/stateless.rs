@@ -233,7 +233,7 @@ fn an_unknown_revision_is_refused_with_those_that_are_spoken() {
 /// Leaves a file when it runs.
 const ROUTED: &str = r#"#!/bin/sh
 case "$1" in
---describe) echo '{"commands":[{"name":"run","description":"d","parameters":[
+--describe) echo '{"contract_version":"1.1","commands":[{"name":"run","description":"d","parameters":[
     {"name":"region","type":"string","x-mcp-header":"Region"},{"name":"other","type":"string"}]}]}' ;;
 run) : > "$(dirname "$0")/started"; echo ran ;;
 esac

@@ -5,7 +5,8 @@ use crate::contract;
 use crate::contract::schema;
 
 fn command(entry: Value) -> Command {
-    let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]}))
+        .expect("it keeps the contract");
     description
         .commands
         .into_iter()

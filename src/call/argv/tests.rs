@@ -6,7 +6,8 @@ use super::*;
 use crate::{call::arguments, contract, contract::schema};
 
 fn write_line(entry: &Value, arguments: &str) -> Result<Line, String> {
-    let description = contract::read(&json!({"commands": [entry]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [entry]}))
+        .expect("it keeps the contract");
     let command = &description.commands[0];
     let schema = schema::of_input(command).expect("a schema");
     let raw = RawValue::from_string(arguments.to_owned()).expect("it is JSON");

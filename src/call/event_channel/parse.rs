@@ -29,8 +29,8 @@ pub(super) enum BadLine {
     NotJson(#[from] serde_json::Error),
     #[error("progress and total must be numbers")]
     NotANumber,
-    #[error("log must be one of {}", LEVELS.join(", "))]
-    UnknownLevel,
+    #[error("log: {0}")]
+    UnknownLevel(serde_json::Error),
     #[error("a log needs its data")]
     NoData,
     #[error("changed must be tools, prompts or resources")]
@@ -101,9 +101,7 @@ fn log_event(
 ) -> Result<Event, BadLine> {
     let data = data.or_else(|| message.and_then(|message| to_raw_value(&message).ok()));
     let data = data.ok_or(BadLine::NoData)?;
-    if !LEVELS.contains(&level.as_str()) {
-        return Err(BadLine::UnknownLevel);
-    }
+    let level = serde_json::from_value(level.into()).map_err(BadLine::UnknownLevel)?;
     Ok(Event::Log { level, data })
 }
 
@@ -115,17 +113,6 @@ fn changed_event(list: &str) -> Result<Event, BadLine> {
         _ => Err(BadLine::UnknownList),
     }
 }
-
-const LEVELS: [&str; 8] = [
-    "debug",
-    "info",
-    "notice",
-    "warning",
-    "error",
-    "critical",
-    "alert",
-    "emergency",
-];
 
 fn is_number(value: &RawValue) -> bool {
     value

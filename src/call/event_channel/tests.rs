@@ -53,7 +53,7 @@ async fn each_line_is_one_event_and_what_is_none_is_passed_over() {
     );
     let expected = [
         "Progress { progress: RawValue(1.50), total: Some(RawValue(3)), message: Some(\"half\") }",
-        "Log { level: \"info\", data: RawValue({\"a\":1e2}) }",
+        "Log { level: Info, data: RawValue({\"a\":1e2}) }",
         "Changed(Tools)",
         "Updated(\"notes://1\")",
         "Reconnect(500ms)",
@@ -168,7 +168,7 @@ async fn lines_of_stderr_are_logs_for_debugging() {
     let event = receiver.recv().await.expect("an event");
     assert_eq!(
         format!("{event:?}"),
-        "Log { level: \"debug\", data: RawValue(\"a \\\"line\\\"\") }"
+        "Log { level: Debug, data: RawValue(\"a \\\"line\\\"\") }"
     );
 }
 

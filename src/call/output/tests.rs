@@ -19,10 +19,15 @@ fn expected(output: Output, schema: Option<&Schema>) -> Expected<'_> {
     }
 }
 
+fn blocks(result: &ToolResult) -> Box<RawValue> {
+    result.content.blocks().to_raw().expect("it is JSON")
+}
+
 fn shape(result: &ToolResult) -> Value {
     let parse = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).expect("it is JSON");
-    let mut shape = json!({"content": parse(&result.content), "isError": result.is_error});
-    if let Some(structured) = &result.structured_content {
+    let blocks = blocks(result);
+    let mut shape = json!({"content": parse(&blocks), "isError": result.is_error});
+    if let Some(structured) = result.content.structured() {
         shape["structuredContent"] = parse(structured);
     }
     for (name, value) in &result.other {
@@ -151,7 +156,7 @@ fn json_is_parsed_checked_and_given_as_structure_too() {
     for output in [Output::Text, Output::Json] {
         let fits = run(" {\"id\": 1.0}\n", output, Some(&schema)).expect("it fits");
         assert_eq!(
-            fits.structured_content.as_deref().map(RawValue::get),
+            fits.content.structured().map(RawValue::get),
             Some("{\"id\": 1.0}")
         );
         assert_eq!(shape(&fits)["content"][0]["text"], "{\"id\": 1.0}");
@@ -177,7 +182,7 @@ fn a_complete_result_is_passed_on_as_it_was_written() {
     };
     let printed = r#"{"content":[{"type":"hologram","data":1e2}],"isError":true,"_meta":{"k":1},"later":[2],"structuredContent":{"a":1}}"#;
     let passed = run(printed, None).expect("it is a result");
-    assert_eq!(passed.content.get(), r#"[{"type":"hologram","data":1e2}]"#);
+    assert_eq!(blocks(&passed).get(), r#"[{"type":"hologram","data":1e2}]"#);
     assert_eq!(
         shape(&passed),
         serde_json::from_str::<Value>(printed).expect("it is JSON")
@@ -248,7 +253,7 @@ fn a_text_that_grows_too_much_when_it_is_escaped_is_too_large() {
     let refused = run(0xff, MAX_ESCAPED_BYTES / 3 + 1, Output::Text).expect_err("three bytes each");
     assert_eq!(refused.code(), "output_too_large");
     let given = run(b'x', MAX_OUTPUT_BYTES, Output::Text).expect("one byte each");
-    assert!(given.content.get().len() < MAX_OUTPUT_BYTES + 100);
+    assert!(blocks(&given).get().len() < MAX_OUTPUT_BYTES + 100);
 }
 
 #[test]

@@ -260,3 +260,32 @@ fn what_waiting_calls_hold_is_bounded_for_one_client_and_for_all() {
     let _turn = poll(&mut waiting[0]).expect("its turn has come");
     let _same = ask(&queue, holding(16, of("a", "two")));
 }
+
+#[test]
+fn what_waits_before_the_queue_counts_with_what_waits_in_it() {
+    let queue = Queue::new(1);
+    let client = demand("one").client;
+    let share = MAX_WAITING_BYTES_OF_ONE;
+    let held = queue.hold(&client, share / 2).expect("there is room");
+    let _running = poll(&mut (Box::pin(queue.acquire(demand("other"))) as Waiting<'_>));
+    let sized = |size| Demand {
+        size,
+        ..demand("one")
+    };
+    let too_much = poll(&mut (Box::pin(queue.acquire(sized(share / 2 + 1))) as Waiting<'_>));
+    assert!(matches!(too_much, Some(Err(Full::BytesOfClient))));
+    let waiting = ask(&queue, sized(share / 2));
+    assert!(matches!(queue.hold(&client, 1), Err(Full::BytesOfClient)));
+    drop(waiting);
+    drop(held);
+    assert!(queue.hold(&client, share).is_ok(), "all was given back");
+    let all: Vec<_> = (0..MAX_WAITING_BYTES / share)
+        .map(|number| {
+            queue
+                .hold(&of(&number.to_string(), "s").client, share)
+                .unwrap()
+        })
+        .collect();
+    assert!(matches!(queue.hold(&client, 1), Err(Full::BytesOfAll)));
+    drop(all);
+}

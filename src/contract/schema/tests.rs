@@ -9,7 +9,8 @@ fn command(entry: Value) -> Command {
         .as_object_mut()
         .expect("an object")
         .extend(entry.as_object().expect("an object").clone());
-    let description = contract::read(&json!({"commands": [named]})).expect("it keeps the contract");
+    let description = contract::read(&json!({"contract_version": "1.1", "commands": [named]}))
+        .expect("it keeps the contract");
     description
         .commands
         .into_iter()

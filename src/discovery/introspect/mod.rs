@@ -5,6 +5,7 @@
 mod help;
 mod help_option;
 mod help_page;
+mod private_copy;
 mod script;
 
 use std::ffi::OsString;
@@ -12,14 +13,18 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use help::{CommandPage, NothingToRead, pages_to_ask, parse_help, reads_help_after_commands};
+pub use private_copy::PrivateCopy;
 pub use script::{MAX_SCRIPT_BYTES, Questions};
 
 /// The embedded Python program: one namespace, its readers as texts that are compiled when needed.
 const PROGRAM: &str = concat!(
     include_str!("guard.py"),
+    include_str!("change.py"),
     include_str!("streams.py"),
     include_str!("watch.py"),
-    "\nREADERS = (r'''",
+    "\nDIVERSION = r'''",
+    include_str!("divert.py"),
+    "'''\nREADERS = (r'''",
     include_str!("payload.py"),
     include_str!("read_argparse.py"),
     "''', r'''",
@@ -32,13 +37,14 @@ const PROGRAM: &str = concat!(
 const _: () = assert!(PROGRAM.len() < 131_072);
 
 /// A command line that prints one contract v1.1 payload for `cli`, a Python program whose argparse,
-/// click or typer parser is watched; the program's own work is not done.
+/// click or typer parser is watched; the program's own work is not done. What it writes before goes to `copy`, an
+/// empty directory of the caller's; with an empty path it is refused.
 ///
 /// The process exits with one of the statuses below; unless it is 0, the last line of its stderr is
 /// the reason. It gives up by itself when four fifths of `limit` have passed, for it alone can say
 /// where the program hangs.
-pub fn argv(interpreter: &Path, cli: &Path, limit: Duration) -> Vec<OsString> {
-    guarded_argv(interpreter, cli, limit, &[])
+pub fn argv(interpreter: &Path, cli: &Path, limit: Duration, copy: &Path) -> Vec<OsString> {
+    guarded_argv(interpreter, cli, limit, copy, &[])
 }
 
 /// A command line that runs `cli` with `words` under the same guard and prints what it printed; without
@@ -47,6 +53,7 @@ pub fn guarded_argv(
     interpreter: &Path,
     cli: &Path,
     limit: Duration,
+    copy: &Path,
     words: &[&str],
 ) -> Vec<OsString> {
     let time_limit = format!("{:.2}", limit.as_secs_f64() * 0.8);
@@ -56,12 +63,16 @@ pub fn guarded_argv(
         PROGRAM.into(),
         cli.into(),
         time_limit.into(),
+        copy.into(),
     ];
     argv.extend(words.iter().map(OsString::from));
     argv
 }
 
-/// Exit status: the program would work, read stdin or hang before it asks its parser. It must not be run with `--help` either.
+/// Exit status: the program failed before it asked its parser, although nothing was refused to it.
+pub const FAULT: i32 = 1;
+
+/// Exit status: nothing could be read, and something was refused to the program that could not be led elsewhere.
 pub const REFUSED: i32 = 3;
 
 /// Exit status: the program ends without asking a parser that is known here. What it printed, its help text
@@ -70,6 +81,9 @@ pub const NOT_ASKED: i32 = 4;
 
 /// Exit status: the interpreter is too old to be guarded or watched.
 pub const TOO_OLD: i32 = 5;
+
+/// Exit status: the program neither asks its parser nor ends, although nothing was refused to it.
+pub const HANGS: i32 = 7;
 
 /// Exit status: as [`NOT_ASKED`], and nothing that the program loaded has the word `describe`.
 pub const NO_DESCRIBE: i32 = 6;

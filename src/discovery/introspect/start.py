@@ -1,7 +1,8 @@
 # Runs cli.py as `python3 cli.py --help` would, under the guard, and says how that ended.
 #
-# Arguments: cli.py, the seconds to wait, and the words to run it with. Without words its parser is
-# watched; with words it is only run, and what it prints is the answer.
+# Arguments: cli.py, the seconds to wait, an empty directory for the private copy (or nothing), and the
+# words to run it with. Without words its parser is watched; with words it is only run, and what it
+# prints is the answer.
 
 
 def be_impatient():
@@ -19,7 +20,8 @@ def be_impatient():
         if was_asked_in_full():
             give_up_half_asked()
         where = place(sys._current_frames().get(main))
-        give_up(REFUSED, "has not %s after %g s%s" % ("ended" if words else "asked its parser", time_limit, where))
+        what = "has not %s after %g s%s" % ("ended" if words else "asked its parser", time_limit, where)
+        give_up(REFUSED if refusals else HANGS, after_refusals(what))
 
     _thread.start_new_thread(wait, ())
 
@@ -56,15 +58,18 @@ def run_and_give_up(path):
         finish(SERVED, answer=text_printed())
     if was_asked_in_full() or (half_asked and error is None):
         give_up_half_asked()
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        refusals.append("writes more than %d bytes to one file%s" % (MAX_WRITTEN, traceback_place(error)))
+    reason = reason_of(refused, error, status)
     if refused:
-        give_up(REFUSED, refused.reason)
+        give_up(REFUSED, reason)
     if error is not None and not isinstance(error, SystemExit):
-        give_up(FAULT, reason_of(refused, error, status))
+        give_up(REFUSED if refusals else FAULT, reason)
     help_text = text_printed()
-    if refusals and not help_text.strip():
-        give_up(REFUSED, refusals[-1].reason)
+    if refusals and (status or not help_text.strip()):
+        give_up(REFUSED, after_refusals(reason))
     status_here = NOT_ASKED if may_describe_itself() else NO_DESCRIBE
-    give_up(status_here, reason_of(refused, error, status), help_text)
+    give_up(status_here, reason, help_text)
 
 
 def may_describe_itself():
@@ -102,8 +107,12 @@ def reason_of(refused, error, status):
         return "ended without asking an argparse, click or typer parser"
     if isinstance(error, SystemExit):
         return "exited with status %d without asking an argparse, click or typer parser" % status
-    reason = "%s: %s%s" % (type(error).__name__, error, traceback_place(error))
-    return "%s, after it was refused that it %s" % (reason, refusals[-1].reason) if refusals else reason
+    return after_refusals("%s: %s%s" % (type(error).__name__, error, traceback_place(error)))
+
+
+def after_refusals(reason):
+    """A reason, and what was refused before: it may be why, or it may have been done without."""
+    return "%s, after it was refused that it %s" % (reason, refusals[-1]) if refusals else reason
 
 
 def was_asked_in_full():
@@ -120,7 +129,7 @@ def traceback_place(error):
     found, trace = "", error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if name.startswith(plugin_directory + os.sep):
+        if is_of_plugin(name):
             found = " (%s, line %d)" % (os.path.relpath(name, plugin_directory), trace.tb_lineno)
         trace = trace.tb_next
     return found
@@ -131,7 +140,8 @@ import gc
 gc.disable()  # the process is short, and loading makes little garbage
 cli = os.path.abspath(sys.argv[1])
 time_limit = float(sys.argv[2])  # seconds; shorter than the server's own limit for a question
-words = sys.argv[3:]
+copy_root = sys.argv[3] and os.path.realpath(sys.argv[3])  # where what the program writes is kept
+words = sys.argv[4:]
 plugin_directory = os.path.dirname(cli)
 plugin_name = os.path.basename(plugin_directory)
 local_places = tuple(

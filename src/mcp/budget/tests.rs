@@ -119,6 +119,28 @@ async fn who_has_taken_nothing_for_longest_is_cut_for_others() {
     drop(held);
 }
 
+#[tokio::test]
+async fn what_is_counted_whatever_there_is_makes_room_above_the_budget() {
+    let budget = Arc::new(Budget::new(1000));
+    let (old, asking) = (budget.open(None), budget.open(None));
+    let holder = kept_by(&old, vec![old.try_count(line(400)).unwrap()]);
+    let _held = old.count(line(600));
+    let first = asking.count(line(10));
+    assert_eq!(budget.used(), 610, "what was kept is given back first");
+    let second = asking.count(line(500));
+    assert!(!holder.1.load(Ordering::Relaxed), "it may still read");
+    tokio::time::sleep(STALLED + Duration::from_millis(100)).await;
+    let third = asking.count(line(10));
+    assert!(holder.1.load(Ordering::Relaxed));
+    assert_eq!(
+        [first, second, third]
+            .iter()
+            .map(Counted::len)
+            .sum::<usize>(),
+        520
+    );
+}
+
 #[test]
 fn the_answers_of_a_batch_are_one_line_that_counts_as_much_as_they() {
     let budget = Arc::new(Budget::new(1000));

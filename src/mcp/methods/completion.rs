@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Success};
 use super::serving;
 use crate::catalog::{Printed, Reference, Snapshot};
 use crate::jsonrpc::{Members, RpcError, to_raw};
@@ -54,12 +54,12 @@ pub async fn complete(context: &Context, request: &Request) -> Outcome {
     arguments.insert("argument".to_owned(), params.argument.name.into());
     arguments.insert("value".to_owned(), params.argument.value.into());
     arguments.extend(params.context.map(|known| ("context".to_owned(), known)));
-    let printed = serving::run(context, request, &completion, to_raw(&arguments)).await?;
-    Ok(match printed {
+    let (printed, permit) = serving::run(context, request, &completion, to_raw(&arguments)).await?;
+    let result = match printed {
         Printed::Result(result) => serving::printed_result(&result)?,
         Printed::Text(text) => from_lines(&text),
-    }
-    .into())
+    };
+    Ok(Success::holding(result, permit))
 }
 
 /// What is to be completed must exist, whether or not somebody completes it.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::outcome::Outcome;
 use crate::call::types::Listed;
@@ -44,14 +45,26 @@ pub async fn initialize(context: &Context, request: &Request) -> Outcome {
     Ok(result.into())
 }
 
-/// Waits until all plugins have answered, until the discovery deadline at the latest.
+/// Waits until all plugins have answered, until the discovery deadline at the latest: clients do not wait long for
+/// their first answer.
 ///
 /// # Errors
 /// [`Cancelled`] when the request was cancelled meanwhile.
 pub async fn settled(context: &Context) -> Result<(), Cancelled> {
-    let services = &context.services;
-    let complete =
-        tokio::time::timeout_at(services.discovery_deadline, services.catalog.complete());
+    answered_until(context, context.services.discovery_deadline).await
+}
+
+/// Waits until all plugins have answered, until the list deadline at the latest: many clients list once, and call
+/// what was not there then never.
+///
+/// # Errors
+/// [`Cancelled`] when the request was cancelled meanwhile.
+pub async fn all_answered(context: &Context) -> Result<(), Cancelled> {
+    answered_until(context, context.services.list_deadline).await
+}
+
+async fn answered_until(context: &Context, deadline: Instant) -> Result<(), Cancelled> {
+    let complete = tokio::time::timeout_at(deadline, context.services.catalog.complete());
     context.unless_cancelled(complete).await.map(|_| ())
 }
 

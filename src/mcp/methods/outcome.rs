@@ -1,9 +1,13 @@
 //! How a method ends: a result with the name the log has for it, or none. Knows no method.
 
-use crate::call::types::CallError;
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::call::types::{CallError, Permit, ToolResult};
 use crate::jsonrpc::{Members, RpcError};
 use crate::mcp::context::Cancelled;
-use crate::mcp::messages;
+use crate::mcp::messages::{self, Given};
 
 /// A method's result, or why there is none.
 pub type Outcome = Result<Success, Failure>;
@@ -11,16 +15,68 @@ pub type Outcome = Result<Success, Failure>;
 /// A result, and what the log calls it.
 #[derive(Debug)]
 pub struct Success {
-    /// The members of the response's `result`.
+    /// What a tool gave. It is written straight into the answer, for it may be large.
+    pub given: Option<Given>,
+    /// The other members of the response's `result`.
     pub result: Members,
+    /// The permit of the call that it came from, kept until it is written.
+    pub permit: Option<Arc<Permit>>,
     /// `ok`, or the code of a failed tool call, whose failure is a result.
     pub code: &'static str,
+}
+
+impl Serialize for Success {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        if let Some(given) = &self.given {
+            given.write(&mut object)?;
+        }
+        for (name, value) in self.result.iter() {
+            object.serialize_entry(name, value)?;
+        }
+        object.end()
+    }
+}
+
+impl From<ToolResult> for Success {
+    /// The structured content goes out as it is.
+    fn from(result: ToolResult) -> Self {
+        Self {
+            given: Some(Given {
+                content: result.content,
+                wrapped: false,
+            }),
+            result: messages::tool_result(result.is_error, result.other),
+            permit: result.permit,
+            code: crate::telemetry::OK,
+        }
+    }
+}
+
+impl Success {
+    /// A result that is made of what a call printed.
+    pub fn holding(result: Members, permit: Arc<Permit>) -> Self {
+        Self {
+            permit: Some(permit),
+            ..result.into()
+        }
+    }
+
+    /// The same with structured content as a member of an object, where `wrapped`.
+    pub fn wrapped(mut self, wrapped: bool) -> Self {
+        if let Some(given) = &mut self.given {
+            given.wrapped = wrapped;
+        }
+        self
+    }
 }
 
 impl From<Members> for Success {
     fn from(result: Members) -> Self {
         Self {
+            given: None,
             result,
+            permit: None,
             code: crate::telemetry::OK,
         }
     }
@@ -29,7 +85,9 @@ impl From<Members> for Success {
 impl From<&CallError> for Success {
     fn from(error: &CallError) -> Self {
         Self {
+            given: None,
             result: messages::tool_failure(error),
+            permit: None,
             code: error.code(),
         }
     }
@@ -53,5 +111,48 @@ impl From<RpcError> for Failure {
 impl From<Cancelled> for Failure {
     fn from(Cancelled: Cancelled) -> Self {
         Self::Cancelled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::call::types::Content;
+
+    fn written(content: Content, wrapped: bool) -> String {
+        let result = ToolResult {
+            content,
+            is_error: false,
+            other: vec![("more".to_owned(), crate::jsonrpc::to_raw(&1))],
+            permit: None,
+        };
+        serde_json::to_string(&Success::from(result).wrapped(wrapped)).unwrap()
+    }
+
+    #[test]
+    fn what_a_tool_gave_is_written_to_the_letter() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let value = "[1.50,12345678901234567890]";
+        for (wrapped, structured) in [
+            (false, value.to_owned()),
+            (true, format!(r#"{{"result":{value}}}"#)),
+        ] {
+            assert_eq!(
+                written(Content::Json(raw(value)), wrapped),
+                format!(
+                    r#"{{"content":[{{"type":"text","text":"{value}"}}],"structuredContent":{structured},"isError":false,"more":1}}"#
+                )
+            );
+        }
+        let own = Content::Own {
+            blocks: raw("[ ]"),
+            structured: None,
+        };
+        assert_eq!(
+            written(own, true),
+            r#"{"content":[ ],"isError":false,"more":1}"#
+        );
     }
 }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Success};
 use super::serving;
 use crate::catalog::{OfferKind, Offering, Printed};
 use crate::jsonrpc::{Members, RpcError, to_raw};
@@ -51,15 +51,15 @@ pub async fn get(context: &Context, request: &Request) -> Outcome {
     };
     let arguments = params.arguments.unwrap_or_default();
     check_arguments(&prompt, &arguments)?;
-    let printed = serving::run(context, request, &prompt, to_raw(&arguments)).await?;
-    Ok(match printed {
+    let (printed, permit) = serving::run(context, request, &prompt, to_raw(&arguments)).await?;
+    let result = match printed {
         Printed::Result(result) => serving::printed_result(&result)?,
         Printed::Text(text) => {
             let message = json!({"role": "user", "content": {"type": "text", "text": text}});
             Members::from(json!({"messages": [message]}))
         }
-    }
-    .into())
+    };
+    Ok(Success::holding(result, permit))
 }
 
 fn check_arguments(prompt: &Offering, given: &Map<String, Value>) -> Result<(), RpcError> {

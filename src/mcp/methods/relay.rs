@@ -77,7 +77,7 @@ impl<'a> Relay<'a> {
                 total,
                 message,
             } => self.progress(&progress, total.as_deref(), message),
-            Event::Log { level, data } => self.log(&level, &data),
+            Event::Log { level, data } => self.log(level, &data),
             Event::Changed(list) => {
                 services.catalog.reload();
                 services.changes.notify(Change::List(list));
@@ -125,7 +125,7 @@ impl<'a> Relay<'a> {
     }
 
     /// <https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/logging>
-    fn log(&self, level: &str, data: &RawValue) {
+    fn log(&self, level: LogLevel, data: &RawValue) {
         #[derive(Serialize)]
         struct Log<'a> {
             level: LogLevel,
@@ -135,7 +135,7 @@ impl<'a> Relay<'a> {
         let Some(outbox) = &self.context.outbox else {
             return;
         };
-        let (Some(level), Some(least)) = (LogLevel::parse(level), self.context.log_level) else {
+        let Some(least) = self.context.log_level else {
             return;
         };
         if level >= least {

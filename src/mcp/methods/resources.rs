@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Success};
 use super::serving;
 use crate::catalog::{MAX_URI_BYTES, Printed, Readable};
 use crate::jsonrpc::{INVALID_PARAMS, Members, RpcError};
@@ -49,8 +49,8 @@ pub async fn read(context: &Context, request: &Request) -> Outcome {
         offering,
         arguments,
     } = find(context, &params.uri)?;
-    let printed = serving::run(context, request, &offering, arguments).await?;
-    Ok(match printed {
+    let (printed, permit) = serving::run(context, request, &offering, arguments).await?;
+    let result = match printed {
         Printed::Result(result) => serving::printed_result(&result)?,
         Printed::Text(text) => {
             let mut contents = Map::from_iter([
@@ -61,8 +61,8 @@ pub async fn read(context: &Context, request: &Request) -> Outcome {
             contents.extend(kind.map(|kind| ("mimeType".to_owned(), kind.into())));
             Members::from(json!({"contents": [contents]}))
         }
-    }
-    .into())
+    };
+    Ok(Success::holding(result, permit))
 }
 
 /// `resources/subscribe`.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::lifecycle;
 use super::outcome::Failure;
 use super::relay::Relay;
-use crate::call::types::{CallError, CallRequest};
+use crate::call::types::{CallError, CallRequest, Permit};
 use crate::catalog::{Offering, Printed};
 use crate::jsonrpc::{INTERNAL_ERROR, MISSING_CAPABILITY, Members, RpcError, to_raw};
 use crate::mcp::context::Context;
@@ -71,7 +71,7 @@ pub fn entries(offerings: &[Arc<Offering>]) -> Vec<&RawValue> {
         .collect()
 }
 
-/// Runs the command that serves `offering`, and gives what it printed.
+/// Runs the command that serves `offering`, and gives what it printed, with the permit of the call.
 ///
 /// # Errors
 /// The command's failure as the error that the protocol has for it.
@@ -80,7 +80,7 @@ pub async fn run(
     request: &Request,
     offering: &Arc<Offering>,
     arguments: Box<RawValue>,
-) -> Result<Printed, Failure> {
+) -> Result<(Printed, Arc<Permit>), Failure> {
     let relay = Relay::new(context, request, &offering.plugin);
     let caller = context.caller().await?;
     let printed = relay

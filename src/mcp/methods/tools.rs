@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::lifecycle;
 use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
@@ -26,9 +25,8 @@ use crate::telemetry::OK;
 ///
 /// # Errors
 /// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) for a cursor.
-pub async fn list(context: &Context, request: &Request) -> Outcome {
+pub fn list(context: &Context, request: &Request) -> Outcome {
     serving::refuse_cursor(request)?;
-    lifecycle::settled(context).await?;
     Ok(listing(context).into())
 }
 
@@ -80,7 +78,9 @@ pub async fn call(context: &Context, request: &Request) -> Outcome {
         return Err(RpcError::invalid_params(why).into());
     }
     if name == HEALTH_TOOL {
-        return Ok(messages::text_result(&health(&context.services).to_string(), false).into());
+        return Ok(
+            messages::text_result(&health(&context.services).await.to_string(), false).into(),
+        );
     }
     if name == governor::NAME {
         return Ok(govern(context, arguments));
@@ -152,7 +152,7 @@ async fn run(
     match result {
         Ok(result) => {
             let wrapped = is_wrapped(tool, &result, context.revision);
-            Ok(messages::tool_result(result, wrapped).into())
+            Ok(Success::from(result).wrapped(wrapped))
         }
         Err(CallError::Cancelled) if relay.client_has_gone() => Err(serving::client_gone().into()),
         Err(CallError::Cancelled) => Err(Failure::Cancelled),
@@ -167,7 +167,7 @@ async fn run(
 
 /// Whether its structured content goes out as a member of an object, as its entry in the list says.
 fn is_wrapped(tool: &Tool, result: &ToolResult, revision: Revision) -> bool {
-    let Some(structured) = &result.structured_content else {
+    let Some(structured) = result.content.structured() else {
         return false;
     };
     revision.structured_content_is_an_object()
@@ -200,7 +200,7 @@ fn health_definition() -> Box<RawValue> {
     }))
 }
 
-fn health(services: &Services) -> serde_json::Value {
+async fn health(services: &Services) -> serde_json::Value {
     let snapshot: Arc<Snapshot> = services.catalog.snapshot();
     let names: Vec<&str> = snapshot
         .plugins
@@ -224,6 +224,7 @@ fn health(services: &Services) -> serde_json::Value {
         "plugin_names": names,
         "skipped": skipped,
         "unkillable": unkillable,
+        "background": services.catalog.background().await,
         "metrics": services.counters.snapshot(),
     })
 }

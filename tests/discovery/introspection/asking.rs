@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::commands::output_within;
 use serde_json::Value;
-use smcp::discovery::introspect;
+use smcp::discovery::introspect::{self, PrivateCopy};
 
 /// What came back from one question.
 #[derive(Debug)]
@@ -38,7 +38,8 @@ pub fn ask(python: &Path, cli: &Path) -> Answer {
 
 /// Asks with a limit.
 pub fn ask_within(limit: Duration, python: &Path, cli: &Path) -> Answer {
-    let argv = introspect::argv(python, cli, limit);
+    let copy = PrivateCopy::new();
+    let argv = introspect::argv(python, cli, limit, copy.path());
     let mut command = Command::new(&argv[0]);
     command
         .args(&argv[1..])

@@ -1,6 +1,7 @@
 //! Programs that do not describe themselves, asked for real: by the embedded watcher, under every Python there is.
 
 mod asking;
+mod copies;
 mod generated;
 mod help_pages;
 mod honest;

@@ -3,19 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use smcp::discovery::introspect::{NO_DESCRIBE, REFUSED};
+use smcp::discovery::introspect::{HANGS, NO_DESCRIBE, REFUSED};
 
 use super::asking::{ask, ask_within, fixture, payload, python3};
-use super::serving::served;
-use crate::catalog::live;
 
 #[test]
 fn a_program_whose_import_has_side_effects_is_refused_and_has_none() {
     for (name, deed) in [
-        (
-            "opens_a_file",
-            "for writing before it asks its parser (cli.py, line 1)",
-        ),
         (
             "starts_a_process",
             "starts a process (subprocess.Popen touch) before it asks its parser (cli.py, line 2)",
@@ -40,41 +34,11 @@ fn a_program_whose_import_has_side_effects_is_refused_and_has_none() {
 }
 
 #[test]
-fn the_catalogue_skips_a_program_that_works_at_import_and_does_not_run_it() {
-    live(async {
-        let plugins = tempfile::tempdir().expect("there is room for a small file");
-        for name in ["opens_a_file", "branches"] {
-            let cli = fixture(name);
-            std::fs::create_dir(plugins.path().join(name)).expect("the directory is new");
-            std::fs::copy(cli, plugins.path().join(name).join("cli.py"))
-                .expect("the directory is ours");
-        }
-        let running = served(plugins.path(), python3()).await;
-        assert!(
-            running.snapshot().resolve("branches__add").is_ok(),
-            "its neighbour is served"
-        );
-        let reason = running.skipped("opens_a_file");
-        assert!(
-            reason.contains("for writing before it asks its parser (cli.py, line 1)"),
-            "{reason}"
-        );
-        assert!(
-            !plugins.path().join("opens_a_file/cli.py.written").exists(),
-            "it was run"
-        );
-    });
-}
-
-#[test]
 fn a_program_that_hangs_is_ended_before_the_limit_and_says_where() {
     let answer = ask_within(Duration::from_millis(2500), &python3(), &fixture("hangs"));
     assert_eq!(
         (answer.status, answer.reason.as_str()),
-        (
-            REFUSED,
-            "has not asked its parser after 2 s (cli.py, line 3)"
-        )
+        (HANGS, "has not asked its parser after 2 s (cli.py, line 3)")
     );
 }
 
@@ -83,6 +47,40 @@ fn a_program_that_can_do_without_what_is_refused_is_read() {
     let found = payload(&python3(), &fixture("forgives_refusal"));
     assert_eq!(found["commands"][0]["parameters"][0]["name"], "name");
     assert!(!fixture("forgives_refusal").with_file_name("cache").exists());
+}
+
+#[test]
+fn the_line_that_is_named_is_the_one_that_was_refused() {
+    let plugin = tempfile::tempdir().expect("there is room");
+    let packages = plugin
+        .path()
+        .join(".venv/lib/python3/site-packages/helpful");
+    std::fs::create_dir_all(&packages).expect("the directory is ours");
+    std::fs::write(
+        packages.join("__init__.py"),
+        "import subprocess\ntry: subprocess.run(['true'])\nexcept OSError: pass\n\n\
+         def fetch(): subprocess.run(['false'])\n",
+    )
+    .expect("the directory is ours");
+    let cli = plugin.path().join("cli.py");
+    let imports = "import os, sys\n\
+        sys.path.append(os.path.join(os.path.dirname(__file__), '.venv/lib/python3/site-packages'))\nimport helpful\n";
+    for (rest, expected) in [
+        (
+            "helpful.fetch()\n",
+            "starts a process (subprocess.Popen false) before it asks its parser \
+             (helpful/__init__.py, line 5, from cli.py, line 4)",
+        ),
+        (
+            "\nraise ValueError('of its own')\n",
+            "ValueError: of its own (cli.py, line 5), after it was refused that it starts a process \
+             (subprocess.Popen true) before it asks its parser (helpful/__init__.py, line 2, from cli.py, line 3)",
+        ),
+    ] {
+        std::fs::write(&cli, format!("{imports}{rest}")).expect("the directory is ours");
+        let answer = ask(&python3(), &cli);
+        assert_eq!((answer.status, answer.reason.as_str()), (REFUSED, expected));
+    }
 }
 
 #[test]

@@ -7,19 +7,83 @@ use crate::support::plugins::Folder;
 use crate::support::server::{Setup, run};
 
 #[test]
-fn a_plugins_directory_that_is_named_and_not_there_is_refused_by_every_command() {
+fn a_plugins_directory_that_is_named_and_not_there_is_refused_by_flag_and_told_by_variable() {
     for command in ["serve", "stdio", "check", "tools", "call health"] {
-        let by_flag = line(command).argument("--plugins-dir").argument("/no/such");
-        let by_variable = line(command).variable("MCP_PLUGINS_DIR", "/no/such");
-        for (setup, name) in [(by_flag, "--plugins-dir"), (by_variable, "MCP_PLUGINS_DIR")] {
-            let output = run(&setup);
-            let said = stderr(&output);
-            assert_eq!(output.status.code(), Some(2), "{command}: {said}");
-            assert_eq!(said.lines().count(), 1, "{command}: {said}");
-            assert!(said.contains(name) && said.contains("/no/such"), "{said}");
-            assert_eq!(stdout(&output), "", "{command}");
-        }
+        let setup = line(command).argument("--plugins-dir").argument("/no/such");
+        let output = run(&setup);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+        assert_eq!(said.lines().count(), 1, "{command}: {said}");
+        assert!(
+            said.contains("--plugins-dir") && said.contains("/no/such"),
+            "{said}"
+        );
+        assert_eq!(stdout(&output), "", "{command}");
     }
+    for (command, code) in [("check", 1), ("tools", 0), ("call health", 0)] {
+        let output = run(&line(command).variable("MCP_PLUGINS_DIR", "/no/such"));
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        assert!(
+            said.contains("MCP_PLUGINS_DIR: '/no/such' is not there"),
+            "{command}: {said}"
+        );
+    }
+}
+
+#[test]
+fn commands_that_do_not_listen_work_whatever_is_set_for_listening() {
+    let folder = folder("echo gone");
+    for command in ["tools", "check", "call walker__go"] {
+        let setup = with_plugins(command, &folder)
+            .variable("MCP_HOST", "0.0.0.0")
+            .variable("MCP_PORT", "abc")
+            .variable("MCP_ALLOWED_HOSTS", "bad host")
+            .variable("MCP_LOG_LEVEL", "verbose");
+        let output = run(&setup);
+        let said = stderr(&output);
+        assert!(output.status.success(), "{command}: {said}");
+        assert!(!said.contains("MCP_"), "{command}: {said}");
+    }
+}
+
+#[test]
+fn every_mistake_at_the_shell_is_answered_with_what_to_do() {
+    let folder = folder("printf '\\033[31mout of paper\\033[0m\\n' >&2; exit 1");
+    folder.add("lacking", "import no_such_module_anywhere\n");
+    folder.add("empty", "\n");
+    for (command, words) in [
+        ("call walker__go --name Ada", vec!["NAME=VALUE: name=Ada"]),
+        ("call tools/list", vec!["smcp tools"]),
+        ("call nowhere__jump", vec!["smcp tools"]),
+        (
+            "call walker__go --json {\"a\":1,\"a\":2}",
+            vec!["--json", "'a' is repeated"],
+        ),
+        ("call walker__go", vec!["failed: out of paper\n"]),
+        (
+            "call lacking__x",
+            vec![" -m pip install no_such_module_anywhere", "MCP_PYTHON"],
+        ),
+        ("call empty__x", vec!["its cli.py is empty", "--describe"]),
+    ] {
+        let mut words_of_line = command.splitn(4, ' ');
+        let setup = words_of_line
+            .by_ref()
+            .fold(Setup::new(), |setup, word| setup.argument(word));
+        let output = run(&setup.argument("--plugins-dir").argument(folder.path()));
+        let said = stderr(&output);
+        assert!(!output.status.success(), "{command}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{command}: no {word:?} in {said}");
+        }
+        assert!(!said.contains('\u{1b}'), "{command}: {said}");
+    }
+    let setup = with_plugins("check", &folder).variable("MCP_PYTHON", "/no/such/python");
+    let report = stdout(&run(&setup));
+    let named =
+        "MCP_PYTHON is '/no/such/python', which is no program that can be executed; set it to";
+    assert!(report.contains(named), "{report}");
 }
 
 #[test]
@@ -38,7 +102,8 @@ fn tools_lists_what_a_client_sees_and_names_what_is_not_served() {
         "{listed}"
     );
     let said = stderr(&output);
-    assert!(said.contains("broken: not served: "), "{said}");
+    assert_eq!(said.matches("broken").count(), 1, "named once: {said}");
+    assert!(said.contains("smcp: broken is not served: "), "{said}");
     let place = format!("plugins: {}", folder.path().display());
     assert!(said.contains(&place), "{said}");
     let output = run(&with_plugins("tools --json", &folder));
@@ -170,6 +235,32 @@ fn lettas_password_reaches_no_plugin_under_scope_agent_that_is_not_named() {
         (vec![("SMCP_LETTA_CREDENTIALS", "none")], ""),
     ] {
         assert_eq!(credentials(&settings), found, "{settings:?}");
+    }
+}
+
+#[test]
+fn what_stands_in_lettas_file_reaches_plugins_as_the_environment_does() {
+    let folder = folder("echo \"$LETTA_SERVER_URL $LETTA_SERVER_PASSWORD\"");
+    let home = tempfile::tempdir().expect("there is room");
+    std::fs::create_dir(home.path().join(".letta")).expect("a new directory");
+    let lines =
+        "export LETTA_SERVER_URL=http://127.0.0.1:9\nexport LETTA_SERVER_PASSWORD='in the file'\n";
+    std::fs::write(home.path().join(".letta/.env"), lines).expect("there is room");
+    for (name, value, found) in [
+        (
+            "LETTA_ENV_SCOPE",
+            "merged",
+            "http://127.0.0.1:9 in the file",
+        ),
+        ("LETTA_ENV_SCOPE", "all", "http://127.0.0.1:9 in the file"),
+        ("LETTA_ENV_SCOPE", "agent", ""),
+        ("SMCP_LETTA_CREDENTIALS", "none", ""),
+        ("LETTA_SERVER_PASSWORD", "set", "http://127.0.0.1:9 set"),
+    ] {
+        // The working directory of these tests is the home directory as well.
+        let setup = with_plugins("call walker__go", &folder).directory(home.path());
+        let output = run(&setup.variable(name, value));
+        assert_eq!(stdout(&output).trim(), found, "{name}={value}");
     }
 }
 

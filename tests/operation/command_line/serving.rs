@@ -20,7 +20,7 @@ fn a_start_logs_version_address_and_plugins_into_the_file_too() {
     let address = format!("listening address={}", server.address());
     let plugin = "serving plugin=walker tools=1 source=describe";
     until("the four facts are in the log file", s(5), || {
-        let log = std::fs::read_to_string(server.directory().join("mcp.log")).ok()?;
+        let log = std::fs::read_to_string(server.directory().join("logs/mcp_server.log")).ok()?;
         let facts = [version.as_str(), &place, &address, plugin];
         facts.iter().all(|fact| log.contains(fact)).then_some(())
     });
@@ -35,7 +35,7 @@ fn a_log_file_that_cannot_be_written_is_told_at_the_start() {
     let server = Server::start(&setup);
     until("the warning", s(5), || {
         let log = server.log();
-        log.contains("/proc/no-such/mcp.log cannot be written")
+        log.contains("/proc/no-such/mcp_server.log cannot be written")
             .then_some(())
     });
 }
@@ -83,6 +83,19 @@ fn the_printed_example_works_as_it_stands() {
         let answer = String::from_utf8_lossy(&output.stdout);
         assert!(answer.contains("healthy"), "{what}: {answer}");
     }
+}
+
+#[test]
+fn with_a_digest_the_example_asks_for_the_key_itself() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let setup = line("--require-auth").variable("MCP_API_KEY", digest);
+    let server = Server::start(&setup);
+    let example = example(&server);
+    assert!(
+        example.contains("Bearer KEY") && !example.contains("$MCP_API_KEY"),
+        "{example}"
+    );
+    assert!(server.stdout().contains("put the key itself for KEY"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn a_panic_is_one_line_of_the_log_and_logs_are_turned_on_once() {
         return alone::must_have_passed(test, &output.expect("this program starts again"));
     }
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("deep/down/mcp.log");
+    let path = directory.path().join("deep/down/mcp_server.log");
     let settings = Settings {
         file: Some(FileSettings {
             path: path.clone(),

@@ -24,15 +24,15 @@ fn size_and_backup_count_shape_the_files() {
     let cases: [Case; 5] = [
         (
             &[("MCP_LOG_BACKUP_COUNT", "2")],
-            &["mcp.log", "mcp.log.1", "mcp.log.2"],
+            &["mcp_server.log", "mcp_server.log.1", "mcp_server.log.2"],
         ),
         (
             &[("MCP_LOG_BACKUP_COUNT", "1"), ("MCP_LOG_ROTATION", "size")],
-            &["mcp.log", "mcp.log.1"],
+            &["mcp_server.log", "mcp_server.log.1"],
         ),
-        (&[("MCP_LOG_BACKUP_COUNT", "0")], &["mcp.log"]),
-        (&[("MCP_LOG_ROTATION", "none")], &["mcp.log"]),
-        (&[("MCP_LOG_MAX_BYTES", "0")], &["mcp.log"]),
+        (&[("MCP_LOG_BACKUP_COUNT", "0")], &["mcp_server.log"]),
+        (&[("MCP_LOG_ROTATION", "none")], &["mcp_server.log"]),
+        (&[("MCP_LOG_MAX_BYTES", "0")], &["mcp_server.log"]),
     ];
     rows::each(
         &cases,
@@ -90,18 +90,25 @@ fn a_daily_log_that_is_of_an_earlier_day_is_moved_aside_at_the_first_line() {
             "time",
             "5",
             vec![
-                ("mcp.log.1", "of yesterday\n"),
-                ("mcp.log.2", "of the day before\n"),
+                ("mcp_server.log.1", "of yesterday\n"),
+                ("mcp_server.log.2", "of the day before\n"),
             ],
         ),
-        ("time", "1", vec![("mcp.log.1", "of yesterday\n")]),
-        ("size", "5", vec![("mcp.log.1", "of the day before\n")]),
+        ("time", "1", vec![("mcp_server.log.1", "of yesterday\n")]),
+        (
+            "size",
+            "5",
+            vec![("mcp_server.log.1", "of the day before\n")],
+        ),
     ] {
         let directory = directory();
-        let path = directory.path().join("mcp.log");
+        let path = directory.path().join("mcp_server.log");
         fs::write(&path, "of yesterday\n").expect("a directory of our own");
-        fs::write(directory.path().join("mcp.log.1"), "of the day before\n")
-            .expect("a directory of our own");
+        fs::write(
+            directory.path().join("mcp_server.log.1"),
+            "of the day before\n",
+        )
+        .expect("a directory of our own");
         let file = fs::File::options()
             .append(true)
             .open(&path)
@@ -117,7 +124,7 @@ fn a_daily_log_that_is_of_an_earlier_day_is_moved_aside_at_the_first_line() {
         assert_eq!(log.contains("of yesterday"), rotation == "size", "{log}");
         let moved: Vec<String> = names(directory.path())
             .into_iter()
-            .filter(|name| name != "mcp.log")
+            .filter(|name| name != "mcp_server.log")
             .collect();
         assert_eq!(
             moved,

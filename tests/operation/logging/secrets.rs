@@ -52,10 +52,10 @@ fn what_a_client_or_a_plugin_says_forges_no_line() {
             ),
         );
         directly(at, "ping", json!({}));
-        log_with(&directory.path().join("mcp.log"), "ping");
+        log_with(&directory.path().join("mcp_server.log"), "ping");
         let console = console_with(&server, "ping");
         end(server);
-        for log in [read(&directory.path().join("mcp.log")), console] {
+        for log in [read(&directory.path().join("mcp_server.log")), console] {
             assert!(
                 log.contains("forged"),
                 "the attempts are not on record:\n{log}"
@@ -85,7 +85,7 @@ fn at_the_loudest_level_no_log_holds_a_key_a_value_a_result_or_a_whole_session_i
         "keeper",
         r#"#!/bin/sh
 if [ "$1" = --describe ]; then
-    echo '{"commands":[{"name":"keep","description":"d","parameters":[
+    echo '{"contract_version":"1.1","commands":[{"name":"keep","description":"d","parameters":[
         {"name":"plain","type":"string"},{"name":"secret","type":"string","env":"KEEPER_SECRET"},
         {"name":"count","type":"integer"}]}]}'
 else
@@ -125,7 +125,7 @@ fi
     session.call("keeper__nothing", json!({"plain": "canary-plain"}));
     for wrong in [
         "X-API-Key: canary-wrong-key\r\n",
-        "Authorization: Bearer canary-of-the-key canary-more\r\n",
+        "X-API-Key: canary-of-the-key canary-more\r\n",
     ] {
         let answer = exchange(at, &get(at, "/metrics?token=canary-in-a-query", wrong));
         assert_eq!(answer.status, 401);
@@ -143,7 +143,7 @@ fi
     drop(session);
     let console = console_with(&server, "/metrics");
     end(server);
-    let log = read(&directory.path().join("mcp.log"));
+    let log = read(&directory.path().join("mcp_server.log"));
     assert!(
         log.contains("tool=keeper__keep") && log.contains("arguments=plain,secret"),
         "{log}"

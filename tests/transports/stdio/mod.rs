@@ -39,15 +39,11 @@ fn nothing_but_messages_is_on_standard_output_and_the_logs_are_on_standard_error
         assert_eq!(message["jsonrpc"], "2.0", "{message}");
     }
     assert!(client.ends_within(END).success());
-    let file = std::fs::read_to_string(client.directory.path().join("mcp.log"))
-        .expect("the log file is in the working directory");
     let log = client.stderr();
-    for log in [file, log] {
-        assert!(
-            log.contains("method=tools/call transport=stdio tool=tool__echo"),
-            "{log}"
-        );
-    }
+    assert!(
+        log.contains("method=tools/call transport=stdio tool=tool__echo"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -57,12 +53,34 @@ fn the_name_smcp_stdio_stands_for_the_command() {
         ("smcp-stdio", &["stdio"]),
         ("smcp", &["stdio"]),
     ] {
-        let mut client = Client::start_as(name, arguments, &[("MCP_DISABLE_FILE_LOG", "1")]);
+        let mut client = Client::start_as(name, arguments, &[]);
         client.initialize();
         client.ping(1);
         client.finish();
         assert!(client.ends_within(END).success(), "{name} {arguments:?}");
-        assert!(!client.directory.path().join("mcp.log").exists());
+    }
+}
+
+#[test]
+fn settings_of_listening_mean_nothing_here_and_no_log_file_is_written_unless_one_is_named() {
+    let listening = [("MCP_HOST", "0.0.0.0"), ("MCP_PORT", "abc")];
+    for (variables, file) in [
+        (vec![], None),
+        (vec![("MCP_LOG_DIR", "here")], Some("here/mcp_server.log")),
+        (vec![("MCP_LOG_FILE", "own.log")], Some("own.log")),
+    ] {
+        let variables = [&listening[..], &variables].concat();
+        let mut client = Client::start_as("smcp", &["stdio"], &variables);
+        client.initialize();
+        client.ping(1);
+        client.finish();
+        assert!(client.ends_within(END).success(), "{variables:?}");
+        let directory = client.directory.path();
+        assert!(!directory.join("logs").exists(), "{variables:?}");
+        if let Some(file) = file {
+            let log = std::fs::read_to_string(directory.join(file));
+            assert!(log.is_ok_and(|log| log.contains("method=ping")), "{file}");
+        }
     }
 }
 
@@ -233,7 +251,7 @@ fn a_signal_ends_the_server_while_its_input_is_open() {
 
 #[test]
 fn settings_that_are_wrong_are_told_on_standard_error_alone() {
-    let mut client = Client::start_as("smcp", &["stdio"], &[("MCP_LOG_LEVEL", "LOUD!")]);
+    let mut client = Client::start_as("smcp", &["stdio"], &[("MCP_MAX_CALLS", "LOUD!")]);
     assert_eq!(client.ends_within(PATIENCE).code(), Some(2));
     assert!(client.rest().is_empty());
     assert!(client.stderr().contains("LOUD!"));

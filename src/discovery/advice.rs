@@ -1,0 +1,81 @@
+//! What to do about a program that did not work, as far as its own words tell. Runs nothing.
+
+use std::path::Path;
+
+use super::scan::read_regular;
+use crate::text::shown;
+
+/// How much of a program is looked at to see that there is nothing in it.
+const MAX_EMPTY: u64 = 4096;
+/// The end of the reason when a program ended by itself and nothing was learned of its commands.
+const NO_PARSER: &str = "without asking an argparse, click or typer parser";
+
+/// Packages whose name is not that of the module they bring.
+const PACKAGES: [(&str, &str); 10] = [
+    ("PIL", "pillow"),
+    ("bs4", "beautifulsoup4"),
+    ("cv2", "opencv-python"),
+    ("dateutil", "python-dateutil"),
+    ("dotenv", "python-dotenv"),
+    ("git", "GitPython"),
+    ("jwt", "PyJWT"),
+    ("serial", "pyserial"),
+    ("sklearn", "scikit-learn"),
+    ("yaml", "PyYAML"),
+];
+
+/// `reason`, why a program is not served, with what to do about it; `None` where it says that itself.
+pub fn of(reason: &str, program: &Path, interpreter: Option<&Path>) -> Option<String> {
+    const GUIDE: &str = "docs/plugin-development-guide.md shows how";
+    let beginning = read_regular(program, MAX_EMPTY).unwrap_or_else(|_| b"unreadable".to_vec());
+    if beginning.trim_ascii().is_empty() {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        return Some(format!(
+            "its {name} is empty; write a program that answers --describe or uses argparse: {GUIDE}"
+        ));
+    }
+    if let Some(hint) = interpreter.and_then(|interpreter| missing_module(reason, interpreter)) {
+        return Some(format!("{reason}; {hint}"));
+    }
+    reason.ends_with(NO_PARSER).then(|| {
+        format!("{reason}; let it answer --describe, or read its arguments by argparse: {GUIDE}")
+    })
+}
+
+/// How to give `interpreter` the module that a Python program did not find, if that is what `words` are about.
+pub fn missing_module(words: &str, interpreter: &Path) -> Option<String> {
+    let (_, rest) = words.rsplit_once("ModuleNotFoundError: No module named '")?;
+    let (module, _) = rest.split_once('\'')?;
+    let top = module.split('.').next().unwrap_or(module);
+    let known = PACKAGES.iter().find(|(name, _)| *name == top);
+    let package = known.map_or(top, |(_, package)| package);
+    let (interpreter, package) = (interpreter.display(), shown(package, 100));
+    Some(format!(
+        "{interpreter}, which runs this plugin, has no module '{}'; install it: {interpreter} -m pip install {package}; \
+         or set MCP_PYTHON to an interpreter that has it",
+        shown(module, 100)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_module_is_told_with_the_interpreter_and_the_line_that_installs_it() {
+        let hint = |words: &str| missing_module(words, Path::new("/v/bin/python3"));
+        for (module, package) in [("croniter", "croniter"), ("yaml.cyaml", "PyYAML")] {
+            let words =
+                format!("x\nModuleNotFoundError: No module named '{module}' (cli.py, line 1)");
+            let told = hint(&words).unwrap();
+            let line = format!("/v/bin/python3 -m pip install {package};");
+            assert!(
+                told.contains(&line) && told.contains("MCP_PYTHON"),
+                "{told}"
+            );
+            assert!(told.contains(&format!("'{module}'")), "{told}");
+        }
+        assert_eq!(hint("ImportError: cannot import name 'x' from 'y'"), None);
+        assert_eq!(hint("ModuleNotFoundError: No module named "), None);
+    }
+}

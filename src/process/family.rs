@@ -1,0 +1,156 @@
+//! The processes of one program, as its supervisor sees them: what may live on, and what has to end.
+//!
+//! Knows no order and no deadline.
+
+use super::job::Keep;
+
+/// What is left of a tree.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Processes that may live on.
+    pub(super) kept: usize,
+    /// Processes that have to end.
+    pub(super) to_end: usize,
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use below_a_reaper::Tree;
+#[cfg(not(target_os = "linux"))]
+pub(super) use in_a_group::Tree;
+
+/// With sub-reapers every process of the tree is below this one, whatever it did to get away.
+#[cfg(target_os = "linux")]
+mod below_a_reaper {
+    use std::cell::OnceCell;
+    use std::collections::HashSet;
+
+    use rustix::process::{Pid, Signal, getpid, getsid};
+
+    use super::super::signals;
+    use super::super::tree::{self, Member};
+    use super::{Keep, Left};
+
+    #[derive(Debug)]
+    pub(in crate::process) struct Tree {
+        /// Those that were asked to end. They do, whatever they do then.
+        asked: HashSet<Pid>,
+        /// The session of programs that did not detach themselves.
+        session: Pid,
+        /// Whether a process that ignores SIGHUP was made to: this one was not started so. Read when something
+        /// is left, which is rare.
+        hangups_count: OnceCell<bool>,
+    }
+
+    impl Tree {
+        pub(in crate::process) fn new(_program: Pid) -> Self {
+            Self {
+                asked: HashSet::new(),
+                session: getsid(None).unwrap_or_else(|_| getpid()),
+                hangups_count: OnceCell::new(),
+            }
+        }
+
+        /// Whether there is a child, living or not yet waited for.
+        pub(in crate::process) fn is_left(&self) -> bool {
+            tree::has_child()
+        }
+
+        /// What there is besides processes that have ended.
+        pub(in crate::process) fn left(&self, keep: Keep) -> Left {
+            let (kept, to_end) = self.split(keep);
+            let alive = |members: &[Member]| members.iter().filter(|one| !one.is_dead).count();
+            Left {
+                kept: alive(&kept),
+                to_end: alive(&to_end),
+            }
+        }
+
+        pub(in crate::process) fn terminate(&mut self, keep: Keep) {
+            let (_, to_end) = self.split(keep);
+            tree::terminate(&to_end, &mut self.asked);
+        }
+
+        /// How many processes it was sent to.
+        pub(in crate::process) fn kill(&self, keep: Keep) -> usize {
+            let (kept, to_end) = self.split(keep);
+            tree::kill(&to_end, &kept);
+            to_end.len()
+        }
+
+        /// What may live on, and what has to end.
+        fn split(&self, keep: Keep) -> (Vec<Member>, Vec<Member>) {
+            let members = tree::below_this_process(&HashSet::new()).into_iter();
+            members.partition(|member| match keep {
+                Keep::Nothing => false,
+                Keep::Detached => !self.asked.contains(&member.pid) && self.is_detached(member),
+                Keep::Everything => true,
+            })
+        }
+
+        fn is_detached(&self, member: &Member) -> bool {
+            if member
+                .session
+                .is_some_and(|session| session != self.session)
+            {
+                return true;
+            }
+            let started_without = || !signals::is_ignored(Signal::HUP);
+            *self.hangups_count.get_or_init(started_without)
+                && signals::is_ignored_by(member.pid, Signal::HUP)
+        }
+    }
+}
+
+/// Without sub-reapers orphans go to init: what stayed in the program's group is all there is to name.
+#[cfg(not(target_os = "linux"))]
+mod in_a_group {
+    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+    use super::{Keep, Left};
+
+    #[derive(Debug)]
+    pub(in crate::process) struct Tree {
+        group: Pid,
+        asked: bool,
+    }
+
+    impl Tree {
+        pub(in crate::process) fn new(program: Pid) -> Self {
+            Self {
+                group: program,
+                asked: false,
+            }
+        }
+
+        pub(in crate::process) fn is_left(&self) -> bool {
+            test_kill_process_group(self.group).is_ok()
+        }
+
+        pub(in crate::process) fn left(&self, keep: Keep) -> Left {
+            let group = usize::from(self.is_left());
+            match keep {
+                Keep::Everything => Left {
+                    kept: group,
+                    to_end: 0,
+                },
+                // Another session is another group, of which nothing is known.
+                Keep::Nothing | Keep::Detached => Left {
+                    kept: 0,
+                    to_end: group,
+                },
+            }
+        }
+
+        pub(in crate::process) fn terminate(&mut self, _keep: Keep) {
+            if !std::mem::replace(&mut self.asked, true) {
+                let _ = kill_process_group(self.group, Signal::TERM);
+                let _ = kill_process_group(self.group, Signal::CONT);
+            }
+        }
+
+        pub(in crate::process) fn kill(&self, _keep: Keep) -> usize {
+            let _ = kill_process_group(self.group, Signal::KILL);
+            1
+        }
+    }
+}
