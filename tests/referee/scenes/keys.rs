@@ -1,7 +1,7 @@
 //! Several clients at once: what one does must not cost the other.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn call(id: u64, tool: &str, arguments: &Value, case: &Case) -> Message {
 /// One key has many calls waiting when the other begins one: that one waits for a turn or two, not for all of them.
 pub fn one_floods(case: &Case, site: &Arc<Site>) {
     let short = json!({"mark": "a-short-one", "seconds": number(case, "call_ms") as f64 / 1000.0});
-    let flood: Vec<Client> = (0..number(case, "calls"))
+    let mut flood: Vec<Client> = (0..number(case, "calls"))
         .map(|id| {
             let mut client = Client::open(case.transport, site.address, text(case, "one"));
             client.begin(&call(id + 1, "probe__sleep", &short, case));
@@ -39,17 +39,21 @@ pub fn one_floods(case: &Case, site: &Arc<Site>) {
         .collect();
     // The flood must be in the queue before the other call is.
     std::thread::sleep(Duration::from_millis(number(case, "call_ms") * 2));
-    let began = Instant::now();
+    let mut unanswered = || {
+        flood.retain_mut(|client| {
+            let outcome = client.outcome(Duration::from_millis(1), false);
+            outcome.answers.is_empty()
+        });
+        flood.len()
+    };
+    let before = unanswered();
     let mut other = Client::open(case.transport, site.address, text(case, "other"));
     other.begin(&call(1, "probe__sleep", &short, case));
     let outcome = other.outcome(case.limit(), false);
     assert!(outcome.all.contains("done"), "no answer: {}", outcome.all);
-    let waited = began.elapsed();
-    assert!(
-        waited <= case.limit(),
-        "the other key waited for {waited:?}"
-    );
-    drop(flood);
+    // A turn or two, and those that end until this test has seen the answer.
+    let turns = before - unanswered();
+    assert!(turns < before / 2, "{turns} of {before} calls came first");
 }
 
 /// Sessions use the same ids at the same time, and each gets what it asked for.
