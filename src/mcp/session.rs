@@ -322,7 +322,7 @@ impl Session {
                 Ok(admitted) => batch.add(admitted),
                 Err(fault) => batch
                     .refuse(&self.account, &fault)
-                    .map_err(|no_room| batch_overloaded(no_room))?,
+                    .map_err(batch_overloaded)?,
             }
         }
         Ok(batch)
