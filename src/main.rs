@@ -18,15 +18,32 @@ fn main() -> ExitCode {
     if smcp::process::supervisor::is_requested() {
         return smcp::process::supervisor::run();
     }
-    // Without the thread memory is given back at the next use of the allocator, thus late, and not never.
     #[cfg(feature = "jemalloc")]
-    let _ = tikv_jemalloc_ctl::background_thread::write(true);
+    give_memory_back_at_once();
     let line: Vec<OsString> = std::env::args_os().collect();
     let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
     if called_as_stdio(&line) && cli.command.is_none() {
         cli.command = Some(Command::Stdio(PluginFlags::default()));
     }
     smcp::commands::run(cli)
+}
+
+/// Lets the allocator keep nothing of what is free. By default it does so for ten seconds, and while a large output is
+/// copied that is as much again as the output itself.
+#[cfg(feature = "jemalloc")]
+fn give_memory_back_at_once() {
+    use tikv_jemalloc_ctl::{Access, AsName};
+    // Without the thread memory is given back at the next use of the allocator, thus late, and not never.
+    let _ = tikv_jemalloc_ctl::background_thread::write(true);
+    // The first for arenas to come, the others for the one that is there.
+    for pages in [
+        "arenas.dirty_decay_ms\0",
+        "arenas.muzzy_decay_ms\0",
+        "arena.0.dirty_decay_ms\0",
+        "arena.0.muzzy_decay_ms\0",
+    ] {
+        let _ = pages.name().write(0_isize);
+    }
 }
 
 /// `smcp-stdio`, as a link to this program, is a name for `smcp stdio`.
