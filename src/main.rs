@@ -18,22 +18,30 @@ fn main() -> ExitCode {
     if smcp::process::supervisor::is_requested() {
         return smcp::process::supervisor::run();
     }
+    #[cfg(feature = "jemalloc")]
+    give_memory_back_at_once();
     let line: Vec<OsString> = std::env::args_os().collect();
     let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
-    give_memory_back_early();
     if called_as_stdio(&line) && cli.command.is_none() {
         cli.command = Some(Command::Stdio(PluginFlags::default()));
     }
     smcp::commands::run(cli)
 }
 
-/// Lets the allocator have a thread that gives memory back. Without it that happens at the next use of the allocator,
-/// thus late, and not never. A system that gives no threads is not asked: the allocator would print a line of its own
-/// beside the one that says what to do.
-fn give_memory_back_early() {
-    #[cfg(feature = "jemalloc")]
-    if smcp::process::preflight().is_ok() {
-        let _ = tikv_jemalloc_ctl::background_thread::write(true);
+/// Lets the allocator keep nothing of what is free. By default it does so for ten seconds, and while a large output is
+/// copied that is as much again as the output itself.
+#[cfg(feature = "jemalloc")]
+fn give_memory_back_at_once() {
+    use tikv_jemalloc_ctl::{Access, AsName};
+    // The first for arenas to come, the others for the one that is there.
+    for pages in [
+        "arenas.dirty_decay_ms\0",
+        "arenas.muzzy_decay_ms\0",
+        "arena.0.dirty_decay_ms\0",
+        "arena.0.muzzy_decay_ms\0",
+    ] {
+        // What is refused is kept for some seconds, and not for ever.
+        let _ = pages.name().write(0_isize);
     }
 }
 
