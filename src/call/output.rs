@@ -21,17 +21,11 @@ use crate::jsonrpc::members;
 use crate::process::{Ending, Finished, StartError};
 use crate::text::{cleaned, shown};
 
-/// The most that a program may print, in bytes.
-pub const MAX_OUTPUT_BYTES: usize = 16 << 20;
+/// The most that a program may print by default, in bytes.
+pub const DEFAULT_MAX_BYTES: usize = 16 << 20;
 
 /// How much of the end of stderr is kept, in bytes.
 pub const STDERR_TAIL: usize = 64 << 10;
-
-/// The most that a text may take once it is escaped as JSON, in bytes: a NUL takes six.
-const MAX_ESCAPED_BYTES: usize = 2 * MAX_OUTPUT_BYTES;
-
-/// The most that an output may take as a tree of values, in bytes, when a schema is to be checked.
-const MAX_TREE_BYTES: usize = 2 * MAX_OUTPUT_BYTES;
 
 /// The most members that an output of the style `content` may have.
 const MAX_MEMBERS: usize = 100;
@@ -48,21 +42,47 @@ pub struct Expected<'a> {
     pub output: Output,
     /// The schema that it has to fit.
     pub schema: Option<&'a Schema>,
-    /// The time limit that applied.
-    pub time_limit: Option<Duration>,
+    /// The limits that applied.
+    pub limits: Limits,
+}
+
+/// What a run may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long it may take.
+    pub time: Option<Duration>,
+    /// The most that the program may print, in bytes.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: None,
+            bytes: DEFAULT_MAX_BYTES,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that a text may take once it is escaped as JSON, in bytes: a NUL takes six.
+    fn escaped(self) -> usize {
+        2 * self.bytes
+    }
+
+    /// The most that an output may take as a tree of values, in bytes, when a schema is to be checked.
+    fn tree(self) -> usize {
+        2 * self.bytes
+    }
 }
 
 /// The text of a run that went well: stdout without the white space around it, bytes that are no UTF-8 replaced.
 ///
 /// # Errors
 /// How it failed, in the words of the program where it has any.
-pub fn text(
-    finished: Finished,
-    tool: &str,
-    time_limit: Option<Duration>,
-) -> Result<String, CallError> {
-    let printed = printed(finished, tool, time_limit)?;
-    if replaced_size(&printed) > MAX_ESCAPED_BYTES {
+pub fn text(finished: Finished, tool: &str, limits: Limits) -> Result<String, CallError> {
+    let printed = printed(finished, tool, limits)?;
+    if replaced_size(&printed) > limits.escaped() {
         return Err(too_large(tool, "it is not UTF-8 and would grow as text"));
     }
     Ok(into_text(printed))
@@ -73,33 +93,27 @@ pub fn text(
 /// # Errors
 /// How it failed, or what is wrong with its output.
 pub fn result(finished: Finished, expected: Expected<'_>) -> Result<ToolResult, CallError> {
-    let printed = printed(finished, expected.tool, expected.time_limit)?;
+    let printed = printed(finished, expected.tool, expected.limits)?;
     match (expected.output, expected.schema) {
-        (Output::Text, None) => text_result(trimmed(printed), expected.tool),
-        (Output::Text | Output::Json, schema) => {
-            structured_result(into_text(printed), schema, expected.tool)
-        }
-        (Output::Content, schema) => complete_result(&into_text(printed), schema, expected.tool),
+        (Output::Text, None) => text_result(trimmed(printed), expected),
+        (Output::Text | Output::Json, _) => structured_result(into_text(printed), expected),
+        (Output::Content, _) => complete_result(&into_text(printed), expected),
     }
 }
 
 /// Stdout of a run that went well.
-fn printed(
-    finished: Finished,
-    tool: &str,
-    time_limit: Option<Duration>,
-) -> Result<Vec<u8>, CallError> {
+fn printed(finished: Finished, tool: &str, limits: Limits) -> Result<Vec<u8>, CallError> {
     match finished.ending {
         Ending::Exited(0) => Ok(finished.stdout),
         Ending::TimedOut => Err(CallError::TimedOut {
             tool: tool.to_owned(),
-            after: time_limit.unwrap_or_default(),
+            after: limits.time.unwrap_or_default(),
             printed: repeated(&finished.stdout),
         }),
         Ending::Cancelled => Err(CallError::Cancelled),
         Ending::OutputTooLarge => Err(CallError::OutputTooLarge {
             tool: tool.to_owned(),
-            limit: MAX_OUTPUT_BYTES,
+            limit: limits.bytes,
         }),
         Ending::SupervisorLost => Err(CallError::Internal(format!(
             "the supervisor of {tool} was killed from outside, and the program with it; call again"
@@ -121,15 +135,15 @@ pub fn not_started(fault: StartError) -> CallError {
 }
 
 /// A result of one content block, which is text.
-fn text_result(text: Vec<u8>, tool: &str) -> Result<ToolResult, CallError> {
-    bounded(&text, tool)?;
+fn text_result(text: Vec<u8>, expected: Expected<'_>) -> Result<ToolResult, CallError> {
+    bounded(&text, expected)?;
     Ok(plain(Content::Text(LossyText::new(text))))
 }
 
-fn bounded(text: &[u8], tool: &str) -> Result<(), CallError> {
-    if escaped_size(text) > MAX_ESCAPED_BYTES {
+fn bounded(text: &[u8], expected: Expected<'_>) -> Result<(), CallError> {
+    if escaped_size(text) > expected.limits.escaped() {
         let why = "too many of its bytes have to be escaped in JSON";
-        return Err(too_large(tool, why));
+        return Err(too_large(expected.tool, why));
     }
     Ok(())
 }
@@ -144,29 +158,22 @@ fn plain(content: Content) -> ToolResult {
 }
 
 /// A result that is one JSON value, given as structure and as text.
-fn structured_result(
-    text: String,
-    schema: Option<&Schema>,
-    tool: &str,
-) -> Result<ToolResult, CallError> {
+fn structured_result(text: String, expected: Expected<'_>) -> Result<ToolResult, CallError> {
+    let tool = expected.tool;
     let size = json_size::of(&text).map_err(|fault| {
         CallError::Plugin(format!(
             "{tool} declares JSON, but what it printed is none: {fault}: {}",
             shown(&text, 300)
         ))
     })?;
-    check(schema, &text, size, tool)?;
-    bounded(text.as_bytes(), tool)?;
+    check(&text, size, expected)?;
+    bounded(text.as_bytes(), expected)?;
     let value = RawValue::from_string(text).map_err(internal)?;
     Ok(plain(Content::Json(value)))
 }
 
 /// A result that the program wrote whole, passed on as it is.
-fn complete_result(
-    text: &str,
-    schema: Option<&Schema>,
-    tool: &str,
-) -> Result<ToolResult, CallError> {
+fn complete_result(text: &str, expected: Expected<'_>) -> Result<ToolResult, CallError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Complete {
@@ -176,6 +183,7 @@ fn complete_result(
         #[serde(rename = "structuredContent")]
         _structured_content: Option<IgnoredAny>,
     }
+    let tool = expected.tool;
     let wrong = |fault: &dyn fmt::Display| {
         let what = "declares the output 'content', but what it printed is no tool result";
         CallError::Plugin(format!("{tool} {what}: {fault}: {}", shown(text, 300)))
@@ -199,12 +207,12 @@ fn complete_result(
     let structured = take("structuredContent").filter(|value| value.get() != "null");
     take("isError");
     let is_error = complete.is_error.unwrap_or(false);
-    if let (Some(schema), false) = (schema, is_error) {
+    if expected.schema.is_some() && !is_error {
         let value = structured
             .as_deref()
             .ok_or_else(|| wrong(&"it has no structuredContent, which output_schema asks for"))?;
         let size = json_size::of(value.get()).map_err(internal)?;
-        check(Some(schema), value.get(), size, tool)?;
+        check(value.get(), size, expected)?;
     }
     Ok(ToolResult {
         content: Content::Own { blocks, structured },
@@ -214,10 +222,13 @@ fn complete_result(
     })
 }
 
-/// Holds a JSON text against a schema; `size` is what it takes as a tree of values, in bytes.
-fn check(schema: Option<&Schema>, text: &str, size: usize, tool: &str) -> Result<(), CallError> {
-    let Some(schema) = schema else { return Ok(()) };
-    if size > MAX_TREE_BYTES {
+/// Holds a JSON text against the schema; `size` is what it takes as a tree of values, in bytes.
+fn check(text: &str, size: usize, expected: Expected<'_>) -> Result<(), CallError> {
+    let Some(schema) = expected.schema else {
+        return Ok(());
+    };
+    let tool = expected.tool;
+    if size > expected.limits.tree() {
         return Err(too_large(
             tool,
             "it has too many values to be held against its output_schema; declare none, or let it print fewer",

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::argv::Line;
 use super::command::Runnable;
 use super::event_channel::EventChannel;
-use super::output::{self, Expected, MAX_OUTPUT_BYTES, STDERR_TAIL};
+use super::output::{self, Expected, Limits, STDERR_TAIL};
 use super::prepare;
 use super::queue::{Client, Demand, Permit, Queue};
 use super::types::{
@@ -33,17 +33,17 @@ pub struct Runner {
     launcher: Launcher,
     environment: Environment,
     queue: Queue,
-    time_limit: Option<Duration>,
+    limits: Limits,
     /// Bounds how many large outputs are worked on at the same time.
     large: Arc<Semaphore>,
     /// Bounds how many large arguments are read at the same time.
     large_arguments: Arc<Semaphore>,
 }
 
-/// A program that has run, and the time limit that it had.
+/// A program that has run, and the limits that it had.
 struct Run {
     finished: Finished,
-    time_limit: Option<Duration>,
+    limits: Limits,
     /// Ends what it has left running.
     background: CancellationToken,
     /// Kept until the answer is written: outputs that wait for that take memory.
@@ -51,19 +51,19 @@ struct Run {
 }
 
 impl Runner {
-    /// A runner that runs `permits` calls at once, each for `time_limit` at most.
+    /// A runner that runs `permits` calls at once, each within `limits`.
     pub fn new(
         launcher: Launcher,
         environment: Environment,
         permits: usize,
-        time_limit: Option<Duration>,
+        limits: Limits,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             launcher,
             environment,
             queue: Queue::new(permits),
-            time_limit,
+            limits,
             large: Arc::new(Semaphore::new(cores)),
             large_arguments: Arc::new(Semaphore::new(prepare::MAX_LARGE_AT_ONCE)),
         }
@@ -116,7 +116,7 @@ impl Runner {
         let cancel = request.cancel.clone();
         let Run {
             finished,
-            time_limit,
+            limits,
             background,
             permit,
         } = self.run(tool, run, request).await?;
@@ -126,7 +126,7 @@ impl Runner {
                 tool: &name,
                 output: declared.command.output,
                 schema: declared.output.as_ref(),
-                time_limit,
+                limits,
             };
             let mut result = output::result(finished, expected)?;
             result.permit = Some(permit);
@@ -154,13 +154,13 @@ impl Runner {
         let cancel = request.cancel.clone();
         let Run {
             finished,
-            time_limit,
+            limits,
             background,
             permit,
         } = self.run(name, run, request).await?;
         let name = name.to_owned();
         let text = self.work_on(finished.stdout.len(), &cancel, move || {
-            Ok((output::text(finished, &name, time_limit)?, permit))
+            Ok((output::text(finished, &name, limits)?, permit))
         });
         text.await.inspect_err(|_| background.cancel())
     }
@@ -191,8 +191,11 @@ impl Runner {
             .permit(run, size, &request.caller, &request.cancel)
             .await?;
         let permit = Arc::new(permit);
-        let time_limit = shorter(self.time_limit, run.command.time_limit);
-        let mut job = self.job(tool, run, &request.caller, line, time_limit);
+        let limits = Limits {
+            time: shorter(self.limits.time, run.command.time_limit),
+            bytes: self.limits.bytes,
+        };
+        let mut job = self.job(tool, run, &request.caller, line, limits);
         let background = CancellationToken::new();
         job.background = kept(tool, run, &request.caller, &background);
         // A token of its own: a program may be ended without its request being cancelled.
@@ -215,7 +218,7 @@ impl Runner {
         let (finished, ()) = tokio::join!(running, channel.until(ended));
         Ok(Run {
             finished: finished.map_err(output::not_started)?,
-            time_limit,
+            limits,
             background,
             permit,
         })
@@ -271,14 +274,7 @@ impl Runner {
         }
     }
 
-    fn job(
-        &self,
-        tool: &str,
-        run: &Runnable,
-        caller: &Caller,
-        line: Line,
-        time_limit: Option<Duration>,
-    ) -> Job {
+    fn job(&self, tool: &str, run: &Runnable, caller: &Caller, line: Line, limits: Limits) -> Job {
         let environment = self.environment.of_call(OfCall {
             directory: &run.directory,
             variables: caller.variables(tool, line.environment),
@@ -289,8 +285,8 @@ impl Runner {
             environment,
             directory: None,
             stdin: line.stdin,
-            time_limit,
-            stdout_limit: MAX_OUTPUT_BYTES,
+            time_limit: limits.time,
+            stdout_limit: limits.bytes,
             stderr_tail: STDERR_TAIL,
             background: None,
         }

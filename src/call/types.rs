@@ -249,7 +249,7 @@ pub enum CallError {
     },
     /// More on stdout than is passed on.
     #[error(
-        "{tool} printed more than {limit} bytes and was ended; let it print less, or write to a file and print its path"
+        "{tool} printed more than {limit} bytes and was ended; let it print less, or write to a file and print its path, or raise MCP_MAX_OUTPUT_BYTES"
     )]
     OutputTooLarge {
         /// The tool's name.

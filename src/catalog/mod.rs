@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::call::output::Limits;
 use crate::call::runner::Runner;
 pub use crate::call::types::BackgroundJob;
 use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
@@ -51,8 +52,8 @@ pub struct Settings {
     pub environment: Vec<(OsString, OsString)>,
     /// What only some plugins get.
     pub reserved: Reserved,
-    /// The time limit of a call; a command's own smaller one wins.
-    pub time_limit: Option<Duration>,
+    /// The limits of a call; a command's own smaller time limit wins.
+    pub limits: Limits,
     /// Calls that run at once; more wait in a bounded queue.
     pub max_calls: usize,
     /// How long a plugin may take to describe itself.
@@ -77,7 +78,7 @@ impl Catalog {
             launcher.clone(),
             environment.clone(),
             settings.max_calls,
-            settings.time_limit,
+            settings.limits,
         );
         let state = Arc::new(State::new(stop.clone()));
         let home = Arc::new(Home::new(settings.directory));

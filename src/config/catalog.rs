@@ -2,10 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::Reader;
+use crate::call::output::{DEFAULT_MAX_BYTES, Limits};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
 
@@ -13,6 +15,8 @@ use crate::cli::Flags;
 const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
 /// How long a plugin may take to describe itself.
 const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
+/// The least and the most that a setting may let a program print, in bytes. An answer is held in memory as a whole.
+const OUTPUT_BYTES: RangeInclusive<u64> = 1024..=1 << 30;
 /// Most calls that a setting may let run at once.
 const MAX_CALLS: usize = 100_000;
 /// Programs that calls may leave running at once.
@@ -41,11 +45,20 @@ pub(super) fn read(
             .filter(|(name, _)| !is_own_secret(name))
             .collect(),
         reserved,
-        time_limit: reader.time_limit(time_limit),
+        limits: Limits {
+            time: reader.time_limit(time_limit),
+            bytes: max_output(reader),
+        },
         max_calls: reader.count("MCP_MAX_CALLS", 4 * cores, MAX_CALLS),
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
     }
+}
+
+fn max_output(reader: &mut Reader) -> usize {
+    let given = reader.variable("MCP_MAX_OUTPUT_BYTES");
+    let most = reader.whole(given, DEFAULT_MAX_BYTES as u64, OUTPUT_BYTES);
+    usize::try_from(most).unwrap_or(DEFAULT_MAX_BYTES)
 }
 
 /// How many programs calls may leave running at once: `MCP_MAX_BACKGROUND`, and none with `MCP_BACKGROUND=off`.

@@ -93,7 +93,7 @@ fn a_time_limit_of_zero_or_less_is_none() {
         ("1.5", Some(Duration::from_millis(1500))),
     ] {
         let config = read_with(&[("MCP_PLUGIN_TIMEOUT", value)], Flags::default()).unwrap();
-        assert_eq!(config.catalog.time_limit, expected, "{value}");
+        assert_eq!(config.catalog.limits.time, expected, "{value}");
     }
 }
 
@@ -142,7 +142,7 @@ fn what_version_3_took_or_never_looked_at_is_a_warning_and_has_no_effect() {
         );
         let telemetry = |config: &Config| format!("{:?}", config.telemetry);
         assert_eq!(telemetry(&config), telemetry(&without), "{name}={value}");
-        assert_eq!(config.catalog.time_limit, None, "{name}={value}");
+        assert_eq!(config.catalog.limits.time, None, "{name}={value}");
         assert!(!config.http.auth.disabled, "{name}={value}");
     }
     for level in ["WARNING", "warn", "Critical", "FATAL"] {

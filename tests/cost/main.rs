@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use smcp::call::arguments;
 use smcp::call::argv;
-use smcp::call::output::{self, Expected};
+use smcp::call::output::{self, Expected, Limits};
 use smcp::contract::schema::{self, Schema};
 use smcp::contract::uri_template::UriTemplate;
 use smcp::contract::{self, Command, Output, find_payload};
@@ -246,7 +246,7 @@ fn outputs_are_read_in_linear_time() {
                 tool: "one__run",
                 output: kind,
                 schema: (kind == Output::Json).then_some(schema),
-                time_limit: None,
+                limits: Limits::default(),
             };
             drop(output::result(finished, expected));
         }

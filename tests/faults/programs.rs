@@ -186,6 +186,27 @@ fn what_hangs_or_stays_behind_is_ended() {
 }
 
 #[test]
+fn the_limit_of_what_a_program_prints_is_a_setting() {
+    for (limit, fits, too_much) in [("2000", 2_000, 2_001), ("33554432", 20_000_000, 34_000_000)] {
+        let setup = Setup::new()
+            .plugins(fixtures("plugins"))
+            .variable("MCP_MAX_OUTPUT_BYTES", limit);
+        let server = Server::start(&setup);
+        server.ready();
+        let mut session = Session::ready(server.address());
+        let result = session.call("floods__stdout", json!({"bytes": fits}));
+        assert_eq!(text_of(&result).len(), fits, "row 28");
+        let result = session.call("floods__stdout", json!({"bytes": too_much}));
+        assert_eq!(code_of(&result), "output_too_large", "row 28");
+        let told = text_of(&result);
+        assert!(
+            told.contains(limit) && told.contains("MCP_MAX_OUTPUT_BYTES"),
+            "row 28: {told}"
+        );
+    }
+}
+
+#[test]
 fn a_time_limit_of_the_server_ends_a_call() {
     let setup = Setup::new()
         .plugins(fixtures("plugins"))

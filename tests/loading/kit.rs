@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
+use smcp::call::output::Limits;
 use smcp::call::types::{CallError, CallRequest, Caller};
 use smcp::catalog::{Catalog, Settings, Snapshot};
 use smcp::process::Launcher;
@@ -83,7 +84,10 @@ impl Running {
             directory,
             python: None,
             environment: variables.collect(),
-            time_limit: Some(LIMIT),
+            limits: Limits {
+                time: Some(LIMIT),
+                ..Limits::default()
+            },
             max_calls: 8,
             describe_limit: Duration::from_secs(50),
             ..Settings::default()

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use smcp::call::output::Limits;
 use smcp::call::types::{CallError, CallRequest, Caller, ToolResult};
 use smcp::catalog::{Catalog, Offering, Printed, Settings, Snapshot};
 use smcp::process::Launcher;
@@ -112,7 +113,10 @@ pub fn settings(directory: Option<PathBuf>) -> Settings {
         directory,
         python: None,
         environment: variables.collect(),
-        time_limit: Some(Duration::from_secs(60)),
+        limits: Limits {
+            time: Some(Duration::from_secs(60)),
+            ..Limits::default()
+        },
         max_calls: 8,
         describe_limit: Duration::from_secs(50),
         ..Settings::default()

@@ -15,7 +15,7 @@ fn expected(output: Output, schema: Option<&Schema>) -> Expected<'_> {
         tool: "p__run",
         output,
         schema,
-        time_limit: None,
+        limits: Limits::default(),
     }
 }
 
@@ -246,20 +246,24 @@ fn a_text_that_grows_too_much_when_it_is_escaped_is_too_large() {
             expected(output, None),
         )
     };
-    let room = MAX_ESCAPED_BYTES / 6;
+    let room = Limits::default().escaped() / 6;
     assert!(run(0, room, Output::Text).is_ok());
     let refused = run(0, room + 1, Output::Text).expect_err("six bytes each");
     assert_eq!(refused.code(), "output_too_large");
-    let refused = run(0xff, MAX_ESCAPED_BYTES / 3 + 1, Output::Text).expect_err("three bytes each");
+    let refused =
+        run(0xff, Limits::default().escaped() / 3 + 1, Output::Text).expect_err("three bytes each");
     assert_eq!(refused.code(), "output_too_large");
-    let given = run(b'x', MAX_OUTPUT_BYTES, Output::Text).expect("one byte each");
-    assert!(blocks(&given).get().len() < MAX_OUTPUT_BYTES + 100);
+    let given = run(b'x', DEFAULT_MAX_BYTES, Output::Text).expect("one byte each");
+    assert!(blocks(&given).get().len() < DEFAULT_MAX_BYTES + 100);
 }
 
 #[test]
 fn what_is_too_large_to_be_checked_is_refused_and_passes_without_a_schema() {
     let schema = Schema::compile(json!({"type": "array"})).expect("a schema");
-    let many = format!("[1{}]", ",1".repeat(MAX_TREE_BYTES / size_of::<Value>()));
+    let many = format!(
+        "[1{}]",
+        ",1".repeat(Limits::default().tree() / size_of::<Value>())
+    );
     let run = |schema| {
         result(
             finished(Ending::Exited(0), many.as_bytes(), ""),
