@@ -194,9 +194,13 @@ fn the_limit_of_what_a_program_prints_is_a_setting() {
         let server = Server::start(&setup);
         server.ready();
         let mut session = Session::ready(server.address());
-        let result = session.call("floods__stdout", json!({"bytes": fits}));
+        let mut call = |bytes: usize| {
+            let id = session.begin("floods__stdout", json!({"bytes": bytes}));
+            session.result(&id, s(120))
+        };
+        let result = call(fits);
         assert_eq!(text_of(&result).len(), fits, "row 28");
-        let result = session.call("floods__stdout", json!({"bytes": too_much}));
+        let result = call(too_much);
         assert_eq!(code_of(&result), "output_too_large", "row 28");
         let told = text_of(&result);
         assert!(

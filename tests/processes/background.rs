@@ -110,6 +110,12 @@ subprocess.Popen(["sh", "-c", "echo > \"$0\"; exec sleep 600", sys.argv[1]], sta
         ("as-daemon", python(daemon)),
         ("by-popen", python(popen)),
     ];
+    // Below `nohup` a program that was started with `nohup` once more is like any other.
+    let told_apart = |mark: &str| mark != "by-nohup" || !crate::hangups::are_ignored();
+    let cases: Vec<_> = cases
+        .into_iter()
+        .filter(|(mark, _)| told_apart(mark))
+        .collect();
     for (mark, text) in &cases {
         said(&launcher, script(mark, text, directory.path())).await;
         let job = job_of(&launcher, mark).await;
@@ -181,6 +187,10 @@ if os.fork() == 0:
 /// seconds: those until SIGKILL.
 #[tokio::test]
 async fn what_is_ended_does_not_take_a_job_of_its_group_along() {
+    if crate::hangups::are_ignored() {
+        // Below `nohup` nothing tells the job from what is ended.
+        return;
+    }
     let program = r#"
 import os, signal, subprocess, sys, time
 null = subprocess.DEVNULL

@@ -5,6 +5,8 @@
 
 #[path = "../support/alone.rs"]
 mod alone;
+#[path = "../support/hangups.rs"]
+mod hangups;
 
 mod background;
 mod endings;

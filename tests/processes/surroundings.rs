@@ -121,13 +121,14 @@ async fn a_program_begins_with_every_signal_at_its_default() {
     for signal in [
         Signal::TERM,
         Signal::INT,
-        Signal::HUP,
         Signal::QUIT,
         Signal::CHILD,
         Signal::PIPE,
     ] {
         assert_eq!(set(&text, "SigIgn:") & bit(signal), 0, "{signal:?}");
     }
+    let ignored = set(&text, "SigIgn:") & bit(Signal::HUP) != 0;
+    assert_eq!(ignored, crate::hangups::are_ignored());
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 
 pub mod alone;
 pub mod commands;
+pub mod hangups;
 pub mod http;
 pub mod plugins;
 pub mod processes;
