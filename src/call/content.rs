@@ -35,11 +35,11 @@ impl Content {
         }
     }
 
-    /// How much of it is kept, in bytes.
-    pub fn size(&self) -> usize {
+    /// How much it takes once it is written, without the names of its members, in bytes.
+    pub fn written_size(&self) -> usize {
         match self {
-            Self::Text(text) => text.0.len(),
-            Self::Json(value) => value.get().len(),
+            Self::Text(text) => escaped_size(&text.0),
+            Self::Json(value) => escaped_size(value.get().as_bytes()) + value.get().len(),
             Self::Own { blocks, structured } => {
                 let structured = structured.as_ref().map_or(0, |value| value.get().len());
                 blocks.get().len() + structured

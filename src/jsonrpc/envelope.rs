@@ -18,6 +18,8 @@ pub const MAX_ID_BYTES: usize = 1024;
 /// what it is about.
 pub const MAX_BATCH: usize = 1024;
 
+/// What a response takes beside its result and its id, in bytes: the names of the members that a result always has.
+const ENVELOPE: usize = 256;
 /// Above this many bytes a line is not kept in a larger buffer than it needs.
 const LARGE: usize = 64 << 10;
 
@@ -391,12 +393,19 @@ fn parse_call(
 
 /// A result response as one line.
 pub fn encode_result(id: &RequestId, result: &impl Serialize) -> Bytes {
-    to_line(&WireResponse {
+    encode_large_result(id, result, 0)
+}
+
+/// The same for a result of which it is known how long it will be, in bytes. A buffer that has to grow takes three
+/// times what it holds while it is copied.
+pub fn encode_large_result(id: &RequestId, result: &impl Serialize, size: usize) -> Bytes {
+    let response = WireResponse {
         jsonrpc: VERSION,
         id: Some(id.raw()),
         result: Some(result),
         error: None,
-    })
+    };
+    to_line_of(&response, size + id.raw().get().len() + ENVELOPE)
 }
 
 /// An error response as one line. Where no id could be read there is none to give: the protocol's
@@ -431,8 +440,13 @@ pub fn encode_request(id: &RequestId, method: &str, params: &impl Serialize) -> 
 }
 
 fn to_line(message: &impl Serialize) -> Bytes {
-    let mut line =
-        serde_json::to_vec(message).expect("messages have string keys and no failing serialisers");
+    to_line_of(message, ENVELOPE)
+}
+
+fn to_line_of(message: &impl Serialize, size: usize) -> Bytes {
+    let mut line = Vec::with_capacity(size);
+    serde_json::to_writer(&mut line, message)
+        .expect("messages have string keys and no failing serialisers");
     // What plugins wrote is passed on as it is; outside of strings their line breaks are only white
     // space, and inside of strings JSON has none. A message must stand on one line of a stream.
     for byte in &mut line {
@@ -440,7 +454,7 @@ fn to_line(message: &impl Serialize) -> Bytes {
             *byte = b' ';
         }
     }
-    if line.len() > LARGE {
+    if line.len() > LARGE && line.capacity() - line.len() > line.len() / 8 {
         // A buffer that grew by doubling is up to twice as long as what it holds.
         line.shrink_to_fit();
     }

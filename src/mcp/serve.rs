@@ -115,14 +115,15 @@ impl NotAdmitted {
 /// The answer as a line, a large one written off the event loop; with the permit of the call.
 async fn written(id: &RequestId, mut success: Success) -> (Bytes, Option<Arc<Permit>>) {
     let permit = success.permit.take();
-    if success.size() <= LARGE {
+    let size = success.written_size();
+    if size <= LARGE {
         return (jsonrpc::encode_result(id, &success), permit);
     }
     let (to, kept) = (id.clone(), permit.clone());
     let writing = tokio::task::spawn_blocking(move || {
         // Nobody may wait for it any more, and it takes its memory all the same.
         let _permit = kept;
-        jsonrpc::encode_result(&to, &success)
+        jsonrpc::encode_large_result(&to, &success, size)
     });
     let line = writing.await.unwrap_or_else(|_| {
         let error = RpcError::new(INTERNAL_ERROR, "the answer could not be written");

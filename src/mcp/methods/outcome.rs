@@ -62,10 +62,12 @@ impl Success {
         }
     }
 
-    /// How long it will be at least, in bytes.
-    pub fn size(&self) -> usize {
-        let given = self.given.as_ref().map_or(0, |given| given.content.size());
-        let members = self.result.iter().map(|(_, value)| value.get().len());
+    /// How long it will be, in bytes, but for the names of what is always there.
+    pub fn written_size(&self) -> usize {
+        let given = self.given.as_ref();
+        let given = given.map_or(0, |given| given.content.written_size());
+        let members = self.result.iter();
+        let members = members.map(|(name, value)| name.len() + value.get().len() + 4);
         given + members.sum::<usize>()
     }
 
