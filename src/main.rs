@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         return smcp::process::supervisor::run();
     }
     #[cfg(feature = "jemalloc")]
-    give_memory_back_at_once();
+    give_memory_back_soon();
     let line: Vec<OsString> = std::env::args_os().collect();
     let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
     if called_as_stdio(&line) && cli.command.is_none() {
@@ -28,20 +28,26 @@ fn main() -> ExitCode {
     smcp::commands::run(cli)
 }
 
-/// Lets the allocator keep nothing of what is free. By default it does so for ten seconds, and while a large output is
-/// copied that is as much again as the output itself.
+/// Lets the allocator keep what is free for a tenth of a second. Its default of ten seconds is long enough for a flood
+/// of output to take twice its size; to keep nothing costs every request twice the processor time.
 #[cfg(feature = "jemalloc")]
-fn give_memory_back_at_once() {
-    use tikv_jemalloc_ctl::{Access, AsName};
+fn give_memory_back_soon() {
+    use tikv_jemalloc_ctl::{Access, AsName, background_thread};
+    const KEPT_MS: isize = 100;
     // The first for arenas to come, the others for the one that is there.
-    for pages in [
-        "arenas.dirty_decay_ms\0",
-        "arenas.muzzy_decay_ms\0",
-        "arena.0.dirty_decay_ms\0",
-        "arena.0.muzzy_decay_ms\0",
+    for (pages, kept) in [
+        ("arenas.dirty_decay_ms\0", KEPT_MS),
+        ("arenas.muzzy_decay_ms\0", 0),
+        ("arena.0.dirty_decay_ms\0", KEPT_MS),
+        ("arena.0.muzzy_decay_ms\0", 0),
     ] {
-        // What is refused is kept for some seconds, and not for ever.
-        let _ = pages.name().write(0_isize);
+        // Where that is refused, memory is kept for ten seconds and not for ever.
+        let _ = pages.name().write(kept);
+    }
+    // Without a thread of the allocator's, nothing is given back while nothing is allocated. A system that gives no
+    // threads is not asked: the allocator would print a line beside the one that says what to do.
+    if smcp::process::preflight().is_ok() {
+        let _ = background_thread::write(true);
     }
 }
 

@@ -13,6 +13,10 @@ use tokio::sync::mpsc;
 /// Room for one read; grown output is read in larger steps.
 const CHUNK: usize = 16 << 10;
 
+/// By how much the room for stdout grows. What is not written to yet takes no memory, but every room that was too small
+/// stands beside the next one while it is copied, and for some time afterwards.
+const GROWTH: usize = 4;
+
 /// The most that is kept of one line of stderr that is passed on, in bytes.
 const MAX_LINE: usize = 8 << 10;
 
@@ -54,7 +58,10 @@ impl Stdout {
         };
         // One byte above the limit tells "exactly the limit" from "more".
         let room = self.limit.saturating_add(1) - self.kept.len();
-        self.kept.reserve(room.min(CHUNK));
+        if self.kept.capacity() - self.kept.len() < room.min(CHUNK) {
+            let larger = (GROWTH * self.kept.capacity()).max(CHUNK);
+            self.kept.reserve_exact(room.min(larger - self.kept.len()));
+        }
         let mut kept = (&mut self.kept).limit(room);
         if !matches!(pipe.read_buf(&mut kept).await, Ok(1..)) {
             self.close();
