@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::types::Listed;
-use crate::catalog::{Catalog, Snapshot};
+use crate::catalog::{self, Catalog, Holders, Snapshot};
 use crate::config::Config;
 use crate::governor::Governor;
 use crate::http;
@@ -177,19 +177,19 @@ pub fn sessions(
         demos = plugins.is_none().then_some(true),
         "starting"
     );
-    let catalog = Catalog::start(
+    let letta = Arc::new(Letta::from_settings(config.letta.clone()));
+    let catalog = Catalog::start_with(
         config.catalog.clone(),
         launcher.clone(),
         stopped.child_token(),
+        load(Arc::clone(&letta)),
     );
-    let now = tokio::time::Instant::now();
-    let list_wait = discovery_wait.max(config.catalog.describe_limit);
     let services = Arc::new(Services {
         catalog,
         governor: Governor::new(config.profiles.clone()),
-        letta: Letta::from_settings(config.letta.clone()),
-        discovery_deadline: now + discovery_wait,
-        list_deadline: now + list_wait,
+        letta,
+        discovery_deadline: tokio::time::Instant::now() + discovery_wait,
+        list_wait: discovery_wait.max(config.catalog.describe_limit),
         changes: Changes::default(),
         budget: Arc::new(Budget::new(config.max_waiting_bytes)),
         sealer: Sealer::new().context("no randomness for signing request states")?,
@@ -198,24 +198,38 @@ pub fn sessions(
         draining: shutdown.draining().clone(),
     });
     let sessions = Sessions::new(services, config.max_sessions, stopped.child_token());
-    let fetching = Arc::clone(sessions.services());
-    tokio::spawn(async move { fetching.letta.load_at_start().await });
     let swept = Arc::clone(&sessions);
     tokio::spawn(async move { swept.sweep().await });
     let notified = Arc::clone(&sessions);
     tokio::spawn(async move { notified.pass_changes_on().await });
     tokio::spawn(notify_of_new_catalogues(
         Arc::clone(sessions.services()),
-        config.catalog.directory.clone(),
+        config.catalog.clone(),
         stopped.clone(),
     ));
     Ok(sessions)
 }
 
+/// Begins to load the agents' variables. What comes of it is what plugins are asked with: where every call gets
+/// variables, a plugin may need them from its first line on, as under version 3, which had them in its own
+/// environment by then.
+pub fn load(letta: Arc<Letta>) -> impl Future<Output = Vec<(String, String)>> + Send + 'static {
+    let loading = Arc::clone(&letta);
+    let loading = tokio::spawn(async move { loading.load_at_start().await });
+    async move {
+        if !letta.gives_to_every_call() {
+            return Vec::new();
+        }
+        // A load that was given up leaves nothing behind.
+        let _ = loading.await;
+        letta.environment_for(None).await
+    }
+}
+
 /// A new catalogue may have other tools, prompts and resources, and plugins that are not served.
 async fn notify_of_new_catalogues(
     services: Arc<Services>,
-    directory: Option<PathBuf>,
+    settings: catalog::Settings,
     stopped: CancellationToken,
 ) {
     let mut catalogues = services.catalog.changes();
@@ -233,7 +247,7 @@ async fn notify_of_new_catalogues(
         }
         let snapshot = services.catalog.snapshot();
         log_plugins(&snapshot, &mut said);
-        for line in faults(&snapshot, &services.governor, directory.as_deref()) {
+        for line in faults(&snapshot, &services.governor, &settings) {
             if said.insert(line.clone()) {
                 tracing::warn!("{line}");
             }
@@ -258,7 +272,11 @@ fn log_plugins(snapshot: &Snapshot, said: &mut HashSet<String>) {
 
 /// What somebody should know of a catalogue: what is not served, what a plugin's author should read, what profiles
 /// ask for in vain. A line for each.
-pub fn faults(snapshot: &Snapshot, governor: &Governor, directory: Option<&Path>) -> Vec<String> {
+pub fn faults(
+    snapshot: &Snapshot,
+    governor: &Governor,
+    settings: &catalog::Settings,
+) -> Vec<String> {
     let skipped = snapshot
         .skipped
         .iter()
@@ -272,10 +290,28 @@ pub fn faults(snapshot: &Snapshot, governor: &Governor, directory: Option<&Path>
     let warnings = snapshot.warnings.iter().cloned();
     let mut faults: Vec<String> = warnings.chain(skipped).chain(warned).collect();
     if snapshot.complete {
-        faults.extend(nothing_found(snapshot, directory));
+        faults.extend(nothing_found(snapshot, settings.directory.as_deref()));
         faults.extend(governor.unmatched(snapshot));
+        faults.extend(unknown_holders(&settings.reserved.holders, snapshot));
     }
     faults
+}
+
+/// Names in `SMCP_LETTA_CREDENTIALS` that no plugin has: whoever misspells one takes the credentials from all others.
+pub fn unknown_holders(holders: &Holders, snapshot: &Snapshot) -> Option<String> {
+    let Holders::Only(names) = holders else {
+        return None;
+    };
+    let served = snapshot.plugins.iter().map(|plugin| &plugin.name);
+    let skipped = snapshot.skipped.iter().map(|skipped| &skipped.name);
+    let known: HashSet<_> = served.chain(skipped).collect();
+    let unknown: Vec<_> = names.iter().filter(|name| !known.contains(name)).collect();
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "SMCP_LETTA_CREDENTIALS names {unknown:?}, but no plugin is called so; only plugins that it names get \
+             Letta's address and password; correct it, or set it to all or none"
+        )
+    })
 }
 
 /// Why a directory has no plugins at all, as far as looking tells.

@@ -12,10 +12,20 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest; each is twice the one before.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// Loads until the catalogue is stopped, and publishes to it alone.
-pub async fn keep_loaded(state: Arc<State>, loader: Loader) {
+/// Loads, as soon as the `variables` for plugins are there, until the catalogue is stopped, and publishes to it
+/// alone.
+pub async fn keep_loaded(
+    state: Arc<State>,
+    mut loader: Loader,
+    variables: impl Future<Output = Vec<(String, String)>>,
+) {
+    let keeping = async {
+        loader.asker.variables = variables.await.into();
+        state.begin();
+        keep(&state, &loader).await;
+    };
     tokio::select! {
-        () = keep(&state, &loader) => {}
+        () = keeping => {}
         () = state.stopped() => {}
     }
 }

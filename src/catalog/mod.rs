@@ -12,6 +12,7 @@ mod state;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +74,17 @@ pub struct Catalog {
 impl Catalog {
     /// Begins to find and ask plugins; returns at once. `stop` ends the asking.
     pub fn start(settings: Settings, launcher: Launcher, stop: CancellationToken) -> Self {
+        Self::start_with(settings, launcher, stop, ready(Vec::new()))
+    }
+
+    /// As [`start`](Self::start), but plugins are not asked before `variables` is there, and find them in their
+    /// environment whenever they are asked, as calls do.
+    pub fn start_with(
+        settings: Settings,
+        launcher: Launcher,
+        stop: CancellationToken,
+        variables: impl Future<Output = Vec<(String, String)>> + Send + 'static,
+    ) -> Self {
         let environment = Environment::new(&settings.environment, settings.reserved);
         let runner = Runner::new(
             launcher.clone(),
@@ -85,6 +97,7 @@ impl Catalog {
         let asker = Asker {
             launcher,
             environment,
+            variables: Arc::default(),
             limit: settings.describe_limit,
             stop,
         };
@@ -97,7 +110,7 @@ impl Catalog {
             resolved: Arc::new(Resolved::default()),
         };
         // Ends with `stop`.
-        tokio::spawn(keeper::keep_loaded(Arc::clone(&state), loader));
+        tokio::spawn(keeper::keep_loaded(Arc::clone(&state), loader, variables));
         Self {
             calls: Arc::new(Calls::new(Arc::clone(&state), runner)),
             state,
@@ -128,6 +141,11 @@ impl Catalog {
     /// Waits until every plugin has answered or timed out.
     pub async fn complete(&self) {
         self.state.complete().await;
+    }
+
+    /// As [`complete`](Self::complete), but no longer than `limit` after the first plugin could be asked.
+    pub async fn complete_within(&self, limit: Duration) {
+        self.state.complete_within(limit).await;
     }
 
     /// How many calls run and how many wait for a place.

@@ -1,9 +1,11 @@
 //! Which snapshot is in place, and which loads were asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::snapshot::Snapshot;
@@ -13,6 +15,8 @@ use super::snapshot::Snapshot;
 pub struct State {
     current: ArcSwap<Snapshot>,
     changes: watch::Sender<u64>,
+    /// When the first load began.
+    began: watch::Sender<Option<Instant>>,
     /// How many loads were asked for, and how many of these are done.
     wanted: watch::Sender<u64>,
     done: watch::Sender<u64>,
@@ -25,6 +29,7 @@ impl State {
         Self {
             current: ArcSwap::default(),
             changes: watch::Sender::new(0),
+            began: watch::Sender::new(None),
             wanted: watch::Sender::new(1),
             done: watch::Sender::new(0),
             stop,
@@ -59,6 +64,11 @@ impl State {
         self.wanted.subscribe()
     }
 
+    /// Says that the first load begins now.
+    pub fn begin(&self) {
+        self.began.send_replace(Some(Instant::now()));
+    }
+
     /// Says that so many of the loads that were asked for are done.
     pub fn have_loaded(&self, loads: u64) {
         self.done.send_replace(loads);
@@ -76,6 +86,18 @@ impl State {
         tokio::select! {
             _ = done.wait_for(|done| *done >= wanted) => {}
             () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// Waits until every plugin has answered or timed out, or until `limit` after the first load began.
+    pub async fn complete_within(&self, limit: Duration) {
+        let mut began = self.began.subscribe();
+        let began = tokio::select! {
+            began = began.wait_for(Option::is_some) => began.ok().and_then(|began| *began),
+            () = self.stop.cancelled() => None,
+        };
+        if let Some(began) = began {
+            let _ = timeout_at(began + limit, self.complete()).await;
         }
     }
 

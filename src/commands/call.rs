@@ -16,7 +16,6 @@ use crate::config::Config;
 use crate::discovery::advice::missing_module;
 use crate::governor::tool_index::like;
 use crate::jsonrpc::strict;
-use crate::letta::Letta;
 
 /// Runs the tool and prints its text, or its whole content when that is more than text.
 ///
@@ -30,15 +29,14 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     if BUILT_IN.contains(&args.tool.as_str()) {
         return run_own(&bench, &args).await;
     }
-    let (catalog, tool) = find(&bench, &args.tool).await?;
+    let variables = bench.variables().await?;
+    let (catalog, tool) = find(&bench, &args.tool, &variables).await?;
     let _closed_at_the_end = catalog.close_on_drop();
     let arguments = arguments(&args, &tool.input_schema)?;
-    let letta = Letta::from_settings(bench.config.letta.clone());
-    bench.unless_ended(letta.load_at_start()).await?;
     let caller = Caller {
         call_id: uuid::Uuid::new_v4().simple().to_string(),
         client: "{}".to_owned(),
-        environment: letta.environment_for(None).await,
+        environment: variables,
         ..Caller::default()
     };
     let request = CallRequest {
@@ -86,13 +84,17 @@ async fn run_own(bench: &Workbench, args: &CallArgs) -> anyhow::Result<ExitCode>
 }
 
 /// Asks the plugin that the name speaks of; all of them where it speaks of none, or that one has no such tool.
-async fn find(bench: &Workbench, name: &str) -> anyhow::Result<(Catalog, Arc<Tool>)> {
-    let catalog = bench.catalog(plugins_in(name)).await?;
+async fn find(
+    bench: &Workbench,
+    name: &str,
+    variables: &[(String, String)],
+) -> anyhow::Result<(Catalog, Arc<Tool>)> {
+    let catalog = bench.catalog(plugins_in(name), variables).await?;
     if let Ok(tool) = catalog.snapshot().resolve(name) {
         return Ok((catalog, tool));
     }
     catalog.close();
-    let catalog = bench.catalog(Vec::new()).await?;
+    let catalog = bench.catalog(Vec::new(), variables).await?;
     let snapshot = catalog.snapshot();
     match snapshot.resolve(name) {
         Ok(tool) => Ok((catalog, tool)),

@@ -16,7 +16,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     let from = source(bench.config.catalog.directory.as_deref());
     say(format_args!("plugins: {from}"));
-    let catalog = bench.catalog(Vec::new()).await?;
+    let catalog = bench.catalog(Vec::new(), &bench.variables().await?).await?;
     let _closed_at_the_end = catalog.close_on_drop();
     let snapshot = catalog.snapshot();
     report(&snapshot);
@@ -24,7 +24,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     if let Some(line) = &nothing {
         say(line);
     }
-    for line in Governor::new(bench.config.profiles.clone()).unmatched(&snapshot) {
+    let unmatched = Governor::new(bench.config.profiles.clone()).unmatched(&snapshot);
+    let holders = app::unknown_holders(&bench.config.catalog.reserved.holders, &snapshot);
+    for line in unmatched.into_iter().chain(holders) {
         say(format_args!("warning: {line}"));
     }
     Ok(if snapshot.skipped.is_empty() && nothing.is_none() {

@@ -47,11 +47,10 @@ impl<'a> Local<'a> {
 
     /// What is not served, and what else somebody should know; see [`app::faults`].
     pub(super) fn faults(&self) -> Vec<String> {
-        let directory = self.bench.config.catalog.directory.as_deref();
         app::faults(
             &self.services.catalog.snapshot(),
             &self.services.governor,
-            directory,
+            &self.bench.config.catalog,
         )
     }
 

@@ -50,11 +50,10 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     ));
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
-        let complete = tokio::time::timeout(DISCOVERY_WAIT, catalog.complete())
-            .await
-            .is_ok();
-        announce(&catalog.snapshot(), &plugins, directory.as_deref());
-        if !complete {
+        catalog.complete_within(DISCOVERY_WAIT).await;
+        let snapshot = catalog.snapshot();
+        announce(&snapshot, &plugins, directory.as_deref());
+        if !snapshot.complete {
             say("  some plugins have not answered yet; the log says what becomes of them");
         }
         say(format_args!(

@@ -2,11 +2,14 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::app;
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
+use crate::letta::Letta;
 use crate::process::Launcher;
 use crate::shutdown::{Listener, Shutdown};
 use crate::telemetry;
@@ -66,16 +69,34 @@ impl Workbench {
         })
     }
 
+    /// What Letta gives to a call without an agent, which is also what plugins are asked with.
+    ///
+    /// # Errors
+    /// A signal asked for the end meanwhile.
+    pub(super) async fn variables(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let letta = Letta::from_settings(self.config.letta.clone());
+        self.unless_ended(app::load(Arc::new(letta))).await
+    }
+
     /// Asks the plugins of these names, or all where none of them is there, and waits for their answers.
     ///
     /// # Errors
     /// A signal asked for the end meanwhile.
-    pub(super) async fn catalog(&self, only: Vec<String>) -> anyhow::Result<Catalog> {
+    pub(super) async fn catalog(
+        &self,
+        only: Vec<String>,
+        variables: &[(String, String)],
+    ) -> anyhow::Result<Catalog> {
         let settings = catalog::Settings {
             only,
             ..self.config.catalog.clone()
         };
-        let catalog = Catalog::start(settings, self.launcher.clone(), CancellationToken::new());
+        let catalog = Catalog::start_with(
+            settings,
+            self.launcher.clone(),
+            CancellationToken::new(),
+            std::future::ready(variables.to_vec()),
+        );
         self.unless_ended(catalog.complete())
             .await
             .inspect_err(|_| catalog.close())?;

@@ -174,9 +174,13 @@ impl Environment {
         Arc::clone(&self.inherited)
     }
 
-    /// For a plugin that is asked what it can do.
-    pub fn of_question(&self, directory: &Path) -> Vec<Variable> {
-        self.with(directory, always(directory))
+    /// For a plugin that is asked what it can do. `variables` are those that calls get on top of what is inherited,
+    /// whoever makes them.
+    pub fn of_question(&self, directory: &Path, variables: &[(String, String)]) -> Vec<Variable> {
+        self.of_call(OfCall {
+            directory,
+            variables: variables.to_vec(),
+        })
     }
 
     /// For one call.
@@ -305,7 +309,7 @@ mod tests {
             assert_eq!(value(&environment.inherited(), "PASSWORD"), None);
             for (plugin, expected) in [("bridge", bridge), ("other", other)] {
                 let directory = Path::new("/plugins").join(plugin);
-                let asked = environment.of_question(&directory);
+                let asked = environment.of_question(&directory, &[]);
                 assert_eq!(value(&asked, "PASSWORD"), expected, "{plugin}");
                 let called = environment.of_call(OfCall {
                     directory: &directory,

@@ -1,7 +1,9 @@
 //! One question to one plugin: run, bounded in time and bytes, its answer read.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,16 +27,27 @@ pub(super) const BROKEN: &str = "its description breaks the contract";
 const MAX_PAGES: usize = 64;
 
 /// Asks plugins.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Asker {
     /// Runs them.
     pub launcher: Launcher,
     /// What they inherit.
     pub environment: Environment,
+    /// What they find on top of it, as calls do. Secrets may be among the values.
+    pub variables: Arc<[(String, String)]>,
     /// The time for one question.
     pub limit: Duration,
     /// Ends the asking.
     pub stop: CancellationToken,
+}
+
+impl fmt::Debug for Asker {
+    /// Without what plugins find in their environment.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asker")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An answer that cannot be used.
@@ -59,7 +72,9 @@ impl Asker {
     ) -> Result<Finished, NoAnswer> {
         let job = Job {
             argv,
-            environment: self.environment.of_question(&plugin.directory),
+            environment: self
+                .environment
+                .of_question(&plugin.directory, &self.variables),
             directory: None,
             stdin: None,
             time_limit: Some(self.limit),

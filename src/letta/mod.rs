@@ -91,6 +91,13 @@ impl Letta {
         }
     }
 
+    /// Whether calls without an agent get variables, so that every call has some: plugins may count on those even
+    /// while they are asked what they can do.
+    pub fn gives_to_every_call(&self) -> bool {
+        let source = self.source.as_ref();
+        source.is_some_and(|source| source.settings.scope != Scope::Agent)
+    }
+
     /// What a call made for `agent` finds in its environment, on top of the server's.
     ///
     /// Waits for a load that is under way, and for Letta where the agent is not known yet. Dropping the future
@@ -137,7 +144,7 @@ impl Source {
         for agent in agents {
             gathered.take(agent);
         }
-        gathered.report();
+        gathered.report(self.settings.scope);
         *loaded = gathered.into_loaded();
         let names: Vec<_> = loaded.merged.iter().map(|(name, _)| name).collect();
         match failure {
@@ -190,7 +197,7 @@ impl Source {
                 self.failing.store(false, Ordering::Relaxed);
                 let mut gathered = Gathered::default();
                 gathered.take(agent);
-                gathered.report();
+                gathered.report(self.settings.scope);
                 gathered.by_agent.into_values().next()
             }
             Ok(Ok(None)) => {
@@ -270,10 +277,11 @@ impl Gathered {
         }
     }
 
-    fn report(&mut self) {
+    fn report(&mut self, scope: Scope) {
         self.conflicts.sort();
         self.conflicts.dedup();
-        if !self.conflicts.is_empty() {
+        // Where no call gets several agents' variables, they may differ as they like.
+        if !self.conflicts.is_empty() && scope != Scope::Agent {
             let names = listed(self.conflicts.iter().map(String::as_str));
             tracing::warn!(
                 "agents differ in {names}: calls that get all agents' variables get the value of the agent that \

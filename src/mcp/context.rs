@@ -2,6 +2,7 @@
 //! method must know of either is a capability here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,8 +32,8 @@ pub struct Services {
     pub catalog: Catalog,
     /// Until when first answers wait for plugins that are still being asked.
     pub discovery_deadline: Instant,
-    /// Until when lists wait for them.
-    pub list_deadline: Instant,
+    /// How long lists wait for them, from when the first of them could be asked.
+    pub list_wait: Duration,
     /// Distributes notices of changed lists and resources.
     pub changes: Changes,
     /// Signs the request states that travel through clients.
@@ -40,7 +41,7 @@ pub struct Services {
     /// Which tools each client sees.
     pub governor: Governor,
     /// The agents' secrets.
-    pub letta: Letta,
+    pub letta: Arc<Letta>,
     /// The memory for everything that waits for clients.
     pub budget: Arc<Budget>,
     /// What is counted.

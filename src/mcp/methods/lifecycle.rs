@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::timeout_at;
 
 use super::outcome::Outcome;
 use crate::call::types::Listed;
@@ -51,21 +51,20 @@ pub async fn initialize(context: &Context, request: &Request) -> Outcome {
 /// # Errors
 /// [`Cancelled`] when the request was cancelled meanwhile.
 pub async fn settled(context: &Context) -> Result<(), Cancelled> {
-    answered_until(context, context.services.discovery_deadline).await
+    let services = &context.services;
+    let complete = timeout_at(services.discovery_deadline, services.catalog.complete());
+    context.unless_cancelled(complete).await.map(|_| ())
 }
 
-/// Waits until all plugins have answered, until the list deadline at the latest: many clients list once, and call
-/// what was not there then never.
+/// Waits until all plugins have answered, no longer than one of them may take once they are asked: many clients list
+/// once, and call what was not there then never.
 ///
 /// # Errors
 /// [`Cancelled`] when the request was cancelled meanwhile.
 pub async fn all_answered(context: &Context) -> Result<(), Cancelled> {
-    answered_until(context, context.services.list_deadline).await
-}
-
-async fn answered_until(context: &Context, deadline: Instant) -> Result<(), Cancelled> {
-    let complete = tokio::time::timeout_at(deadline, context.services.catalog.complete());
-    context.unless_cancelled(complete).await.map(|_| ())
+    let services = &context.services;
+    let complete = services.catalog.complete_within(services.list_wait);
+    context.unless_cancelled(complete).await
 }
 
 /// Who this server is.
