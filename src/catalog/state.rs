@@ -112,3 +112,44 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_of_a_wait_counts_from_when_plugins_can_be_asked() {
+        let state = State::new(CancellationToken::new());
+        let started = Instant::now();
+        let before = Duration::from_secs(20);
+        let asking = async {
+            tokio::time::sleep(before).await;
+            state.begin();
+        };
+        tokio::join!(asking, state.complete_within(LIMIT));
+        assert_eq!(started.elapsed(), before + LIMIT);
+        tokio::time::sleep(LIMIT).await;
+        state.complete_within(LIMIT).await;
+        assert_eq!(started.elapsed(), before + 2 * LIMIT, "it is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_for_the_last_answer_or_for_the_end() {
+        let stop = CancellationToken::new();
+        let state = State::new(stop.clone());
+        let started = Instant::now();
+        let answering = async {
+            state.begin();
+            let mut snapshot = Snapshot::default();
+            snapshot.complete = true;
+            state.publish(snapshot);
+        };
+        tokio::join!(state.complete_within(LIMIT), answering);
+        let state = State::new(stop.clone());
+        stop.cancel();
+        state.complete_within(LIMIT).await;
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+}

@@ -355,6 +355,26 @@ async fn scope_agent_gives_a_call_without_an_agent_nothing() {
 }
 
 #[tokio::test]
+async fn agents_may_differ_where_no_call_gets_the_variables_of_several() {
+    let stub = Stub::start(paging(vec![
+        agent("agent-a", &[("K", "a"), ("PATH", "/a")]),
+        agent("agent-b", &[("K", "b")]),
+    ]))
+    .await;
+    let letta = Letta::from_settings(Some(Settings {
+        scope: Scope::Agent,
+        ..stub.settings()
+    }));
+    let lines = Lines::default();
+    let guard = lines.capture();
+    letta.load_at_start().await;
+    drop(guard);
+    let warnings = lines.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("refused: PATH"), "{warnings:?}");
+}
+
+#[tokio::test]
 async fn the_agent_that_is_set_is_the_only_one_loaded() {
     let stub = Stub::start(paging(vec![
         agent("agent-a", &[("K", "a")]),

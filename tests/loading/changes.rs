@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kit::{Plugins, live};
+use super::kit::{Plugins, Running, live};
 
 #[test]
 fn a_plugin_that_can_no_longer_be_described_is_served_as_before() {
@@ -107,5 +107,27 @@ fn an_interpreter_behind_a_shim_that_goes_is_found_again() {
         std::fs::remove_file(&first).expect("it is ours");
         let second = shim("second");
         assert_eq!(running.call("own__run", "{}").await, Ok(second));
+    });
+}
+
+#[test]
+fn plugins_find_the_same_variables_whenever_they_are_asked() {
+    live(async {
+        let plugins = Plugins::new();
+        let naming = |ending: &str| {
+            let text = format!(
+                "#!/bin/sh\n[ \"$1\" = --describe ] && exec echo \"{{\\\"commands\\\":[{{\\\"name\\\":\\\"${{FOUND:?}}{ending}\\\"}}]}}\"\n"
+            );
+            plugins.write("one/cli", text.as_bytes(), 0o755);
+        };
+        naming("");
+        let directory = Some(plugins.path().to_owned());
+        let running = Running::with(directory, &[("FOUND", "here")])
+            .complete()
+            .await;
+        assert_eq!(running.names(), ["one__here"]);
+        naming("_again");
+        running.reload().await;
+        assert_eq!(running.names(), ["one__here_again"]);
     });
 }

@@ -1,6 +1,7 @@
 //! A plugins directory and a catalogue of it.
 
 use std::ffi::OsString;
+use std::future::ready;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -77,6 +78,14 @@ pub struct Running {
 
 impl Running {
     pub fn of(directory: Option<PathBuf>) -> Self {
+        Self::with(directory, &[])
+    }
+
+    /// A catalogue whose plugins find these variables when they are asked.
+    pub fn with(directory: Option<PathBuf>, found: &[(&str, &str)]) -> Self {
+        let found = found
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let variables = ["PATH", "HOME", "TMPDIR"]
             .iter()
             .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
@@ -94,7 +103,12 @@ impl Running {
         };
         let stop = CancellationToken::new();
         Self {
-            catalog: Catalog::start(settings, LAUNCHER.1.clone(), stop.clone()),
+            catalog: Catalog::start_with(
+                settings,
+                LAUNCHER.1.clone(),
+                stop.clone(),
+                ready(found.collect()),
+            ),
             _stop: stop.drop_guard(),
         }
     }

@@ -4,6 +4,7 @@
 mod support;
 
 mod command_line;
+mod letta;
 mod logging;
 mod metrics;
 mod start;
