@@ -145,7 +145,7 @@ impl Launcher {
         self.background.list()
     }
 
-    /// How many background jobs there are and were, by share.
+    /// How many background jobs there are and were, by plugin.
     pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
         self.background.counts()
     }

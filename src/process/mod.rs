@@ -1,6 +1,7 @@
 //! The engine: runs one command line under a supervisor, bounded, and ends its whole process tree.
 //!
-//! Knows no plugin, no tool and no JSON-RPC: a [`Job`] goes in, a [`Finished`] comes out.
+//! Knows no JSON-RPC, and of plugins, tools and agents only their names: it writes them beside what they left
+//! running ([`Owner`]). A [`Job`] goes in, a [`Finished`] comes out.
 
 mod background;
 mod children;

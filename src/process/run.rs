@@ -65,7 +65,7 @@ impl Run {
         let owner = job.background.as_ref().map(|background| &background.owner);
         Self {
             program: job.program(),
-            tool: owner.map(|owner| owner.name.clone()),
+            tool: owner.map(|owner| owner.tool.clone()),
             supervisors,
             supervisor,
             pipes,
