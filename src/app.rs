@@ -22,7 +22,7 @@ use crate::mcp::context::Services;
 use crate::mcp::methods::lifecycle;
 use crate::mcp::request_state::Sealer;
 use crate::mcp::sessions::Sessions;
-use crate::process::Launcher;
+use crate::process::{Launcher, TERMINATE_GRACE};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
@@ -34,7 +34,7 @@ const DISCOVERY_WAIT: Duration = Duration::from_secs(3);
 /// How long clients may take to read what was answered last, and connections to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
-pub const KILL_GRACE: Duration = Duration::from_secs(6);
+pub const KILL_GRACE: Duration = TERMINATE_GRACE.saturating_add(Duration::from_secs(1));
 
 /// A server that listens.
 #[derive(Debug)]

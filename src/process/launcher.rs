@@ -27,7 +27,7 @@ use super::wire::{self, Unsendable};
 use crate::telemetry::JobCounts;
 
 /// How many background jobs there may be where nobody says otherwise.
-const DEFAULT_MAX_BACKGROUND: usize = 64;
+pub const DEFAULT_MAX_BACKGROUND: usize = 64;
 
 /// Starts runs and reaps what they leave. One for the process; cheap to clone.
 ///

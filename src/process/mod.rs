@@ -26,6 +26,7 @@ pub use job::{
     Background, BackgroundJob, Ending, Finished, Job, JobProcess, Keep, Leftover, Owner,
     SideChannels, StartError,
 };
-pub use launcher::Launcher;
+pub use launcher::{DEFAULT_MAX_BACKGROUND, Launcher};
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;
+pub use watch::TERMINATE_GRACE;
