@@ -10,10 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::argv::Line;
 use super::command::Runnable;
 use super::event_channel::EventChannel;
-use super::output::{self, Expected, Limits, STDERR_TAIL};
+use super::output::{self, Expected, STDERR_TAIL};
 use super::prepare;
 use super::queue::{Client, Demand, Permit, Queue};
-use super::types::{BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, ToolResult};
+use super::types::{
+    BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, Limits, ToolResult,
+};
 use crate::contract::environment::{Environment, OfCall};
 use crate::process::{Background, Finished, Job, Keep, Launcher, Leftover, Owner};
 use crate::telemetry::JobCounts;

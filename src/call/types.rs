@@ -92,6 +92,39 @@ impl fmt::Debug for Caller {
     }
 }
 
+/// The most that a program may print by default, in bytes.
+pub const DEFAULT_OUTPUT_BYTES: usize = 16 << 20;
+
+/// What a run may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long it may take.
+    pub time: Option<Duration>,
+    /// The most that the program may print, in bytes.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: None,
+            bytes: DEFAULT_OUTPUT_BYTES,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that a text may take once it is escaped as JSON, in bytes: a NUL takes six.
+    pub(super) fn escaped(self) -> usize {
+        2 * self.bytes
+    }
+
+    /// The most that an output may take as a tree of values, in bytes, when a schema is to be checked.
+    pub(super) fn tree(self) -> usize {
+        2 * self.bytes
+    }
+}
+
 /// An event of a running program, sent beside its output (`SMCP_EVENTS`, stderr).
 #[derive(Debug)]
 pub enum Event {

@@ -19,9 +19,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::output::Limits;
 use crate::call::runner::Runner;
 pub use crate::call::types::BackgroundJob;
+use crate::call::types::Limits;
 use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::Reader;
-use crate::call::output::{DEFAULT_MAX_BYTES, Limits};
+use crate::call::types::{DEFAULT_OUTPUT_BYTES, Limits};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
 use crate::process::DEFAULT_MAX_BACKGROUND;
@@ -56,8 +56,8 @@ pub(super) fn read(
 
 fn max_output(reader: &mut Reader) -> usize {
     let given = reader.variable("MCP_MAX_OUTPUT_BYTES");
-    let most = reader.whole(given, DEFAULT_MAX_BYTES as u64, OUTPUT_BYTES);
-    usize::try_from(most).unwrap_or(DEFAULT_MAX_BYTES)
+    let most = reader.whole(given, DEFAULT_OUTPUT_BYTES as u64, OUTPUT_BYTES);
+    usize::try_from(most).unwrap_or(DEFAULT_OUTPUT_BYTES)
 }
 
 /// How many programs calls may leave running at once: `MCP_MAX_BACKGROUND`, and none with `MCP_BACKGROUND=off`.
