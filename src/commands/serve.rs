@@ -14,7 +14,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
 /// The start lines wait this long for plugins that are still being asked.
-const DISCOVERY_WAIT: Duration = Duration::from_secs(2);
+const ANNOUNCE_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves until a signal asks for the end.
 ///
@@ -50,7 +50,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     ));
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
-        let complete = tokio::time::timeout(DISCOVERY_WAIT, catalog.complete())
+        let complete = tokio::time::timeout(ANNOUNCE_WAIT, catalog.complete())
             .await
             .is_ok();
         announce(&catalog.snapshot(), &plugins, directory.as_deref());

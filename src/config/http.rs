@@ -1,18 +1,23 @@
 //! Settings of HTTP: what is listened on, who may call, and how much of it at once.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 
 use super::reader::{Given, Reader, switch_value};
 use crate::cli::Flags;
 use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, auth, gate};
+use crate::mcp::budget::DEFAULT_BYTES;
 use crate::mcp::principal::KeyId;
 
 /// The port that is listened on when none is given.
 const DEFAULT_PORT: u16 = 8000;
 /// Sessions that may be open at once.
 const MAX_SESSIONS: usize = 4096;
+/// The least and the most that a setting may let wait for clients, in bytes: with less not even a list of tools would
+/// be answered.
+const WAITING_BYTES: RangeInclusive<u64> = 1 << 20..=usize::MAX as u64;
 /// Connections that may be open at once.
 const MAX_CONNECTIONS: usize = 8192;
 /// The largest such number that a setting may give.
@@ -83,11 +88,9 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
 /// The sessions that may be open at once, and the bytes that may wait for clients.
 pub(super) fn limits(reader: &mut Reader) -> (usize, usize) {
     let sessions = reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MAX_COUNT);
-    let waiting = crate::mcp::budget::DEFAULT_BYTES;
-    (
-        sessions,
-        reader.count("MCP_MAX_WAITING_BYTES", waiting, usize::MAX),
-    )
+    let given = reader.variable("MCP_MAX_WAITING_BYTES");
+    let waiting = reader.whole(given, DEFAULT_BYTES as u64, WAITING_BYTES);
+    (sessions, usize::try_from(waiting).unwrap_or(usize::MAX))
 }
 
 /// The host as it was given, and every address that it stands for.

@@ -39,6 +39,25 @@ fn beyond_loopback_needs_a_key() {
 }
 
 #[test]
+fn what_may_wait_for_clients_has_room_for_an_answer() {
+    for (given, allowed) in [("1", false), ("1048575", false), ("1048576", true)] {
+        let read = read_with(&[("MCP_MAX_WAITING_BYTES", given)], Flags::default());
+        let waiting = read
+            .map(|config| config.max_waiting_bytes)
+            .map_err(|faults| faults.to_string());
+        match waiting {
+            Ok(bytes) => assert_eq!((allowed, bytes), (true, 1 << 20), "{given}"),
+            Err(faults) => {
+                let what = format!(
+                    "MCP_MAX_WAITING_BYTES: '{given}' is not allowed; use a whole number from 1048576 to "
+                );
+                assert!(!allowed && faults.contains(&what), "{faults}");
+            }
+        }
+    }
+}
+
+#[test]
 fn without_settings_it_is_port_8000_of_this_machine() {
     let config = read_with(&[], Flags::default()).unwrap();
     assert_eq!(config.addresses, [SocketAddr::from(([127, 0, 0, 1], 8000))]);
