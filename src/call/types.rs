@@ -1,6 +1,6 @@
 //! The types of a call: request, caller, events, result, error.
 //!
-//! Knows no protocol, and how to run nothing.
+//! Knows no protocol, and runs nothing.
 
 use std::fmt;
 use std::sync::Arc;

@@ -15,8 +15,8 @@ use crate::mcp::principal::KeyId;
 const DEFAULT_PORT: u16 = 8000;
 /// Sessions that may be open at once.
 const MAX_SESSIONS: usize = 4096;
-/// The least and the most that a setting may let wait for clients, in bytes: with less not even a list of tools would
-/// be answered.
+/// The least and the most that a setting may let wait for clients, in bytes: with less, ordinary answers would find
+/// no room.
 const WAITING_BYTES: RangeInclusive<u64> = 1 << 20..=usize::MAX as u64;
 /// Connections that may be open at once.
 const MAX_CONNECTIONS: usize = 8192;

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::parameter::default_items;
+
 /// Keywords that describe a value and do not restrict it.
 const ANNOTATIONS: [&str; 7] = [
     "$comment",
@@ -15,11 +17,6 @@ const ANNOTATIONS: [&str; 7] = [
     "readOnly",
     "title",
 ];
-
-/// The items of an array that says nothing of them: texts.
-pub fn default_items() -> Value {
-    json!({"type": "string"})
-}
 
 /// Says what a schema leaves open: the type of an array's items ([`default_items`]),
 /// the type of an `enum`, and that an object may have any members.

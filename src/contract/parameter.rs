@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::client_schema::default_items;
 use super::kind::ValueType;
 use super::members::Members;
 use super::writing::Writing;
@@ -185,6 +184,11 @@ pub fn fault_of_name(name: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The items of an array that says nothing of them: texts.
+pub fn default_items() -> Value {
+    serde_json::json!({"type": "string"})
 }
 
 /// Whether these are the items that an array has which says nothing about them.
