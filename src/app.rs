@@ -22,19 +22,19 @@ use crate::mcp::context::Services;
 use crate::mcp::methods::lifecycle;
 use crate::mcp::request_state::Sealer;
 use crate::mcp::sessions::Sessions;
-use crate::process::Launcher;
+use crate::process::{Launcher, TERMINATE_GRACE};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
 /// How long running calls may go on once the server begins to stop.
 pub const CALL_GRACE: Duration = Duration::from_secs(10);
-/// How long after the start first answers wait for plugins that are still being asked. Long enough
+/// How long after the start the first answer to a client waits for plugins that are still being asked. Long enough
 /// for programs that start as programs do; one that hangs is hardly noticed.
-const DISCOVERY_WAIT: Duration = Duration::from_secs(3);
+const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(3);
 /// How long clients may take to read what was answered last, and connections to close.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
-pub const KILL_GRACE: Duration = Duration::from_secs(6);
+pub const KILL_GRACE: Duration = TERMINATE_GRACE.saturating_add(Duration::from_secs(1));
 
 /// A server that listens.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl App {
             counters,
             &shutdown,
             &stopped,
-            DISCOVERY_WAIT,
+            FIRST_ANSWER_WAIT,
         )?;
         let service = http::service(Arc::clone(&sessions), config.http);
         let connections = TaskTracker::new();

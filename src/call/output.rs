@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -14,15 +13,12 @@ use serde_json::value::RawValue;
 
 use super::content::{Content, LossyText, escaped_size, replaced_size};
 use super::json_size::{self, Objects};
-use super::types::{CallError, ToolResult};
+use super::types::{CallError, Limits, ToolResult};
 use crate::contract::Output;
 use crate::contract::schema::Schema;
 use crate::jsonrpc::members;
 use crate::process::{Ending, Finished, StartError};
 use crate::text::{cleaned, shown};
-
-/// The most that a program may print by default, in bytes.
-pub const DEFAULT_MAX_BYTES: usize = 16 << 20;
 
 /// How much of the end of stderr is kept, in bytes.
 pub const STDERR_TAIL: usize = 64 << 10;
@@ -44,36 +40,6 @@ pub struct Expected<'a> {
     pub schema: Option<&'a Schema>,
     /// The limits that applied.
     pub limits: Limits,
-}
-
-/// What a run may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How long it may take.
-    pub time: Option<Duration>,
-    /// The most that the program may print, in bytes.
-    pub bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            time: None,
-            bytes: DEFAULT_MAX_BYTES,
-        }
-    }
-}
-
-impl Limits {
-    /// The most that a text may take once it is escaped as JSON, in bytes: a NUL takes six.
-    fn escaped(self) -> usize {
-        2 * self.bytes
-    }
-
-    /// The most that an output may take as a tree of values, in bytes, when a schema is to be checked.
-    fn tree(self) -> usize {
-        2 * self.bytes
-    }
 }
 
 /// The text of a run that went well: stdout without the white space around it, bytes that are no UTF-8 replaced.

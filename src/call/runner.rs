@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::argv::Line;
 use super::command::Runnable;
 use super::event_channel::EventChannel;
-use super::output::{self, Expected, Limits, STDERR_TAIL};
+use super::output::{self, Expected, STDERR_TAIL};
 use super::prepare;
 use super::queue::{Client, Demand, Permit, Queue};
 use super::types::{
-    BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, JobProcess, ToolResult,
+    BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, Limits, ToolResult,
 };
 use crate::contract::environment::{Environment, OfCall};
-use crate::process::{self, Background, Finished, Job, Keep, Launcher, Leftover, Owner};
+use crate::process::{Background, Finished, Job, Keep, Launcher, Leftover, Owner};
 use crate::telemetry::JobCounts;
 use crate::text::cut;
 
@@ -81,16 +81,7 @@ impl Runner {
 
     /// What successful calls have left running, the oldest first. Reads `/proc`: not for the runtime's threads.
     pub fn background(&self) -> Vec<BackgroundJob> {
-        let jobs = self.launcher.background().into_iter();
-        jobs.map(|job| BackgroundJob {
-            id: job.id,
-            plugin: job.owner.share,
-            tool: job.owner.name,
-            agent: job.owner.client,
-            age_seconds: job.seconds,
-            processes: job.processes.into_iter().map(process).collect(),
-        })
-        .collect()
+        self.launcher.background()
     }
 
     /// How many background jobs there are and were, by plugin.
@@ -308,23 +299,16 @@ fn kept(
     Some(Background {
         keep,
         owner: Owner {
-            share: run.plugin.clone(),
-            name: tool.to_owned(),
+            plugin: run.plugin.clone(),
+            tool: tool.to_owned(),
             // Chosen by the client, and shown wherever the job is.
-            client: caller
+            agent: caller
                 .agent_id
                 .as_deref()
                 .map(|id| cut(id, MAX_SHOWN_AGENT).to_owned()),
         },
         end: end.clone(),
     })
-}
-
-fn process(process: process::JobProcess) -> JobProcess {
-    JobProcess {
-        pid: process.pid,
-        command: process.command,
-    }
 }
 
 /// Refuses a call of a client that lacks a capability which the command needs.

@@ -1,6 +1,6 @@
 //! The types of a call: request, caller, events, result, error.
 //!
-//! Knows no process and no protocol.
+//! Knows no protocol, and runs nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ pub use super::content::Content;
 pub use super::queue::Permit;
 pub use crate::contract::ClientCapabilities;
 use crate::contract::environment;
+pub use crate::process::{BackgroundJob, JobProcess};
 
 /// One call of one tool, as the floors above ask for it.
 #[derive(Debug)]
@@ -91,31 +92,37 @@ impl fmt::Debug for Caller {
     }
 }
 
-/// What a successful call has left running on purpose.
-#[derive(Debug, Clone, Serialize)]
-pub struct BackgroundJob {
-    /// By which it can be ended.
-    pub id: u64,
-    /// Whose command left it.
-    pub plugin: String,
-    /// The tool that was called.
-    pub tool: String,
-    /// The agent that called it, where one was named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// How long ago the call ended, in whole seconds.
-    pub age_seconds: u64,
-    /// Its processes at this moment, parents before their children.
-    pub processes: Vec<JobProcess>,
+/// The most that a program may print by default, in bytes.
+pub const DEFAULT_OUTPUT_BYTES: usize = 16 << 20;
+
+/// What a run may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long it may take.
+    pub time: Option<Duration>,
+    /// The most that the program may print, in bytes.
+    pub bytes: usize,
 }
 
-/// One process of a background job.
-#[derive(Debug, Clone, Serialize)]
-pub struct JobProcess {
-    /// Its number.
-    pub pid: i32,
-    /// The name of its program, as the system keeps it: at most 15 bytes.
-    pub command: String,
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: None,
+            bytes: DEFAULT_OUTPUT_BYTES,
+        }
+    }
+}
+
+impl Limits {
+    /// The most that a text may take once it is escaped as JSON, in bytes: a NUL takes six.
+    pub(super) fn escaped(self) -> usize {
+        2 * self.bytes
+    }
+
+    /// The most that an output may take as a tree of values, in bytes, when a schema is to be checked.
+    pub(super) fn tree(self) -> usize {
+        2 * self.bytes
+    }
 }
 
 /// An event of a running program, sent beside its output (`SMCP_EVENTS`, stderr).

@@ -1,6 +1,5 @@
 //! Running what the catalogue has: one call of a tool, or of the command behind a resource, a prompt, a completion.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +14,9 @@ use super::snapshot::Snapshot;
 use super::state::State;
 use crate::call::command::Runnable;
 use crate::call::runner::Runner;
-use crate::call::types::{BackgroundJob, CallError, CallRequest, Permit, ToolResult};
+use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::OfferKind;
 use crate::jsonrpc::members;
-use crate::telemetry::JobCounts;
 
 /// How long the plugins are not asked again because a file is gone that was gone before.
 const HEAL_INTERVAL: Duration = Duration::from_secs(5);
@@ -36,7 +34,7 @@ pub enum Printed {
 #[derive(Debug)]
 pub struct Calls {
     state: Arc<State>,
-    runner: Runner,
+    runner: Arc<Runner>,
     /// When plugins were last asked again because the files of one were gone.
     healed: Mutex<Option<Instant>>,
     /// Bounds how many files are looked at the same time.
@@ -45,41 +43,13 @@ pub struct Calls {
 
 impl Calls {
     /// Calls of what `state` has, run by `runner`.
-    pub fn new(state: Arc<State>, runner: Runner) -> Self {
+    pub fn new(state: Arc<State>, runner: Arc<Runner>) -> Self {
         Self {
             state,
             runner,
             healed: Mutex::default(),
             looks: Arc::new(Semaphore::new(presence::MAX_LOOKS)),
         }
-    }
-
-    /// How many calls run and how many wait for a place.
-    pub fn load(&self) -> (usize, usize) {
-        self.runner.load()
-    }
-
-    /// How many processes do not end although they were sent SIGKILL, by the program of their run.
-    pub fn leftovers(&self) -> Vec<(String, usize)> {
-        let leftovers = self.runner.leftovers().into_iter();
-        leftovers
-            .map(|left| (left.program, left.processes))
-            .collect()
-    }
-
-    /// What successful calls have left running, the oldest first. Reads `/proc`: not for the runtime's threads.
-    pub fn background(&self) -> Vec<BackgroundJob> {
-        self.runner.background()
-    }
-
-    /// How many background jobs there are and were, by plugin.
-    pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
-        self.runner.background_counts()
-    }
-
-    /// Begins to end a background job. False when there is none of this id.
-    pub fn end_background_job(&self, id: u64) -> bool {
-        self.runner.end_background_job(id)
     }
 
     /// Runs one call of one tool: schema, place in the queue, process, output.

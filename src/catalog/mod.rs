@@ -20,9 +20,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::call::output::Limits;
 use crate::call::runner::Runner;
 pub use crate::call::types::BackgroundJob;
+use crate::call::types::Limits;
 use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};
@@ -67,6 +67,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct Catalog {
     state: Arc<State>,
+    /// For what it knows of runs; calls go through `calls`.
+    runner: Arc<Runner>,
     calls: Arc<Calls>,
     home: Arc<Home>,
 }
@@ -86,12 +88,12 @@ impl Catalog {
         variables: impl Future<Output = Vec<(String, String)>> + Send + 'static,
     ) -> Self {
         let environment = Environment::new(&settings.environment, settings.reserved);
-        let runner = Runner::new(
+        let runner = Arc::new(Runner::new(
             launcher.clone(),
             environment.clone(),
             settings.max_calls,
             settings.limits,
-        );
+        ));
         let state = Arc::new(State::new(stop.clone()));
         let home = Arc::new(Home::new(settings.directory));
         let asker = Asker {
@@ -112,7 +114,8 @@ impl Catalog {
         // Ends with `stop`.
         tokio::spawn(keeper::keep_loaded(Arc::clone(&state), loader, variables));
         Self {
-            calls: Arc::new(Calls::new(Arc::clone(&state), runner)),
+            calls: Arc::new(Calls::new(Arc::clone(&state), Arc::clone(&runner))),
+            runner,
             state,
             home,
         }
@@ -150,38 +153,42 @@ impl Catalog {
 
     /// How many calls run and how many wait for a place.
     pub fn load(&self) -> (usize, usize) {
-        self.calls.load()
+        self.runner.load()
     }
 
     /// How many processes do not end although they were sent SIGKILL, by the program of their run.
     pub fn leftovers(&self) -> Vec<(String, usize)> {
-        self.calls.leftovers()
+        let leftovers = self.runner.leftovers().into_iter();
+        leftovers
+            .map(|left| (left.program, left.processes))
+            .collect()
     }
 
     /// What successful calls have left running, the oldest first.
     pub async fn background(&self) -> Vec<BackgroundJob> {
         if self
-            .calls
+            .runner
             .background_counts()
             .values()
             .all(|jobs| jobs.running == 0)
         {
             return Vec::new();
         }
-        let calls = Arc::clone(&self.calls);
-        let listed = tokio::task::spawn_blocking(move || calls.background());
+        let runner = Arc::clone(&self.runner);
+        // It reads `/proc`.
+        let listed = tokio::task::spawn_blocking(move || runner.background());
         listed.await.unwrap_or_default()
     }
 
     /// How many background jobs there are and were, by plugin.
     pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
-        self.calls.background_counts()
+        self.runner.background_counts()
     }
 
     /// Begins to end a background job: SIGTERM, and SIGKILL for what is left after five seconds. False when
     /// there is none of this id.
     pub fn end_background_job(&self, id: u64) -> bool {
-        self.calls.end_background_job(id)
+        self.runner.end_background_job(id)
     }
 
     /// Runs one call of one tool: schema, place in the queue, process, output.

@@ -14,7 +14,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
 /// The start lines wait this long for plugins that are still being asked.
-const DISCOVERY_WAIT: Duration = Duration::from_secs(2);
+const ANNOUNCE_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves until a signal asks for the end.
 ///
@@ -50,7 +50,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     ));
     let catalog = app.services().catalog.clone();
     let announcing = tokio::spawn(async move {
-        catalog.complete_within(DISCOVERY_WAIT).await;
+        catalog.complete_within(ANNOUNCE_WAIT).await;
         let snapshot = catalog.snapshot();
         announce(&snapshot, &plugins, directory.as_deref());
         if !snapshot.complete {

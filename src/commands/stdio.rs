@@ -15,8 +15,9 @@ use crate::shutdown::Shutdown;
 use crate::stdio;
 use crate::telemetry::Counters;
 
-/// How long the client that starts the server waits for plugins: it may list them just once.
-const DISCOVERY_WAIT: Duration = Duration::from_secs(10);
+/// How long after the start the answer to `initialize` waits for plugins that are still being asked. What it says
+/// that the server can do depends on them and cannot be corrected later, and nobody else waits for this server.
+const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// Serves until the input ends or a signal asks for the end, and what was asked is answered; or until
 /// the output is closed.
@@ -37,7 +38,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Counters::new(guard.losses()),
         &shutdown,
         &stopped,
-        DISCOVERY_WAIT,
+        FIRST_ANSWER_WAIT,
     )?;
     let session = sessions.open(Transport::Stdio, Principal::default())?;
     let _held = session.hold();

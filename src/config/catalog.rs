@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::Reader;
-use crate::call::output::{DEFAULT_MAX_BYTES, Limits};
+use crate::call::types::{DEFAULT_OUTPUT_BYTES, Limits};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
+use crate::process::DEFAULT_MAX_BACKGROUND;
 
 /// Variables that belong to the server alone and never reach a plugin.
 const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
@@ -19,9 +20,7 @@ const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 const OUTPUT_BYTES: RangeInclusive<u64> = 1024..=1 << 30;
 /// Most calls that a setting may let run at once.
 const MAX_CALLS: usize = 100_000;
-/// Programs that calls may leave running at once.
-const DEFAULT_MAX_BACKGROUND: u64 = 64;
-/// Most of them that a setting may allow: each has a process and a descriptor of the server's.
+/// Most programs that a setting may let calls leave running at once: each has a process and a descriptor of the server's.
 const MAX_BACKGROUND: u64 = 10_000;
 
 pub(super) fn read(
@@ -57,14 +56,14 @@ pub(super) fn read(
 
 fn max_output(reader: &mut Reader) -> usize {
     let given = reader.variable("MCP_MAX_OUTPUT_BYTES");
-    let most = reader.whole(given, DEFAULT_MAX_BYTES as u64, OUTPUT_BYTES);
-    usize::try_from(most).unwrap_or(DEFAULT_MAX_BYTES)
+    let most = reader.whole(given, DEFAULT_OUTPUT_BYTES as u64, OUTPUT_BYTES);
+    usize::try_from(most).unwrap_or(DEFAULT_OUTPUT_BYTES)
 }
 
 /// How many programs calls may leave running at once: `MCP_MAX_BACKGROUND`, and none with `MCP_BACKGROUND=off`.
 pub(super) fn max_background(reader: &mut Reader) -> usize {
     let given = reader.variable("MCP_MAX_BACKGROUND");
-    let most = reader.whole(given, DEFAULT_MAX_BACKGROUND, 0..=MAX_BACKGROUND);
+    let most = reader.whole(given, DEFAULT_MAX_BACKGROUND as u64, 0..=MAX_BACKGROUND);
     let on = reader.switch("MCP_BACKGROUND", true);
     usize::try_from(most).unwrap_or(0) * usize::from(on)
 }

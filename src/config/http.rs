@@ -1,18 +1,23 @@
 //! Settings of HTTP: what is listened on, who may call, and how much of it at once.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 
 use super::reader::{Given, Reader, switch_value};
 use crate::cli::Flags;
 use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, auth, gate};
+use crate::mcp::budget::DEFAULT_BYTES;
 use crate::mcp::principal::KeyId;
 
 /// The port that is listened on when none is given.
 const DEFAULT_PORT: u16 = 8000;
 /// Sessions that may be open at once.
 const MAX_SESSIONS: usize = 4096;
+/// The least and the most that a setting may let wait for clients, in bytes: with less, ordinary answers would find
+/// no room.
+const WAITING_BYTES: RangeInclusive<u64> = 1 << 20..=usize::MAX as u64;
 /// Connections that may be open at once.
 const MAX_CONNECTIONS: usize = 8192;
 /// The largest such number that a setting may give.
@@ -35,6 +40,19 @@ pub(super) struct Listening {
 pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     let one = reader.text("MCP_API_KEY").unwrap_or_default();
     let keys = keys(reader, &one);
+    for name in ["MCP_API_KEY", "MCP_API_KEYS"] {
+        if keys.is_empty() && reader.is_set(name) {
+            reader.mistakes.push(format!(
+                "{name} is set and has no key in it: NOBODY NEEDS A KEY; set it to one, or unset it if that is meant"
+            ));
+        }
+    }
+    if reader.is_set("MCP_REQUIRE_AUTH") {
+        reader.mistakes.push(
+            "MCP_REQUIRE_AUTH is not a setting of smcp and has no effect; use --require-auth, or MCP_AUTH_ALLOW_LOOPBACK=0"
+                .to_owned(),
+        );
+    }
     let (host, addresses) = addresses(reader, flags);
     let loopback = addresses
         .iter()
@@ -51,7 +69,10 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
         "a host such as mcp.example.org, with or without a port",
         Allowed::parse,
     );
-    let proxied = !root_path.is_empty() || !allowed_hosts.is_empty();
+    // Whoever sets one of them, to whatever, has a proxy in mind.
+    let proxied = ["MCP_ROOT_PATH", "MCP_ALLOWED_HOSTS"]
+        .into_iter()
+        .any(|name| reader.text(name).is_some());
     let auth = auth(reader, flags, keys, proxied);
     // A server that runs programs is never open to a network unless somebody said so.
     if !loopback && auth.keys.is_empty() && !auth.disabled {
@@ -69,7 +90,7 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     };
     Listening {
         addresses,
-        key_in_shell: !one.is_empty() && !one.starts_with(DIGEST),
+        key_in_shell: !one.is_empty() && !is_digest(&one),
         http: http::Settings {
             root_path,
             manifest: reader.switch("MCP_SSE_MANIFEST", false),
@@ -83,11 +104,9 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
 /// The sessions that may be open at once, and the bytes that may wait for clients.
 pub(super) fn limits(reader: &mut Reader) -> (usize, usize) {
     let sessions = reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MAX_COUNT);
-    let waiting = crate::mcp::budget::DEFAULT_BYTES;
-    (
-        sessions,
-        reader.count("MCP_MAX_WAITING_BYTES", waiting, usize::MAX),
-    )
+    let given = reader.variable("MCP_MAX_WAITING_BYTES");
+    let waiting = reader.whole(given, DEFAULT_BYTES as u64, WAITING_BYTES);
+    (sessions, usize::try_from(waiting).unwrap_or(usize::MAX))
 }
 
 /// The host as it was given, and every address that it stands for.
@@ -139,7 +158,10 @@ fn addresses(reader: &mut Reader, flags: &Flags) -> (String, Vec<SocketAddr>) {
 
 /// An address without the brackets that IPv6 ones may have.
 fn bare(host: &str) -> &str {
-    host.trim_matches(['[', ']'])
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    inner.unwrap_or(host)
 }
 
 /// Whether it stands for all addresses of this machine.
@@ -196,7 +218,11 @@ fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> 
     // Where there is a proxy it may be on this machine, and then its clients look like local ones.
     let loopback_exempt = allowed && !flags.require_auth && !proxied;
     let keyed = !keys.is_empty();
-    if disabled {
+    if disabled && flags.require_auth {
+        reader.faults.push(
+            "--require-auth and MCP_AUTH_DISABLED say the opposite of each other; leave one of them out".to_owned(),
+        );
+    } else if disabled {
         reader.notices.push(
             "authentication is OFF (MCP_AUTH_DISABLED): whoever reaches this server runs its tools"
                 .to_owned(),
@@ -240,10 +266,17 @@ fn loopback_allowed(reader: &mut Reader) -> bool {
 }
 
 fn key_id(key: &str) -> Option<KeyId> {
-    match key.strip_prefix(DIGEST) {
-        Some(digits) => digest(digits).map(KeyId::from_digest),
-        None => Some(KeyId::of(key.as_bytes())),
+    if is_digest(key) {
+        digest(&key[DIGEST.len()..]).map(KeyId::from_digest)
+    } else {
+        Some(KeyId::of(key.as_bytes()))
     }
+}
+
+/// In capitals too: taken as a key, the text in a unit file would be the secret itself.
+fn is_digest(key: &str) -> bool {
+    key.get(..DIGEST.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(DIGEST))
 }
 
 /// Whether clients can show this key.

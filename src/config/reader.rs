@@ -85,6 +85,12 @@ impl Reader {
         value.is_some_and(|value| value.as_encoded_bytes().trim_ascii().is_empty())
     }
 
+    /// Whether a variable is set, to whatever it be.
+    pub fn is_set(&mut self, name: &'static str) -> bool {
+        self.asked.insert(name);
+        self.values.contains_key(OsStr::new(name))
+    }
+
     /// A variable. An empty one counts as unset, as environment files are written.
     pub fn variable(&mut self, name: &'static str) -> Option<Given> {
         self.asked.insert(name);

@@ -1,8 +1,11 @@
-//! The schema of parameters in the form that clients accept. What arguments are held against stays as it was declared.
+//! The schema of parameters in the form that clients accept. What arguments are held against stays as it was declared,
+//! but for the parameters of a command: one of those that is an array of nothing in particular is read as one of texts.
 //!
 //! Some clients, Letta for one, refuse a tool as a whole when a part of its schema has no type.
 
 use serde_json::{Map, Value, json};
+
+use super::parameter::default_items;
 
 /// Keywords that describe a value and do not restrict it.
 const ANNOTATIONS: [&str; 7] = [
@@ -15,7 +18,7 @@ const ANNOTATIONS: [&str; 7] = [
     "title",
 ];
 
-/// Says what a schema leaves open: the type of an array's items (texts, as of any array that says nothing of them),
+/// Says what a schema leaves open: the type of an array's items ([`default_items`]),
 /// the type of an `enum`, and that an object may have any members.
 pub fn complete_for_clients(mut schema: Value) -> Value {
     complete(&mut schema);
@@ -33,7 +36,7 @@ fn complete(schema: &mut Value) {
     }
     let is_array = members.get("type") == Some(&json!("array"));
     if is_array && !members.contains_key("items") && !members.contains_key("prefixItems") {
-        members.insert("items".to_owned(), json!({"type": "string"}));
+        members.insert("items".to_owned(), default_items());
     }
     if let Some(items) = members.get_mut("items") {
         complete_items(items);
@@ -79,7 +82,7 @@ fn open_required_objects(members: &mut Map<String, Value>) {
 
 fn complete_items(items: &mut Value) {
     match items {
-        Value::Bool(true) => *items = json!({"type": "string"}),
+        Value::Bool(true) => *items = default_items(),
         Value::Object(members) if says_nothing(members) => {
             members.insert("type".to_owned(), "string".into());
         }

@@ -23,6 +23,9 @@ pub struct Findings {
     hints: RefCell<Faults>,
     /// Whether it is read as version 1.0 of the contract.
     is_version_1_0: bool,
+    /// The addresses of the members that were looked for, there or not.
+    #[cfg(test)]
+    pub(super) looked_for: RefCell<std::collections::BTreeSet<String>>,
 }
 
 impl Findings {
@@ -103,6 +106,8 @@ impl<'a> Members<'a> {
 
     /// The member's value.
     pub fn value(&self, name: &str) -> Option<&'a Value> {
+        #[cfg(test)]
+        self.faults.looked_for.borrow_mut().insert(self.at(name));
         self.all.get(name).filter(|value| !value.is_null())
     }
 

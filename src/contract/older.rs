@@ -2,6 +2,9 @@
 //!
 //! Knows no faults: what breaks version 1.0 itself stays as it is and is found by whoever reads the rest.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};

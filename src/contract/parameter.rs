@@ -186,9 +186,14 @@ pub fn fault_of_name(name: &str) -> Option<&'static str> {
     }
 }
 
+/// The items of an array that says nothing of them: texts.
+pub fn default_items() -> Value {
+    serde_json::json!({"type": "string"})
+}
+
 /// Whether these are the items that an array has which says nothing about them.
 fn is_of_default_items(keyword: &str, value: &Value) -> bool {
-    keyword == "items" && *value == serde_json::json!({"type": "string"})
+    keyword == "items" && *value == default_items()
 }
 
 fn schema(members: &Members<'_>, kind: Option<ValueType>) -> Map<String, Value> {
@@ -216,7 +221,7 @@ fn schema(members: &Members<'_>, kind: Option<ValueType>) -> Map<String, Value> 
     // Models and Letta alike refuse arrays and objects that say nothing about what is in them.
     let has = |keyword: &str| schema.contains_key(keyword);
     if kind == Some(ValueType::Array) && !has("items") && !has("prefixItems") {
-        schema.insert("items".to_owned(), serde_json::json!({"type": "string"}));
+        schema.insert("items".to_owned(), default_items());
     } else if kind == Some(ValueType::Object) && !has("properties") && !has("additionalProperties")
     {
         schema.insert("additionalProperties".to_owned(), true.into());

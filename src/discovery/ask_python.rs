@@ -1,6 +1,7 @@
 //! Asks one Python program: `--describe` where it knows that, else its parser, else what it prints for help.
 //!
-//! A program that does not know a question is only run under the guard.
+//! A program is run unguarded only with a question that it knows, or where nothing can be read under the guard, or the
+//! interpreter is too old for it.
 
 use serde_json::Value;
 
@@ -44,7 +45,8 @@ impl Parser {
 }
 
 impl Asking<'_> {
-    /// A Python program is run unguarded only with a question that it knows.
+    /// A Python program is run unguarded only with a question that it knows, or where nothing can be read under the
+    /// guard, or the interpreter is too old for it.
     pub(super) async fn ask_python(
         &self,
         python: &Python<'_>,

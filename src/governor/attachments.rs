@@ -12,6 +12,8 @@ use super::profiles::Profile;
 const RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Agents and programs whose attachments are kept; beyond it the one unheard of for longest is forgotten.
 const MAX_REMEMBERED: usize = 10_000;
+/// How many programs without a key are remembered beside them.
+const MAX_PROGRAMS: usize = 1_000;
 /// The longest id of an agent or name of a program that counts as one, in bytes; real ids have 42.
 const MAX_NAME: usize = 256;
 
@@ -262,7 +264,7 @@ impl Changed {
         match (who, attached) {
             (who, Some(attached)) if who.is_remembered() => {
                 if !self.remembered.contains_key(who) {
-                    self.make_room(now);
+                    self.make_room(who, now);
                 }
                 let remembered = Remembered {
                     attached,
@@ -276,16 +278,28 @@ impl Changed {
         }
     }
 
-    fn make_room(&mut self, now: Instant) {
-        if self.remembered.len() < MAX_REMEMBERED {
+    /// Makes room for one more of `who`'s kind. Names of programs are made up freely, so they never drive out agents.
+    fn make_room(&mut self, who: &Client, now: Instant) {
+        let is_program = |known: &Client| matches!(known, Client::Program { .. });
+        let same = |known: &Client| is_program(known) == is_program(who);
+        let most = if is_program(who) {
+            MAX_PROGRAMS
+        } else {
+            MAX_REMEMBERED
+        };
+        let is_full = |all: &HashMap<Client, Remembered>| {
+            all.keys().filter(|known| same(known)).count() >= most
+        };
+        if !is_full(&self.remembered) {
             return;
         }
         self.remembered
             .retain(|_, known| now.saturating_duration_since(known.used) < RETENTION);
-        if self.remembered.len() < MAX_REMEMBERED {
+        if !is_full(&self.remembered) {
             return;
         }
-        let oldest = self.remembered.iter().min_by_key(|(_, known)| known.used);
+        let alike = self.remembered.iter().filter(|(known, _)| same(known));
+        let oldest = alike.min_by_key(|(_, known)| known.used);
         if let Some(oldest) = oldest.map(|(who, _)| who.clone()) {
             self.remembered.remove(&oldest);
         }

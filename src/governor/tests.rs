@@ -535,6 +535,29 @@ fn the_agent_unheard_of_for_longest_makes_room_for_the_ten_thousand_and_first() 
 }
 
 #[test]
+fn made_up_names_of_programs_drive_out_no_agent() {
+    let governor = governor_of(PROFILES);
+    let attachments = &governor.attachments;
+    let start = Instant::now();
+    let add = |attached: &mut Attached| {
+        attached.add("x__y");
+        Ok::<(), ()>(())
+    };
+    let at = |n: u64| start + Duration::from_millis(n);
+    let program = |n: u64| Client::Program {
+        name: n.to_string(),
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    attachments.change(&agent("a"), at(0), add).unwrap();
+    for n in 0..11_000 {
+        attachments.change(&program(n), at(n), add).unwrap();
+    }
+    assert!(attachments.of(&agent("a"), at(11_000)).holds("x__y"));
+    assert!(attachments.of(&program(10_999), at(11_000)).holds("x__y"));
+    assert!(!attachments.of(&program(0), at(11_000)).holds("x__y"));
+}
+
+#[test]
 fn exceptions_from_a_profile_are_bounded() {
     let governor = plain();
     let names: Vec<String> = (0..1_200).map(|n| format!("many__t{n}")).collect();

@@ -29,7 +29,7 @@ struct Table {
     closed: bool,
     next: u64,
     jobs: BTreeMap<u64, Entry>,
-    /// By share.
+    /// By plugin.
     counts: BTreeMap<String, JobCounts>,
 }
 
@@ -82,8 +82,8 @@ impl Background {
         self.limit
     }
 
-    /// How many there may be for one share: half of all, so that one never takes the place of all others.
-    pub(super) fn share_limit(&self) -> usize {
+    /// How many there may be for one plugin: half of all, so that one never takes the place of all others.
+    pub(super) fn plugin_limit(&self) -> usize {
         self.limit.div_ceil(2)
     }
 
@@ -96,18 +96,18 @@ impl Background {
     ) -> Option<Kept> {
         let owner = &background.owner;
         let mut table = self.table();
-        let in_share = table.jobs.values();
-        let in_share = in_share.filter(|job| job.owner.share == owner.share);
+        let of_plugin = table.jobs.values();
+        let of_plugin = of_plugin.filter(|job| job.owner.plugin == owner.plugin);
         let refused = if table.closed {
             Some(EndReason::Shutdown)
         } else if background.end.is_cancelled() {
             Some(EndReason::CallFailed)
-        } else if table.jobs.len() >= self.limit || in_share.count() >= self.share_limit() {
+        } else if table.jobs.len() >= self.limit || of_plugin.count() >= self.plugin_limit() {
             Some(EndReason::Limit)
         } else {
             None
         };
-        let counts = table.counts.entry(owner.share.clone()).or_default();
+        let counts = table.counts.entry(owner.plugin.clone()).or_default();
         if let Some(reason) = refused {
             *counts.ended.entry(reason.word()).or_default() += 1;
             drop(table);
@@ -129,9 +129,9 @@ impl Background {
         drop(table);
         tracing::info!(
             id,
-            plugin = owner.share,
-            tool = owner.name,
-            agent = owner.client,
+            plugin = owner.plugin,
+            tool = owner.tool,
+            agent = owner.agent,
             processes,
             "background job: the call has ended, what it detached goes on"
         );
@@ -159,14 +159,14 @@ impl Background {
             BackgroundJob {
                 id,
                 owner,
-                seconds: age.as_secs(),
+                age_seconds: age.as_secs(),
                 processes: members.iter().map(process).collect(),
             }
         });
         listed.collect()
     }
 
-    /// How many jobs there are and were, by share.
+    /// How many jobs there are and were, by plugin.
     pub(super) fn counts(&self) -> BTreeMap<String, JobCounts> {
         self.table().counts.clone()
     }
@@ -195,21 +195,21 @@ impl Background {
     }
 
     fn log_refused(&self, owner: &Owner, processes: usize, reason: EndReason) {
-        let (plugin, tool) = (&owner.share, &owner.name);
+        let (plugin, tool) = (&owner.plugin, &owner.tool);
         match reason {
             EndReason::Limit => tracing::warn!(
                 plugin,
                 tool,
-                agent = owner.client,
+                agent = owner.agent,
                 processes,
                 "what the call detached is ended: there may be {} background jobs, {} of one plugin (MCP_MAX_BACKGROUND)",
                 self.limit,
-                self.share_limit(),
+                self.plugin_limit(),
             ),
             other => tracing::info!(
                 plugin,
                 tool,
-                agent = owner.client,
+                agent = owner.agent,
                 processes,
                 reason = other.word(),
                 "what the call detached is ended"
@@ -249,15 +249,15 @@ impl Drop for Kept {
             EndReason::ByItself
         };
         let reason = job.reason.unwrap_or(unasked);
-        let counts = table.counts.entry(job.owner.share.clone()).or_default();
+        let counts = table.counts.entry(job.owner.plugin.clone()).or_default();
         counts.running -= 1;
         *counts.ended.entry(reason.word()).or_default() += 1;
         drop(table);
         tracing::info!(
             id = self.id,
-            plugin = job.owner.share,
-            tool = job.owner.name,
-            agent = job.owner.client,
+            plugin = job.owner.plugin,
+            tool = job.owner.tool,
+            agent = job.owner.agent,
             seconds = job.since.elapsed().as_secs(),
             reason = reason.word(),
             "background job is over"
@@ -294,30 +294,30 @@ mod tests {
     use super::*;
     use crate::process::job::Keep;
 
-    fn of(share: &str) -> job::Background {
+    fn of(plugin: &str) -> job::Background {
         job::Background {
             keep: Keep::Detached,
             owner: Owner {
-                share: share.to_owned(),
-                name: format!("{share}__start"),
-                client: Some("agent".to_owned()),
+                plugin: plugin.to_owned(),
+                tool: format!("{plugin}__start"),
+                agent: Some("agent".to_owned()),
             },
             end: CancellationToken::new(),
         }
     }
 
-    fn ended(background: &Background, share: &str, reason: &str) -> u64 {
+    fn ended(background: &Background, plugin: &str, reason: &str) -> u64 {
         let counts = background.counts();
         let ended = counts
-            .get(share)
+            .get(plugin)
             .and_then(|counts| counts.ended.get(reason));
         ended.copied().unwrap_or_default()
     }
 
     #[test]
-    fn one_share_takes_half_of_all_places_and_an_ended_job_frees_its_own() {
+    fn one_plugin_takes_half_of_all_places_and_an_ended_job_frees_its_own() {
         let background = Background::new(3);
-        let admit = |share| background.admit(&of(share), getpid(), 1);
+        let admit = |plugin| background.admit(&of(plugin), getpid(), 1);
         let mut kept = vec![admit("a"), admit("a")];
         assert!(kept.iter().all(Option::is_some));
         assert!(admit("a").is_none(), "two of three places are a's share");

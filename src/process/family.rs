@@ -38,7 +38,7 @@ mod below_a_reaper {
         session: Pid,
         /// Whether a process that ignores SIGHUP was made to: this one was not started so. Read when something
         /// is left, which is rare.
-        hangups_count: OnceCell<bool>,
+        sighup_means_detached: OnceCell<bool>,
     }
 
     impl Tree {
@@ -46,7 +46,7 @@ mod below_a_reaper {
             Self {
                 asked: HashSet::new(),
                 session: getsid(None).unwrap_or_else(|_| getpid()),
-                hangups_count: OnceCell::new(),
+                sighup_means_detached: OnceCell::new(),
             }
         }
 
@@ -95,7 +95,7 @@ mod below_a_reaper {
                 return true;
             }
             let started_without = || !signals::is_ignored(Signal::HUP);
-            *self.hangups_count.get_or_init(started_without)
+            *self.sighup_means_detached.get_or_init(started_without)
                 && signals::is_ignored_by(member.pid, Signal::HUP)
         }
     }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -57,32 +58,34 @@ pub enum Keep {
     Everything,
 }
 
-/// On whose behalf a job is kept, in the words of whoever started it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// On whose behalf a job is kept. The engine carries their names and understands none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Owner {
-    /// Whose share of the limit the job takes: the plugin.
-    pub share: String,
-    /// What was run: the tool.
-    pub name: String,
-    /// For whom: the agent, where one was named.
-    pub client: Option<String>,
+    /// Whose command it was; a share of the limit is for each.
+    pub plugin: String,
+    /// What was called.
+    pub tool: String,
+    /// Who called, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
 }
 
 /// What a program that ended with success has left running.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackgroundJob {
     /// By which it can be ended.
     pub id: u64,
     /// Whose it is.
+    #[serde(flatten)]
     pub owner: Owner,
     /// How long ago its program ended, in whole seconds.
-    pub seconds: u64,
+    pub age_seconds: u64,
     /// Its processes as they are at this moment, parents before their children; empty where the system hides them.
     pub processes: Vec<JobProcess>,
 }
 
 /// One process of a background job.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobProcess {
     /// Its number.
     pub pid: i32,

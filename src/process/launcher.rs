@@ -27,7 +27,7 @@ use super::wire::{self, Unsendable};
 use crate::telemetry::JobCounts;
 
 /// How many background jobs there may be where nobody says otherwise.
-const DEFAULT_MAX_BACKGROUND: usize = 64;
+pub const DEFAULT_MAX_BACKGROUND: usize = 64;
 
 /// Starts runs and reaps what they leave. One for the process; cheap to clone.
 ///
@@ -145,7 +145,7 @@ impl Launcher {
         self.background.list()
     }
 
-    /// How many background jobs there are and were, by share.
+    /// How many background jobs there are and were, by plugin.
     pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
         self.background.counts()
     }

@@ -1,6 +1,7 @@
 //! The engine: runs one command line under a supervisor, bounded, and ends its whole process tree.
 //!
-//! Knows no plugin, no tool and no JSON-RPC: a [`Job`] goes in, a [`Finished`] comes out.
+//! Knows no JSON-RPC, and of plugins, tools and agents only their names: it writes them beside what they left
+//! running ([`Owner`]). A [`Job`] goes in, a [`Finished`] comes out.
 
 mod background;
 mod children;
@@ -25,6 +26,7 @@ pub use job::{
     Background, BackgroundJob, Ending, Finished, Job, JobProcess, Keep, Leftover, Owner,
     SideChannels, StartError,
 };
-pub use launcher::Launcher;
+pub use launcher::{DEFAULT_MAX_BACKGROUND, Launcher};
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;
+pub use watch::TERMINATE_GRACE;

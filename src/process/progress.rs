@@ -1,6 +1,6 @@
 //! How far a run has come: what was reported of it, and by when something must happen.
 //!
-//! Knows no pipe and no supervisor: it is told what is heard of them.
+//! Knows no pipe and no supervisor: `run` reports events to it.
 
 use std::time::Duration;
 

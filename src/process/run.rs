@@ -65,7 +65,7 @@ impl Run {
         let owner = job.background.as_ref().map(|background| &background.owner);
         Self {
             program: job.program(),
-            tool: owner.map(|owner| owner.name.clone()),
+            tool: owner.map(|owner| owner.tool.clone()),
             supervisors,
             supervisor,
             pipes,
@@ -76,7 +76,8 @@ impl Run {
         }
     }
 
-    /// Runs until the answer is known; [`Run::until_tree_is_gone`] must follow.
+    /// Runs until the answer is known; [`Run::until_call_is_over`] must follow, and then
+    /// [`Run::until_job_is_over`] where something is kept, else [`Run::until_tree_is_gone`].
     ///
     /// # Errors
     /// Why the program has not run at all.

@@ -16,7 +16,7 @@ use super::job::Keep;
 use super::wire::{self, Report};
 
 /// From SIGTERM to SIGKILL when the server ends the call.
-pub(super) const TERMINATE_GRACE: Duration = Duration::from_secs(5);
+pub const TERMINATE_GRACE: Duration = Duration::from_secs(5);
 
 /// From SIGTERM to SIGKILL for what a program leaves behind when it exits.
 pub(super) const LEFTOVER_GRACE: Duration = Duration::from_secs(2);

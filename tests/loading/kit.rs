@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
-use smcp::call::output::Limits;
+use smcp::call::types::Limits;
 use smcp::call::types::{CallError, CallRequest, Caller};
 use smcp::catalog::{Catalog, Settings, Snapshot};
 use smcp::process::Launcher;

@@ -21,13 +21,13 @@ const SOON: Duration = Duration::from_secs(60);
 const STAYS: &str = r#"sh -c 'echo >"$0"; exec sleep 600' "$0" >/dev/null 2>&1 </dev/null"#;
 const WAIT: &str = r#"until [ -e "$0" ]; do sleep 0.02; done; echo said"#;
 
-fn kept(mut job: Job, keep: Keep, share: &str) -> Job {
+fn kept(mut job: Job, keep: Keep, plugin: &str) -> Job {
     job.background = Some(Background {
         keep,
         owner: Owner {
-            share: share.to_owned(),
-            name: format!("{share}__start"),
-            client: Some("agent-1".to_owned()),
+            plugin: plugin.to_owned(),
+            tool: format!("{plugin}__start"),
+            agent: Some("agent-1".to_owned()),
         },
         end: CancellationToken::new(),
     });
@@ -56,24 +56,24 @@ async fn said(launcher: &Launcher, job: Job) {
     assert_eq!((done.ending, done.stdout), expected);
 }
 
-fn running(launcher: &Launcher, share: &str) -> u64 {
+fn running(launcher: &Launcher, plugin: &str) -> u64 {
     let counts = launcher.background_counts();
-    counts.get(share).map_or(0, |counts| counts.running)
+    counts.get(plugin).map_or(0, |counts| counts.running)
 }
 
-fn ended(launcher: &Launcher, share: &str, reason: &str) -> u64 {
+fn ended(launcher: &Launcher, plugin: &str, reason: &str) -> u64 {
     let counts = launcher.background_counts();
     let counts = counts
-        .get(share)
+        .get(plugin)
         .and_then(|counts| counts.ended.get(reason));
     counts.copied().unwrap_or_default()
 }
 
-/// The only job of a share, once it is kept.
-async fn job_of(launcher: &Launcher, share: &str) -> BackgroundJob {
-    until("the job is kept", SOON, || running(launcher, share) == 1).await;
+/// The only job of a plugin, once it is kept.
+async fn job_of(launcher: &Launcher, plugin: &str) -> BackgroundJob {
+    until("the job is kept", SOON, || running(launcher, plugin) == 1).await;
     let jobs = launcher.background();
-    let mut jobs = jobs.into_iter().filter(|job| job.owner.share == share);
+    let mut jobs = jobs.into_iter().filter(|job| job.owner.plugin == plugin);
     jobs.next().expect("it is kept")
 }
 
@@ -119,11 +119,11 @@ subprocess.Popen(["sh", "-c", "echo > \"$0\"; exec sleep 600", sys.argv[1]], sta
     for (mark, text) in &cases {
         said(&launcher, script(mark, text, directory.path())).await;
         let job = job_of(&launcher, mark).await;
-        assert_eq!(job.owner.name, format!("{mark}__start"));
-        assert_eq!(job.owner.client.as_deref(), Some("agent-1"));
+        assert_eq!(job.owner.tool, format!("{mark}__start"));
+        assert_eq!(job.owner.agent.as_deref(), Some("agent-1"));
         until("its program is sleep", SOON, || {
             let jobs = launcher.background();
-            let job = jobs.iter().find(|job| job.owner.share == *mark);
+            let job = jobs.iter().find(|job| job.owner.plugin == *mark);
             job.is_some_and(|job| matches!(&job.processes[..], [one] if one.command == "sleep"))
         })
         .await;
@@ -411,7 +411,7 @@ async fn beyond_the_limit_and_a_plugins_share_of_it_a_job_is_ended() {
         let mark = format!("{share}-{number}");
         let text = format!("setsid {STAYS} & {WAIT}");
         let mut job = script(&mark, &text, directory.path());
-        job.background.as_mut().expect("it is kept").owner.share = share.to_owned();
+        job.background.as_mut().expect("it is kept").owner.plugin = share.to_owned();
         job
     };
     for number in 1..=3 {

@@ -89,11 +89,6 @@ pub struct Entry {
     /// Takes long by waiting: begins with the others of its kind, before the rest.
     #[serde(default)]
     pub slow: bool,
-    /// Why the server does not do it yet. The run fails as soon as it does.
-    pub known: Option<String>,
-    /// The transports for which that is so; none named means all.
-    #[serde(default)]
-    pub known_on: Vec<Transport>,
 }
 
 /// A program of a case's own.
@@ -221,13 +216,6 @@ impl Case {
     pub fn expect(&self) -> &Expect {
         let own = self.entry.expect_on.get(&self.transport);
         own.unwrap_or(&self.entry.expect)
-    }
-
-    /// Why it does not hold yet.
-    pub fn known(&self) -> Option<&str> {
-        let on = &self.entry.known_on;
-        let here = on.is_empty() || on.contains(&self.transport);
-        self.entry.known.as_deref().filter(|_| here)
     }
 
     pub fn limit(&self) -> Duration {

@@ -257,17 +257,14 @@ fn held_up(verdict: &Verdict) -> Option<String> {
     ))
 }
 
-/// What is to be said about a verdict, if it is not what was known before.
+/// What is to be said about a case that does not hold.
 fn complaint(verdict: &Verdict) -> Option<String> {
     let name = verdict.case.name();
     if verdict.end_fault.is_some() {
         return verdict.end_fault.clone();
     }
-    match (&verdict.fault, verdict.case.known()) {
-        (Some(fault), None) => Some(format!("{name}: {fault}")),
-        (None, Some(_)) => Some(format!(
-            "{name}: it holds now, so it is no longer a known fault"
-        )),
-        _ => None,
-    }
+    verdict
+        .fault
+        .as_ref()
+        .map(|fault| format!("{name}: {fault}"))
 }

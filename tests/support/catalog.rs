@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use smcp::call::output::Limits;
+use smcp::call::types::Limits;
 use smcp::call::types::{CallError, CallRequest, Caller, ToolResult};
 use smcp::catalog::{Catalog, Offering, Printed, Settings, Snapshot};
 use smcp::process::Launcher;

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::super::types::DEFAULT_OUTPUT_BYTES;
 use super::*;
 
 fn finished(ending: Ending, stdout: &[u8], stderr: &str) -> Finished {
@@ -253,8 +254,8 @@ fn a_text_that_grows_too_much_when_it_is_escaped_is_too_large() {
     let refused =
         run(0xff, Limits::default().escaped() / 3 + 1, Output::Text).expect_err("three bytes each");
     assert_eq!(refused.code(), "output_too_large");
-    let given = run(b'x', DEFAULT_MAX_BYTES, Output::Text).expect("one byte each");
-    assert!(blocks(&given).get().len() < DEFAULT_MAX_BYTES + 100);
+    let given = run(b'x', DEFAULT_OUTPUT_BYTES, Output::Text).expect("one byte each");
+    assert!(blocks(&given).get().len() < DEFAULT_OUTPUT_BYTES + 100);
 }
 
 #[test]

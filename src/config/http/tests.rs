@@ -39,6 +39,25 @@ fn beyond_loopback_needs_a_key() {
 }
 
 #[test]
+fn what_may_wait_for_clients_has_room_for_an_answer() {
+    for (given, allowed) in [("1", false), ("1048575", false), ("1048576", true)] {
+        let read = read_with(&[("MCP_MAX_WAITING_BYTES", given)], Flags::default());
+        let waiting = read
+            .map(|config| config.max_waiting_bytes)
+            .map_err(|faults| faults.to_string());
+        match waiting {
+            Ok(bytes) => assert_eq!((allowed, bytes), (true, 1 << 20), "{given}"),
+            Err(faults) => {
+                let what = format!(
+                    "MCP_MAX_WAITING_BYTES: '{given}' is not allowed; use a whole number from 1048576 to "
+                );
+                assert!(!allowed && faults.contains(&what), "{faults}");
+            }
+        }
+    }
+}
+
+#[test]
 fn without_settings_it_is_port_8000_of_this_machine() {
     let config = read_with(&[], Flags::default()).unwrap();
     assert_eq!(config.addresses, [SocketAddr::from(([127, 0, 0, 1], 8000))]);
@@ -205,9 +224,69 @@ fn a_name_stands_for_all_of_its_addresses() {
 }
 
 #[test]
+fn to_ask_for_a_key_and_to_ask_nobody_is_a_contradiction() {
+    let flags = Flags {
+        require_auth: true,
+        ..Flags::default()
+    };
+    let variables = [("MCP_AUTH_DISABLED", "1"), ("MCP_API_KEY", "k")];
+    let refusal = read_with(&variables, flags).unwrap_err().to_string();
+    assert!(
+        refusal.contains("--require-auth and MCP_AUTH_DISABLED"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn what_was_meant_to_close_the_server_and_does_not_is_told() {
+    for (name, value) in [
+        ("MCP_API_KEY", ""),
+        ("MCP_API_KEY", "  "),
+        ("MCP_API_KEYS", ","),
+        ("MCP_REQUIRE_AUTH", "1"),
+    ] {
+        let config = read_with(&[(name, value)], Flags::default()).expect("no fault");
+        let told = config.mistakes.iter().any(|line| line.starts_with(name));
+        assert!(told, "{name}={value:?}: {:?}", config.mistakes);
+    }
+    let keyed = [
+        ("MCP_API_KEYS", "one-that-is-long-enough"),
+        ("MCP_API_KEY", ""),
+    ];
+    let config = read_with(&keyed, Flags::default()).expect("no fault");
+    assert_eq!(config.mistakes, Vec::<String>::new());
+}
+
+#[test]
+fn a_digest_in_capitals_is_no_key_of_its_own() {
+    let digits = "AB".repeat(32);
+    let keys = ["sha256", "SHA256", "Sha256"].map(|start| {
+        let given = format!("{start}:{digits}");
+        let config = read_with(&[("MCP_API_KEY", given.as_str())], Flags::default());
+        config.expect("it is a digest").http.auth.keys
+    });
+    assert_eq!(keys[0], keys[1]);
+    assert_eq!(keys[0], keys[2]);
+    assert!(read_with(&[("MCP_API_KEY", "SHA256:12")], Flags::default()).is_err());
+}
+
+#[test]
+fn only_one_pair_of_brackets_is_that_of_an_address() {
+    for host in ["[[::1]]", "[::1", "::1]"] {
+        let flags = Flags {
+            host: Some(host.to_owned()),
+            ..Flags::default()
+        };
+        assert!(read_with(&[], flags).is_err(), "{host}");
+    }
+}
+
+#[test]
 fn behind_a_proxy_nobody_is_exempt() {
     for variable in [
         ("MCP_ROOT_PATH", "/smcp"),
+        ("MCP_ROOT_PATH", "/"),
+        ("MCP_ALLOWED_HOSTS", ","),
         ("MCP_ALLOWED_HOSTS", "mcp.example.org"),
     ] {
         let config = read_with(&[("MCP_API_KEY", "k"), variable], Flags::default()).unwrap();

@@ -16,8 +16,8 @@ import sys
 
 SERVED, FAULT, REFUSED, NOT_ASKED, TOO_OLD, NO_DESCRIBE, HANGS = 0, 1, 3, 4, 5, 6, 7
 
-# Events by what a person would call them. None tells of the private copy: its writer is permitted. Reading files, listing directories, importing, threads
-# and loading native libraries are left alone: programs need them to be loaded at all.
+# Events by what a person would call them. Writing to the private copy is exempt (`permit`). Reading files, listing
+# directories, importing, threads and loading native libraries are left alone: programs need them to be loaded at all.
 REFUSALS = {
     "starts a process": (
         "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system",
@@ -109,7 +109,7 @@ def error_of(kind, event):
     return ERRORS.get(kind, ChangeRefused)
 
 
-def deed_of(event, args):
+def refusal_for(event, args):
     """What an audit event does that a description must not do and what kind of deed that is, or None."""
     if event == "open":
         return writing_of(args[0], args[2])
@@ -205,7 +205,7 @@ def is_of_plugin(name):
 
 
 def audit(event, args):
-    deed = None if getattr(permit, "on", False) else deed_of(event, args)
+    deed = None if getattr(permit, "on", False) else refusal_for(event, args)
     if deed:
         refuse(*deed, event=event)
 

@@ -5,7 +5,7 @@
 # prints is the answer.
 
 
-def be_impatient():
+def start_watchdog():
     """Says where a program hangs, before the server ends it without knowing."""
     import _thread
     import time
@@ -151,7 +151,7 @@ answer_descriptor = os.dup(1)
 if sys.version_info < (3, 8):
     give_up(TOO_OLD, "reading a program's parser needs Python 3.8 or newer; this is %s" % sys.version.split()[0])
 os.dup2(2, 1)  # what the program prints must not be mixed with the answer
-be_impatient()
+start_watchdog()
 note_what_is_read()
 guard()
 if not words:

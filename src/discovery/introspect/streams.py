@@ -1,6 +1,6 @@
 # What a watched program reads and prints, and the end of the process with its answer.
 
-MAX_KEPT = 4 << 20  # bytes; more than a server takes
+MAX_KEPT = 4 << 20  # bytes; as many as the server takes
 
 printed, complained = [], []
 

@@ -13,8 +13,6 @@ use super::recording::Row;
 #[serde(deny_unknown_fields)]
 struct Listed {
     on_purpose: Vec<Group>,
-    /// What has still to become equal, or to move up.
-    pending: Vec<Group>,
 }
 
 /// Rows that differ for one reason.
@@ -23,8 +21,8 @@ struct Listed {
 struct Group {
     /// Why they differ.
     reason: String,
-    /// The first cell of the row in `docs/migration.md` that tells users; what is pending has none.
-    told: Option<String>,
+    /// The first cell of the row in `docs/migration.md` that tells users.
+    told: String,
     rows: Vec<Difference>,
 }
 
@@ -51,9 +49,8 @@ fn listed() -> Listed {
 #[track_caller]
 pub fn judge(areas: &[&str], answers: &[(Row, Value)]) {
     let listed = listed();
-    let groups = listed.on_purpose.iter().chain(&listed.pending);
     let mut expected: BTreeMap<usize, &Difference> = BTreeMap::new();
-    for difference in groups.flat_map(|group| &group.rows) {
+    for difference in listed.on_purpose.iter().flat_map(|group| &group.rows) {
         let area = difference.question["area"].as_str().unwrap_or_default();
         if areas.contains(&area) && expected.insert(difference.row, difference).is_some() {
             panic!("row {} is listed twice", difference.row);
@@ -109,17 +106,12 @@ fn every_difference_on_purpose_is_told_in_the_first_table_of_the_migration_page(
     let told = first_column(&std::fs::read_to_string(page).expect("the page"));
     let mut faults = Vec::new();
     for group in &listed.on_purpose {
-        let row = group.told.as_deref().unwrap_or_default();
+        let row = &group.told;
         if !told.iter().any(|cell| cell == row) {
             faults.push(format!("{row:?} ({})", group.reason));
         }
         if group.rows.is_empty() || group.rows.iter().any(|row| row.now.is_none()) {
             faults.push(format!("{row:?} does not say what is answered now"));
-        }
-    }
-    for group in &listed.pending {
-        if !group.reason.starts_with("pending: ") || group.told.is_some() {
-            faults.push(format!("what is pending says so: {:?}", group.reason));
         }
     }
     assert!(
