@@ -13,7 +13,7 @@ use crate::http::auth;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
 
-/// The start lines wait this long for plugins that are still being asked.
+/// The start lines wait this long for plugins, counted from when they can be asked.
 const ANNOUNCE_WAIT: Duration = Duration::from_secs(2);
 
 /// Serves until a signal asks for the end.
