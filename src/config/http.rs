@@ -47,12 +47,6 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
             ));
         }
     }
-    if reader.is_set("MCP_REQUIRE_AUTH") {
-        reader.mistakes.push(
-            "MCP_REQUIRE_AUTH is not a setting of smcp and has no effect; use --require-auth, or MCP_AUTH_ALLOW_LOOPBACK=0"
-                .to_owned(),
-        );
-    }
     let (host, addresses) = addresses(reader, flags);
     let loopback = addresses
         .iter()

@@ -24,6 +24,9 @@ const FORGIVEN: [&str; 8] = [
     "MCP_PLUGIN_TIMEOUT",
 ];
 
+/// Flags that have no variable of their name.
+const FLAGS_ALONE: [&str; 2] = ["--require-auth", "--allow-external"];
+
 /// What the settings are read for. What a command has no use for is not looked at, so that it cannot be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -224,13 +227,23 @@ impl Reader {
     pub fn note_misspelled(&mut self) {
         let unknown = self.values.keys().filter_map(|name| name.to_str());
         for name in unknown.filter(|name| !self.asked.contains(name)) {
-            if let Some(meant) = meant_by(name, &self.asked) {
+            let flag = FLAGS_ALONE
+                .into_iter()
+                .find(|flag| name == as_variable(flag));
+            let meant = flag.or_else(|| meant_by(name, &self.asked));
+            if let Some(meant) = meant {
                 self.mistakes.push(format!(
                     "{name} is not a setting of smcp and has no effect; do you mean {meant}?"
                 ));
             }
         }
     }
+}
+
+/// The variable that somebody may expect beside a flag.
+fn as_variable(flag: &str) -> String {
+    let words = flag.trim_start_matches('-').replace('-', "_");
+    format!("MCP_{}", words.to_ascii_uppercase())
 }
 
 /// What a switch says, where it is understood.

@@ -244,6 +244,7 @@ fn what_was_meant_to_close_the_server_and_does_not_is_told() {
         ("MCP_API_KEY", "  "),
         ("MCP_API_KEYS", ","),
         ("MCP_REQUIRE_AUTH", "1"),
+        ("MCP_ALLOW_EXTERNAL", "1"),
     ] {
         let config = read_with(&[(name, value)], Flags::default()).expect("no fault");
         let told = config.mistakes.iter().any(|line| line.starts_with(name));
