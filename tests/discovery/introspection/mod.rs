@@ -5,6 +5,7 @@ mod copies;
 mod generated;
 mod help_pages;
 mod honest;
+mod listings;
 mod programs;
 mod refusals;
 mod serving;
