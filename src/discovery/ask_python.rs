@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::advice::tells_last_words;
 use super::introspect;
 use super::mentions::mentions_describe;
 use super::question::{
@@ -111,6 +112,10 @@ impl Asking<'_> {
         }
         let pages = Pages::Guarded(python);
         let read = self.read_help(cleaned_text(&help_text), pages).await;
+        if matches!(read, Err(NoAnswer::Next(_))) && reasons.iter().any(|why| tells_last_words(why))
+        {
+            return Ok(None); // what it printed is told, and was not meant as help
+        }
         Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
     }
 

@@ -6,6 +6,7 @@ mod generated;
 mod help_pages;
 mod honest;
 mod listings;
+mod own_words;
 mod programs;
 mod refusals;
 mod serving;
