@@ -9,6 +9,8 @@ use crate::text::shown;
 const MAX_EMPTY: u64 = 4096;
 /// The end of the reason when a program ended by itself and nothing was learned of its commands.
 const NO_PARSER: &str = "without asking an argparse, click or typer parser";
+/// What follows that where the program said something at its end.
+const SAID: &str = "without asking an argparse, click or typer parser, and said: ";
 
 /// Packages whose name is not that of the module they bring.
 const PACKAGES: [(&str, &str); 10] = [
@@ -37,9 +39,20 @@ pub fn of(reason: &str, program: &Path, interpreter: Option<&Path>) -> Option<St
     if let Some(hint) = interpreter.and_then(|interpreter| missing_module(reason, interpreter)) {
         return Some(format!("{reason}; {hint}"));
     }
+    if tells_last_words(reason) {
+        return Some(format!(
+            "{reason}; give it what it lacks, such as a variable in the server's environment, or let it answer --describe \
+             or read its arguments by argparse before it ends: {GUIDE}"
+        ));
+    }
     reason.ends_with(NO_PARSER).then(|| {
         format!("{reason}; let it answer --describe, or read its arguments by argparse: {GUIDE}")
     })
+}
+
+/// Whether a reason ends with what the program itself said when it ended.
+pub fn tells_last_words(reason: &str) -> bool {
+    reason.contains(SAID)
 }
 
 /// How to give `interpreter` the module that a Python program did not find, if that is what `words` are about.

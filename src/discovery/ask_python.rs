@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::advice::tells_last_words;
 use super::introspect;
 use super::mentions::mentions_describe;
 use super::question::{
@@ -57,15 +58,26 @@ impl Asking<'_> {
             return Ok(Some((payload, "describe")));
         }
         let (help_text, may_describe) = match self.parser(python).await {
-            Parser::Read(payload) => {
+            Parser::Read(mut payload) => {
+                let listing = payload
+                    .json
+                    .as_object_mut()
+                    .and_then(|json| json.remove("help_text"));
                 // A library may have taught it the question without a word of it in its own files.
                 let has_learned = !is_known && has_describe_option(&payload.json);
                 let described = match has_learned {
                     true => self.listen(self.describe().await, reasons)?,
                     false => None,
                 };
-                let found = described.map(|payload| (payload, "describe"));
-                return Ok(Some(found.unwrap_or((payload, "introspection"))));
+                if let Some(payload) = described {
+                    return Ok(Some((payload, "describe")));
+                }
+                if let Some(Value::String(text)) = listing
+                    && let Some(listed) = self.listed(text, &payload, python).await
+                {
+                    return Ok(Some((listed, "help")));
+                }
+                return Ok(Some((payload, "introspection")));
             }
             Parser::Skip(reason) => return Err(reason),
             Parser::Refused(reason) => {
@@ -102,7 +114,28 @@ impl Asking<'_> {
         }
         let pages = Pages::Guarded(python);
         let read = self.read_help(cleaned_text(&help_text), pages).await;
+        if matches!(read, Err(NoAnswer::Next(_))) && reasons.iter().any(|why| tells_last_words(why))
+        {
+            return Ok(None); // what it printed is told, and was not meant as help
+        }
         Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
+    }
+
+    /// The commands that the help text of a parser without sub-commands lists, as version 3 served them: its users
+    /// know them by these names. `None` where the text has the title alone.
+    async fn listed(
+        &self,
+        help_text: String,
+        parser: &Payload,
+        python: &Python<'_>,
+    ) -> Option<Payload> {
+        let read = self.read_help(help_text, Pages::Guarded(python)).await;
+        let mut listed = read.ok()?;
+        if introspect::pages_to_ask(&listed.json).is_empty() {
+            return None;
+        }
+        listed.json["plugin"]["description"] = parser.json["plugin"]["description"].clone();
+        Some(listed)
     }
 
     /// Asks for `--help` without the guard, as version 3 asked every plugin. Why nothing could be read under it is

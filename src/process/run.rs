@@ -263,7 +263,8 @@ impl Run {
                 program,
                 tool,
                 processes,
-                "ending what a program left behind"
+                "ending what a program left behind; if it is meant to live on, start it with setsid, nohup or \
+                 start_new_session=True, or declare \"background\": true"
             );
         }
     }

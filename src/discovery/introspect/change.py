@@ -140,3 +140,20 @@ def settle_socket(module):
             raise
 
     module.socket.connect_ex = connect_ex
+
+
+SEMAPHORE_BYTES = 64
+
+
+def settle_semaphores(module):
+    """_multiprocessing, whose semaphores begin as small files that are gone once they are open."""
+    original = module.SemLock
+
+    class SemLock(original):
+        def __new__(cls, *args, **kwargs):
+            unlinks = kwargs.get("unlink", args[4] if len(args) > 4 else False)
+            if not unlinks:
+                refuse("makes a semaphore that stays", "changes files")
+            return with_room(SEMAPHORE_BYTES, lambda: original.__new__(cls, *args, **kwargs))
+
+    module.SemLock = SemLock

@@ -272,6 +272,20 @@ def limit_files(most):
         pass
 
 
+def with_room(least, work):
+    """What `work` gives while native code may write this much to a file."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if soft != 0:
+        return work()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (least, hard))
+    try:
+        return work()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def guard():
     sys.dont_write_bytecode = True
     close_standard_input()

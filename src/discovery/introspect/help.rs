@@ -16,7 +16,8 @@ use super::help_page::Page;
 pub struct NothingToRead;
 
 /// The payload of the commands that a `--help` text lists, names and one-line descriptions only; or, for a
-/// program that shows options or a usage line but no commands, of the one tool that it is.
+/// program that shows options or a usage line but no commands, of the one tool that it is. A program that works
+/// without its commands as well is both.
 ///
 /// # Errors
 /// [`NothingToRead`] says what the text lacks.
@@ -29,15 +30,22 @@ pub fn parse_help(plugin: &str, text: &str) -> Result<Value, NothingToRead> {
         fill(&mut command, &Page::default());
         commands.push(command);
     }
-    if commands.is_empty() {
-        if !page.is_readable() {
-            return Err(NothingToRead);
-        }
+    if commands.is_empty() && !page.is_readable() {
+        return Err(NothingToRead);
+    }
+    let is_taken = page.commands.iter().any(|entry| entry.name == plugin);
+    if commands.is_empty() || (works_without_command(&page) && !is_taken) {
         let mut command = json!({"name": plugin, "description": page.description, "invoke": []});
         fill(&mut command, &page);
         commands.push(command);
     }
     Ok(json!({"contract_version": "1.1", "plugin": {"name": plugin}, "commands": commands}))
+}
+
+/// Whether a page shows that its program has work of its own: options, and a command that may be left out.
+fn works_without_command(page: &Page) -> bool {
+    let mut words = page.usage.split_whitespace();
+    !page.options.is_empty() && words.any(|word| matches!(word, "[COMMAND]" | "[SUBCOMMAND]"))
 }
 
 /// Whether a help text shows that its program reads `--help` after a command too: it names the

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::help_branch::{Branch, BranchEntry};
 use super::help_option::{HelpOption, split_columns};
 
 /// How many commands, and how many options, one page may give.
@@ -85,6 +86,12 @@ struct Reader {
     /// A listing of groups that a blank line has interrupted.
     interrupted: Option<Section>,
     has_description: bool,
+    /// How many commands there were at the last title.
+    before_title: usize,
+    /// The indentation of argparse's heading above its commands, and the names that it gives.
+    branch: Option<(usize, Option<HashSet<String>>)>,
+    /// Names in argparse's heading that have had no entry so far.
+    unlisted: Vec<String>,
     /// Whether the line before was a row of commands.
     is_in_row: bool,
     names: HashSet<String>,
@@ -100,6 +107,9 @@ impl Default for Reader {
             open: Open::Nothing,
             interrupted: None,
             has_description: false,
+            before_title: 0,
+            branch: None,
+            unlisted: Vec::new(),
             is_in_row: false,
             names: HashSet::new(),
             valued: HashSet::new(),
@@ -120,6 +130,9 @@ impl Reader {
         if self.section == Section::Usage && indent == 0 && !self.page.usage.is_empty() {
             self.section = Section::Opening;
         }
+        if self.section != Section::Usage && self.branch(trimmed, indent) {
+            return;
+        }
         match self.section {
             Section::Usage => append(&mut self.page.usage, trimmed),
             Section::Commands { .. } => self.command(trimmed, indent),
@@ -131,6 +144,7 @@ impl Reader {
 
     fn blank(&mut self) {
         self.open = Open::Nothing;
+        self.branch = None;
         if !self.page.description.is_empty() {
             self.has_description = true;
         }
@@ -187,6 +201,8 @@ impl Reader {
             return false;
         };
         self.open = Open::Nothing;
+        self.branch = None;
+        self.before_title = self.page.commands.len();
         self.interrupted = None;
         let has_groups = title.starts_with("these are common");
         self.section = if names_commands(&title) {
@@ -198,6 +214,52 @@ impl Reader {
         } else {
             Section::Other
         };
+        true
+    }
+
+    /// Takes argparse's heading above its commands, and what stands deeper below it.
+    fn branch(&mut self, trimmed: &str, indent: usize) -> bool {
+        if let Some(branch) = Branch::read(trimmed, indent, &self.page.usage) {
+            // What the title's section has said so far was prose about the commands.
+            for entry in self.page.commands.drain(self.before_title..) {
+                self.names.remove(&format!("command {}", entry.name));
+            }
+            let names = branch.names.as_deref();
+            if let Some(names) = names.filter(|_| branch.is_certain && self.unlisted.is_empty()) {
+                let names = names.iter().take(MAX_ENTRIES);
+                self.unlisted = names.map(|name| (*name).to_owned()).collect();
+            }
+            let names = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            self.branch = Some((branch.indent, names));
+            self.open = Open::Nothing;
+            self.section = Section::Other;
+            return true;
+        }
+        let Some((heading, names)) = &self.branch else {
+            return false;
+        };
+        if indent <= *heading {
+            self.branch = None;
+            return false;
+        }
+        if indent == heading + 2 {
+            let entry = BranchEntry::read(trimmed);
+            let is_known = names
+                .as_ref()
+                .is_none_or(|names| names.contains(entry.name));
+            let is_new = is_known && self.add_command(entry.name, entry.description, true);
+            self.open = match is_new {
+                true => Open::Command { indent },
+                false => Open::Nothing,
+            };
+            let is_alias = |name: &str| entry.aliases.split(", ").any(|alias| alias == name);
+            self.unlisted
+                .retain(|name| name != entry.name && !is_alias(name));
+        } else if let (Open::Command { .. }, Some(last)) =
+            (&self.open, self.page.commands.last_mut())
+        {
+            append(&mut last.description, trimmed);
+        }
         true
     }
 
@@ -318,6 +380,9 @@ impl Reader {
     }
 
     fn finish(mut self) -> Page {
+        for name in std::mem::take(&mut self.unlisted) {
+            self.add_command(&name, "", true);
+        }
         let valued = &self.valued;
         self.page
             .options
@@ -379,7 +444,8 @@ fn without_aliases<'a>(word: &str, description: &'a str) -> &'a str {
     }
 }
 
-fn is_command_name(name: &str) -> bool {
+/// Whether it can be the name of a tool.
+pub fn is_command_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.bytes().all(plain)
 }

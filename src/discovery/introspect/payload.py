@@ -113,7 +113,8 @@ class Answer:
     def warn(self, words, reason):
         self.warnings.append("%s is left out: %s" % (" ".join(words) or plugin_name, reason))
 
-    def text(self, description):
+    def text(self, description, page):
+        """As JSON; `page` gives the parser's help text."""
         import json
 
         if not self.commands:
@@ -124,7 +125,21 @@ class Answer:
             "commands": self.commands,
             "warnings": self.warnings,
         }
+        if len(self.commands) == 1 and not self.commands[0]["invoke"]:
+            # The parser takes a command's name as any other word; the text alone tells the names.
+            listing = listing_of_commands(page)
+            if listing:
+                payload["help_text"] = listing
         return json.dumps(payload, ensure_ascii=False, allow_nan=False)
+
+
+def listing_of_commands(page):
+    """A help text that lists commands below the title that version 3 of SMCP read; nothing for any other."""
+    try:
+        text = clean(page())
+    except (Exception, SystemExit):
+        return ""  # a text that cannot be shown lists nothing either
+    return text if any(line.strip().lower() == "available commands:" for line in text.splitlines()) else ""
 
 
 def named(parameters):

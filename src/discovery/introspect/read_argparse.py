@@ -10,7 +10,7 @@ def read_argparse(parser, firsts=()):
     description = parser_text(parser, parser.description) or prose(program_docstring())
     outer = [(first, action, 0) for first in firsts for action in left_to(first, parser)]
     walk_parser(answer, parser, [], outer, description, fromfile="".join(f.fromfile_prefix_chars or "" for f in firsts))
-    return answer.text(description)
+    return answer.text(description, parser.format_help)
 
 
 def left_to(first, parser):

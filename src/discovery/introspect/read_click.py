@@ -8,7 +8,7 @@ def read_click(command):
     answer = Answer()
     description = command_text(command) or prose(program_docstring())
     walk_command(answer, command, [], [], None)
-    return answer.text(description)
+    return answer.text(description, lambda: command.get_help(context_of(command, [], None)))
 
 
 def command_text(command, fallback=True):

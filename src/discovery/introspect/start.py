@@ -59,7 +59,9 @@ def run_and_give_up(path):
     if was_asked_in_full() or (half_asked and error is None):
         give_up_half_asked()
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        refusals.append("writes more than %d bytes to one file%s" % (MAX_WRITTEN, traceback_place(error)))
+        # Until the program changes a file itself, the kernel lets nobody write to one.
+        deed = "writes to a file by native code" if own_functions is None else "writes more than %d bytes to one file" % MAX_WRITTEN
+        refusals.append("%s%s" % (deed, traceback_place(error)))
     reason = reason_of(refused, error, status)
     if refused:
         give_up(REFUSED, reason)
@@ -104,10 +106,24 @@ def reason_of(refused, error, status):
     if refused:
         return refused.reason
     if error is None:
-        return "ended without asking an argparse, click or typer parser"
+        return "ended without asking an argparse, click or typer parser" + last_words(0)
     if isinstance(error, SystemExit):
-        return "exited with status %d without asking an argparse, click or typer parser" % status
+        return "exited with status %d without asking an argparse, click or typer parser%s" % (status, last_words(status))
     return after_refusals("%s: %s%s" % (type(error).__name__, error, traceback_place(error)))
+
+
+def last_words(status):
+    """What the program said at last of its failure, as the end of a reason."""
+    flush()
+    answer, complaint = (b"".join(kept).decode("utf-8", "replace").strip() for kept in (printed, complained))
+    is_error = answer.startswith("{") and '"error"' in answer
+    text = answer if is_error else complaint or answer
+    if not status and not is_error:
+        return ""  # it has worked, or shown its help
+    last = text[-10000:].splitlines()[-1:]
+    if last and len(last[0].strip()) < 3:
+        last = [text]  # the end of JSON in many lines
+    return ", and said: " + " ".join(last[0].split())[:180] if last else ""
 
 
 def after_refusals(reason):

@@ -4,7 +4,7 @@
 
 WATCHED = (
     "argparse", "click.core", "asyncclick.core", "typer._click.core", "typer.core", "tempfile", "_dbm", "_gdbm",
-    "_sqlite3", "shutil", "socket",
+    "_sqlite3", "_multiprocessing", "shutil", "socket",
 )
 
 half_asked = []
@@ -177,6 +177,7 @@ def settle_tempfile(module):
 AFTER_IMPORT = {
     "argparse": watch_argparse, "tempfile": settle_tempfile, "_dbm": divert_dbm, "_gdbm": divert_dbm,
     "_sqlite3": divert_sqlite, "shutil": settle_shutil, "socket": settle_socket,
+    "_multiprocessing": settle_semaphores,
 }
 
 

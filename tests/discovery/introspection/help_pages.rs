@@ -219,6 +219,128 @@ fn a_help_text_of_450_000_lines_gives_a_bounded_answer() {
     );
 }
 
+/// What argparse prints for sub-parsers: under Python 3.8, and under 3.13 below a title with a description and with a
+/// word in place of the names. `quiet` has no help text, so it has no entry.
+const ARGPARSE: [&str; 3] = [
+    "\
+usage: cli.py [-h] [-v]
+              {now,n,then-and-again-and-once-more,help,quiet} ...
+
+Keeps time
+
+positional arguments:
+  {now,n,then-and-again-and-once-more,help,quiet}
+    now (n)             do now
+    then-and-again-and-once-more
+                        do then, and again, and once more, until there is
+                        nothing left to do
+    help                answers questions
+
+optional arguments:
+  -h, --help            show this help message and exit
+  -v, --verbose         say more
+",
+    "\
+usage: cli.py [-h] [-v] {now,n,then-and-again-and-once-more,help,quiet} ...
+
+Keeps time
+
+options:
+  -h, --help            show this help message and exit
+  -v, --verbose         say more
+
+Commands:
+  what it does
+
+  {now,n,then-and-again-and-once-more,help,quiet}
+                        one of these
+    now (n)             do now
+    then-and-again-and-once-more
+                        do then, and again, and once more, until there is
+                        nothing left to do
+    help                answers questions
+
+and so on
+",
+    "\
+usage: cli.py [-h] [-v] COMMAND ...
+
+Keeps time
+
+options:
+  -h, --help            show this help message and exit
+  -v, --verbose         say more
+
+commands:
+  COMMAND
+    now (n)             do now
+    then-and-again-and-once-more
+                        do then, and again, and once more, until there is
+                        nothing left to do
+    help                answers questions
+    quiet
+",
+];
+
+#[test]
+fn the_sub_parsers_of_argparses_own_page_are_commands() {
+    for page in ARGPARSE {
+        let payload = parse_help("time", page).expect("it has commands");
+        let commands = payload["commands"].as_array().expect("a list");
+        let said = commands.iter().map(|command| &command["description"]);
+        let expected = ["now", "then-and-again-and-once-more", "help", "quiet"];
+        assert_eq!(names(&payload), expected, "{page}");
+        let descriptions = [
+            "do now",
+            "do then, and again, and once more, until there is nothing left to do",
+            "answers questions",
+            "",
+        ];
+        assert_eq!(said.collect::<Vec<_>>(), descriptions, "{page}");
+        assert_eq!(pages_to_ask(&payload), expected);
+    }
+}
+
+#[test]
+fn choices_and_what_needs_a_word_before_its_command_are_one_tool() {
+    let pages = [
+        "usage: cli.py [-h] {red,blue} [FILE ...]\n\npositional arguments:\n  {red,blue}  the colour\n  FILE        what\n\noptions:\n  -h, --help  show\n",
+        "usage: cli.py [-h] [--fast] file {go,stop} ...\n\npositional arguments:\n  file        which\n  {go,stop}\n    go        goes\n    stop      stops\n",
+        "usage: cli.py [-h] --db DB {go,stop} ...\n\npositional arguments:\n  {go,stop}\n    go        goes\n    stop      stops\n",
+    ];
+    for page in pages {
+        let payload = parse_help("tool", page).expect("it has a usage line");
+        assert_eq!(names(&payload), ["tool"], "{page}");
+    }
+}
+
+#[test]
+fn a_program_that_may_be_called_without_a_command_is_a_tool_as_well() {
+    let page = |usage: &str, options: &str| {
+        format!(
+            "Usage: {usage}\n\nCommands:\n  gen   Generates\n\nOptions:\n{options}  -h, --help  Print help\n"
+        )
+    };
+    let force = "  --force     Does it\n";
+    let both = parse_help("deps", &page("deps [OPTIONS] [COMMAND]", force)).expect("it has both");
+    assert_eq!(names(&both), ["gen", "deps"]);
+    let own = &both["commands"][1];
+    assert_eq!(own["invoke"], json!([]));
+    assert_eq!(
+        own["input_schema"]["properties"]["force"]["type"],
+        "boolean"
+    );
+    assert_eq!(pages_to_ask(&both), ["gen"]);
+    for (plugin, usage, options) in [
+        ("deps", "deps [OPTIONS] <COMMAND>", force),
+        ("deps", "deps [COMMAND]", ""),
+        ("gen", "gen [OPTIONS] [COMMAND]", force),
+    ] {
+        let one = parse_help(plugin, &page(usage, options)).expect("it has a command");
+        assert_eq!(names(&one), ["gen"], "{usage}");
+    }
+}
+
 fn names(payload: &Value) -> Vec<&str> {
     let commands = payload["commands"]
         .as_array()

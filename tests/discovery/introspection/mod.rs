@@ -5,6 +5,8 @@ mod copies;
 mod generated;
 mod help_pages;
 mod honest;
+mod listings;
+mod own_words;
 mod programs;
 mod refusals;
 mod serving;
