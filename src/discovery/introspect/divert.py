@@ -181,21 +181,23 @@ def diverted_open(file, mode="r", buffering=-1, encoding=None, errors=None, newl
     rest = (buffering, encoding, errors, newline)
     if isinstance(file, int) or not isinstance(mode, str) or is_harmless(file):
         return open_original(file, mode, *rest, closefd=closefd, opener=opener)
-    if opener is not None:
-        opened = open_original(opener(file, flags_of_mode(mode)), mode, *rest)
-    elif writes(mode):
-        place = place_written(file, "w" in mode, "a" in mode)
-        opened = permitted(open_original, place, mode, *rest)
-    else:
-        opened = with_own_names(open_original, place_read(file), mode, *rest)
-    raw = opened
+    raw = result = opened(open_original, file, mode, opener, *rest)
     for inner in ("buffer", "raw"):
         raw = getattr(raw, inner, raw)
     try:
         raw.name = file
     except AttributeError:
         pass
-    return opened
+    return result
+
+
+def opened(function, file, mode, opener, *rest):
+    """What `function` makes of the file that the program means."""
+    if opener is not None:
+        return function(opener(file, flags_of_mode(mode)), mode, *rest)
+    if writes(mode):
+        return permitted(function, place_written(file, "w" in mode, "a" in mode), mode, *rest)
+    return with_own_names(function, place_read(file), mode, *rest)
 
 
 def flags_of_mode(mode):
@@ -333,10 +335,11 @@ def diverted_look(name):
     """A function that only looks at its first argument."""
     original = os_originals[name]
 
-    def look(path, *args, **kwargs):
+    def look(path=None, *args, **kwargs):
         if isinstance(path, int) or kwargs.get("dir_fd") is not None:
             return original(path, *args, **kwargs)
-        return with_own_names(original, place_read(path, follow=name != "readlink"), *args, **kwargs)
+        follow = kwargs.get("follow_symlinks", name != "readlink")
+        return with_own_names(original, place_read("." if path is None else path, follow), *args, **kwargs)
 
     return look
 
@@ -424,9 +427,8 @@ def diverted_scandir(path="."):
     return Scan([Entry(path, name) for name in diverted_listdir(path)])
 
 
-def diverted_connect(database, *args, **kwargs):
-    """sqlite3.connect: a copy of the database is opened, or the real one for reading where it is too large."""
-    original = sqlite_originals["connect"]
+def diverted_connect(function, database, *args, **kwargs):
+    """Opens a copy of the database with `function`, or the real one for reading where it is too large."""
     name, query = os.fsdecode(database), ""
     if kwargs.get("uri") and name.startswith("file:"):
         import urllib.parse
@@ -434,7 +436,7 @@ def diverted_connect(database, *args, **kwargs):
         parts = urllib.parse.urlsplit(name)
         name, query = urllib.parse.unquote(parts.path), parts.query
         if name in ("", ":memory:") or "mode=memory" in query.split("&"):
-            return without_attached(permitted(original, database, *args, **kwargs))
+            return without_attached(permitted(function, database, *args, **kwargs))
     seen = resolved(name)
     kept = copy_root + seen
     if not lexists(kept) and lexists(place_of(seen)) and os_originals["lstat"](place_of(seen)).st_size > MAX_WRITTEN:
@@ -451,7 +453,7 @@ def diverted_connect(database, *args, **kwargs):
 
         kept = "file:%s?%s" % (urllib.parse.quote(kept), query)
         kwargs["uri"] = True
-    return without_attached(permitted(original, kept, *args, **kwargs))
+    return without_attached(permitted(function, kept, *args, **kwargs))
 
 
 def diverted_dbm(original):

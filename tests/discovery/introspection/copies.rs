@@ -125,7 +125,7 @@ fn what_goes_around_the_copy_is_refused() {
         "os.rename(here, here + '-elsewhere')",
         "os.mkfifo(made)",
         "sqlite3.connect(':memory:').execute('ATTACH DATABASE ? AS other', (made,))",
-        "sqlite3.Connection(made)",
+        "sqlite3.Connection.__base__(made)",
     ] {
         let directory = tempfile::tempdir().expect("there is room");
         let cli = directory.path().join("cli.py");
@@ -134,6 +134,63 @@ fn what_goes_around_the_copy_is_refused() {
         );
         let parser = "import argparse\nargparse.ArgumentParser().parse_args()\n";
         std::fs::write(&cli, format!("{setup}{caught}{parser}")).expect("the directory is ours");
+        let before = everything(directory.path());
+        let answer = ask(&python3(), &cli);
+        assert_eq!(answer.status, 0, "{deed}: {}", answer.reason);
+        assert_eq!(everything(directory.path()), before, "{deed}");
+    }
+}
+
+#[test]
+fn every_way_of_the_standard_library_to_look_at_what_was_just_written_sees_the_copy() {
+    let setup = "import io, os, shutil, sqlite3\nhere = os.path.dirname(os.path.abspath(__file__))\nmade = here + '/made'\n";
+    let write = "open(made, 'w').write('{}')\n";
+    for (first, deed) in [
+        (
+            write,
+            "shutil.copy2(made, made + '.bak'); assert open(made + '.bak').read() == '{}'",
+        ),
+        (
+            "os.makedirs(made + '/inner'); open(made + '/inner/file', 'w').write('{}')\n",
+            "shutil.copytree(made, made + '.bak'); assert open(made + '.bak/inner/file').read() == '{}'",
+        ),
+        (
+            write,
+            "shutil.move(made, made + '.bak'); assert open(made + '.bak').read() == '{}'",
+        ),
+        (
+            write,
+            "assert os.listxattr(made) == os.listxattr(made, follow_symlinks=False)",
+        ),
+        (write, "os.listxattr(); os.listxattr(None)"),
+        (
+            "",
+            "io.FileIO(made, 'w').write(b'{}'); assert open(made).read() == '{}'",
+        ),
+        (
+            write,
+            "f = io.FileIO(made); assert (f.read(), f.name) == (b'{}', made); \
+             assert isinstance(f, io.FileIO) and isinstance(open(made, 'rb').raw, io.FileIO)",
+        ),
+        (
+            "class Log(io.FileIO): pass\n",
+            "Log(made, mode='a').write(b'{}'); assert open(made).read() == '{}'",
+        ),
+        (
+            "",
+            "sqlite3.Connection(made).execute('CREATE TABLE t (x)'); \
+             c = sqlite3.connect(made); assert isinstance(c, sqlite3.Connection); \
+             assert c.execute('SELECT count(*) FROM t').fetchone() == (0,)",
+        ),
+        (
+            "class Own(sqlite3.Connection): pass\n",
+            "c = sqlite3.connect(made, factory=Own); assert type(c) is Own; c.execute('CREATE TABLE t (x)')",
+        ),
+    ] {
+        let directory = tempfile::tempdir().expect("there is room");
+        let cli = directory.path().join("cli.py");
+        let parser = "import argparse\nargparse.ArgumentParser().parse_args()\n";
+        std::fs::write(&cli, format!("{setup}{first}{deed}\n{parser}")).expect("it is ours");
         let before = everything(directory.path());
         let answer = ask(&python3(), &cli);
         assert_eq!(answer.status, 0, "{deed}: {}", answer.reason);
