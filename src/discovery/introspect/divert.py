@@ -96,7 +96,13 @@ def mirrored(directory):
     if lexists(copy_root + directory) or not os.path.isdir(place_of(directory)):
         return
     mirrored(os.path.dirname(directory))
-    permitted(os_originals["mkdir"], copy_root + directory, 0o700)
+    make_directory(copy_root + directory, 0o700)
+
+
+def make_directory(kept, mode):
+    permitted(os_originals["mkdir"], kept, mode)
+    # Whatever the umask: or neither the program could go on there nor the server remove it.
+    permitted(os_originals["chmod"], kept, os_originals["lstat"](kept).st_mode & 0o7777 | 0o700)
 
 
 def new_place(path):
@@ -224,7 +230,7 @@ def diverted_mkdir(path, mode=0o777, **rest):
         return os_originals["mkdir"](path, mode, **rest)
     seen = resolved(path, follow=False)
     must_be_free(seen, path)
-    return permitted(os_originals["mkdir"], new_place(seen), mode | 0o700)
+    make_directory(new_place(seen), mode)
 
 
 def must_be_free(seen, path):

@@ -296,6 +296,25 @@ fn the_private_copy_has_bounds_and_what_is_beyond_them_is_refused() {
 }
 
 #[test]
+fn what_the_files_of_a_copy_grow_to_has_a_bound() {
+    live(async {
+        let plugins = Plugins::new();
+        // It goes on until it is ended; its files are begun before there is anything in them.
+        let source = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n\
+            files = [open(here + '/made%d' % n, 'wb') for n in range(150)]\n\
+            for file in files:\n    file.write(bytes(15 << 20))\n    file.flush()\n\
+            while True: pass\n";
+        plugins.python("grows", source);
+        let before = everything(plugins.path());
+        let running = served(plugins.path(), python3()).await;
+        let reason = running.skipped("grows");
+        let expected = "writes more than 67108864 bytes before it asks its parser";
+        assert!(reason.contains(expected), "{reason}");
+        assert_eq!(everything(plugins.path()), before);
+    });
+}
+
+#[test]
 fn what_a_program_removes_gives_its_room_back() {
     let directory = tempfile::tempdir().expect("there is room");
     let cli = directory.path().join("cli.py");
