@@ -278,7 +278,7 @@ async fn within_bounds(
         if let Ok(None) = size {
             stop.cancel();
             let _ended = running.await;
-            return Err(NoAnswer::skip(format!(
+            return Err(NoAnswer::Next(format!(
                 "writes more than {} bytes before it asks its parser",
                 introspect::MAX_TOTAL_BYTES
             )));

@@ -5,8 +5,8 @@ use std::fs::{File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 /// What the names of all copies begin with.
 const PREFIX: &str = "smcp-asked-";
@@ -25,6 +25,9 @@ const MAX_SWEPT: usize = 1_000;
 
 /// The copies of this process that are still there.
 static PRESENT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Told whenever one of them is gone.
+static GONE: Condvar = Condvar::new();
 
 /// Where one watched program writes before its parser is asked. It is removed with everything in it when this is
 /// dropped, however the program ended.
@@ -65,11 +68,9 @@ impl PrivateCopy {
     /// Waits until every copy of this process is gone with its question, at most for `limit`; removes what is there
     /// then.
     pub fn remove_all(limit: Duration) {
-        let until = Instant::now() + limit;
-        while !present().is_empty() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let left = std::mem::take(&mut *present());
+        let waited = GONE.wait_timeout_while(present(), limit, |present| !present.is_empty());
+        let (mut present, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let left = std::mem::take(&mut *present);
         left.iter().for_each(|path| remove(path));
     }
 }
@@ -97,6 +98,7 @@ impl Drop for PrivateCopy {
         if let Some(held) = &self.0 {
             remove(&held.path);
             present().remove(&held.path);
+            GONE.notify_all();
         }
     }
 }
@@ -173,10 +175,11 @@ fn sweep(parent: &Path) {
         let is_ours = entry
             .metadata()
             .is_ok_and(|known| known.is_dir() && known.uid() == user);
-        if is_ours && let Ok(directory) = File::open(entry.path()) {
-            if directory.try_lock().is_ok() {
-                remove(&entry.path());
-            }
+        if is_ours
+            && let Ok(directory) = File::open(entry.path())
+            && directory.try_lock().is_ok()
+        {
+            remove(&entry.path());
         }
     }
 }

@@ -299,17 +299,27 @@ fn the_private_copy_has_bounds_and_what_is_beyond_them_is_refused() {
 fn what_the_files_of_a_copy_grow_to_has_a_bound() {
     live(async {
         let plugins = Plugins::new();
-        // It goes on until it is ended; its files are begun before there is anything in them.
-        let source = "import os, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n\
+        // It goes on until it is ended; its files are begun before there is anything in them. Asked openly, it can
+        // start a process, and only shows its help.
+        let source = "import os, subprocess, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n\
+            try:\n    subprocess.run(['true'])\n    print('usage: grows [--unit UNIT]\\n\\noptions:\\n  --unit UNIT  a unit')\n    sys.exit()\n\
+            except FileNotFoundError: pass\n\
             files = [open(here + '/made%d' % n, 'wb') for n in range(150)]\n\
             for file in files:\n    file.write(bytes(15 << 20))\n    file.flush()\n\
             while True: pass\n";
         plugins.python("grows", source);
         let before = everything(plugins.path());
         let running = served(plugins.path(), python3()).await;
-        let reason = running.skipped("grows");
-        let expected = "writes more than 67108864 bytes before it asks its parser";
-        assert!(reason.contains(expected), "{reason}");
+        let snapshot = running.snapshot();
+        assert_eq!(snapshot.skipped, []);
+        let plugin = &snapshot.plugins[0];
+        let expected = "only its --help: writes more than 67108864 bytes before it asks its parser";
+        assert_eq!(plugin.source, "help");
+        assert!(
+            plugin.warnings[0].contains(expected),
+            "{:?}",
+            plugin.warnings
+        );
         assert_eq!(everything(plugins.path()), before);
     });
 }
