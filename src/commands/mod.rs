@@ -11,12 +11,17 @@ mod tools;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::cli::{Cli, Command};
 use crate::config::{self, Config, Purpose};
+use crate::discovery::introspect::PrivateCopy;
 
 /// A setting is wrong, or the server must not start with it.
 const BAD_SETTINGS: u8 = 2;
+
+/// How long questions that the end cut short may take to remove what their plugins wrote.
+const COPIES_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the command line; the environment is read once, here.
 pub fn run(cli: Cli) -> ExitCode {
@@ -34,6 +39,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve(cli.flags));
     let outcome = runtime().and_then(|runtime| {
         let outcome = runtime.block_on(perform(command, config));
+        // Questions that were cut short leave nothing behind; their programs are being ended.
+        PrivateCopy::remove_all(COPIES_GRACE);
         // Standard input is read by a thread that nothing can interrupt; nobody waits for it.
         runtime.shutdown_background();
         outcome

@@ -40,13 +40,6 @@ pub(super) struct Listening {
 pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     let one = reader.text("MCP_API_KEY").unwrap_or_default();
     let keys = keys(reader, &one);
-    for name in ["MCP_API_KEY", "MCP_API_KEYS"] {
-        if keys.is_empty() && reader.is_set(name) {
-            reader.mistakes.push(format!(
-                "{name} is set and has no key in it: NOBODY NEEDS A KEY; set it to one, or unset it if that is meant"
-            ));
-        }
-    }
     let (host, addresses) = addresses(reader, flags);
     let loopback = addresses
         .iter()
@@ -71,6 +64,9 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     // A server that runs programs is never open to a network unless somebody said so.
     if !loopback && auth.keys.is_empty() && !auth.disabled {
         reader.faults.push(format!("refusing to bind {host} without a key; set MCP_API_KEY, or MCP_AUTH_DISABLED=1 to serve everybody"));
+    }
+    if auth.keys.is_empty() && reader.faults.is_empty() {
+        note_empty_keys(reader);
     }
     let gate = gate::Settings {
         bound_host: host,
@@ -204,6 +200,17 @@ fn keys(reader: &mut Reader, one: &str) -> Vec<KeyId> {
         }
     }
     keys
+}
+
+/// Whoever sets one of them means to close the server.
+fn note_empty_keys(reader: &mut Reader) {
+    for name in ["MCP_API_KEY", "MCP_API_KEYS"] {
+        if reader.is_set(name) {
+            reader.mistakes.push(format!(
+                "{name} is set and has no key in it: NOBODY NEEDS A KEY; set it to one, or unset it if that is meant"
+            ));
+        }
+    }
 }
 
 fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> auth::Settings {

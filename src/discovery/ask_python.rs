@@ -175,7 +175,8 @@ impl Asking<'_> {
         let finished = match finished {
             Ok(finished) => finished,
             Err(NoAnswer::Skip(reason)) => return Parser::Skip(reason),
-            Err(NoAnswer::Next(reason)) => return Parser::Skip(Unserved::Plugin(reason)),
+            // It was ended for what it wrote.
+            Err(NoAnswer::Next(reason)) => return Parser::Refused(reason),
         };
         let reason = last_line(&finished.stderr_tail);
         match finished.ending {

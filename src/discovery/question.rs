@@ -23,6 +23,9 @@ const MAX_OUTPUT_BYTES: usize = 4 << 20;
 /// What is said of a description that is none.
 pub(super) const BROKEN: &str = "its description breaks the contract";
 
+/// How often it is looked at what a program has written before its parser is asked.
+const LOOK_AT_COPY_EVERY: Duration = Duration::from_millis(50);
+
 /// How many pages of sub-commands are read.
 const MAX_PAGES: usize = 64;
 
@@ -69,6 +72,7 @@ impl Asker {
         &self,
         plugin: &Found,
         argv: Vec<OsString>,
+        stop: CancellationToken,
     ) -> Result<Finished, NoAnswer> {
         let job = Job {
             argv,
@@ -82,10 +86,7 @@ impl Asker {
             stderr_tail: 8 << 10,
             background: None,
         };
-        let finished = self
-            .launcher
-            .run(job, SideChannels::default(), self.stop.clone())
-            .await;
+        let finished = self.launcher.run(job, SideChannels::default(), stop).await;
         finished.map_err(|fault| {
             NoAnswer::Skip(if fault.is_passing() {
                 Unserved::Shortage(fault.to_string())
@@ -220,6 +221,7 @@ impl Asking<'_> {
             .run(
                 self.plugin,
                 self.start.iter().cloned().chain(words).collect(),
+                self.asker.stop.clone(),
             )
             .await
     }
@@ -252,7 +254,9 @@ impl Asking<'_> {
         let copy = aside(PrivateCopy::make).await.map_err(NoAnswer::Skip)?;
         let (limit, Python { interpreter, cli }) = (self.asker.limit, python);
         let argv = introspect::guarded_argv(interpreter, cli, limit, copy.path(), words);
-        let finished = self.asker.run(self.plugin, argv).await;
+        let stop = self.asker.stop.child_token();
+        let running = self.asker.run(self.plugin, argv, stop.clone());
+        let finished = within_bounds(running, copy.path(), &stop).await;
         aside(move || drop(copy)).await.map_err(NoAnswer::Skip)?;
         finished
     }
@@ -268,6 +272,31 @@ impl Asking<'_> {
         match finished.ending {
             Ending::Exited(0) => Ok(finished.stdout),
             _ => Err(NoAnswer::Next(last_line(&finished.stderr_tail))),
+        }
+    }
+}
+
+/// Ends a run that writes more to its copy than is kept for it. The guard looks at that when a file is begun; only
+/// here is seen what files grow to.
+async fn within_bounds(
+    running: impl Future<Output = Result<Finished, NoAnswer>>,
+    copy: &Path,
+    stop: &CancellationToken,
+) -> Result<Finished, NoAnswer> {
+    let mut running = std::pin::pin!(running);
+    loop {
+        if let Ok(finished) = tokio::time::timeout(LOOK_AT_COPY_EVERY, &mut running).await {
+            return finished;
+        }
+        let copy = copy.to_owned();
+        let size = aside(move || introspect::size_within_bounds(&copy)).await;
+        if let Ok(None) = size {
+            stop.cancel();
+            let _ended = running.await;
+            return Err(NoAnswer::Next(format!(
+                "writes more than {} bytes before it asks its parser",
+                introspect::MAX_TOTAL_BYTES
+            )));
         }
     }
 }

@@ -1,13 +1,15 @@
 # Stands in place of the functions of the system's that take paths, until the program changes something:
 # from then on they do what divert.py says.
 
-LOOKING = ("stat", "lstat", "access", "listdir", "scandir", "readlink", "chdir", "getcwd", "statvfs")
+LOOKING = (
+    "stat", "lstat", "access", "listdir", "scandir", "readlink", "chdir", "getcwd", "statvfs", "listxattr", "getxattr",
+)
 CHANGING = (
     "mkdir", "remove", "unlink", "rmdir", "rename", "replace", "symlink", "link", "chmod", "lchmod", "chown", "lchown",
     "utime", "truncate", "setxattr", "removexattr",
 )
 
-os_originals, sqlite_originals = {}, {}
+os_originals = {}
 open_original = open
 own_functions = None  # what the functions do once there is a copy
 
@@ -26,12 +28,24 @@ class Diverted:
         return own_function(self.name)(*args, **kwargs)
 
 
+class StandsFor(type):
+    """The kind of a class that is put in place of a built-in one: what is of that one is of this one as well."""
+
+    def __instancecheck__(cls, instance):
+        return type.__instancecheck__(cls, instance) or isinstance(instance, vars(cls).get("stands_for", ()))
+
+    def __subclasscheck__(cls, other):
+        return type.__subclasscheck__(cls, other) or issubclass(other, vars(cls).get("stands_for", ()))
+
+
 def own_function(name):
     global own_functions
     if own_functions is None:
         exec(compile(DIVERSION, "<divert>", "exec"), globals())
         own_functions = begin_copy()
-        own_functions.update({"builtins.open": diverted_open, "sqlite3.connect": diverted_connect})
+        own_functions.update(
+            {"builtins.open": diverted_open, "io.FileIO": opened, "sqlite3.connect": diverted_connect}
+        )
     return own_functions[name]
 
 
@@ -80,6 +94,25 @@ def divert_changes():
         if name in sys.modules:
             divert_what_is_kept(sys.modules[name])
     builtins.open = io.open = _io.open = Diverted("builtins.open", open_original, opens_for_writing)
+    divert_file_io(io)
+
+
+def divert_file_io(io):
+    original = io.FileIO
+
+    class FileIO(original, metaclass=StandsFor):
+        __doc__, __module__, stands_for = original.__doc__, original.__module__, original
+
+        def __init__(self, file, mode="r", closefd=True, opener=None):
+            begin = super().__init__
+            is_left_alone = own_functions is None and not opens_for_writing(file, mode, opener=opener)
+            if is_left_alone or isinstance(file, int) or is_harmless(file):
+                begin(file, mode, closefd, opener)
+            else:
+                own_function("io.FileIO")(begin, file, mode, opener)
+                self.name = file
+
+    io.FileIO = FileIO
 
 
 def divert_what_is_kept(module):
@@ -95,14 +128,25 @@ def divert_what_is_kept(module):
 
 
 def divert_sqlite(module):
-    original = sqlite_originals["connect"] = module.connect
+    original, original_class = module.connect, module.Connection
 
-    def connect(database, *args, **kwargs):
-        if copy_root and connects_to_a_file(database):
-            return own_function("sqlite3.connect")(database, *args, **kwargs)
-        return without_attached(original(database, *args, **kwargs))
+    class Connection(original_class, metaclass=StandsFor):
+        __doc__, __module__, stands_for = original_class.__doc__, original_class.__module__, original_class
 
-    module.connect = connect
+        def __init__(self, *args, **kwargs):
+            begin = super().__init__
+            connected(lambda *place, **rest: [begin(*place, **rest), self][1], *args, **kwargs)
+
+    def connect(*args, **kwargs):
+        return connected(original, *args, **kwargs)
+
+    module.connect, module.Connection = connect, Connection
+
+
+def connected(function, database, *args, **kwargs):
+    if copy_root and connects_to_a_file(database):
+        return own_function("sqlite3.connect")(function, database, *args, **kwargs)
+    return without_attached(function(database, *args, **kwargs))
 
 
 def without_attached(connection):

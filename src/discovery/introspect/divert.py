@@ -96,7 +96,13 @@ def mirrored(directory):
     if lexists(copy_root + directory) or not os.path.isdir(place_of(directory)):
         return
     mirrored(os.path.dirname(directory))
-    permitted(os_originals["mkdir"], copy_root + directory, 0o700)
+    make_directory(copy_root + directory, 0o700)
+
+
+def make_directory(kept, mode):
+    permitted(os_originals["mkdir"], kept, mode)
+    # Whatever the umask: or neither the program could go on there nor the server remove it.
+    permitted(os_originals["chmod"], kept, os_originals["lstat"](kept).st_mode & 0o7777 | 0o700)
 
 
 def new_place(path):
@@ -181,21 +187,23 @@ def diverted_open(file, mode="r", buffering=-1, encoding=None, errors=None, newl
     rest = (buffering, encoding, errors, newline)
     if isinstance(file, int) or not isinstance(mode, str) or is_harmless(file):
         return open_original(file, mode, *rest, closefd=closefd, opener=opener)
-    if opener is not None:
-        opened = open_original(opener(file, flags_of_mode(mode)), mode, *rest)
-    elif writes(mode):
-        place = place_written(file, "w" in mode, "a" in mode)
-        opened = permitted(open_original, place, mode, *rest)
-    else:
-        opened = with_own_names(open_original, place_read(file), mode, *rest)
-    raw = opened
+    raw = result = opened(open_original, file, mode, opener, *rest)
     for inner in ("buffer", "raw"):
         raw = getattr(raw, inner, raw)
     try:
         raw.name = file
     except AttributeError:
         pass
-    return opened
+    return result
+
+
+def opened(function, file, mode, opener, *rest):
+    """What `function` makes of the file that the program means."""
+    if opener is not None:
+        return function(opener(file, flags_of_mode(mode)), mode, *rest)
+    if writes(mode):
+        return permitted(function, place_written(file, "w" in mode, "a" in mode), mode, *rest)
+    return with_own_names(function, place_read(file), mode, *rest)
 
 
 def flags_of_mode(mode):
@@ -222,7 +230,7 @@ def diverted_mkdir(path, mode=0o777, **rest):
         return os_originals["mkdir"](path, mode, **rest)
     seen = resolved(path, follow=False)
     must_be_free(seen, path)
-    return permitted(os_originals["mkdir"], new_place(seen), mode | 0o700)
+    make_directory(new_place(seen), mode)
 
 
 def must_be_free(seen, path):
@@ -333,10 +341,11 @@ def diverted_look(name):
     """A function that only looks at its first argument."""
     original = os_originals[name]
 
-    def look(path, *args, **kwargs):
+    def look(path=None, *args, **kwargs):
         if isinstance(path, int) or kwargs.get("dir_fd") is not None:
             return original(path, *args, **kwargs)
-        return with_own_names(original, place_read(path, follow=name != "readlink"), *args, **kwargs)
+        follow = kwargs.get("follow_symlinks", name != "readlink")
+        return with_own_names(original, place_read("." if path is None else path, follow), *args, **kwargs)
 
     return look
 
@@ -424,9 +433,8 @@ def diverted_scandir(path="."):
     return Scan([Entry(path, name) for name in diverted_listdir(path)])
 
 
-def diverted_connect(database, *args, **kwargs):
-    """sqlite3.connect: a copy of the database is opened, or the real one for reading where it is too large."""
-    original = sqlite_originals["connect"]
+def diverted_connect(function, database, *args, **kwargs):
+    """Opens a copy of the database with `function`, or the real one for reading where it is too large."""
     name, query = os.fsdecode(database), ""
     if kwargs.get("uri") and name.startswith("file:"):
         import urllib.parse
@@ -434,7 +442,7 @@ def diverted_connect(database, *args, **kwargs):
         parts = urllib.parse.urlsplit(name)
         name, query = urllib.parse.unquote(parts.path), parts.query
         if name in ("", ":memory:") or "mode=memory" in query.split("&"):
-            return without_attached(permitted(original, database, *args, **kwargs))
+            return without_attached(permitted(function, database, *args, **kwargs))
     seen = resolved(name)
     kept = copy_root + seen
     if not lexists(kept) and lexists(place_of(seen)) and os_originals["lstat"](place_of(seen)).st_size > MAX_WRITTEN:
@@ -451,7 +459,7 @@ def diverted_connect(database, *args, **kwargs):
 
         kept = "file:%s?%s" % (urllib.parse.quote(kept), query)
         kwargs["uri"] = True
-    return without_attached(permitted(original, kept, *args, **kwargs))
+    return without_attached(permitted(function, kept, *args, **kwargs))
 
 
 def diverted_dbm(original):

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use help::{CommandPage, NothingToRead, pages_to_ask, parse_help, reads_help_after_commands};
-pub use private_copy::PrivateCopy;
+pub use private_copy::{MAX_TOTAL_BYTES, PrivateCopy, size_within_bounds};
 pub use script::{MAX_SCRIPT_BYTES, Questions};
 
 /// The embedded Python program: one namespace, its readers as texts that are compiled when needed.

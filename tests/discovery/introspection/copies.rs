@@ -125,7 +125,7 @@ fn what_goes_around_the_copy_is_refused() {
         "os.rename(here, here + '-elsewhere')",
         "os.mkfifo(made)",
         "sqlite3.connect(':memory:').execute('ATTACH DATABASE ? AS other', (made,))",
-        "sqlite3.Connection(made)",
+        "sqlite3.Connection.__base__(made)",
     ] {
         let directory = tempfile::tempdir().expect("there is room");
         let cli = directory.path().join("cli.py");
@@ -134,6 +134,63 @@ fn what_goes_around_the_copy_is_refused() {
         );
         let parser = "import argparse\nargparse.ArgumentParser().parse_args()\n";
         std::fs::write(&cli, format!("{setup}{caught}{parser}")).expect("the directory is ours");
+        let before = everything(directory.path());
+        let answer = ask(&python3(), &cli);
+        assert_eq!(answer.status, 0, "{deed}: {}", answer.reason);
+        assert_eq!(everything(directory.path()), before, "{deed}");
+    }
+}
+
+#[test]
+fn every_way_of_the_standard_library_to_look_at_what_was_just_written_sees_the_copy() {
+    let setup = "import io, os, shutil, sqlite3\nhere = os.path.dirname(os.path.abspath(__file__))\nmade = here + '/made'\n";
+    let write = "open(made, 'w').write('{}')\n";
+    for (first, deed) in [
+        (
+            write,
+            "shutil.copy2(made, made + '.bak'); assert open(made + '.bak').read() == '{}'",
+        ),
+        (
+            "os.makedirs(made + '/inner'); open(made + '/inner/file', 'w').write('{}')\n",
+            "shutil.copytree(made, made + '.bak'); assert open(made + '.bak/inner/file').read() == '{}'",
+        ),
+        (
+            write,
+            "shutil.move(made, made + '.bak'); assert open(made + '.bak').read() == '{}'",
+        ),
+        (
+            write,
+            "assert os.listxattr(made) == os.listxattr(made, follow_symlinks=False)",
+        ),
+        (write, "os.listxattr(); os.listxattr(None)"),
+        (
+            "",
+            "io.FileIO(made, 'w').write(b'{}'); assert open(made).read() == '{}'",
+        ),
+        (
+            write,
+            "f = io.FileIO(made); assert (f.read(), f.name) == (b'{}', made); \
+             assert isinstance(f, io.FileIO) and isinstance(open(made, 'rb').raw, io.FileIO)",
+        ),
+        (
+            "class Log(io.FileIO): pass\n",
+            "Log(made, mode='a').write(b'{}'); assert open(made).read() == '{}'",
+        ),
+        (
+            "",
+            "sqlite3.Connection(made).execute('CREATE TABLE t (x)'); \
+             c = sqlite3.connect(made); assert isinstance(c, sqlite3.Connection); \
+             assert c.execute('SELECT count(*) FROM t').fetchone() == (0,)",
+        ),
+        (
+            "class Own(sqlite3.Connection): pass\n",
+            "c = sqlite3.connect(made, factory=Own); assert type(c) is Own; c.execute('CREATE TABLE t (x)')",
+        ),
+    ] {
+        let directory = tempfile::tempdir().expect("there is room");
+        let cli = directory.path().join("cli.py");
+        let parser = "import argparse\nargparse.ArgumentParser().parse_args()\n";
+        std::fs::write(&cli, format!("{setup}{first}{deed}\n{parser}")).expect("it is ours");
         let before = everything(directory.path());
         let answer = ask(&python3(), &cli);
         assert_eq!(answer.status, 0, "{deed}: {}", answer.reason);
@@ -236,6 +293,35 @@ fn the_private_copy_has_bounds_and_what_is_beyond_them_is_refused() {
         );
         assert_eq!(everything(directory.path()), before, "{name}");
     }
+}
+
+#[test]
+fn what_the_files_of_a_copy_grow_to_has_a_bound() {
+    live(async {
+        let plugins = Plugins::new();
+        // It goes on until it is ended; its files are begun before there is anything in them. Asked openly, it can
+        // start a process, and only shows its help.
+        let source = "import os, subprocess, sys\nhere = os.path.dirname(os.path.abspath(__file__))\n\
+            try:\n    subprocess.run(['true'])\n    print('usage: grows [--unit UNIT]\\n\\noptions:\\n  --unit UNIT  a unit')\n    sys.exit()\n\
+            except FileNotFoundError: pass\n\
+            files = [open(here + '/made%d' % n, 'wb') for n in range(150)]\n\
+            for file in files:\n    file.write(bytes(15 << 20))\n    file.flush()\n\
+            while True: pass\n";
+        plugins.python("grows", source);
+        let before = everything(plugins.path());
+        let running = served(plugins.path(), python3()).await;
+        let snapshot = running.snapshot();
+        assert_eq!(snapshot.skipped, []);
+        let plugin = &snapshot.plugins[0];
+        let expected = "only its --help: writes more than 67108864 bytes before it asks its parser";
+        assert_eq!(plugin.source, "help");
+        assert!(
+            plugin.warnings[0].contains(expected),
+            "{:?}",
+            plugin.warnings
+        );
+        assert_eq!(everything(plugins.path()), before);
+    });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a person at a shell sees: the commands that run once, what a start says, signals and settings.
 
+mod copies;
 mod once;
 mod serving;
 mod signals;
