@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::help_branch::{Branch, BranchEntry};
+use super::help_branch::{Branch, BranchEntry, is_command_name};
 use super::help_option::{HelpOption, split_columns};
 
 /// How many commands, and how many options, one page may give.
@@ -442,12 +442,6 @@ fn without_aliases<'a>(word: &str, description: &'a str) -> &'a str {
         (aliases, text) if word.ends_with(',') && aliases.split(", ").all(is_command_name) => text,
         _ => description,
     }
-}
-
-/// Whether it can be the name of a tool.
-pub fn is_command_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.bytes().all(plain)
 }
 
 /// Adds a line to a text that has an end.
