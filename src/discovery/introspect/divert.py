@@ -95,7 +95,10 @@ def mirrored(directory):
     """Makes a directory that the program sees exist in the copy as well."""
     if lexists(copy_root + directory) or not os.path.isdir(place_of(directory)):
         return
-    mirrored(os.path.dirname(directory))
+    above = os.path.dirname(directory)
+    # Where the copy itself is gone, the root is not in it either.
+    if above != directory:
+        mirrored(above)
     make_directory(copy_root + directory, 0o700)
 
 
