@@ -21,7 +21,7 @@ use crate::discovery::introspect::PrivateCopy;
 const BAD_SETTINGS: u8 = 2;
 
 /// How long questions that the end cut short may take to remove what their plugins wrote.
-const COPIES_GRACE: Duration = Duration::from_secs(2);
+const COPIES_GRACE: Duration = Duration::from_millis(500);
 
 /// Runs the command line; the environment is read once, here.
 pub fn run(cli: Cli) -> ExitCode {
