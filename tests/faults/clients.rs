@@ -236,8 +236,7 @@ fn a_call_that_waits_for_letta_is_cancelled_at_once() {
     let (_plugins, setup) = talks();
     let setup = setup.variable("LETTA_SERVER_URL", url);
     let server = Server::start(&setup.variable("LETTA_SERVER_PASSWORD", "pw"));
-    server.ready();
-    // It accepts the connection and never answers.
+    // It accepts the connection and never answers; plugins are asked when that is over.
     let _asked = letta.accept().expect("row 65: Letta is asked");
     let client = Streamable::open(server.address(), "2025-11-25", json!({}));
     let mut running = client.begin(JSON_ONLY, &call(1, "talks__echo", json!({})));
