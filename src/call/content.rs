@@ -15,7 +15,7 @@ pub enum Content {
     /// One block of text: what was printed. Bytes that are no UTF-8 are replaced where it is written.
     Text(LossyText),
     /// One JSON value, given as a block of text and as structured content.
-    Json(Box<RawValue>),
+    Json(JsonText),
     /// What the program wrote itself, kept as it is.
     Own {
         /// The array of blocks.
@@ -30,7 +30,7 @@ impl Content {
     pub fn structured(&self) -> Option<&RawValue> {
         match self {
             Self::Text(_) => None,
-            Self::Json(value) => Some(value),
+            Self::Json(text) => Some(&text.value),
             Self::Own { structured, .. } => structured.as_deref(),
         }
     }
@@ -38,8 +38,8 @@ impl Content {
     /// How much it takes once it is written, without the names of its members, in bytes.
     pub fn written_size(&self) -> usize {
         match self {
-            Self::Text(text) => escaped_size(&text.0),
-            Self::Json(value) => escaped_size(value.get().as_bytes()) + value.get().len(),
+            Self::Text(text) => text.escaped,
+            Self::Json(text) => text.escaped + text.value.get().len(),
             Self::Own { blocks, structured } => {
                 let structured = structured.as_ref().map_or(0, |value| value.get().len());
                 blocks.get().len() + structured
@@ -72,7 +72,7 @@ impl Serialize for Blocks<'_> {
         match self.0 {
             Content::Text(text) => [Block::of(text)].serialize(serializer),
             // It has no white space around it, so that its text is what was printed.
-            Content::Json(value) => [Block::of(value.get())].serialize(serializer),
+            Content::Json(text) => [Block::of(text.value.get())].serialize(serializer),
             Content::Own { blocks, .. } => blocks.serialize(serializer),
         }
     }
@@ -95,18 +95,47 @@ impl<T> Block<T> {
 
 /// Bytes as text: what is no UTF-8 is replaced as they are written.
 #[derive(Debug, Clone)]
-pub struct LossyText(Vec<u8>);
+pub struct LossyText {
+    bytes: Vec<u8>,
+    escaped: usize,
+}
 
 impl LossyText {
     /// The text of `bytes`.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        let escaped = escaped_size(&bytes);
+        Self { bytes, escaped }
+    }
+
+    /// The bytes that it takes once it is escaped as JSON.
+    pub fn escaped_size(&self) -> usize {
+        self.escaped
+    }
+}
+
+/// A JSON value whose text is given as well.
+#[derive(Debug, Clone)]
+pub struct JsonText {
+    value: Box<RawValue>,
+    escaped: usize,
+}
+
+impl JsonText {
+    /// The text of `value`.
+    pub fn new(value: Box<RawValue>) -> Self {
+        let escaped = escaped_size(value.get().as_bytes());
+        Self { value, escaped }
+    }
+
+    /// The bytes that it takes once it is escaped as JSON.
+    pub fn escaped_size(&self) -> usize {
+        self.escaped
     }
 }
 
 impl fmt::Display for LossyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.utf8_chunks().try_for_each(|chunk| {
+        self.bytes.utf8_chunks().try_for_each(|chunk| {
             f.write_str(chunk.valid())?;
             f.write_str(replacement(&chunk))
         })
@@ -115,7 +144,7 @@ impl fmt::Display for LossyText {
 
 impl Serialize for LossyText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(&self.0) {
+        match std::str::from_utf8(&self.bytes) {
             Ok(text) => serializer.serialize_str(text),
             Err(_) => serializer.collect_str(self),
         }
@@ -129,7 +158,7 @@ pub fn replaced_size(bytes: &[u8]) -> usize {
 }
 
 /// The same once it is escaped as JSON.
-pub fn escaped_size(bytes: &[u8]) -> usize {
+fn escaped_size(bytes: &[u8]) -> usize {
     let size = |chunk: Utf8Chunk<'_>| {
         let escaped = chunk.valid().bytes().map(|byte| match byte {
             b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
@@ -165,7 +194,7 @@ mod tests {
         for bytes in cases {
             let text = LossyText::new(bytes.to_vec());
             let written = serde_json::to_string(&text).expect("a text is JSON");
-            assert_eq!(escaped_size(bytes) + 2, written.len(), "{bytes:?}");
+            assert_eq!(text.escaped_size() + 2, written.len(), "{bytes:?}");
             assert_eq!(replaced_size(bytes), text.to_string().len(), "{bytes:?}");
         }
     }
@@ -173,7 +202,7 @@ mod tests {
     #[test]
     fn a_json_value_is_its_own_text() {
         let value = RawValue::from_string(r#"{"a":"1.50"}"#.to_owned()).expect("JSON");
-        let content = Content::Json(value);
+        let content = Content::Json(JsonText::new(value));
         let blocks = content.blocks().to_raw().expect("JSON");
         assert_eq!(
             blocks.get(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::content::{Content, LossyText, escaped_size, replaced_size};
+use super::content::{Content, JsonText, LossyText, replaced_size};
 use super::json_size::{self, Objects};
 use super::types::{CallError, Limits, ToolResult};
 use crate::contract::Output;
@@ -102,12 +102,13 @@ pub fn not_started(fault: StartError) -> CallError {
 
 /// A result of one content block, which is text.
 fn text_result(text: Vec<u8>, expected: Expected<'_>) -> Result<ToolResult, CallError> {
-    bounded(&text, expected)?;
-    Ok(plain(Content::Text(LossyText::new(text))))
+    let text = LossyText::new(text);
+    bounded(text.escaped_size(), expected)?;
+    Ok(plain(Content::Text(text)))
 }
 
-fn bounded(text: &[u8], expected: Expected<'_>) -> Result<(), CallError> {
-    if escaped_size(text) > expected.limits.escaped() {
+fn bounded(escaped: usize, expected: Expected<'_>) -> Result<(), CallError> {
+    if escaped > expected.limits.escaped() {
         let why = "too many of its bytes have to be escaped in JSON";
         return Err(too_large(expected.tool, why));
     }
@@ -133,9 +134,9 @@ fn structured_result(text: String, expected: Expected<'_>) -> Result<ToolResult,
         ))
     })?;
     check(&text, size, expected)?;
-    bounded(text.as_bytes(), expected)?;
-    let value = RawValue::from_string(text).map_err(internal)?;
-    Ok(plain(Content::Json(value)))
+    let text = JsonText::new(RawValue::from_string(text).map_err(internal)?);
+    bounded(text.escaped_size(), expected)?;
+    Ok(plain(Content::Json(text)))
 }
 
 /// A result that the program wrote whole, passed on as it is.

@@ -128,7 +128,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::call::types::Content;
+    use crate::call::types::{Content, JsonText};
 
     fn written(content: Content, wrapped: bool) -> String {
         let result = ToolResult {
@@ -149,7 +149,7 @@ mod tests {
             (true, format!(r#"{{"result":{value}}}"#)),
         ] {
             assert_eq!(
-                written(Content::Json(raw(value)), wrapped),
+                written(Content::Json(JsonText::new(raw(value))), wrapped),
                 format!(
                     r#"{{"content":[{{"type":"text","text":"{value}"}}],"structuredContent":{structured},"isError":false,"more":1}}"#
                 )
