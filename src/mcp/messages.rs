@@ -1,7 +1,9 @@
 //! The protocol's payloads: what requests carry and results look like. Knows no session.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -62,7 +64,11 @@ impl ClientDetails {
 
     /// What the client calls itself.
     pub fn name(&self) -> Option<&str> {
-        self.info.get("name").and_then(Value::as_str)
+        self.text("name")
+    }
+
+    fn text(&self, member: &str) -> Option<&str> {
+        self.info.get(member).and_then(Value::as_str)
     }
 
     /// Whether the client declared a part of a capability, such as `url` of `elicitation`.
@@ -89,15 +95,9 @@ impl ClientDetails {
 
     /// What a plugin sees in `SMCP_CLIENT`.
     pub fn for_plugin(&self, revision: Revision) -> String {
-        let member = |name| {
-            self.info
-                .get(name)
-                .and_then(serde_json::Value::as_str)
-                .unwrap_or_default()
-        };
         serde_json::json!({
-            "name": member("name"),
-            "version": member("version"),
+            "name": self.name().unwrap_or_default(),
+            "version": self.text("version").unwrap_or_default(),
             "revision": revision.name(),
             "capabilities": self.capabilities,
         })
@@ -130,14 +130,11 @@ impl Given {
     /// # Errors
     /// Those of the serialiser.
     pub fn write<M: SerializeMap>(&self, object: &mut M) -> Result<(), M::Error> {
-        #[derive(Serialize)]
-        struct Wrapper<'a> {
-            result: &'a RawValue,
-        }
         object.serialize_entry("content", &self.content.blocks())?;
         match self.content.structured() {
-            Some(result) if self.wrapped => {
-                object.serialize_entry("structuredContent", &Wrapper { result })
+            Some(structured) if self.wrapped => {
+                let wrapped = BTreeMap::from([(WRAPPER, structured)]);
+                object.serialize_entry("structuredContent", &wrapped)
             }
             Some(structured) => object.serialize_entry("structuredContent", structured),
             None => Ok(()),
