@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::call::types::Listed;
 use crate::catalog::{self, Catalog, Holders, Snapshot};
 use crate::config::Config;
+use crate::discovery::scan::PROGRAMS;
 use crate::governor::Governor;
 use crate::http;
 use crate::letta::Letta;
@@ -321,9 +322,7 @@ pub fn nothing_found(snapshot: &Snapshot, directory: Option<&Path>) -> Option<St
         return None;
     }
     let whole = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let is_plugin = ["cli.py", "cli"]
-        .iter()
-        .any(|name| whole.join(name).is_file());
+    let is_plugin = PROGRAMS.iter().any(|name| whole.join(name).is_file());
     Some(match whole.parent().filter(|_| is_plugin) {
         Some(above) => format!(
             "{} is a plugin itself; the plugins directory is the one above it: --plugins-dir {}",

@@ -10,6 +10,7 @@ use super::reader::Reader;
 use crate::call::types::{DEFAULT_OUTPUT_BYTES, Limits};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
+use crate::discovery::scan::PROGRAMS;
 use crate::process::DEFAULT_MAX_BACKGROUND;
 
 /// Variables that belong to the server alone and never reach a plugin.
@@ -102,7 +103,7 @@ fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
 fn likely_meant(file: &Path) -> String {
     let is_program = file
         .file_name()
-        .is_some_and(|name| name == "cli.py" || name == "cli");
+        .is_some_and(|name| PROGRAMS.iter().any(|program| name == *program));
     let above = file.parent().and_then(Path::parent);
     match above.filter(|above| is_program && !above.as_os_str().is_empty()) {
         Some(above) => format!(": '{}'", above.display()),

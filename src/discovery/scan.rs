@@ -11,6 +11,9 @@ use super::unserved::Unserved;
 use super::writable::WriteGuard;
 use crate::text::shown;
 
+/// What a plugin's program is called: in Python, or in any language where there is none.
+pub const PROGRAMS: [&str; 2] = ["cli.py", "cli"];
+
 /// A directory with a program in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -114,7 +117,7 @@ fn plugin(name: &str, path: PathBuf, guard: &mut WriteGuard) -> Result<Option<Fo
 }
 
 fn program(directory: &Path, guard: &mut WriteGuard) -> Result<Option<Program>, Unserved> {
-    let python = directory.join("cli.py");
+    let [python, executable] = PROGRAMS.map(|name| directory.join(name));
     if exists(&python) {
         check_file(
             &python,
@@ -124,7 +127,6 @@ fn program(directory: &Path, guard: &mut WriteGuard) -> Result<Option<Program>, 
         )?;
         return Ok(Some(Program::Python(python)));
     }
-    let executable = directory.join("cli");
     if exists(&executable) {
         check_file(
             &executable,
