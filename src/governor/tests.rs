@@ -488,16 +488,17 @@ fn a_request_that_nothing_identifies_sees_the_start_profile_and_changes_nothing(
     assert!(refused.to_string().contains("send an API key"), "{refused}");
 }
 
+fn add(attached: &mut Attached) -> Result<(), ()> {
+    attached.add("x__y");
+    Ok(())
+}
+
 #[test]
 fn an_agent_is_forgotten_a_day_after_its_last_request() {
     let governor = governor_of(PROFILES);
     let attachments = &governor.attachments;
     let start = Instant::now();
     let hour = Duration::from_secs(3600);
-    let add = |attached: &mut Attached| {
-        attached.add("x__y");
-        Ok::<(), ()>(())
-    };
     attachments.change(&agent("a"), start, add).unwrap();
     assert!(attachments.of(&agent("a"), start + 23 * hour).holds("x__y"));
     // The look an hour ago counts as a request.
@@ -513,10 +514,6 @@ fn the_agent_unheard_of_for_longest_makes_room_for_the_ten_thousand_and_first() 
     let governor = governor_of(PROFILES);
     let attachments = &governor.attachments;
     let start = Instant::now();
-    let add = |attached: &mut Attached| {
-        attached.add("x__y");
-        Ok::<(), ()>(())
-    };
     let at = |n: u64| start + Duration::from_millis(n);
     for n in 0..10_000 {
         attachments
@@ -539,10 +536,6 @@ fn made_up_names_of_programs_drive_out_no_agent() {
     let governor = governor_of(PROFILES);
     let attachments = &governor.attachments;
     let start = Instant::now();
-    let add = |attached: &mut Attached| {
-        attached.add("x__y");
-        Ok::<(), ()>(())
-    };
     let at = |n: u64| start + Duration::from_millis(n);
     let program = |n: u64| Client::Program {
         name: n.to_string(),

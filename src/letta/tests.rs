@@ -374,13 +374,18 @@ async fn agents_may_differ_where_no_call_gets_the_variables_of_several() {
     assert!(warnings[0].contains("refused: PATH"), "{warnings:?}");
 }
 
-#[tokio::test]
-async fn the_agent_that_is_set_is_the_only_one_loaded() {
-    let stub = Stub::start(paging(vec![
+/// Letta with two agents that have a variable of one name.
+async fn two_agents() -> Stub {
+    let agents = vec![
         agent("agent-a", &[("K", "a")]),
         agent("agent-b", &[("K", "b")]),
-    ]))
-    .await;
+    ];
+    Stub::start(paging(agents)).await
+}
+
+#[tokio::test]
+async fn the_agent_that_is_set_is_the_only_one_loaded() {
+    let stub = two_agents().await;
     let letta = Letta::from_settings(Some(Settings {
         agent: Some("agent-b".into()),
         ..stub.settings()
@@ -395,11 +400,7 @@ async fn the_agent_that_is_set_is_the_only_one_loaded() {
 
 #[tokio::test]
 async fn under_scope_agent_the_agent_that_is_set_alone_gets_its_variables() {
-    let stub = Stub::start(paging(vec![
-        agent("agent-a", &[("K", "a")]),
-        agent("agent-b", &[("K", "b")]),
-    ]))
-    .await;
+    let stub = two_agents().await;
     let letta = Letta::from_settings(Some(Settings {
         agent: Some("agent-b".into()),
         scope: Scope::Agent,
