@@ -36,8 +36,8 @@ pub async fn serve(
             () = read(&session, input) => {}
             () = draining.cancelled() => {}
         }
-        // Who asks for nothing more waits for an end.
-        session.finish_listening();
+        // Who asks for nothing more waits for an end, and who says nothing more answers no question.
+        session.finish_input();
         answered.await;
     };
     tokio::select! {

@@ -16,7 +16,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +56,8 @@ struct Forwarder {
     listener: Option<mpsc::Sender<Event>>,
     /// Ends the program.
     run: CancellationToken,
+    /// How many lines of questions have no answer yet.
+    open_questions: watch::Sender<usize>,
 }
 
 impl EventChannel {
@@ -71,11 +73,14 @@ impl EventChannel {
     ) -> io::Result<(Self, SideChannels)> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        let held = ours.try_clone()?;
         let (lines, stderr) = mpsc::channel(WAITING_LINES);
+        let (open_questions, open) = watch::channel(0);
         let forwarder = Forwarder {
             tool: tool.to_owned(),
             listener,
             run,
+            open_questions,
         };
         let channel = Self {
             events: UnixStream::from_std(ours)?,
@@ -84,7 +89,9 @@ impl EventChannel {
         };
         let side_channels = SideChannels {
             events: Some(OwnedFd::from(theirs)),
+            events_held: Some(OwnedFd::from(held)),
             stderr_lines: Some(lines),
+            open_questions: Some(open),
         };
         Ok((channel, side_channels))
     }
@@ -150,6 +157,7 @@ impl Forwarder {
                 Ok(Parsed::Event(event)) => self.forward(event).await,
                 Ok(Parsed::Question(questions)) => {
                     let (answers, coming) = oneshot::channel();
+                    self.open_questions.send_modify(|open| *open += 1);
                     match &self.listener {
                         Some(_) => self.forward(Event::Ask { questions, answers }).await,
                         None => drop(answers.send(nobody_listens())),
@@ -209,6 +217,7 @@ impl Forwarder {
                 self.run.cancel();
                 return;
             };
+            self.open_questions.send_modify(|open| *open -= 1);
             let mut line = one_line(answers.get());
             line.push('\n');
             if writer.write_all(line.as_bytes()).await.is_err() {

@@ -10,6 +10,7 @@ pub mod event_channel;
 pub mod json_size;
 pub mod output;
 pub mod prepare;
+pub mod question;
 pub mod queue;
 pub mod runner;
 pub mod types;

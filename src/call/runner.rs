@@ -317,16 +317,7 @@ fn require(
     needed: ClientCapabilities,
     declared: ClientCapabilities,
 ) -> Result<(), CallError> {
-    let capabilities = [
-        ("elicitation", needed.elicitation, declared.elicitation),
-        ("sampling", needed.sampling, declared.sampling),
-        ("roots", needed.roots, declared.roots),
-    ];
-    let missing: Vec<&'static str> = capabilities
-        .into_iter()
-        .filter(|(_, needed, declared)| *needed && !declared)
-        .map(|(name, ..)| name)
-        .collect();
+    let missing = declared.missing(needed);
     if missing.is_empty() {
         return Ok(());
     }

@@ -4,23 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::capabilities::ClientCapabilities;
 use super::kind::ValueType;
 use super::members::{MAX_ITEMS, Members};
 use super::parameter::Parameter;
 use super::parameters::Parameters;
 use super::writing::Style;
 use crate::text::in_quotes;
-
-/// The client capabilities that a command may require.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ClientCapabilities {
-    /// The client can show a form to its user.
-    pub elicitation: bool,
-    /// The client can run a prompt through its model.
-    pub sampling: bool,
-    /// The client can list its workspace roots.
-    pub roots: bool,
-}
 
 /// What a command prints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -180,7 +170,7 @@ impl Command {
             passed_on: passed_on(members),
             time_limit: time_limit(members),
             max_concurrency: at_least_one(members, "max_concurrency"),
-            requires: requires(members),
+            requires: ClientCapabilities::required(members),
             one_of: one_of(members, &parameters),
             background: members.flag("background"),
             warm: members.flag("warm").unwrap_or(true),
@@ -292,25 +282,6 @@ fn time_limit(members: &Members<'_>) -> Option<Duration> {
         );
     }
     limit
-}
-
-fn requires(members: &Members<'_>) -> ClientCapabilities {
-    let mut needed = ClientCapabilities::default();
-    for (index, word) in members.texts("requires").iter().enumerate() {
-        match word.as_str() {
-            "elicitation" => needed.elicitation = true,
-            "sampling" => needed.sampling = true,
-            "roots" => needed.roots = true,
-            other => members.fault(
-                &format!("requires[{index}]"),
-                &format!(
-                    "{} is not one of elicitation, sampling, roots",
-                    in_quotes(other)
-                ),
-            ),
-        }
-    }
-    needed
 }
 
 fn one_of(members: &Members<'_>, parameters: &Parameters) -> Vec<OneOf> {

@@ -2,6 +2,7 @@
 //!
 //! Knows no process and no catalogue: a text goes in, a [`Description`] or its faults come out.
 
+mod capabilities;
 pub mod client_schema;
 mod command;
 pub mod environment;
@@ -25,7 +26,8 @@ use serde_json::Value;
 
 use crate::text::{cleaned, in_quotes};
 
-pub use command::{ClientCapabilities, Command, Input, OneOf, Output, ToolName, says_false};
+pub use capabilities::{Capability, ClientCapabilities};
+pub use command::{Command, Input, OneOf, Output, ToolName, says_false};
 use command::{Entry, at_least_one};
 pub use faults::{Fault, Faults};
 pub use features::{Offer, OfferKind, PromptArgument, Reference};

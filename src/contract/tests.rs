@@ -166,8 +166,9 @@ fn every_fault_is_named_with_its_field() {
         (command(json!({"max_concurrency": 0})), "commands[0].max_concurrency must be at least 1".to_owned()),
         (command(json!({"output": "xml"})), "commands[0].output 'xml' is not one of text, json, content".to_owned()),
         (
-            command(json!({"requires": ["magic"]})),
-            "commands[0].requires[0] 'magic' is not one of elicitation, sampling, roots".to_owned(),
+            command(json!({"requires": ["roots", "elicitation.voice"]})),
+            "commands[0].requires[1] 'elicitation.voice' is not one of elicitation, elicitation.form, elicitation.url, \
+             sampling, sampling.tools, sampling.context, roots".to_owned(),
         ),
         (
             command(json!({"one_of": [{"names": ["x"]}]})),
@@ -289,7 +290,7 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
     let command = command(json!({
         "tool": "exact.name", "title": "A title", "annotations": {"readOnlyHint": true}, "icons": [{"src": "https://x"}],
         "_meta": {"k": 1}, "timeout": 1.5, "max_concurrency": 2, "input": "stdin", "output": "content",
-        "output_schema": {"type": "object"}, "requires": ["sampling"], "invoke": ["a", "b"], "warm": false, "reuse": true,
+        "output_schema": {"type": "object"}, "requires": ["sampling", "elicitation.url"], "invoke": ["a", "b"], "warm": false, "reuse": true,
         "background": false,
     }));
     assert_eq!(command.tool, ToolName::Exact("exact.name".to_owned()));
@@ -302,7 +303,8 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
         (command.input, command.output),
         (Input::Stdin, Output::Content)
     );
-    assert!(command.requires.sampling && !command.requires.roots);
+    let required = [Capability::Sampling, Capability::ElicitationUrl];
+    assert_eq!(command.requires, required.into_iter().collect());
     assert_eq!(command.invoke, ["a", "b"]);
     assert!(!command.warm && command.reuse);
     assert_eq!(command.background, Some(false));

@@ -135,7 +135,7 @@ impl Context {
             session_id: self.session.clone(),
             agent_id: self.principal.agent.clone(),
             client: self.client.for_plugin(self.revision),
-            capabilities: self.client.declared(),
+            capabilities: self.client.declared(self.revision),
             environment: self.unless_cancelled(environment).await?,
             unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
         })

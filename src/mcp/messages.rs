@@ -71,26 +71,9 @@ impl ClientDetails {
         self.info.get(member).and_then(Value::as_str)
     }
 
-    /// Whether the client declared a part of a capability, such as `url` of `elicitation`.
-    pub fn declares(&self, capability: &str, part: &str) -> bool {
-        self.capabilities
-            .get(capability)
-            .and_then(|capability| capability.get(part))
-            .is_some_and(Value::is_object)
-    }
-
-    /// The capabilities that a command may require.
-    pub fn declared(&self) -> ClientCapabilities {
-        let has = |name| {
-            self.capabilities
-                .get(name)
-                .is_some_and(serde_json::Value::is_object)
-        };
-        ClientCapabilities {
-            elicitation: has("elicitation"),
-            sampling: has("sampling"),
-            roots: has("roots"),
-        }
+    /// What the client can be asked under a revision.
+    pub fn declared(&self, revision: Revision) -> ClientCapabilities {
+        ClientCapabilities::declared(&self.capabilities, revision.sampling_has_parts())
     }
 
     /// What a plugin sees in `SMCP_CLIENT`.

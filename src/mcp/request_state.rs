@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::Sha256;
 
 /// How long a state may be away.
@@ -41,12 +41,10 @@ pub enum Unsealed {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Sealed {
+struct Sealed<T> {
     /// Seconds after the server's start at which it ends.
     until: u64,
-    /// Makes the state of every round another one, also when nothing was answered in it.
-    round: u64,
-    answers: Map<String, Value>,
+    state: T,
 }
 
 impl Sealer {
@@ -63,15 +61,14 @@ impl Sealer {
         })
     }
 
-    /// Seals `answers`, for nothing but what `bound_to` says.
-    pub fn seal(&self, answers: &Map<String, Value>, round: u64, bound_to: &[u8]) -> String {
+    /// Seals `state`, for nothing but what `bound_to` says.
+    ///
+    /// # Panics
+    /// When `state` cannot be written as JSON.
+    pub fn seal(&self, state: &impl Serialize, bound_to: &[u8]) -> String {
         let until = (self.issued.elapsed() + LIFETIME).as_secs();
-        let sealed = Sealed {
-            until,
-            round,
-            answers: answers.clone(),
-        };
-        let payload = serde_json::to_vec(&sealed).expect("answers have string keys");
+        let payload =
+            serde_json::to_vec(&Sealed { until, state }).expect("states have string keys");
         let signature = self.sign(&payload, bound_to).finalize().into_bytes();
         format!(
             "{}.{}",
@@ -80,15 +77,11 @@ impl Sealer {
         )
     }
 
-    /// The answers that were sealed for `bound_to`, and the round they are from.
+    /// The state that was sealed for `bound_to`.
     ///
     /// # Errors
     /// [`Unsealed`] for a state of another request, and for one that is too old.
-    pub fn open(
-        &self,
-        state: &str,
-        bound_to: &[u8],
-    ) -> Result<(Map<String, Value>, u64), Unsealed> {
+    pub fn open<T: DeserializeOwned>(&self, state: &str, bound_to: &[u8]) -> Result<T, Unsealed> {
         let (payload, signature) = state.split_once('.').ok_or(Unsealed::Foreign)?;
         let payload = URL_SAFE_NO_PAD
             .decode(payload)
@@ -99,11 +92,11 @@ impl Sealer {
         self.sign(&payload, bound_to)
             .verify_slice(&signature)
             .map_err(|_| Unsealed::Foreign)?;
-        let sealed: Sealed = serde_json::from_slice(&payload).map_err(|_| Unsealed::Foreign)?;
+        let sealed: Sealed<T> = serde_json::from_slice(&payload).map_err(|_| Unsealed::Foreign)?;
         if self.issued.elapsed().as_secs() > sealed.until {
             return Err(Unsealed::Expired);
         }
-        Ok((sealed.answers, sealed.round))
+        Ok(sealed.state)
     }
 
     fn sign(&self, payload: &[u8], bound_to: &[u8]) -> Hmac<Sha256> {
@@ -124,14 +117,15 @@ mod tests {
     #[test]
     fn a_state_opens_for_what_it_was_sealed_for_and_for_nothing_else() {
         let sealer = Sealer::new().unwrap();
-        let answers = Map::from_iter([("name".to_owned(), Value::from("Ada"))]);
-        let state = sealer.seal(&answers, 1, b"tool a");
-        assert_eq!(sealer.open(&state, b"tool a").unwrap(), (answers, 1));
-        assert_eq!(sealer.open(&state, b"tool b"), Err(Unsealed::Foreign));
-        assert_eq!(
-            Sealer::new().unwrap().open(&state, b"tool a"),
-            Err(Unsealed::Foreign)
-        );
+        let held = vec!["Ada".to_owned(), "x".repeat(1_000)];
+        let state = sealer.seal(&held, b"tool a");
+        let open = |sealer: &Sealer, state: &str, bound_to: &[u8]| {
+            sealer.open::<Vec<String>>(state, bound_to)
+        };
+        assert_eq!(open(&sealer, &state, b"tool a").unwrap(), held);
+        assert_eq!(open(&sealer, &state, b"tool b"), Err(Unsealed::Foreign));
+        let other = Sealer::new().unwrap();
+        assert_eq!(open(&other, &state, b"tool a"), Err(Unsealed::Foreign));
         for tampered in [
             format!("{state}-TAMPERED"),
             format!("x{state}"),
@@ -140,19 +134,10 @@ mod tests {
             "é.é".to_owned(),
         ] {
             assert_eq!(
-                sealer.open(&tampered, b"tool a"),
+                open(&sealer, &tampered, b"tool a"),
                 Err(Unsealed::Foreign),
                 "{tampered}"
             );
         }
-    }
-
-    #[test]
-    fn two_rounds_have_two_states() {
-        let sealer = Sealer::new().unwrap();
-        assert_ne!(
-            sealer.seal(&Map::new(), 1, b""),
-            sealer.seal(&Map::new(), 2, b"")
-        );
     }
 }

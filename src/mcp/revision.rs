@@ -74,6 +74,11 @@ impl Revision {
         self <= Self::V2025_11_25
     }
 
+    /// Whether a client declares with `sampling` which parts of it can be asked for.
+    pub fn sampling_has_parts(self) -> bool {
+        self >= Self::V2025_11_25
+    }
+
     /// Whether an array of messages is a valid message. Only 2025-03-26 has them.
     pub fn has_batches(self) -> bool {
         self == Self::V2025_03_26

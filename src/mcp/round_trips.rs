@@ -1,8 +1,12 @@
 //! One request of revision 2026-07-28 that may need answers: those it came with, and the questions
 //! that are still open when its run ends. Knows no method.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -15,13 +19,45 @@ use crate::jsonrpc::RpcError;
 /// The answers that a request brought, and the questions it leaves.
 #[derive(Debug)]
 pub struct RoundTrips {
-    answers: Map<String, Value>,
     round: u64,
-    open: Mutex<Map<String, Value>>,
+    answered: BTreeMap<String, Answered>,
+    open: Mutex<BTreeMap<String, Open>>,
 }
 
+/// An answer, with the question that it was given to.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answered {
+    question: Fingerprint,
+    answer: Value,
+}
+
+/// A question that nobody has answered yet.
+#[derive(Debug)]
+struct Open {
+    question: Fingerprint,
+    request: Value,
+}
+
+/// What two questions have in common only when they ask the same: a digest of the method and its parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Fingerprint(String);
+
+/// What travels through the client between two rounds.
+#[derive(Debug, Serialize, Deserialize)]
+struct State<A, O> {
+    /// Makes the state of every round another one, also when nothing was answered in it.
+    round: u64,
+    /// The answers so far, by key.
+    answered: A,
+    /// What was asked at last, by key: answers are taken to these questions alone.
+    open: O,
+}
+
+type ReceivedState = State<BTreeMap<String, Answered>, BTreeMap<String, Fingerprint>>;
+
 impl RoundTrips {
-    /// Reads what the client sent back: answers of this round, and the state with those of earlier ones.
+    /// Reads what the client sent back: answers of this round, and the state with those of earlier ones. An
+    /// answer to what was not asked is passed over.
     ///
     /// # Errors
     /// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for answers or a state that are not what they must be.
@@ -34,36 +70,49 @@ impl RoundTrips {
             let value = request.params.get(name);
             value.filter(|value| value.get() != "null")
         };
-        let (mut answers, round) = match given("requestState") {
+        let State {
+            round,
+            mut answered,
+            mut open,
+        } = match given("requestState") {
             Some(state) => {
                 let state: String = serde_json::from_str(state.get())
                     .map_err(|_| RpcError::invalid_params("requestState must be a string"))?;
                 sealer
-                    .open(&state, &binding(principal, request))
+                    .open::<ReceivedState>(&state, &binding(principal, request))
                     .map_err(|unsealed| RpcError::invalid_params(unsealed.to_string()))?
             }
-            None => (Map::new(), 0),
+            None => State {
+                round: 0,
+                answered: BTreeMap::new(),
+                open: BTreeMap::new(),
+            },
         };
-        answers.extend(responses(given("inputResponses"))?);
+        for (key, answer) in responses(given("inputResponses"))? {
+            if let Some(question) = open.remove(&key) {
+                answered.insert(key, Answered { question, answer });
+            }
+        }
         Ok(Self {
-            answers,
             round,
+            answered,
             open: Mutex::default(),
         })
     }
 
-    /// The answer to a question, where the client has given one.
-    pub fn answer(&self, key: &str) -> Option<&Value> {
-        self.answers.get(key)
+    /// The answer to this very question, where the client has given one.
+    pub fn answer(&self, key: &str, method: &str, params: &Value) -> Option<&Value> {
+        let answered = self.answered.get(key)?;
+        (answered.question == Fingerprint::of(method, params)).then_some(&answered.answer)
     }
 
     /// Notes a question that nobody has answered yet.
     pub fn leave_open(&self, key: &str, method: &str, params: &Value) {
-        let question = json!({"method": method, "params": params});
-        self.open
-            .lock()
-            .expect("no code that holds this lock can panic")
-            .insert(key.to_owned(), question);
+        let open = Open {
+            question: Fingerprint::of(method, params),
+            request: json!({"method": method, "params": params}),
+        };
+        self.open().insert(key.to_owned(), open);
     }
 
     /// The `input_required` result, if questions are open.
@@ -73,19 +122,41 @@ impl RoundTrips {
         principal: &Principal,
         request: &Request,
     ) -> Option<Value> {
-        let open = std::mem::take(
-            &mut *self
-                .open
-                .lock()
-                .expect("no code that holds this lock can panic"),
-        );
-        (!open.is_empty()).then(|| {
-            json!({
-                "resultType": "input_required",
-                "inputRequests": open,
-                "requestState": sealer.seal(&self.answers, self.round + 1, &binding(principal, request)),
-            })
-        })
+        let open = std::mem::take(&mut *self.open());
+        if open.is_empty() {
+            return None;
+        }
+        // What is asked again is not answered any more.
+        let answered = self.answered.iter();
+        let answered: BTreeMap<_, _> = answered
+            .filter(|(key, _)| !open.contains_key(*key))
+            .collect();
+        let questions = open.iter().map(|(key, open)| (key, &open.question));
+        let state = State {
+            round: self.round + 1,
+            answered,
+            open: questions.collect::<BTreeMap<_, _>>(),
+        };
+        let state = sealer.seal(&state, &binding(principal, request));
+        let requests = open.into_iter().map(|(key, open)| (key, open.request));
+        Some(json!({
+            "resultType": "input_required",
+            "inputRequests": requests.collect::<Map<_, _>>(),
+            "requestState": state,
+        }))
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<String, Open>> {
+        self.open
+            .lock()
+            .expect("no code that holds this lock can panic")
+    }
+}
+
+impl Fingerprint {
+    fn of(method: &str, params: &Value) -> Self {
+        let question = json!([method, sorted(params)]).to_string();
+        Self(URL_SAFE_NO_PAD.encode(Sha256::digest(question)))
     }
 }
 
@@ -162,24 +233,99 @@ mod tests {
         required.unwrap()
     }
 
+    /// The params of the call that follows on `required`, with these answers.
+    fn repeated(params: &Value, required: &Value, answers: &Value) -> Value {
+        let mut params = params.clone();
+        params["requestState"] = required["requestState"].clone();
+        params["inputResponses"] = answers.clone();
+        params
+    }
+
+    const ELICIT: &str = "elicitation/create";
+
     #[test]
     fn answers_of_earlier_rounds_travel_in_the_state() {
         let sealer = Sealer::new().unwrap();
-        let params = json!({"name": "t", "inputResponses": {"one": {"a": 1}}});
+        let params = json!({"name": "t"});
         let first = round_trips(&sealer, &params).unwrap();
-        first.leave_open("two", "elicitation/create", &json!({}));
-        let required = required(&first, &sealer, &params);
-        assert_eq!(
-            required["inputRequests"]["two"]["method"],
-            "elicitation/create"
+        first.leave_open(
+            "one",
+            ELICIT,
+            &json!({"message": "1", "more": {"a": 1, "b": 2}}),
         );
-        let second = round_trips(
-            &sealer,
-            &json!({"name": "t", "arguments": {}, "requestState": required["requestState"], "inputResponses": {"two": {"b": 2}}}),
-        )
-        .unwrap();
-        assert_eq!(second.answer("one"), Some(&json!({"a": 1})));
-        assert_eq!(second.answer("two"), Some(&json!({"b": 2})));
+        let asked = required(&first, &sealer, &params);
+        assert_eq!(asked["inputRequests"]["one"]["method"], ELICIT);
+        let params = repeated(
+            &json!({"name": "t", "arguments": {}}),
+            &asked,
+            &json!({"one": {"a": 1}}),
+        );
+        let second = round_trips(&sealer, &params).unwrap();
+        second.leave_open("two", ELICIT, &json!({"message": "2"}));
+        let asked = required(&second, &sealer, &params);
+        let params = repeated(&params, &asked, &json!({"two": {"b": 2}}));
+        let third = round_trips(&sealer, &params).unwrap();
+        // A program may write the members of its question in another order.
+        let one = json!({"more": {"b": 2, "a": 1}, "message": "1"});
+        assert_eq!(third.answer("one", ELICIT, &one), Some(&json!({"a": 1})));
+        let two = json!({"message": "2"});
+        assert_eq!(third.answer("two", ELICIT, &two), Some(&json!({"b": 2})));
+        assert!(
+            third
+                .input_required(&sealer, &Principal::default(), &call(&params))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn an_answer_belongs_to_the_question_as_it_was_asked() {
+        let sealer = Sealer::new().unwrap();
+        let params = json!({"name": "t"});
+        let delete = |what: &str| json!({"message": format!("Delete {what}?")});
+        let first = round_trips(&sealer, &params).unwrap();
+        first.leave_open("delete", ELICIT, &delete("A"));
+        let asked = required(&first, &sealer, &params);
+        let params = repeated(&params, &asked, &json!({"delete": {"yes": 1}}));
+        let second = round_trips(&sealer, &params).unwrap();
+        assert!(second.answer("delete", ELICIT, &delete("A")).is_some());
+        assert_eq!(second.answer("delete", ELICIT, &delete("B")), None);
+        assert_eq!(second.answer("delete", "roots/list", &delete("A")), None);
+        second.leave_open("delete", ELICIT, &delete("B"));
+        let asked = required(&second, &sealer, &params);
+        // The old answer is no answer to the new question, and it is not kept for the old one.
+        for answers in [json!({}), json!({"other": {"yes": 1}})] {
+            let third = round_trips(&sealer, &repeated(&params, &asked, &answers)).unwrap();
+            assert_eq!(third.answer("delete", ELICIT, &delete("A")), None);
+            assert_eq!(third.answer("delete", ELICIT, &delete("B")), None);
+        }
+        let params = repeated(&params, &asked, &json!({"delete": {"no": 1}}));
+        let third = round_trips(&sealer, &params).unwrap();
+        assert_eq!(
+            third.answer("delete", ELICIT, &delete("B")),
+            Some(&json!({"no": 1}))
+        );
+    }
+
+    #[test]
+    fn an_answer_to_what_was_never_asked_is_passed_over() {
+        let sealer = Sealer::new().unwrap();
+        let params = json!({"name": "t", "inputResponses": {"k": {"roots": []}}});
+        let first = round_trips(&sealer, &params).unwrap();
+        assert_eq!(first.answer("k", "roots/list", &json!({})), None);
+    }
+
+    #[test]
+    fn two_rounds_have_two_states() {
+        let sealer = Sealer::new().unwrap();
+        let params = json!({"name": "t"});
+        let first = round_trips(&sealer, &params).unwrap();
+        first.leave_open("k", "roots/list", &json!({}));
+        let asked = required(&first, &sealer, &params);
+        let params = repeated(&params, &asked, &json!({}));
+        let second = round_trips(&sealer, &params).unwrap();
+        second.leave_open("k", "roots/list", &json!({}));
+        let again = required(&second, &sealer, &params);
+        assert_ne!(asked["requestState"], again["requestState"]);
     }
 
     #[test]

@@ -38,7 +38,14 @@ pub enum Unanswered {
 #[derive(Debug, Default)]
 pub struct ServerRequests {
     next: AtomicU64,
-    waiting: Mutex<HashMap<IdKey, oneshot::Sender<ClientAnswer>>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    by_id: HashMap<IdKey, oneshot::Sender<ClientAnswer>>,
+    /// No answer can come any more.
+    abandoned: bool,
 }
 
 impl ServerRequests {
@@ -55,7 +62,13 @@ impl ServerRequests {
     ) -> Result<ClientAnswer, Unanswered> {
         let id = RequestId::number(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, receiver) = oneshot::channel();
-        self.lock().insert(id.key(), sender);
+        {
+            let mut waiting = self.lock();
+            if waiting.abandoned {
+                return Err(Unanswered::Gone);
+            }
+            waiting.by_id.insert(id.key(), sender);
+        }
         let mut pending = Pending {
             server_requests: self,
             outbox,
@@ -78,18 +91,21 @@ impl ServerRequests {
 
     /// Hands a response to who waits for it; one that nobody waits for is passed over.
     pub fn answer(&self, response: Response) {
-        if let Some(waiting) = self.lock().remove(&response.id.key()) {
+        let waiting = self.lock().by_id.remove(&response.id.key());
+        if let Some(waiting) = waiting {
             // Who asked may have gone in this very moment.
             let _ = waiting.send(response.outcome);
         }
     }
 
-    /// Ends every question without an answer: the client has gone.
+    /// Ends every question without an answer, those to come too: the client has gone, or says nothing any more.
     pub fn abandon(&self) {
-        self.lock().clear();
+        let mut waiting = self.lock();
+        waiting.abandoned = true;
+        waiting.by_id.clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IdKey, oneshot::Sender<ClientAnswer>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting
             .lock()
             .expect("no code that holds this lock can panic")
@@ -105,7 +121,8 @@ struct Pending<'a> {
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        if !self.answered && self.server_requests.lock().remove(&self.id.key()).is_some() {
+        let waiting = || self.server_requests.lock().by_id.remove(&self.id.key());
+        if !self.answered && waiting().is_some() {
             self.outbox.offer(withdrawn(&self.id));
         }
     }
@@ -167,6 +184,19 @@ mod tests {
             String::from_utf8_lossy(&outbox.next().await.unwrap())
                 .contains("notifications/cancelled")
         );
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_any_more_is_not_asked() {
+        let (server_requests, outbox) = (ServerRequests::default(), Outbox::default());
+        let (open, ()) = tokio::join!(server_requests.ask(&outbox, "roots/list", &()), async {
+            server_requests.abandon();
+        });
+        assert_eq!(open.unwrap_err(), Unanswered::Gone);
+        assert!(outbox.next().await.is_some(), "it was asked");
+        let later = server_requests.ask(&outbox, "roots/list", &()).await;
+        assert_eq!(later.unwrap_err(), Unanswered::Gone);
+        assert!(outbox.is_empty(), "nothing was sent");
     }
 
     #[tokio::test(start_paused = true)]

@@ -126,9 +126,11 @@ impl Session {
         self.services.governor.forget_session(&self.id);
     }
 
-    /// Ends what is open-ended, with a proper result: the client will ask for nothing more.
-    pub fn finish_listening(&self) {
+    /// Nothing more comes from the client: what is open-ended ends with a proper result, and so does what waits for
+    /// its answers.
+    pub fn finish_input(&self) {
         self.closing.cancel();
+        self.server_requests.abandon();
     }
 
     /// Lets its streams end when what waits has been read.

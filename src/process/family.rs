@@ -67,7 +67,13 @@ mod below_a_reaper {
 
         pub(in crate::process) fn terminate(&mut self, keep: Keep) {
             let (_, to_end) = self.split(keep);
+            let stopped = tree::stop(&to_end, &self.asked);
+            // Looked at again, for what one of them has started in between.
+            let (_, to_end) = self.split(keep);
             tree::terminate(&to_end, &mut self.asked);
+            // What detached itself at this moment may live on after all.
+            let spared = stopped.into_iter().filter(|pid| !self.asked.contains(pid));
+            spared.for_each(tree::resume);
         }
 
         /// How many processes it was sent to.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// One program to run: its command line, environment, input and bounds.
@@ -98,6 +98,11 @@ pub struct JobProcess {
 pub struct SideChannels {
     /// The program's end of the events channel: becomes its descriptor 3, and `SMCP_EVENTS=3` is the caller's to set.
     pub events: Option<OwnedFd>,
+    /// The other end of it, which the supervisor keeps open for as long as a process of the run is left: whatever
+    /// becomes of the server, a program that waits for an answer is ended before it finds its channel closed.
+    pub events_held: Option<OwnedFd>,
+    /// How many questions of the program are open. While there is one, its time does not run.
+    pub open_questions: Option<watch::Receiver<usize>>,
     /// Each line of stderr (at most 8 KiB of it, lossy UTF-8, without its end) as it comes; a full
     /// channel loses lines, never blocks.
     pub stderr_lines: Option<mpsc::Sender<String>>,

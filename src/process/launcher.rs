@@ -23,7 +23,8 @@ use super::preflight::{PreflightError, preflight};
 use super::progress::NotRun;
 use super::run::{Pipes, ResultSender, Run};
 use super::signals;
-use super::wire::{self, Unsendable};
+use super::time_limit::TimeLimit;
+use super::wire::{self, Announced, Unsendable};
 use crate::telemetry::JobCounts;
 
 /// How many background jobs there may be where nobody says otherwise.
@@ -175,13 +176,14 @@ impl Launcher {
     async fn carry_out(
         self,
         mut job: Job,
-        side_channels: SideChannels,
+        mut side_channels: SideChannels,
         cancel: CancellationToken,
         mut caller: ResultSender<StartError>,
         held: impl Send + 'static,
     ) {
         let mut held = Some(held);
         let job_background = job.background.clone();
+        let open_questions = side_channels.open_questions.take();
         let mut run = match self.start(&mut job, side_channels).await {
             Ok(run) => run,
             Err(fault) => {
@@ -190,7 +192,8 @@ impl Launcher {
                 return;
             }
         };
-        let answer = match run.until_known(job.time_limit, &cancel, &mut caller).await {
+        let time = TimeLimit::new(job.time_limit, open_questions);
+        let answer = match run.until_known(time, &cancel, &mut caller).await {
             Ok(finished) => Ok(finished),
             Err(NotRun::Refused(errno)) => Err(self.explainer.explained(job, errno).await),
             Err(NotRun::Overdue) => Err(exec_error::overdue(&job)),
@@ -239,8 +242,11 @@ impl Launcher {
             &job.argv,
             &job.environment,
             job.directory.as_deref(),
-            stdin.is_some(),
-            side_channels.events.is_some(),
+            Announced {
+                stdin: stdin.is_some(),
+                events: side_channels.events.is_some(),
+                events_held: side_channels.events_held.is_some(),
+            },
             self.kept_of(job),
         )
         .map_err(|refused| unsendable(job, refused))?;
@@ -275,6 +281,7 @@ fn connect(
         feed = Some(pipe::Sender::from_owned_fd(writer.into())?);
     }
     travelling.extend(side_channels.events);
+    travelling.extend(side_channels.events_held);
     let stdout = pipe::Receiver::from_owned_fd(stdout.into())?;
     let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
     let pipes = Pipes {

@@ -17,6 +17,7 @@ mod progress;
 mod run;
 mod signals;
 pub mod supervisor;
+mod time_limit;
 mod tree;
 mod watch;
 mod wire;

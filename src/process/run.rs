@@ -18,6 +18,7 @@ use super::leftovers::{Leftovers, Registered};
 use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
 use super::pool::{Supervisor, Supervisors};
 use super::progress::{NotRun, PIPES_GRACE, RunState, SUPERVISOR_GRACE};
+use super::time_limit::{TimeLimit, at};
 use super::wire::{self, Report};
 
 /// A supervisor that has reported nothing for so long is asked for a sign of life.
@@ -83,13 +84,12 @@ impl Run {
     /// Why the program has not run at all.
     pub(super) async fn until_known<E>(
         &mut self,
-        time_limit: Option<Duration>,
+        mut time: TimeLimit,
         cancel: &CancellationToken,
         caller: &mut ResultSender<E>,
     ) -> Result<Finished, NotRun> {
-        let overdue = at(time_limit.map(|limit| Instant::now() + limit));
         let cancelled = cancel.cancelled();
-        tokio::pin!(overdue, cancelled);
+        tokio::pin!(cancelled);
         loop {
             if let Some(not_run) = self.progress.not_run {
                 return Err(not_run);
@@ -105,7 +105,7 @@ impl Run {
                     self.end(Ending::OutputTooLarge, wire::KILL);
                 },
                 () = self.pipes.stderr.read() => {}
-                () = &mut overdue, if may_be_ended => {
+                () = time.is_over(), if may_be_ended => {
                     self.end(Ending::TimedOut, wire::TERMINATE);
                 }
                 () = &mut cancelled, if may_be_ended => {
@@ -350,13 +350,5 @@ async fn next_event(
         () = supervisor.commands.send() => Event::Sent,
         () = at(progress.give_up_at) => Event::GiveUp,
         () = sleep_until(progress.look_at) => Event::Look,
-    }
-}
-
-/// Ready at that moment; never without one.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => pending().await,
     }
 }

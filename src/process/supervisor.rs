@@ -60,15 +60,18 @@ fn supervise() -> io::Result<()> {
     become_reaper()?;
     restore_descriptor_limit();
     loop {
-        let order = match Order::receive(Socket) {
+        let mut order = match Order::receive(Socket) {
             Ok(order) => order,
             Err(fault) if fault.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             // Where the next order would begin is not known.
             Err(fault) => return fail(&fault),
         };
         let keep = order.keep;
+        let events_held = order.events_held.take();
         match start(order, &mut descriptors) {
-            Ok(program) => Watch::over(program, keep, &children).until_nothing_is_left()?,
+            Ok(program) => {
+                Watch::over(program, keep, events_held, &children).until_nothing_is_left()?;
+            }
             Err(fault) => fail(&fault)?,
         }
     }

@@ -165,14 +165,33 @@ pub(super) fn kill(members: &[Member], spared: &[Member]) {
 
 /// Asks every member to end that is not among `asked`, and adds it. Each is asked once and for
 /// itself, because many programs take a second SIGTERM for impatience and skip their clean-up.
+///
+/// All of them are asked before one of them can act on it: no member goes on because it finds the pipe of
+/// another closed.
 pub(super) fn terminate(members: &[Member], asked: &mut HashSet<Pid>) {
-    for member in members {
-        if asked.insert(member.pid) {
-            let _ = kill_process(member.pid, Signal::TERM);
-            // A stopped process would not see the other one before SIGKILL comes.
-            let _ = kill_process(member.pid, Signal::CONT);
+    let pids = members.iter().map(|member| member.pid);
+    let pids: Vec<Pid> = pids.filter(|pid| asked.insert(*pid)).collect();
+    // Also what was stopped before goes on: it would not see SIGTERM before SIGKILL comes.
+    for signal in [Signal::STOP, Signal::TERM, Signal::CONT] {
+        for pid in &pids {
+            let _ = kill_process(*pid, signal);
         }
     }
+}
+
+/// Stops every member that is not among `asked`, so that it starts nothing meanwhile. Which they were.
+pub(super) fn stop(members: &[Member], asked: &HashSet<Pid>) -> Vec<Pid> {
+    let pids = members.iter().map(|member| member.pid);
+    let pids: Vec<Pid> = pids.filter(|pid| !asked.contains(pid)).collect();
+    for pid in &pids {
+        let _ = kill_process(*pid, Signal::STOP);
+    }
+    pids
+}
+
+/// Lets a stopped process go on.
+pub(super) fn resume(pid: Pid) {
+    let _ = kill_process(pid, Signal::CONT);
 }
 
 /// All processes that `/proc` shows; none where there is no `/proc`.

@@ -3,7 +3,7 @@
 //! Knows no order and starts nothing: it is given the program's process.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,9 @@ pub(super) struct Watch<'a> {
     may_detach_until: Option<Instant>,
     /// What is left lives on: this process is its keeper.
     is_keeper: bool,
+    /// The server's end of the program's events channel: held open, so that no process of the tree finds its
+    /// channel closed before it is ended. What lives on has no channel any more.
+    events_held: Option<OwnedFd>,
     /// `None` once the server has closed its end.
     server: Option<Socket>,
     /// Readable when a child has died.
@@ -94,8 +97,14 @@ pub(super) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Watches over a program that was just started. `children` becomes readable when a child dies.
-    /// `keep` is what may live on when the program ends with success.
-    pub(super) fn over(program: Pid, keep: Keep, children: &'a UnixStream) -> Self {
+    /// `keep` is what may live on when the program ends with success, and `events_held` the server's end of
+    /// the events channel.
+    pub(super) fn over(
+        program: Pid,
+        keep: Keep,
+        events_held: Option<OwnedFd>,
+        children: &'a UnixStream,
+    ) -> Self {
         Self {
             program,
             keep,
@@ -103,6 +112,7 @@ impl<'a> Watch<'a> {
             ending: None,
             may_detach_until: None,
             is_keeper: false,
+            events_held,
             server: Some(Socket),
             children,
             reports: Report::Started.encode().to_vec(),
@@ -151,6 +161,7 @@ impl<'a> Watch<'a> {
         let left = self.tree.left(self.keep);
         if left.to_end == 0 && left.kept > 0 {
             self.is_keeper = true;
+            self.events_held = None;
             self.kill_at = None;
             self.unkillable_at = None;
             self.pause = FIRST_PAUSE;

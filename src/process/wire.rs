@@ -38,9 +38,10 @@ const HAS_STDIN: u8 = 2;
 const HAS_EVENTS: u8 = 4;
 const KEEP_DETACHED: u8 = 8;
 const KEEP_EVERYTHING: u8 = 16;
+const HAS_EVENTS_HELD: u8 = 32;
 
-/// stdout, stderr, stdin, events.
-const MAX_DESCRIPTORS: usize = 4;
+/// stdout, stderr, stdin, both ends of the events channel.
+const MAX_DESCRIPTORS: usize = 5;
 
 /// Body length, number of arguments, flags.
 const HEADER: usize = 4 + 4 + 1;
@@ -117,14 +118,37 @@ pub(super) enum Unsendable {
     TooLarge,
 }
 
-/// The order as bytes. Its descriptors travel beside the first of them: stdout, stderr, and as
-/// announced stdin and events.
+/// Which descriptors travel with an order besides stdout and stderr, in their order.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Announced {
+    /// The program's stdin.
+    pub(super) stdin: bool,
+    /// The program's end of its events channel.
+    pub(super) events: bool,
+    /// The other end of it.
+    pub(super) events_held: bool,
+}
+
+impl Announced {
+    fn flags(self) -> u8 {
+        let all = [
+            (self.stdin, HAS_STDIN),
+            (self.events, HAS_EVENTS),
+            (self.events_held, HAS_EVENTS_HELD),
+        ];
+        all.iter()
+            .filter(|(announced, _)| *announced)
+            .fold(0, |flags, (_, flag)| flags | flag)
+    }
+}
+
+/// The order as bytes. Its descriptors travel beside the first of them: stdout, stderr, and those that are
+/// announced.
 pub(super) fn encode_order(
     argv: &[OsString],
     environment: &[(OsString, OsString)],
     directory: Option<&Path>,
-    has_stdin: bool,
-    has_events: bool,
+    announced: Announced,
     keep: Keep,
 ) -> Result<Vec<u8>, Unsendable> {
     let texts = || {
@@ -151,8 +175,7 @@ pub(super) fn encode_order(
             HAS_DIRECTORY
         } else {
             0
-        } | if has_stdin { HAS_STDIN } else { 0 }
-            | if has_events { HAS_EVENTS } else { 0 }
+        } | announced.flags()
             | match keep {
                 Keep::Nothing => 0,
                 Keep::Detached => KEEP_DETACHED,
@@ -200,6 +223,8 @@ pub(super) struct Order {
     pub(super) stdin: Option<OwnedFd>,
     /// The program's descriptor 3, its events channel.
     pub(super) events: Option<OwnedFd>,
+    /// The other end of that channel, to be kept open while a process of the program is left.
+    pub(super) events_held: Option<OwnedFd>,
 }
 
 impl Order {
@@ -224,6 +249,7 @@ impl Order {
             stderr: next()?,
             stdin: (flags & HAS_STDIN != 0).then(&mut next).transpose()?,
             events: (flags & HAS_EVENTS != 0).then(&mut next).transpose()?,
+            events_held: (flags & HAS_EVENTS_HELD != 0).then(&mut next).transpose()?,
             body,
             arguments: u32::from_le_bytes([e, f, g, h]) as usize,
             has_directory: flags & HAS_DIRECTORY != 0,
@@ -322,8 +348,7 @@ mod tests {
             &argv,
             &environment,
             Some(Path::new("/tmp")),
-            false,
-            false,
+            Announced::default(),
             Keep::Nothing,
         )
         .expect("no NUL in it");
@@ -344,8 +369,8 @@ mod tests {
     #[test]
     fn an_order_larger_than_the_socket_buffer_arrives_whole() {
         let argv = [OsString::from("p"), "x".repeat(5 << 20).into()];
-        let bytes =
-            encode_order(&argv, &[], None, false, false, Keep::Nothing).expect("no NUL in it");
+        let bytes = encode_order(&argv, &[], None, Announced::default(), Keep::Nothing)
+            .expect("no NUL in it");
         let order = travelled(&bytes, &[]).expect("a whole order");
         assert_eq!(order.argv().collect::<Vec<_>>(), argv);
         assert_eq!(order.directory(), None);
@@ -355,10 +380,15 @@ mod tests {
     #[test]
     fn descriptors_arrive_in_their_places() {
         let null = File::open("/dev/null").expect("there is a null device");
-        let bytes = encode_order(&["p".into()], &[], None, false, true, Keep::Nothing)
-            .expect("no NUL in it");
-        let order = travelled(&bytes, &[null.as_fd()]).expect("a whole order");
-        assert!(order.stdin.is_none());
+        let announced = Announced {
+            events: true,
+            events_held: true,
+            ..Announced::default()
+        };
+        let bytes =
+            encode_order(&["p".into()], &[], None, announced, Keep::Nothing).expect("no NUL in it");
+        let order = travelled(&bytes, &[null.as_fd(), null.as_fd()]).expect("a whole order");
+        assert!(order.stdin.is_none() && order.events_held.is_some());
         let events = order.events.expect("it was sent");
         let flags = rustix::io::fcntl_getfd(events).expect("it is open");
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
@@ -366,8 +396,12 @@ mod tests {
 
     #[test]
     fn a_descriptor_that_is_missing_is_a_lack_of_descriptors() {
-        let bytes = encode_order(&["p".into()], &[], None, true, false, Keep::Nothing)
-            .expect("no NUL in it");
+        let announced = Announced {
+            stdin: true,
+            ..Announced::default()
+        };
+        let bytes =
+            encode_order(&["p".into()], &[], None, announced, Keep::Nothing).expect("no NUL in it");
         let lacking = travelled(&bytes, &[]).expect_err("stdin was announced");
         assert_eq!(lacking.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
     }
@@ -377,9 +411,15 @@ mod tests {
         let null = File::open("/dev/null").expect("there is a null device");
         for keep in [Keep::Nothing, Keep::Detached, Keep::Everything] {
             let directory = Some(Path::new("/tmp"));
-            let bytes = encode_order(&["p".into()], &[], directory, true, true, keep);
+            let announced = Announced {
+                stdin: true,
+                events: true,
+                events_held: true,
+            };
+            let bytes = encode_order(&["p".into()], &[], directory, announced, keep);
             let bytes = bytes.expect("no NUL in it");
-            let order = travelled(&bytes, &[null.as_fd(), null.as_fd()]).expect("a whole order");
+            let three = [null.as_fd(), null.as_fd(), null.as_fd()];
+            let order = travelled(&bytes, &three).expect("a whole order");
             assert_eq!(order.keep, keep);
             assert!(order.stdin.is_some() && order.events.is_some());
             assert_eq!(order.directory(), Some(OsStr::new("/tmp")));
@@ -392,8 +432,7 @@ mod tests {
             &["p".into(), "a\0b".into()],
             &[],
             None,
-            false,
-            false,
+            Announced::default(),
             Keep::Nothing,
         );
         assert!(matches!(refused, Err(Unsendable::Nul(text)) if text == "a\0b"));
@@ -401,8 +440,9 @@ mod tests {
 
     #[test]
     fn an_order_cut_short_means_that_the_server_is_gone() {
-        let bytes = encode_order(&["program".into()], &[], None, false, false, Keep::Nothing)
-            .expect("no NUL");
+        let announced = Announced::default();
+        let bytes =
+            encode_order(&["program".into()], &[], None, announced, Keep::Nothing).expect("no NUL");
         let cut = travelled(&bytes[..bytes.len() - 3], &[]).expect_err("three bytes are missing");
         assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
     }

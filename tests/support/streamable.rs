@@ -132,8 +132,15 @@ impl Client {
     /// Shakes hands for a revision.
     #[track_caller]
     pub fn open(address: SocketAddr, revision: &str) -> Self {
+        Self::open_as(address, revision, &json!({}))
+    }
+
+    /// Shakes hands for a revision as a client that declares these capabilities.
+    #[track_caller]
+    pub fn open_as(address: SocketAddr, revision: &str, capabilities: &Value) -> Self {
         let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}});
+            "protocolVersion": revision, "capabilities": capabilities,
+            "clientInfo": {"name": "tests", "version": "1"}}});
         let answer = exchange(address, &post(address, BOTH, &hello));
         assert_eq!(answer.status, 200, "{}", answer.text());
         let told = wire::message(&answer.text(), Some("initialize"), revision);

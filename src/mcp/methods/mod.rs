@@ -5,6 +5,7 @@ pub mod lifecycle;
 pub mod logging;
 pub mod outcome;
 pub mod prompts;
+pub mod questions;
 pub mod relay;
 pub mod resources;
 pub mod serving;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
 use super::lifecycle;
 use super::outcome::Failure;
@@ -121,10 +121,14 @@ pub fn client_gone() -> RpcError {
 /// Under 2026-07-28 what a client lacks is an error of its own, which names it for the program.
 /// <https://modelcontextprotocol.io/specification/draft/basic#error-codes>
 pub fn missing_capability(missing: &[&'static str], error: &CallError) -> RpcError {
-    let required: Map<String, Value> = missing
-        .iter()
-        .map(|name| ((*name).to_owned(), json!({})))
-        .collect();
+    let mut required = json!({});
+    for name in missing {
+        // A part of a capability is a member of its object.
+        match name.split_once('.') {
+            Some((capability, part)) => required[capability][part] = json!({}),
+            None => required[name] = json!({}),
+        }
+    }
     let data = json!({"requiredCapabilities": required});
     RpcError::new(MISSING_CAPABILITY, error.to_string()).with_data(data)
 }

@@ -1,0 +1,417 @@
+//! What a running program asks of the client: each question, what it needs, and what its answer must be.
+//!
+//! Knows no client: it is told what one declares and what one answers.
+
+use jsonschema::Validator;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::contract::{Capability, ClientCapabilities};
+use crate::jsonrpc::members;
+use crate::text::{excerpt, in_quotes};
+
+/// How many questions one line may hold.
+const MAX_QUESTIONS: usize = 64;
+
+/// The largest schema of a form, in bytes as JSON.
+const MAX_SCHEMA: usize = 64 << 10;
+
+/// How much of a fault a message quotes, in bytes.
+const QUOTED: usize = 200;
+
+/// The key that an answer line has when there are no answers.
+const ERROR: &str = "error";
+
+/// What kind of question it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// To the user.
+    Elicit,
+    /// To the client's model.
+    Sample,
+    /// To the client, for the directories of its workspace.
+    Roots,
+}
+
+/// One question of a program.
+#[derive(Debug)]
+pub struct Question {
+    /// By which the program finds the answer; unique in its line.
+    pub key: String,
+    /// What kind of question it is.
+    pub kind: QuestionKind,
+    /// What is asked, as the program wrote it.
+    pub params: Value,
+    /// What the content of an accepted form must be.
+    form: Option<Validator>,
+}
+
+impl QuestionKind {
+    const ALL: [Self; 3] = [Self::Elicit, Self::Sample, Self::Roots];
+
+    const fn member(self) -> &'static str {
+        match self {
+            Self::Elicit => "elicit",
+            Self::Sample => "sample",
+            Self::Roots => "roots",
+        }
+    }
+}
+
+impl Question {
+    /// The questions of one line, in their order. `asked` is the object of questions by key.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, in words for the program's author.
+    pub fn read_all(asked: &RawValue) -> Result<Vec<Self>, String> {
+        let asked = members::members(asked.get())
+            .map_err(|_| "ask must be an object of questions by key".to_owned())?;
+        if asked.len() > MAX_QUESTIONS {
+            return Err(format!(
+                "{} questions at once; at most {MAX_QUESTIONS} can be asked in one line",
+                asked.len()
+            ));
+        }
+        let mut questions: Vec<Self> = Vec::new();
+        for (key, question) in asked {
+            if questions.iter().any(|known| known.key == key) {
+                return Err(key_used_twice(&key));
+            }
+            questions.push(Self::read(key, &question)?);
+        }
+        Ok(questions)
+    }
+
+    fn read(key: String, question: &RawValue) -> Result<Self, String> {
+        let name = in_quotes(&key);
+        if key == ERROR {
+            return Err(format!(
+                "a question must not have the key {name}: it stands for a failure"
+            ));
+        }
+        let mut question: Value = serde_json::from_str(question.get())
+            .map_err(|fault| format!("question {name}: {fault}"))?;
+        let kind = QuestionKind::ALL
+            .into_iter()
+            .find(|kind| question.get(kind.member()).is_some_and(Value::is_object))
+            .ok_or_else(|| {
+                format!("question {name} must have one object: elicit, sample or roots")
+            })?;
+        let params = question[kind.member()].take();
+        let form = match kind {
+            QuestionKind::Elicit => {
+                form(&params).map_err(|fault| format!("question {name}: {fault}"))?
+            }
+            QuestionKind::Sample | QuestionKind::Roots => None,
+        };
+        Ok(Self {
+            key,
+            kind,
+            params,
+            form,
+        })
+    }
+
+    /// The name of what the question needs and a client does not declare.
+    pub fn missing(&self, declared: ClientCapabilities) -> Option<&'static str> {
+        let params = &self.params;
+        let has = |member: &str| params.get(member).is_some();
+        let needed = match self.kind {
+            QuestionKind::Elicit if params["mode"] == "url" => {
+                vec![Capability::Elicitation, Capability::ElicitationUrl]
+            }
+            QuestionKind::Elicit => vec![Capability::Elicitation, Capability::ElicitationForm],
+            QuestionKind::Sample => {
+                let mut needed = vec![Capability::Sampling];
+                if has("tools") || has("toolChoice") {
+                    needed.push(Capability::SamplingTools);
+                }
+                if params
+                    .get("includeContext")
+                    .is_some_and(|context| context != "none")
+                {
+                    needed.push(Capability::SamplingContext);
+                }
+                needed
+            }
+            QuestionKind::Roots => vec![Capability::Roots],
+        };
+        let missing = declared.missing(needed.into_iter().collect());
+        missing.first().copied()
+    }
+
+    /// Whether `answer` is one to this question, accepted content included.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn check(&self, answer: &Value) -> Result<(), String> {
+        match self.kind {
+            QuestionKind::Elicit => self.check_elicited(answer),
+            QuestionKind::Sample if !answer["role"].is_string() => Err("it has no role".to_owned()),
+            QuestionKind::Sample if answer.get("content").is_none() => {
+                Err("it has no content".to_owned())
+            }
+            QuestionKind::Roots if !answer["roots"].is_array() => {
+                Err("it has no list of roots".to_owned())
+            }
+            QuestionKind::Sample | QuestionKind::Roots => Ok(()),
+        }
+    }
+
+    fn check_elicited(&self, answer: &Value) -> Result<(), String> {
+        let nothing = Value::Object(serde_json::Map::new());
+        match (answer["action"].as_str(), &self.form) {
+            (Some("accept"), Some(form)) => {
+                let content = answer.get("content").unwrap_or(&nothing);
+                form.validate(content).map_err(|fault| {
+                    let place = fault.instance_path().as_str();
+                    format!("content{place}: {}", excerpt(&fault, QUOTED))
+                })
+            }
+            (Some("accept" | "decline" | "cancel"), _) => Ok(()),
+            _ => Err("its action is none of accept, decline, cancel".to_owned()),
+        }
+    }
+}
+
+/// What a program is told that asks a second question by the key of another.
+pub fn key_used_twice(key: &str) -> String {
+    format!(
+        "the key {} stands for another question of this run already; give each question a key of its own",
+        in_quotes(key)
+    )
+}
+
+/// The check for what is filled into a form; `None` for what is no form, or may be filled in at will.
+fn form(params: &Value) -> Result<Option<Validator>, String> {
+    match params.get("mode") {
+        None => {}
+        Some(mode) if mode == "form" => {}
+        Some(mode) if mode == "url" => return Ok(None),
+        Some(mode) => {
+            return Err(format!(
+                "mode must be form or url, not {}",
+                excerpt(mode, QUOTED)
+            ));
+        }
+    }
+    let Some(schema) = params.get("requestedSchema") else {
+        return Ok(None);
+    };
+    let length = schema.to_string().len();
+    if length > MAX_SCHEMA {
+        return Err(format!(
+            "requestedSchema is {length} bytes long; the limit is {MAX_SCHEMA}"
+        ));
+    }
+    // Fetches nothing: a reference that leaves the schema is a fault of the schema.
+    let validator = jsonschema::validator_for(schema).map_err(|fault| {
+        format!(
+            "requestedSchema is no valid JSON Schema: {}",
+            excerpt(&fault, QUOTED)
+        )
+    })?;
+    Ok(Some(validator))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(asked: &str) -> Result<Vec<Question>, String> {
+        let asked = RawValue::from_string(asked.to_owned()).expect("it is JSON");
+        Question::read_all(&asked)
+    }
+
+    fn question(question: Value) -> Question {
+        let mut questions = read(&json!({"k": question}).to_string()).expect("it is a question");
+        questions.pop().expect("there is one")
+    }
+
+    fn fault(asked: &str) -> String {
+        read(asked).expect_err("it cannot be asked")
+    }
+
+    #[test]
+    fn what_is_no_question_is_named_by_its_key() {
+        for (asked, named) in [
+            ("[1]", "ask must be an object"),
+            (
+                r#"{"a":{"roots":{}},"b":{"guess":{}}}"#,
+                "'b' must have one object",
+            ),
+            (r#"{"a":{"roots":3}}"#, "'a' must have one object"),
+            (
+                r#"{"a":{"roots":{}},"a":{"sample":{}}}"#,
+                "the key 'a' stands for another question",
+            ),
+            (r#"{"error":{"roots":{}}}"#, "must not have the key 'error'"),
+            (
+                r#"{"a":{"elicit":{"mode":"dance"}}}"#,
+                r#"'a': mode must be form or url, not "dance""#,
+            ),
+            (
+                r#"{"a":{"elicit":{"requestedSchema":{"type":"strin"}}}}"#,
+                "'a': requestedSchema is no valid",
+            ),
+            (
+                r#"{"a":{"elicit":{"requestedSchema":{"$ref":"https://x/y"}}}}"#,
+                "'a': requestedSchema",
+            ),
+        ] {
+            assert!(fault(asked).contains(named), "{asked}: {}", fault(asked));
+        }
+        let many: Value = (0..=MAX_QUESTIONS)
+            .map(|n| (n.to_string(), json!({"roots": {}})))
+            .collect();
+        assert!(fault(&many.to_string()).contains("65 questions at once"));
+        let long = json!({"a": {"elicit": {"requestedSchema": {"title": "x".repeat(MAX_SCHEMA)}}}});
+        assert!(fault(&long.to_string()).contains("the limit is 65536"));
+    }
+
+    #[test]
+    fn questions_keep_their_order_and_their_parameters() {
+        let questions = read(r#"{"z":{"roots":{}},"a":{"sample":{"maxTokens":3,"more":[1]}}}"#);
+        let questions = questions.expect("both are questions");
+        let all: Vec<_> = questions
+            .iter()
+            .map(|one| (one.key.as_str(), one.kind))
+            .collect();
+        assert_eq!(
+            all,
+            [("z", QuestionKind::Roots), ("a", QuestionKind::Sample)]
+        );
+        assert_eq!(questions[1].params, json!({"maxTokens": 3, "more": [1]}));
+    }
+
+    #[test]
+    fn a_question_needs_what_it_uses() {
+        use Capability::{Elicitation, ElicitationForm, ElicitationUrl, Roots};
+        use Capability::{Sampling, SamplingContext, SamplingTools};
+        let form = json!({"elicit": {"message": "?"}});
+        let url = json!({"elicit": {"message": "?", "mode": "url", "url": "https://example.org"}});
+        let plain = json!({"sample": {"messages": [], "includeContext": "none"}});
+        let tools = json!({"sample": {"messages": [], "tools": []}});
+        let choice = json!({"sample": {"messages": [], "toolChoice": {"mode": "auto"}}});
+        let context = json!({"sample": {"messages": [], "includeContext": "allServers"}});
+        for (asked, declared, missing) in [
+            (&form, vec![], Some("elicitation")),
+            (
+                &form,
+                vec![Elicitation, ElicitationUrl],
+                Some("elicitation.form"),
+            ),
+            (&form, vec![Elicitation, ElicitationForm], None),
+            (
+                &url,
+                vec![Elicitation, ElicitationForm],
+                Some("elicitation.url"),
+            ),
+            (&url, vec![Elicitation, ElicitationUrl], None),
+            (&plain, vec![], Some("sampling")),
+            (&plain, vec![Sampling], None),
+            (
+                &tools,
+                vec![Sampling, SamplingContext],
+                Some("sampling.tools"),
+            ),
+            (&choice, vec![Sampling], Some("sampling.tools")),
+            (&tools, vec![Sampling, SamplingTools], None),
+            (
+                &context,
+                vec![Sampling, SamplingTools],
+                Some("sampling.context"),
+            ),
+            (&context, vec![Sampling, SamplingContext], None),
+            (&json!({"roots": {}}), vec![Sampling], Some("roots")),
+            (&json!({"roots": {}}), vec![Roots], None),
+        ] {
+            let declared = ClientCapabilities::from_iter(declared);
+            assert_eq!(
+                question(asked.clone()).missing(declared),
+                missing,
+                "{asked} {declared:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_is_held_against_its_question() {
+        let form = json!({"elicit": {"message": "?", "requestedSchema": {"type": "object",
+            "properties": {"age": {"type": "integer", "minimum": 0}}, "required": ["age"]}}});
+        let free = json!({"elicit": {"message": "?"}});
+        let url = json!({"elicit": {"mode": "url", "url": "https://example.org", "requestedSchema": false}});
+        let sample = json!({"sample": {}});
+        let roots = json!({"roots": {}});
+        for (asked, answer, wrong) in [
+            (
+                &form,
+                json!({"action": "accept", "content": {"age": 3}}),
+                None,
+            ),
+            (
+                &form,
+                json!({"action": "accept", "content": {"age": -3}}),
+                Some("content/age: "),
+            ),
+            (
+                &form,
+                json!({"action": "accept", "content": {"age": "3"}}),
+                Some("content/age: "),
+            ),
+            (
+                &form,
+                json!({"action": "accept", "content": {}}),
+                Some("\"age\" is a required"),
+            ),
+            (
+                &form,
+                json!({"action": "accept"}),
+                Some("\"age\" is a required"),
+            ),
+            (
+                &form,
+                json!({"action": "accept", "content": [3]}),
+                Some("content: "),
+            ),
+            (&form, json!({"action": "decline"}), None),
+            (
+                &form,
+                json!({"action": "cancel", "content": {"age": "x"}}),
+                None,
+            ),
+            (&form, json!({"action": "maybe"}), Some("its action")),
+            (&form, json!({"content": {"age": 3}}), Some("its action")),
+            (
+                &free,
+                json!({"action": "accept", "content": {"any": [1]}}),
+                None,
+            ),
+            (&url, json!({"action": "accept"}), None),
+            (
+                &sample,
+                json!({"role": "assistant", "content": {}, "model": "m"}),
+                None,
+            ),
+            (&sample, json!({"role": "assistant"}), Some("no content")),
+            (&sample, json!({"content": {}}), Some("no role")),
+            (&roots, json!({"roots": []}), None),
+            (
+                &roots,
+                json!({"action": "accept"}),
+                Some("no list of roots"),
+            ),
+        ] {
+            let found = question(asked.clone()).check(&answer);
+            match wrong {
+                None => assert_eq!(found, Ok(()), "{asked} {answer}"),
+                Some(why) => assert!(
+                    found.as_ref().is_err_and(|found| found.contains(why)),
+                    "{asked} {answer}: {found:?}"
+                ),
+            }
+        }
+    }
+}

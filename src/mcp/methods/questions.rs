@@ -1,0 +1,190 @@
+//! Asks the client what a running program asks, and checks what it answers. Knows no channel: a line of questions
+//! goes in, the line that the program reads comes out.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::call::types::{Question, QuestionKind, key_used_twice};
+use crate::jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, to_raw};
+use crate::mcp::context::{Asking, Context};
+use crate::mcp::outbox::Outbox;
+use crate::mcp::round_trips::RoundTrips;
+use crate::mcp::server_requests::{ServerRequests, Unanswered};
+
+/// How many questions a run may have answered. Each key is remembered.
+const MAX_ANSWERED: usize = 1_024;
+
+/// What a program is told by these codes: its question is wrong; the client cannot be asked this; the client gave
+/// no answer that can be used.
+const WRONG_QUESTION: i64 = INVALID_PARAMS;
+const CANNOT_BE_ASKED: i64 = MISSING_CAPABILITY;
+const NO_ANSWER: i64 = INTERNAL_ERROR;
+
+/// The questions of one run, asked of the client of one request.
+#[derive(Debug)]
+pub struct Asker<'a> {
+    context: &'a Context,
+    tool: &'a str,
+    /// The keys whose questions have answers.
+    answered: HashSet<String>,
+    /// The client has let a question go unanswered. It is not waited for again.
+    is_silent: bool,
+    has_logged: bool,
+}
+
+/// Why a program gets no line at all: its run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnds {
+    /// The client answers by repeating the request, which runs the program again.
+    ForAnswers,
+    /// There is nobody to go on for.
+    ClientGone,
+}
+
+/// Why there are no answers.
+enum Refusal {
+    Ends(RunEnds),
+    /// What the program reads instead.
+    Error(Box<RawValue>),
+}
+
+impl<'a> Asker<'a> {
+    /// The questions of a run of `tool` for one request.
+    pub fn new(context: &'a Context, tool: &'a str) -> Self {
+        Self {
+            context,
+            tool,
+            answered: HashSet::new(),
+            is_silent: false,
+            has_logged: false,
+        }
+    }
+
+    /// The line that the program reads: an object of answers by key, or of an error.
+    ///
+    /// # Errors
+    /// When its run ends instead.
+    pub async fn ask(&mut self, asked: &RawValue) -> Result<Box<RawValue>, RunEnds> {
+        match self.answers(asked).await {
+            Ok(answers) => Ok(answers),
+            Err(Refusal::Error(error)) => Ok(to_raw(&BTreeMap::from([("error", error)]))),
+            Err(Refusal::Ends(ends)) => Err(ends),
+        }
+    }
+
+    async fn answers(&mut self, asked: &RawValue) -> Result<Box<RawValue>, Refusal> {
+        let questions = Question::read_all(asked).and_then(|questions| self.unused(questions));
+        let questions = questions.map_err(|why| self.wrong(&why))?;
+        let declared = self.context.client.declared(self.context.revision);
+        let mut lacking = questions.iter().filter_map(|one| one.missing(declared));
+        if let Some(missing) = lacking.next() {
+            let why = format!("the client did not declare the capability {missing}");
+            return Err(refused(CANNOT_BE_ASKED, &why));
+        }
+        if self.is_silent {
+            let why = "the client has not answered an earlier question, and is not asked again";
+            return Err(refused(NO_ANSWER, why));
+        }
+        let answers = match (&self.context.asking, &self.context.outbox) {
+            (Asking::RoundTrips(round_trips), _) => self
+                .from_rounds(round_trips, &questions)
+                .ok_or(Refusal::Ends(RunEnds::ForAnswers))?,
+            (Asking::Session(asking), Some(outbox)) => {
+                self.from_client(asking, outbox, &questions).await?
+            }
+            _ => {
+                let why = "this client cannot be asked: it has no stream to ask it on";
+                return Err(refused(CANNOT_BE_ASKED, why));
+            }
+        };
+        let keys = questions.into_iter().map(|question| question.key);
+        self.answered.extend(keys);
+        Ok(answers)
+    }
+
+    /// An answer is found by its key, so that a key stands for one question of a run.
+    fn unused(&self, questions: Vec<Question>) -> Result<Vec<Question>, String> {
+        let used = questions
+            .iter()
+            .find(|one| self.answered.contains(&one.key));
+        if let Some(used) = used {
+            return Err(key_used_twice(&used.key));
+        }
+        if self.answered.len() + questions.len() > MAX_ANSWERED {
+            return Err(format!("a run can ask at most {MAX_ANSWERED} questions"));
+        }
+        Ok(questions)
+    }
+
+    /// The refusal of a question that its author has to mend.
+    fn wrong(&mut self, why: &str) -> Refusal {
+        // Once for a run: a program may ask the same again and again.
+        if !std::mem::replace(&mut self.has_logged, true) {
+            tracing::warn!(tool = self.tool, "a question that cannot be asked: {why}");
+        }
+        refused(WRONG_QUESTION, why)
+    }
+
+    /// The answers that the request brought; `None` when some are still missing.
+    fn from_rounds(&self, rounds: &RoundTrips, questions: &[Question]) -> Option<Box<RawValue>> {
+        let mut answers = BTreeMap::new();
+        for question in questions {
+            let (key, params) = (&question.key, &question.params);
+            let method = method(question.kind);
+            let answer = rounds.answer(key, method, params);
+            match answer.filter(|answer| question.check(answer).is_ok()) {
+                Some(answer) => {
+                    answers.insert(key, answer);
+                }
+                None => rounds.leave_open(key, method, params),
+            }
+        }
+        (answers.len() == questions.len()).then(|| to_raw(&answers))
+    }
+
+    async fn from_client(
+        &mut self,
+        asking: &ServerRequests,
+        outbox: &Outbox,
+        questions: &[Question],
+    ) -> Result<Box<RawValue>, Refusal> {
+        let mut answers = BTreeMap::new();
+        for question in questions {
+            let asked = asking.ask(outbox, method(question.kind), &question.params);
+            let answer = asked.await.map_err(|unanswered| match unanswered {
+                Unanswered::Gone => Refusal::Ends(RunEnds::ClientGone),
+                Unanswered::TooLate => {
+                    self.is_silent = true;
+                    refused(NO_ANSWER, &unanswered.to_string())
+                }
+            })?;
+            let answer = answer.map_err(Refusal::Error)?;
+            check(question, &answer)?;
+            answers.insert(&question.key, answer);
+        }
+        Ok(to_raw(&answers))
+    }
+}
+
+fn check(question: &Question, answer: &RawValue) -> Result<(), Refusal> {
+    let answer: Value = serde_json::from_str(answer.get()).unwrap_or_default();
+    question.check(&answer).map_err(|why| {
+        let key = crate::text::in_quotes(&question.key);
+        let why = format!("the client's answer to {key} is none: {why}");
+        refused(NO_ANSWER, &why)
+    })
+}
+
+fn refused(code: i64, message: &str) -> Refusal {
+    Refusal::Error(to_raw(&json!({"code": code, "message": message})))
+}
+
+const fn method(kind: QuestionKind) -> &'static str {
+    match kind {
+        QuestionKind::Elicit => "elicitation/create",
+        QuestionKind::Sample => "sampling/createMessage",
+        QuestionKind::Roots => "roots/list",
+    }
+}
