@@ -58,8 +58,8 @@ impl TimeLimit {
         if !waits {
             self.since.get_or_insert_with(Instant::now);
         } else if let Some(since) = self.since.take() {
-            let left = self.left.as_mut();
-            left.map(|left| *left = left.saturating_sub(since.elapsed()));
+            let left = self.left;
+            self.left = left.map(|left| left.saturating_sub(since.elapsed()));
         }
     }
 }

@@ -584,3 +584,31 @@ fn a_server_with_jobs_that_is_to_be_killed() {
         },
     );
 }
+
+#[tokio::test]
+async fn what_lives_on_has_no_channel_any_more() {
+    let launcher = launcher();
+    let directory = directory();
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a socket pair");
+    let channels = SideChannels {
+        events: Some(theirs.into()),
+        events_held: Some(ours.into()),
+        ..SideChannels::default()
+    };
+    // Reads its channel, and says when that has ended.
+    let detached = r#"setsid sh -c 'echo >"$0"; read -r answer <&3; echo >"$0-read"; exec sleep 600' "$0" >/dev/null 2>&1 </dev/null & "#;
+    let job = script("channel", &format!("{detached}{WAIT}"), directory.path());
+    let done = within(
+        "the run ends",
+        launcher.run(job, channels, CancellationToken::new()),
+    )
+    .await;
+    assert_eq!(done.expect("it starts").ending, Ending::Exited(0));
+    let kept = job_of(&launcher, "channel").await;
+    until("its channel ends", SOON, || {
+        directory.path().join("channel is detached-read").exists()
+    })
+    .await;
+    assert!(launcher.end_background_job(kept.id));
+    idle(&launcher).await;
+}

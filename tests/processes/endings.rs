@@ -1,12 +1,14 @@
 //! How a run ends, and what is reported of it.
 
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::time::Duration;
 
 use smcp::process::{Ending, SideChannels};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{finished, idle, launcher, left, next, run, shell, until, within};
+use crate::{finished, idle, launcher, left, marked, next, run, shell, until, within};
 
 #[tokio::test]
 async fn an_exit_status_is_reported_with_what_was_printed() {
@@ -123,4 +125,47 @@ async fn many_runs_at_once_do_not_disturb_each_other() {
     }
     idle(&launcher).await;
     assert_eq!((launcher.running(), left("many-runs")), (0, vec![]));
+}
+
+#[tokio::test]
+async fn a_program_that_waits_for_its_channel_is_ended_before_the_channel_ends() {
+    let launcher = launcher();
+    let directory = tempfile::tempdir().expect("a directory");
+    let rounds = (0..24).map(|round| {
+        let (launcher, went_on) = (launcher.clone(), directory.path().join(round.to_string()));
+        async move {
+            let (ours, theirs) = StdUnixStream::pair().expect("a socket pair");
+            let held = ours.try_clone().expect("there are descriptors");
+            ours.set_nonblocking(true).expect("a socket");
+            let channels = SideChannels {
+                events: Some(theirs.into()),
+                events_held: Some(held.into()),
+                ..SideChannels::default()
+            };
+            let script = r#"echo ready >&3; read -r answer <&3; : > "$0""#;
+            let words = [
+                "sh".as_ref(),
+                "-c".as_ref(),
+                script.as_ref(),
+                went_on.as_os_str(),
+            ];
+            let job = marked("waits", words);
+            let running =
+                tokio::spawn(
+                    async move { launcher.run(job, channels, CancellationToken::new()).await },
+                );
+            let ours = UnixStream::from_std(ours).expect("a socket");
+            within("it waits", ours.readable())
+                .await
+                .expect("it says so");
+            // The server's end goes first, and nobody waits for the run any more.
+            drop(ours);
+            tokio::task::yield_now().await;
+            running.abort();
+        }
+    });
+    futures_util::future::join_all(rounds).await;
+    idle(&launcher).await;
+    let went_on = std::fs::read_dir(directory.path()).expect("a directory of our own");
+    assert_eq!(went_on.count(), 0);
 }

@@ -37,7 +37,7 @@ def ask(**questions):
     return line()
 def form(message, **properties):
     schema = {"type": "object", "properties": properties, "required": list(properties)}
-    return {"elicit": {"message": message, "requestedSchema": schema}}
+    return {"elicit": {"mode": "form", "message": message, "requestedSchema": schema}}
 YES = {"yes": {"type": "boolean"}}
 "#;
 

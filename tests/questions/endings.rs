@@ -25,12 +25,12 @@ case "$1" in
     echo '{"contract_version":"1.1","commands":[{"name":"ask"},{"name":"hand_on"}]}'
     exit ;;
 ask)
-    echo '{"ask":{"sure":{"elicit":{"message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}' >&3
+    echo '{"ask":{"sure":{"elicit":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}' >&3
     read -r answer <&3
     : > "$SMCP_PLUGIN_DIR/went-on-$SMCP_CALL_ID" ;;
 hand_on)
     # One process reads the answer and another, which acts on it, reads that from a pipe.
-    echo '{"ask":{"sure":{"elicit":{"message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}' >&3
+    echo '{"ask":{"sure":{"elicit":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}' >&3
     { read -r answer <&3; echo "$answer"; } | { read -r handed; : > "$SMCP_PLUGIN_DIR/went-on-$SMCP_CALL_ID"; } ;;
 esac
 "#;
@@ -40,7 +40,7 @@ import os, sys
 if sys.argv[1] == "--describe":
     print('{"contract_version":"1.1","commands":[{"name":"ask"}]}')
     sys.exit()
-os.write(3, b'{"ask":{"sure":{"elicit":{"message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}\n')
+os.write(3, b'{"ask":{"sure":{"elicit":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}\n')
 answer = os.read(3, 65536)
 open(os.environ["SMCP_PLUGIN_DIR"] + "/went-on-" + os.environ["SMCP_CALL_ID"], "w")
 "#;
@@ -90,7 +90,7 @@ impl Programs {
             });
             (programs.count() == 0).then_some(())
         });
-        assert_eq!(self.went_on(), [PathBuf::new(); 0]);
+        assert_eq!(self.went_on(), Vec::<PathBuf>::new());
     }
 }
 
@@ -179,7 +179,7 @@ fn no_further_line_is_run_when_a_server_with_open_questions_is_killed() {
     programs.server.signal(Signal::KILL);
     programs.server.ends_within(s(10));
     programs.server.leaves_nothing_within(s(20));
-    assert_eq!(programs.went_on(), [PathBuf::new(); 0]);
+    assert_eq!(programs.went_on(), Vec::<PathBuf>::new());
 }
 
 const HANDLES: &str = r#"

@@ -142,7 +142,7 @@ fn the_end_of_the_input_ends_an_open_question_over_stdio() {
 if sys.argv[1] == "--describe":
     print('{"contract_version":"1.1","commands":[{"name":"ask"}]}')
     sys.exit()
-os.write(3, b'{"ask":{"sure":{"elicit":{"message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}\n')
+os.write(3, b'{"ask":{"sure":{"elicit":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}\n')
 answer = os.read(3, 65536)
 open(os.environ["SMCP_PLUGIN_DIR"] + "/went-on", "w")
 "#,

@@ -102,6 +102,7 @@ fn judge_call(method: &str, message: &Value) -> Result<&'static str, String> {
         "elicitation/create" => Ok("ElicitRequest"),
         "sampling/createMessage" => Ok("CreateMessageRequest"),
         "roots/list" => Ok("ListRootsRequest"),
+        "notifications/cancelled" => Ok("CancelledNotification"),
         "ping" => Ok("PingRequest"),
         _ => Err(format!("the server says {method}, which no revision knows")),
     }

@@ -89,10 +89,10 @@ impl<'a> Asker<'a> {
         }
         let answers = match (&self.context.asking, &self.context.outbox) {
             (Asking::RoundTrips(round_trips), _) => self
-                .from_rounds(round_trips, &questions)
+                .brought_by(round_trips, &questions)
                 .ok_or(Refusal::Ends(RunEnds::ForAnswers))?,
             (Asking::Session(asking), Some(outbox)) => {
-                self.from_client(asking, outbox, &questions).await?
+                self.answered_by(asking, outbox, &questions).await?
             }
             _ => {
                 let why = "this client cannot be asked: it has no stream to ask it on";
@@ -128,7 +128,7 @@ impl<'a> Asker<'a> {
     }
 
     /// The answers that the request brought; `None` when some are still missing.
-    fn from_rounds(&self, rounds: &RoundTrips, questions: &[Question]) -> Option<Box<RawValue>> {
+    fn brought_by(&self, rounds: &RoundTrips, questions: &[Question]) -> Option<Box<RawValue>> {
         let mut answers = BTreeMap::new();
         for question in questions {
             let (key, params) = (&question.key, &question.params);
@@ -144,7 +144,7 @@ impl<'a> Asker<'a> {
         (answers.len() == questions.len()).then(|| to_raw(&answers))
     }
 
-    async fn from_client(
+    async fn answered_by(
         &mut self,
         asking: &ServerRequests,
         outbox: &Outbox,
