@@ -256,7 +256,7 @@ impl BadLines {
 type Answers = oneshot::Receiver<Box<RawValue>>;
 
 fn nobody_listens() -> Box<RawValue> {
-    let text = r#"{"error":{"code":-32601,"message":"nobody can be asked: this call has no client that listens"}}"#;
+    let text = r#"{"error":{"code":-32021,"message":"nobody can be asked: this call has no client that listens"}}"#;
     RawValue::from_string(text.to_owned()).expect("the text above is JSON")
 }
 

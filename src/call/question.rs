@@ -13,8 +13,11 @@ use crate::text::{excerpt, in_quotes};
 /// How many questions one line may hold.
 const MAX_QUESTIONS: usize = 64;
 
-/// The largest schema of a form, in bytes as JSON.
-const MAX_SCHEMA: usize = 64 << 10;
+/// How large the schemas of all forms of a line may be, in bytes as JSON: they are compiled on the event loop.
+const MAX_SCHEMAS: usize = 64 << 10;
+
+/// How large the content of a form may be that is held against its schema, in bytes as JSON.
+const MAX_CONTENT: usize = 256 << 10;
 
 /// How much of a fault a message quotes, in bytes.
 const QUOTED: usize = 200;
@@ -73,16 +76,17 @@ impl Question {
             ));
         }
         let mut questions: Vec<Self> = Vec::new();
+        let mut room = MAX_SCHEMAS;
         for (key, question) in asked {
             if questions.iter().any(|known| known.key == key) {
                 return Err(key_used_twice(&key));
             }
-            questions.push(Self::read(key, &question)?);
+            questions.push(Self::read(key, &question, &mut room)?);
         }
         Ok(questions)
     }
 
-    fn read(key: String, question: &RawValue) -> Result<Self, String> {
+    fn read(key: String, question: &RawValue, room: &mut usize) -> Result<Self, String> {
         let name = in_quotes(&key);
         if key == ERROR {
             return Err(format!(
@@ -100,7 +104,7 @@ impl Question {
         let params = question[kind.member()].take();
         let form = match kind {
             QuestionKind::Elicit => {
-                form(&params).map_err(|fault| format!("question {name}: {fault}"))?
+                form(&params, room).map_err(|fault| format!("question {name}: {fault}"))?
             }
             QuestionKind::Sample | QuestionKind::Roots => None,
         };
@@ -163,6 +167,12 @@ impl Question {
         match (answer["action"].as_str(), &self.form) {
             (Some("accept"), Some(form)) => {
                 let content = answer.get("content").unwrap_or(&nothing);
+                let length = content.to_string().len();
+                if length > MAX_CONTENT {
+                    return Err(format!(
+                        "its content has {length} bytes; the limit is {MAX_CONTENT}"
+                    ));
+                }
                 form.validate(content).map_err(|fault| {
                     let place = fault.instance_path().as_str();
                     format!("content{place}: {}", excerpt(&fault, QUOTED))
@@ -182,8 +192,9 @@ pub fn key_used_twice(key: &str) -> String {
     )
 }
 
-/// The check for what is filled into a form; `None` for what is no form, or may be filled in at will.
-fn form(params: &Value) -> Result<Option<Validator>, String> {
+/// The check for what is filled into a form; `None` for what is no form, or may be filled in at will. `room` is how
+/// large its schema may be.
+fn form(params: &Value, room: &mut usize) -> Result<Option<Validator>, String> {
     match params.get("mode") {
         None => {}
         Some(mode) if mode == "form" => {}
@@ -198,12 +209,9 @@ fn form(params: &Value) -> Result<Option<Validator>, String> {
     let Some(schema) = params.get("requestedSchema") else {
         return Ok(None);
     };
-    let length = schema.to_string().len();
-    if length > MAX_SCHEMA {
-        return Err(format!(
-            "requestedSchema is {length} bytes long; the limit is {MAX_SCHEMA}"
-        ));
-    }
+    *room = room.checked_sub(schema.to_string().len()).ok_or_else(|| {
+        format!("requestedSchema is too large; all schemas of a line may have {MAX_SCHEMAS} bytes")
+    })?;
     // Fetches nothing: a reference that leaves the schema is a fault of the schema.
     let validator = jsonschema::validator_for(schema).map_err(|fault| {
         format!(

@@ -48,9 +48,9 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
     } else {
         guarded(perform(context, request)).await
     };
-    let nobody_waits = context.cancel.is_cancelled() && !request.method.cannot_be_cancelled();
+    let nobody_waits = || context.cancel.is_cancelled() && !request.method.cannot_be_cancelled();
     let (name, code, line) = match outcome {
-        _ if nobody_waits => {
+        _ if nobody_waits() => {
             record.end(CANCELLED, 0);
             return Reply::default();
         }
@@ -78,6 +78,11 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
             ("overloaded", context.account.count(line))
         }
     };
+    // It may have waited for room, and what is cancelled gets no answer.
+    if nobody_waits() {
+        record.end(CANCELLED, 0);
+        return Reply::default();
+    }
     record.end(name, answer.len());
     Reply {
         answer: Some(answer),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
 use crate::client::{
@@ -22,9 +22,15 @@ use crate::support::{s, until};
 const SHELL: &str = r#"#!/bin/sh
 case "$1" in
 --describe)
-    echo '{"contract_version":"1.1","commands":[{"name":"ask"},{"name":"hand_on"}]}'
+    echo '{"contract_version":"1.1","commands":[{"name":"ask"},{"name":"hand_on"},{"name":"stop"}]}'
     exit ;;
 ask)
+    echo '{"ask":{"sure":{"elicit":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}' >&3
+    read -r answer <&3
+    : > "$SMCP_PLUGIN_DIR/went-on-$SMCP_CALL_ID" ;;
+stop)
+    # Is stopped from outside while it waits, as by a debugger.
+    (sleep 0.2; kill -STOP $$) &
     echo '{"ask":{"sure":{"elicit":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}' >&3
     read -r answer <&3
     : > "$SMCP_PLUGIN_DIR/went-on-$SMCP_CALL_ID" ;;
@@ -45,7 +51,7 @@ answer = os.read(3, 65536)
 open(os.environ["SMCP_PLUGIN_DIR"] + "/went-on-" + os.environ["SMCP_CALL_ID"], "w")
 "#;
 
-const TOOLS: [&str; 3] = ["shell__ask", "python__ask", "shell__hand_on"];
+const TOOLS: [&str; 4] = ["shell__ask", "python__ask", "shell__hand_on", "shell__stop"];
 
 /// A server of programs that say when they went on after their question.
 struct Programs {
@@ -176,6 +182,14 @@ fn no_further_line_is_run_when_a_server_with_open_questions_is_killed() {
     for _ in 0..24 {
         question(&mut session);
     }
+    until("some of the programs are stopped", PATIENCE, || {
+        let others = programs.server.others();
+        let state = |pid: &Pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.contains(") T ").then_some(())
+        };
+        (others.iter().filter_map(state).count() >= 24 / TOOLS.len()).then_some(())
+    });
     programs.server.signal(Signal::KILL);
     programs.server.ends_within(s(10));
     programs.server.leaves_nothing_within(s(20));
@@ -247,12 +261,12 @@ fn a_call_that_is_cancelled_while_it_asks_runs_no_further_line() {
 #[test]
 fn with_its_answer_the_same_program_goes_on() {
     let programs = Programs::start();
-    for tool in TOOLS {
+    for tool in &TOOLS[..3] {
         let required = call_stateless(programs.at(), tool, &elicitation(), &json!({}));
         let yes = json!({"sure": {"action": "accept", "content": {}}});
         let further = with_answers(&required, &yes);
         let result = call_stateless(programs.at(), tool, &elicitation(), &further);
         assert_eq!(result["resultType"], "complete", "{tool}: {result}");
     }
-    assert_eq!(programs.went_on().len(), TOOLS.len());
+    assert_eq!(programs.went_on().len(), 3);
 }

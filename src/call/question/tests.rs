@@ -49,8 +49,10 @@ fn what_is_no_question_is_named_by_its_key() {
         .map(|n| (n.to_string(), json!({"roots": {}})))
         .collect();
     assert!(fault(&many.to_string()).contains("65 questions at once"));
-    let long = json!({"a": {"elicit": {"requestedSchema": {"title": "x".repeat(MAX_SCHEMA)}}}});
-    assert!(fault(&long.to_string()).contains("the limit is 65536"));
+    let half = json!({"elicit": {"requestedSchema": {"title": "x".repeat(MAX_SCHEMAS / 2)}}});
+    assert!(read(&json!({"a": half}).to_string()).is_ok());
+    let both = json!({"a": half, "b": half}).to_string();
+    assert!(fault(&both).contains("'b': requestedSchema is too large"));
 }
 
 #[test]
@@ -153,6 +155,11 @@ fn an_answer_is_held_against_its_question() {
             &form,
             json!({"action": "accept"}),
             Some("\"age\" is a required"),
+        ),
+        (
+            &form,
+            json!({"action": "accept", "content": {"age": 3, "note": "x".repeat(MAX_CONTENT)}}),
+            Some("the limit is 262144"),
         ),
         (
             &form,

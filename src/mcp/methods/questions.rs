@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::call::types::{Question, QuestionKind, key_used_twice};
+use crate::call::types::{ClientCapabilities, Question, QuestionKind, key_used_twice};
 use crate::jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, to_raw};
 use crate::mcp::context::{Asking, Context};
 use crate::mcp::outbox::Outbox;
@@ -25,7 +25,9 @@ const NO_ANSWER: i64 = INTERNAL_ERROR;
 /// The questions of one run, asked of the client of one request.
 #[derive(Debug)]
 pub struct Asker<'a> {
-    context: &'a Context,
+    asking: &'a Asking,
+    outbox: Option<&'a Outbox>,
+    declared: ClientCapabilities,
     tool: &'a str,
     /// The keys whose questions have answers.
     answered: HashSet<String>,
@@ -54,7 +56,9 @@ impl<'a> Asker<'a> {
     /// The questions of a run of `tool` for one request.
     pub fn new(context: &'a Context, tool: &'a str) -> Self {
         Self {
-            context,
+            asking: &context.asking,
+            outbox: context.outbox.as_deref(),
+            declared: context.client.declared(context.revision),
             tool,
             answered: HashSet::new(),
             is_silent: false,
@@ -77,7 +81,7 @@ impl<'a> Asker<'a> {
     async fn answers(&mut self, asked: &RawValue) -> Result<Box<RawValue>, Refusal> {
         let questions = Question::read_all(asked).and_then(|questions| self.unused(questions));
         let questions = questions.map_err(|why| self.wrong(&why))?;
-        let declared = self.context.client.declared(self.context.revision);
+        let declared = self.declared;
         let mut lacking = questions.iter().filter_map(|one| one.missing(declared));
         if let Some(missing) = lacking.next() {
             let why = format!("the client did not declare the capability {missing}");
@@ -87,7 +91,7 @@ impl<'a> Asker<'a> {
             let why = "the client has not answered an earlier question, and is not asked again";
             return Err(refused(NO_ANSWER, why));
         }
-        let answers = match (&self.context.asking, &self.context.outbox) {
+        let answers = match (self.asking, self.outbox) {
             (Asking::RoundTrips(round_trips), _) => self
                 .brought_by(round_trips, &questions)
                 .ok_or(Refusal::Ends(RunEnds::ForAnswers))?,
@@ -186,5 +190,108 @@ const fn method(kind: QuestionKind) -> &'static str {
         QuestionKind::Elicit => "elicitation/create",
         QuestionKind::Sample => "sampling/createMessage",
         QuestionKind::Roots => "roots/list",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::jsonrpc::{RequestId, Response};
+
+    const ROOTS: &str = r#"{"k":{"roots":{}}}"#;
+
+    fn asker<'a>(asking: &'a Asking, outbox: Option<&'a Outbox>, roots: bool) -> Asker<'a> {
+        let capabilities = if roots {
+            json!({"roots": {}})
+        } else {
+            json!({})
+        };
+        let Value::Object(capabilities) = capabilities else {
+            unreachable!("both are objects")
+        };
+        Asker {
+            asking,
+            outbox,
+            declared: ClientCapabilities::declared(&capabilities, true),
+            tool: "tool",
+            answered: HashSet::new(),
+            is_silent: false,
+            has_logged: false,
+        }
+    }
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    async fn line(asker: &mut Asker<'_>, asked: &str) -> Value {
+        let line = asker.ask(&raw(asked)).await.unwrap();
+        serde_json::from_str(line.get()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_left_a_question_unanswered_is_not_waited_for_again() {
+        let outbox = Arc::new(Outbox::default());
+        let _reader = outbox.attach();
+        let asking = Asking::Session(Arc::default());
+        let mut asker = asker(&asking, Some(&outbox), true);
+        let began = tokio::time::Instant::now();
+        for _ in 0..3 {
+            assert_eq!(line(&mut asker, ROOTS).await["error"]["code"], NO_ANSWER);
+        }
+        let minutes = began.elapsed().as_secs() / 60;
+        assert_eq!(
+            minutes, 10,
+            "one question is open for ten minutes, and no other"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_that_cannot_be_asked_is_not_asked() {
+        let outbox = Outbox::default();
+        let session = Asking::Session(Arc::default());
+        for (asking, outbox, roots) in [
+            (&Asking::Nobody, Some(&outbox), true),
+            (&session, None, true),
+            (&session, Some(&outbox), false),
+        ] {
+            let line = line(&mut asker(asking, outbox, roots), ROOTS).await;
+            assert_eq!(line["error"]["code"], CANNOT_BE_ASKED, "{asking:?}");
+        }
+        assert!(outbox.is_empty(), "nothing was sent");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_has_gone_ends_the_run() {
+        let (outbox, server_requests) = (Outbox::default(), Arc::<ServerRequests>::default());
+        server_requests.abandon();
+        let asking = Asking::Session(server_requests);
+        let ended = asker(&asking, Some(&outbox), true).ask(&raw(ROOTS)).await;
+        assert_eq!(ended.unwrap_err(), RunEnds::ClientGone);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_uses_no_key_up() {
+        let (outbox, server_requests) = (Outbox::default(), Arc::<ServerRequests>::default());
+        let asking = Asking::Session(Arc::clone(&server_requests));
+        let mut asker = asker(&asking, Some(&outbox), true);
+        for (id, result, code) in [
+            ("0", r#"{"roots":3}"#, json!(NO_ANSWER)),
+            ("1", r#"{"roots":[]}"#, Value::Null),
+        ] {
+            let answering = async {
+                outbox.next().await;
+                server_requests.answer(Response {
+                    id: RequestId::parse(&raw(id)).unwrap(),
+                    outcome: Ok(raw(result)),
+                });
+            };
+            let (line, ()) = tokio::join!(line(&mut asker, ROOTS), answering);
+            assert_eq!(line["error"]["code"], code, "{line}");
+        }
+        let line = line(&mut asker, ROOTS).await;
+        assert_eq!(line["error"]["code"], WRONG_QUESTION, "{line}");
     }
 }
