@@ -232,7 +232,13 @@ fn a_call_that_failed_leaves_nothing_nor_one_whose_command_says_so() {
     until("nothing is listed", PATIENCE, || {
         listed(&server).is_empty().then_some(())
     });
-    server.logs(&["ending what a program left behind", "jobs__off"]);
+    until("the log says of two that they were ended", PATIENCE, || {
+        let ended = server
+            .log()
+            .matches("ending what a program left behind")
+            .count();
+        (ended == 2).then_some(())
+    });
 }
 
 #[test]
