@@ -21,7 +21,17 @@ use crate::jsonrpc::RpcError;
 pub struct RoundTrips {
     round: u64,
     answered: BTreeMap<String, Answered>,
-    open: Mutex<BTreeMap<String, Open>>,
+    /// Answers that came without a state: the client gave them before it was asked.
+    in_advance: Map<String, Value>,
+    run: Mutex<Run>,
+}
+
+/// What the run has asked.
+#[derive(Debug, Default)]
+struct Run {
+    open: BTreeMap<String, Open>,
+    /// The questions that were answered in advance.
+    taken: BTreeMap<String, Fingerprint>,
 }
 
 /// An answer, with the question that it was given to.
@@ -56,8 +66,9 @@ struct State<A, O> {
 type ReceivedState = State<BTreeMap<String, Answered>, BTreeMap<String, Fingerprint>>;
 
 impl RoundTrips {
-    /// Reads what the client sent back: answers of this round, and the state with those of earlier ones. An
-    /// answer to what was not asked is passed over.
+    /// Reads what the client sent back: answers of this round, and the state with those of earlier ones. With a
+    /// state, an answer to what was not asked is passed over. Without one nothing was asked yet, and the
+    /// official suite holds that answers may be given in advance: they count for the first question of their key.
     ///
     /// # Errors
     /// [`INVALID_PARAMS`](crate::jsonrpc::INVALID_PARAMS) for answers or a state that are not what they must be.
@@ -88,22 +99,32 @@ impl RoundTrips {
                 open: BTreeMap::new(),
             },
         };
+        let mut in_advance = Map::new();
         for (key, answer) in responses(given("inputResponses"))? {
-            if let Some(question) = open.remove(&key) {
+            if round == 0 {
+                in_advance.insert(key, answer);
+            } else if let Some(question) = open.remove(&key) {
                 answered.insert(key, Answered { question, answer });
             }
         }
         Ok(Self {
             round,
             answered,
-            open: Mutex::default(),
+            in_advance,
+            run: Mutex::default(),
         })
     }
 
     /// The answer to this very question, where the client has given one.
     pub fn answer(&self, key: &str, method: &str, params: &Value) -> Option<&Value> {
+        let question = Fingerprint::of(method, params);
+        if let Some(answer) = self.in_advance.get(key) {
+            let mut run = self.run();
+            let taken = run.taken.entry(key.to_owned());
+            return (*taken.or_insert_with(|| question.clone()) == question).then_some(answer);
+        }
         let answered = self.answered.get(key)?;
-        (answered.question == Fingerprint::of(method, params)).then_some(&answered.answer)
+        (answered.question == question).then_some(&answered.answer)
     }
 
     /// Notes a question that nobody has answered yet.
@@ -112,7 +133,7 @@ impl RoundTrips {
             question: Fingerprint::of(method, params),
             request: json!({"method": method, "params": params}),
         };
-        self.open().insert(key.to_owned(), open);
+        self.run().open.insert(key.to_owned(), open);
     }
 
     /// The `input_required` result, if questions are open.
@@ -122,12 +143,17 @@ impl RoundTrips {
         principal: &Principal,
         request: &Request,
     ) -> Option<Value> {
-        let open = std::mem::take(&mut *self.open());
+        let Run { open, taken } = std::mem::take(&mut *self.run());
         if open.is_empty() {
             return None;
         }
+        let taken = taken.into_iter().filter_map(|(key, question)| {
+            let answer = self.in_advance.get(&key)?.clone();
+            Some((key, Answered { question, answer }))
+        });
+        let taken: BTreeMap<_, _> = taken.collect();
         // What is asked again is not answered any more.
-        let answered = self.answered.iter();
+        let answered = self.answered.iter().chain(&taken);
         let answered: BTreeMap<_, _> = answered
             .filter(|(key, _)| !open.contains_key(*key))
             .collect();
@@ -146,8 +172,8 @@ impl RoundTrips {
         }))
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<String, Open>> {
-        self.open
+    fn run(&self) -> MutexGuard<'_, Run> {
+        self.run
             .lock()
             .expect("no code that holds this lock can panic")
     }
@@ -307,11 +333,24 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_what_was_never_asked_is_passed_over() {
+    fn an_answer_given_in_advance_counts_for_the_first_question_of_its_key() {
         let sealer = Sealer::new().unwrap();
-        let params = json!({"name": "t", "inputResponses": {"k": {"roots": []}}});
+        let roots = json!({"roots": []});
+        let params = json!({"name": "t", "inputResponses": {"k": roots, "more": {}}});
         let first = round_trips(&sealer, &params).unwrap();
-        assert_eq!(first.answer("k", "roots/list", &json!({})), None);
+        assert_eq!(first.answer("k", "roots/list", &json!({})), Some(&roots));
+        assert_eq!(first.answer("k", ELICIT, &json!({})), None);
+        first.leave_open("other", ELICIT, &json!({}));
+        let asked = required(&first, &sealer, &params);
+        let params = repeated(&params, &asked, &json!({"k": {"roots": [1]}, "more": {}}));
+        let second = round_trips(&sealer, &params).unwrap();
+        assert_eq!(second.answer("k", "roots/list", &json!({})), Some(&roots));
+        assert_eq!(second.answer("k", ELICIT, &json!({})), None);
+        assert_eq!(
+            second.answer("more", ELICIT, &json!({})),
+            None,
+            "it was not asked"
+        );
     }
 
     #[test]
