@@ -154,6 +154,10 @@ pub(super) fn kill(members: &[Member], spared: &[Member]) {
     for member in spared {
         groups.remove(&member.group);
     }
+    // None of another group goes on because it finds the pipe of one that is dead already.
+    for pid in &pids {
+        let _ = kill_process(*pid, Signal::STOP);
+    }
     // A group led by a stranger, which a program can join within its session, is not the tree's to kill.
     for group in groups.intersection(&pids) {
         let _ = kill_process_group(*group, Signal::KILL);

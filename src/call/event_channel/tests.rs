@@ -115,6 +115,32 @@ async fn answers_go_back_as_one_line_each() {
 }
 
 #[tokio::test]
+async fn a_question_counts_as_open_until_its_answer_is_there() {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let (channel, side_channels) =
+        EventChannel::open("tool", Some(sender), CancellationToken::new())
+            .expect("there are descriptors");
+    let mut program = StdUnixStream::from(side_channels.events.expect("it has an end"));
+    let mut open = side_channels.open_questions.expect("they are counted");
+    let forwarding = tokio::spawn(channel.until(CancellationToken::new()));
+    program
+        .write_all(b"{\"ask\":{\"a\":{\"roots\":{}}}}\n{\"ask\":{\"b\":{\"roots\":{}}}}\n{\"updated\":\"1\"}\n")
+        .expect("the socket takes it");
+    let mut asked = Vec::new();
+    while let Some(Event::Ask { answers, .. }) = receiver.recv().await {
+        asked.push(answers);
+    }
+    assert_eq!(*open.borrow(), 2);
+    for (answered, answers) in asked.into_iter().enumerate() {
+        let answer = RawValue::from_string("{}".to_owned()).expect("it is JSON");
+        answers.send(answer).expect("somebody waits");
+        let left = open.wait_for(|open| *open == 1 - answered).await;
+        left.expect("the channel is open");
+    }
+    forwarding.abort();
+}
+
+#[tokio::test]
 async fn a_question_that_will_not_be_answered_ends_the_run() {
     let (sender, mut receiver) = mpsc::channel(64);
     let (channel, mut program, _stderr, run) = opened(Some(sender));
