@@ -141,7 +141,7 @@ impl Forwarder {
     async fn forward_events(
         &self,
         mut lines: Lines,
-        asked: mpsc::Sender<Answers>,
+        asked: mpsc::Sender<OpenQuestion>,
         ended: &CancellationToken,
     ) {
         let mut bad = BadLines::default();
@@ -157,12 +157,15 @@ impl Forwarder {
                 Ok(Parsed::Event(event)) => self.forward(event).await,
                 Ok(Parsed::Question(questions)) => {
                     let (answers, coming) = oneshot::channel();
-                    self.open_questions.send_modify(|open| *open += 1);
+                    let question = OpenQuestion {
+                        answers: coming,
+                        counted: Counted::in_all(&self.open_questions),
+                    };
                     match &self.listener {
                         Some(_) => self.forward(Event::Ask { questions, answers }).await,
                         None => drop(answers.send(nobody_listens())),
                     }
-                    let _ = asked.send(coming).await;
+                    let _ = asked.send(question).await;
                 }
                 Err(fault) => {
                     bad.log(&self.tool, &fault, &line);
@@ -208,16 +211,17 @@ impl Forwarder {
     /// Writes the answers in the order of the questions.
     async fn write_answers(
         &self,
-        mut questions: mpsc::Receiver<Answers>,
+        mut questions: mpsc::Receiver<OpenQuestion>,
         writer: &mut OwnedWriteHalf,
     ) {
-        while let Some(coming) = questions.recv().await {
-            let Ok(answers) = coming.await else {
+        while let Some(OpenQuestion { answers, counted }) = questions.recv().await {
+            let Ok(answers) = answers.await else {
                 // A program that waits for what never comes would wait for ever.
                 self.run.cancel();
                 return;
             };
-            self.open_questions.send_modify(|open| *open -= 1);
+            // Whether the program reads it is its own affair, and its own time.
+            drop(counted);
             let mut line = one_line(answers.get());
             line.push('\n');
             if writer.write_all(line.as_bytes()).await.is_err() {
@@ -253,7 +257,29 @@ impl BadLines {
     }
 }
 
-type Answers = oneshot::Receiver<Box<RawValue>>;
+/// A line of questions whose answers are still to come.
+#[derive(Debug)]
+struct OpenQuestion {
+    answers: oneshot::Receiver<Box<RawValue>>,
+    counted: Counted,
+}
+
+/// One of the questions that are open, until it is dropped: what nobody waits for any more is not open.
+#[derive(Debug)]
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn in_all(open_questions: &watch::Sender<usize>) -> Self {
+        open_questions.send_modify(|open| *open += 1);
+        Self(open_questions.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
 
 fn nobody_listens() -> Box<RawValue> {
     let text = r#"{"error":{"code":-32021,"message":"nobody can be asked: this call has no client that listens"}}"#;

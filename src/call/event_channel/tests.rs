@@ -141,6 +141,34 @@ async fn a_question_counts_as_open_until_its_answer_is_there() {
 }
 
 #[tokio::test]
+async fn a_question_whose_answer_cannot_be_written_is_not_open() {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let (channel, side_channels) =
+        EventChannel::open("tool", Some(sender), CancellationToken::new())
+            .expect("there are descriptors");
+    let mut program = StdUnixStream::from(side_channels.events.expect("it has an end"));
+    let mut open = side_channels.open_questions.expect("they are counted");
+    let forwarding = tokio::spawn(channel.until(CancellationToken::new()));
+    program
+        .shutdown(std::net::Shutdown::Read)
+        .expect("it is a socket");
+    for _ in 0..3 {
+        program
+            .write_all(b"{\"ask\":{\"k\":{\"roots\":{}}}}\n")
+            .expect("the socket takes it");
+        let Some(Event::Ask { answers, .. }) = receiver.recv().await else {
+            panic!("a question was asked");
+        };
+        let answer = RawValue::from_string("{}".to_owned()).expect("it is JSON");
+        // From the second on nobody waits for it.
+        let _ = answers.send(answer);
+        let left = open.wait_for(|open| *open == 0).await;
+        left.expect("the channel is open");
+    }
+    forwarding.abort();
+}
+
+#[tokio::test]
 async fn a_question_that_will_not_be_answered_ends_the_run() {
     let (sender, mut receiver) = mpsc::channel(64);
     let (channel, mut program, _stderr, run) = opened(Some(sender));
