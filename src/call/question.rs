@@ -166,7 +166,9 @@ impl Question {
         let nothing = Value::Object(serde_json::Map::new());
         match (answer["action"].as_str(), &self.form) {
             (Some("accept"), Some(form)) => {
-                let content = answer.get("content").unwrap_or(&nothing);
+                let given = answer.get("content");
+                let content = given.filter(|content| !content.is_null());
+                let content = content.unwrap_or(&nothing);
                 let length = content.to_string().len();
                 if length > MAX_CONTENT {
                     return Err(format!(

@@ -168,6 +168,11 @@ fn an_answer_is_held_against_its_question() {
         ),
         (&form, json!({"action": "decline"}), None),
         (
+            &json!({"elicit": {"requestedSchema": {"type": "object"}}}),
+            json!({"action": "accept", "content": null}),
+            None,
+        ),
+        (
             &form,
             json!({"action": "cancel", "content": {"age": "x"}}),
             None,
