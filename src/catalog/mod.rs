@@ -37,7 +37,8 @@ pub use calls::Printed;
 use home::Home;
 use load::Loader;
 pub use plugin::{BUILT_IN, GOVERNOR_TOOL, HEALTH_TOOL, Offering, PluginInfo, Skipped, Tool};
-pub use snapshot::{Readable, Snapshot};
+pub use snapshot::{Readable, Snapshot, Unreadable};
+pub use state::Generations;
 use state::State;
 
 /// Where plugins come from and how they run.
@@ -127,7 +128,7 @@ impl Catalog {
     }
 
     /// Changes whenever a snapshot is in place that is not like the one before.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<Generations> {
         self.state.changes()
     }
 

@@ -9,7 +9,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
-use crate::call::types::CallError;
+use crate::call::types::{CallError, Listed};
+use crate::contract::uri_template::Values;
 use crate::contract::{OfferKind, Reference};
 use crate::text::quoted;
 
@@ -55,6 +56,29 @@ pub struct Readable {
     pub arguments: Box<RawValue>,
 }
 
+impl Readable {
+    fn new(offering: &Arc<Offering>, uri: &str, values: Values) -> Self {
+        let mut arguments = Map::from_iter([("uri".to_owned(), Value::from(uri))]);
+        for (name, value) in values {
+            // A variable called uri must not hide the address itself.
+            arguments.entry(name).or_insert(Value::from(value));
+        }
+        Self {
+            offering: Arc::clone(offering),
+            arguments: to_raw_value(&arguments).expect("a JSON value is JSON"),
+        }
+    }
+}
+
+/// Why a resource cannot be read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Nobody serves its address.
+    Unknown,
+    /// It fits a template, with a value that no program is given, in words that begin with the variable's name.
+    Refused(String),
+}
+
 impl Snapshot {
     /// The snapshot of these plugins, which are in their order. A name that two of them claim is nobody's:
     /// whoever comes first in the alphabet must not take another's calls.
@@ -86,6 +110,7 @@ impl Snapshot {
                 ..plugin.info.clone()
             });
         }
+        snapshot.without_foreign_completions(&mut skipped);
         skipped.sort_by(|one, other| one.name.cmp(&other.name));
         snapshot.skipped = skipped;
         snapshot
@@ -119,23 +144,30 @@ impl Snapshot {
 
     /// Whether clients and people see the same in both.
     pub fn looks_like(&self, other: &Self) -> bool {
-        let same = |one: &[Arc<Offering>], other: &[Arc<Offering>]| {
-            one.iter().map(shown_as).eq(other.iter().map(shown_as))
-        };
         self.complete == other.complete
             && self.starved == other.starved
             && self.plugins == other.plugins
             && self.skipped == other.skipped
             && self.warnings == other.warnings
-            && self
-                .tools
-                .iter()
-                .map(entry)
-                .eq(other.tools.iter().map(entry))
-            && same(&self.resources, &other.resources)
-            && same(&self.templates, &other.templates)
-            && same(&self.prompts, &other.prompts)
-            && same(&self.completions, &other.completions)
+            && Listed::ALL
+                .into_iter()
+                .all(|list| self.lists_the_same(other, list))
+            && look_the_same(&self.completions, &other.completions)
+    }
+
+    /// Whether clients see the same list in both.
+    pub fn lists_the_same(&self, other: &Self, list: Listed) -> bool {
+        match list {
+            Listed::Tools => {
+                let entries = other.tools.iter().map(entry);
+                self.tools.iter().map(entry).eq(entries)
+            }
+            Listed::Prompts => look_the_same(&self.prompts, &other.prompts),
+            Listed::Resources => {
+                look_the_same(&self.resources, &other.resources)
+                    && look_the_same(&self.templates, &other.templates)
+            }
+        }
     }
 
     /// The tool of exactly this name.
@@ -222,27 +254,29 @@ impl Snapshot {
         }
     }
 
-    /// What reads the resource `uri`: the resource itself, else the first template that it fits.
-    pub fn resource(&self, uri: &str) -> Option<Readable> {
-        let mut arguments = Map::from_iter([("uri".to_owned(), Value::from(uri))]);
+    /// What reads the resource `uri`: the resource of exactly this address, else the first template that it fits.
+    ///
+    /// # Errors
+    /// Why nothing does.
+    pub fn resource(&self, uri: &str) -> Result<Readable, Unreadable> {
         let exact = self.resources.iter().find(|resource| resource.key == uri);
-        let offering = exact.map(Arc::clone).or_else(|| {
-            self.templates.iter().find_map(|offering| {
-                let OfferKind::Template(template) = &offering.kind else {
-                    return None;
-                };
-                for (name, value) in template.matches(uri)? {
-                    // A variable called uri must not hide the address itself.
-                    arguments.entry(name).or_insert(Value::from(value));
-                }
-                Some(Arc::clone(offering))
-            })
-        })?;
-        let arguments = to_raw_value(&arguments).expect("a JSON value is JSON");
-        Some(Readable {
-            offering,
-            arguments,
-        })
+        if let Some(offering) = exact {
+            return Ok(Readable::new(offering, uri, Vec::new()));
+        }
+        let mut refused = None;
+        for offering in &self.templates {
+            let OfferKind::Template(template) = &offering.kind else {
+                continue;
+            };
+            match template.matches(uri) {
+                Some(Ok(values)) => return Ok(Readable::new(offering, uri, values)),
+                Some(Err(fault)) => refused = refused.or(Some(fault)),
+                None => {}
+            }
+        }
+        Err(refused.map_or(Unreadable::Unknown, |fault| {
+            Unreadable::Refused(fault.to_string())
+        }))
     }
 
     /// The prompt of this name.
@@ -251,6 +285,15 @@ impl Snapshot {
             .iter()
             .find(|prompt| prompt.key == name)
             .map(Arc::clone)
+    }
+
+    /// What a completion can be for: the prompt of this name, or the template or resource of this text.
+    pub fn referred(&self, reference: &Reference) -> Option<&Arc<Offering>> {
+        let (lists, key) = match reference {
+            Reference::Prompt(name) => ([self.prompts.as_slice(), &[]], name),
+            Reference::Template(uri) => ([self.templates.as_slice(), &self.resources], uri),
+        };
+        lists.into_iter().flatten().find(|known| known.key == *key)
     }
 
     /// What completes `argument` of `reference`: what was declared for just that argument, else for all.
@@ -263,10 +306,37 @@ impl Snapshot {
         };
         of(Some(argument)).or_else(|| of(None)).map(Arc::clone)
     }
+
+    /// Takes the completions out that are not for the plugin's own prompts and templates, as they are served: no
+    /// plugin gets what users type for another.
+    fn without_foreign_completions(&mut self, skipped: &mut Vec<Skipped>) {
+        for completion in std::mem::take(&mut self.completions) {
+            let OfferKind::Completion { reference, .. } = &completion.kind else {
+                continue;
+            };
+            let owner = self.referred(reference).map(|owner| owner.plugin.as_str());
+            if owner == Some(&completion.plugin) {
+                self.completions.push(completion);
+                continue;
+            }
+            let reason = match owner {
+                Some(owner) => format!("its completion is for what the plugin {owner} serves"),
+                None => "its completion is for nothing that is served".to_owned(),
+            };
+            skipped.push(Skipped {
+                name: format!("{} {}", completion.plugin, completion.key),
+                reason: format!("{reason}; a plugin completes its own prompts and templates"),
+            });
+        }
+    }
 }
 
 fn entry(tool: &Arc<Tool>) -> &str {
     tool.definition.get()
+}
+
+fn look_the_same(one: &[Arc<Offering>], other: &[Arc<Offering>]) -> bool {
+    one.iter().map(shown_as).eq(other.iter().map(shown_as))
 }
 
 fn shown_as(offering: &Arc<Offering>) -> (&str, &str) {

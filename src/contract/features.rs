@@ -7,6 +7,9 @@ use super::members::Members;
 use crate::contract::uri_template::UriTemplate;
 use crate::text::cleaned;
 
+/// The member of a template that says that the plugin checks itself where the values of `{+x}` lead.
+const UNCHECKED_PATHS: &str = "unchecked_paths";
+
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OfferKind {
@@ -83,7 +86,16 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
 
 fn template(entry: &Members<'_>) -> Option<Offer> {
     let text = entry.name("uriTemplate")?;
+    let is_unchecked = entry.flag(UNCHECKED_PATHS).unwrap_or(false);
     match UriTemplate::parse(&text) {
+        Ok(template) if is_unchecked => {
+            if !template.has_paths() {
+                let what = "has no effect: no variable of uriTemplate is written {+name}";
+                entry.hint(UNCHECKED_PATHS, what);
+            }
+            let kind = OfferKind::Template(template.with_unchecked_paths());
+            listed(entry, text, kind)
+        }
         Ok(template) => listed(entry, text, OfferKind::Template(template)),
         Err(fault) => {
             entry.fault("uriTemplate", &fault.to_string());
@@ -107,9 +119,9 @@ fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
 
 /// The entry as it stands, without what is between the plugin and the server.
 fn definition(all: &Map<String, Value>) -> Value {
-    let shown = all
-        .iter()
-        .filter(|(name, value)| *name != "command" && !value.is_null());
+    let shown = all.iter().filter(|(name, value)| {
+        !["command", UNCHECKED_PATHS].contains(&name.as_str()) && !value.is_null()
+    });
     let cleaned_texts = shown.map(|(name, value)| {
         let value = match (name.as_str(), value) {
             ("description" | "title", Value::String(text)) => cleaned(text).into(),

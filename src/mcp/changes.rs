@@ -11,9 +11,7 @@ const WAITING_CHANGES: usize = 256;
 /// Something that clients may want to be notified of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A list has to be asked for again.
-    List(Listed),
-    /// The same, because the catalogue is another one now: the one of this generation.
+    /// A list is another one in the catalogue of now, since this generation of it.
     Catalogue(Listed, u64),
     /// The tools of one client are others now.
     ToolsOf(Client),
@@ -25,15 +23,11 @@ impl Change {
     /// The notification's method.
     pub fn method(&self) -> &'static str {
         match self {
-            Self::List(Listed::Tools) | Self::Catalogue(Listed::Tools, _) | Self::ToolsOf(_) => {
+            Self::Catalogue(Listed::Tools, _) | Self::ToolsOf(_) => {
                 "notifications/tools/list_changed"
             }
-            Self::List(Listed::Prompts) | Self::Catalogue(Listed::Prompts, _) => {
-                "notifications/prompts/list_changed"
-            }
-            Self::List(Listed::Resources) | Self::Catalogue(Listed::Resources, _) => {
-                "notifications/resources/list_changed"
-            }
+            Self::Catalogue(Listed::Prompts, _) => "notifications/prompts/list_changed",
+            Self::Catalogue(Listed::Resources, _) => "notifications/resources/list_changed",
             Self::Resource(_) => "notifications/resources/updated",
         }
     }

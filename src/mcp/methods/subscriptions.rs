@@ -134,16 +134,10 @@ impl Wanted {
     /// Whether a change is one of what `listener` asked for.
     pub fn includes(&self, change: &Change, listener: &Client) -> bool {
         match change {
-            Change::List(Listed::Tools) | Change::Catalogue(Listed::Tools, _) => {
-                self.tools_list_changed
-            }
+            Change::Catalogue(Listed::Tools, _) => self.tools_list_changed,
             Change::ToolsOf(client) => self.tools_list_changed && client == listener,
-            Change::List(Listed::Prompts) | Change::Catalogue(Listed::Prompts, _) => {
-                self.prompts_list_changed
-            }
-            Change::List(Listed::Resources) | Change::Catalogue(Listed::Resources, _) => {
-                self.resources_list_changed
-            }
+            Change::Catalogue(Listed::Prompts, _) => self.prompts_list_changed,
+            Change::Catalogue(Listed::Resources, _) => self.resources_list_changed,
             Change::Resource(uri) => self.resource_subscriptions.contains(uri),
         }
     }
