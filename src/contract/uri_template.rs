@@ -2,6 +2,7 @@
 //!
 //! Knows no plugin. Modifiers (`{x:3}`, `{x*}`) count as the plain variable.
 
+mod parts;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ mod value;
 
 use super::faults::Fault;
 use crate::text::in_quotes;
+use parts::{Operator, Part, Raw};
 
 /// Longer addresses fit no template: the search takes memory for each of their bytes and each part of the template.
 pub const MAX_URI_BYTES: usize = 4_096;
@@ -24,37 +26,8 @@ pub struct UriTemplate {
     unchecked_paths: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Literal(String),
-    Variables(Operator, Vec<String>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    /// `{x}`: up to the next `/`, `?` or `#`.
-    Plain,
-    /// `{+x}`: anything.
-    Reserved,
-    /// `{#x}`: anything after a `#`.
-    Fragment,
-    /// `{/x}`: a segment of its own.
-    Path,
-    /// `{.x}`: after a dot.
-    Label,
-    /// `{?x}` and `{&x}`: `x=…`, in any order, each of them optional.
-    Query(u8),
-}
-
-/// What an address says of the variables, in the order of the template.
+/// What an address says of the variables, in its order.
 pub type Values = Vec<(String, String)>;
-
-/// The part of an address that is one variable's value, as it stands there.
-struct Raw<'a> {
-    name: String,
-    text: &'a str,
-    operator: Operator,
-}
 
 impl UriTemplate {
     /// Reads a template.
@@ -62,23 +35,7 @@ impl UriTemplate {
     /// # Errors
     /// What is wrong with it, to follow the name of the field.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some(start) = rest.find(['{', '}']) {
-            if rest[start..].starts_with('}') {
-                return Err(Fault::new("has a '}' without its '{'"));
-            }
-            if start > 0 {
-                parts.push(Part::Literal(rest[..start].to_owned()));
-            }
-            let unclosed = || Fault::new("has a '{' without its '}'");
-            let end = rest[start..].find('}').ok_or_else(unclosed)? + start;
-            parts.push(expression(&rest[start + 1..end])?);
-            rest = &rest[end + 1..];
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Literal(rest.to_owned()));
-        }
+        let parts = parts::parse(text)?;
         let template = Self {
             parts,
             unchecked_paths: false,
@@ -152,36 +109,4 @@ impl UriTemplate {
         }
         Ok(values)
     }
-}
-
-fn expression(inside: &str) -> Result<Part, Fault> {
-    let operator = match inside.chars().next() {
-        Some('+') => Operator::Reserved,
-        Some('#') => Operator::Fragment,
-        Some('/') => Operator::Path,
-        Some('.') => Operator::Label,
-        Some(mark @ ('?' | '&')) => Operator::Query(mark as u8),
-        _ => Operator::Plain,
-    };
-    let names = if operator == Operator::Plain {
-        inside
-    } else {
-        &inside[1..]
-    };
-    let mut read = Vec::new();
-    for name in names.split(',') {
-        let name = name
-            .split(':')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches('*');
-        let fits = |letter: char| letter.is_alphanumeric() || "_.%-".contains(letter);
-        if name.is_empty() || !name.chars().all(fits) {
-            let expression = in_quotes(&format!("{{{inside}}}"));
-            let what = format!("has the expression {expression}, which names no variable");
-            return Err(Fault::new(what));
-        }
-        read.push(name.to_owned());
-    }
-    Ok(Part::Variables(operator, read))
 }

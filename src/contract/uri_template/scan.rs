@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::{Operator, Part, Raw};
+use super::parts::{Operator, Part, Raw};
 
 /// Where the variables of `parts` stand in `uri`; `None` when it is of another shape.
 pub fn find<'a>(parts: &[Part], uri: &'a str) -> Option<Vec<Raw<'a>>> {

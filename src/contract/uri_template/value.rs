@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::Operator;
+use super::parts::Operator;
 
 /// The value that `text` stands for; `may_lead_anywhere` says that the program looks itself where it leads.
 ///
