@@ -5,6 +5,7 @@ mod calls;
 mod home;
 mod keeper;
 mod load;
+mod offered;
 pub mod plugin;
 mod presence;
 pub mod snapshot;
@@ -36,8 +37,9 @@ use calls::Calls;
 pub use calls::Printed;
 use home::Home;
 use load::Loader;
+pub use offered::{Readable, Unreadable};
 pub use plugin::{BUILT_IN, GOVERNOR_TOOL, HEALTH_TOOL, Offering, PluginInfo, Skipped, Tool};
-pub use snapshot::{Readable, Snapshot, Unreadable};
+pub use snapshot::Snapshot;
 pub use state::Generations;
 use state::State;
 

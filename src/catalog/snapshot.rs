@@ -1,17 +1,13 @@
-//! The tools, resources and prompts of one moment, and which of them a name means.
+//! The tools, resources and prompts of one moment, and which of the tools a name means.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::mem::Discriminant;
 use std::sync::Arc;
 
-use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value};
-
 use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::types::{CallError, Listed};
-use crate::contract::uri_template::Values;
-use crate::contract::{OfferKind, Reference};
+use crate::contract::OfferKind;
 use crate::text::quoted;
 
 /// Longer names have no tool: none is longer than 64 characters, and a plugin's directory and its command hardly are.
@@ -46,38 +42,6 @@ pub struct Snapshot {
 
 /// Which plugin serves what, by its kind and its key.
 type Keys = HashMap<(Discriminant<OfferKind>, String), String>;
-
-/// A resource, and the arguments with which its command reads it.
-#[derive(Debug)]
-pub struct Readable {
-    /// The resource, or the template that the address fits.
-    pub offering: Arc<Offering>,
-    /// `uri`, and the template's variables.
-    pub arguments: Box<RawValue>,
-}
-
-impl Readable {
-    fn new(offering: &Arc<Offering>, uri: &str, values: Values) -> Self {
-        let mut arguments = Map::from_iter([("uri".to_owned(), Value::from(uri))]);
-        for (name, value) in values {
-            // A variable called uri must not hide the address itself.
-            arguments.entry(name).or_insert(Value::from(value));
-        }
-        Self {
-            offering: Arc::clone(offering),
-            arguments: to_raw_value(&arguments).expect("a JSON value is JSON"),
-        }
-    }
-}
-
-/// Why a resource cannot be read.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Unreadable {
-    /// Nobody serves its address.
-    Unknown,
-    /// It fits a template, with a value that no program is given, in words that begin with the variable's name.
-    Refused(String),
-}
 
 impl Snapshot {
     /// The snapshot of these plugins, which are in their order. A name that two of them claim is nobody's:
@@ -252,59 +216,6 @@ impl Snapshot {
             command: (*command).to_owned(),
             available: names.join(", "),
         }
-    }
-
-    /// What reads the resource `uri`: the resource of exactly this address, else the first template that it fits.
-    ///
-    /// # Errors
-    /// Why nothing does.
-    pub fn resource(&self, uri: &str) -> Result<Readable, Unreadable> {
-        let exact = self.resources.iter().find(|resource| resource.key == uri);
-        if let Some(offering) = exact {
-            return Ok(Readable::new(offering, uri, Vec::new()));
-        }
-        let mut refused = None;
-        for offering in &self.templates {
-            let OfferKind::Template(template) = &offering.kind else {
-                continue;
-            };
-            match template.matches(uri) {
-                Some(Ok(values)) => return Ok(Readable::new(offering, uri, values)),
-                Some(Err(fault)) => refused = refused.or(Some(fault)),
-                None => {}
-            }
-        }
-        Err(refused.map_or(Unreadable::Unknown, |fault| {
-            Unreadable::Refused(fault.to_string())
-        }))
-    }
-
-    /// The prompt of this name.
-    pub fn prompt(&self, name: &str) -> Option<Arc<Offering>> {
-        self.prompts
-            .iter()
-            .find(|prompt| prompt.key == name)
-            .map(Arc::clone)
-    }
-
-    /// What a completion can be for: the prompt of this name, or the template or resource of this text.
-    pub fn referred(&self, reference: &Reference) -> Option<&Arc<Offering>> {
-        let (lists, key) = match reference {
-            Reference::Prompt(name) => ([self.prompts.as_slice(), &[]], name),
-            Reference::Template(uri) => ([self.templates.as_slice(), &self.resources], uri),
-        };
-        lists.into_iter().flatten().find(|known| known.key == *key)
-    }
-
-    /// What completes `argument` of `reference`: what was declared for just that argument, else for all.
-    pub fn completion(&self, reference: &Reference, argument: &str) -> Option<Arc<Offering>> {
-        let of = |wanted: Option<&str>| {
-            self.completions.iter().find(|offering| {
-                matches!(&offering.kind, OfferKind::Completion { reference: known, argument }
-                    if known == reference && argument.as_deref() == wanted)
-            })
-        };
-        of(Some(argument)).or_else(|| of(None)).map(Arc::clone)
     }
 
     /// Takes the completions out that are not for the plugin's own prompts and templates, as they are served: no

@@ -87,21 +87,25 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
 fn template(entry: &Members<'_>) -> Option<Offer> {
     let text = entry.name("uriTemplate")?;
     let is_unchecked = entry.flag(UNCHECKED_PATHS).unwrap_or(false);
-    match UriTemplate::parse(&text) {
-        Ok(template) if is_unchecked => {
-            if !template.has_paths() {
-                let what = "has no effect: no variable of uriTemplate is written {+name}";
-                entry.hint(UNCHECKED_PATHS, what);
-            }
-            let kind = OfferKind::Template(template.with_unchecked_paths());
-            listed(entry, text, kind)
-        }
-        Ok(template) => listed(entry, text, OfferKind::Template(template)),
+    let mut template = match UriTemplate::parse(&text) {
+        Ok(template) => template,
         Err(fault) => {
             entry.fault("uriTemplate", &fault.to_string());
-            None
+            return None;
         }
+    };
+    if template.variables().any(|name| name == "uri") {
+        let what = "has the variable uri, which no program gets: the whole address has this name";
+        entry.hint("uriTemplate", what);
     }
+    if is_unchecked && !template.has_paths() {
+        let what = "has no effect: no variable of uriTemplate is written {+name}";
+        entry.hint(UNCHECKED_PATHS, what);
+    }
+    if is_unchecked {
+        template = template.with_unchecked_paths();
+    }
+    listed(entry, text, OfferKind::Template(template))
 }
 
 fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {

@@ -189,9 +189,9 @@ impl Method {
         )
     }
 
-    /// Whether it waits for plugins that have not answered yet: its answer would otherwise be wrong.
+    /// Whether it is served once all plugins have answered: its answer would otherwise be wrong.
     pub const fn needs_all_plugins(self) -> bool {
-        matches!(self, Self::ListTools | Self::Listen) || self.family().is_some()
+        matches!(self, Self::ListTools) || self.family().is_some()
     }
 
     /// Whether an answer is owed even when the request was cancelled: `initialize` cannot be.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Door, Listening, add, describe, serving};
 use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
+use crate::support::session::Session;
 use crate::support::until;
 
 /// Says that a list has changed. Describes itself slowly, so that whoever is told too early lists the old.
@@ -207,6 +208,26 @@ fn a_session_hears_only_of_lists_that_it_was_offered() {
         second.result("prompts/list", json!({}))["prompts"],
         json!([])
     );
+}
+
+#[test]
+fn a_session_over_sse_is_told_once_of_the_list_that_has_changed() {
+    let (plugins, directory) = plugins(described(&[], &["p1"], &[]));
+    let server = serving(&plugins);
+    let mut session = Session::ready(server.address());
+    for (tools, prompts, list) in [
+        (&["t1"][..], &["p1"][..], TOOLS),
+        (&["t1"], &["p1", "p2"], PROMPTS),
+    ] {
+        describe(&directory, described(tools, prompts, &[]));
+        session.call("grows__change", json!({"list": "tools"}));
+        let is_notice = |message: &Value| {
+            let method = message["method"].as_str();
+            method.is_some_and(|method| method.ends_with("list_changed"))
+        };
+        let notice = session.take(PATIENCE, is_notice).expect("a notice");
+        assert_eq!(notice["method"], format!("notifications/{list}"));
+    }
 }
 
 impl Listening {
