@@ -13,7 +13,6 @@ use serde_json::value::RawValue;
 
 use super::content::{Content, JsonText, LossyText, replaced_size};
 use super::json_size::{self, Objects};
-use super::missing;
 use super::types::{CallError, Limits, ToolResult};
 use crate::contract::Output;
 use crate::contract::schema::Schema;
@@ -49,7 +48,7 @@ pub struct Expected<'a> {
 /// How it failed, in the words of the program where it has any; [`CallError::NotFound`] when it says that.
 pub fn text(finished: Finished, tool: &str, limits: Limits) -> Result<String, CallError> {
     if matches!(finished.ending, Ending::Exited(status) if status != 0)
-        && let Some(words) = missing::not_found(&finished.stdout)
+        && let Some(words) = super::missing::not_found(&finished.stdout)
     {
         let mut words = repeated(words.as_bytes());
         if words.is_empty() {
