@@ -1,6 +1,7 @@
 //! `list_changed`: after the new list stands, once, of what has changed, to those who were offered it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ fn described(tools: &[&str], prompts: &[&str], resources: &[&str]) -> Value {
 }
 
 /// Two plugins, the first of which takes long to describe itself.
-fn plugins(description: Value) -> (Folder, std::path::PathBuf) {
+fn plugins(description: Value) -> (Folder, PathBuf) {
     let plugins = Folder::new();
     let directory = plugins.add_executable(
         "grows",
@@ -126,34 +127,44 @@ fn a_change_that_is_none_is_not_announced() {
     }
 }
 
+/// A plugin that answers later than this after the others is announced by itself, so that nothing is said about the
+/// rule.
+const IN_TIME: Duration = Duration::from_millis(1_500);
+
 #[test]
 fn two_plugins_that_change_at_once_are_one_change() {
     let (plugins, directory) = plugins(described(&[], &["p1"], &[]));
     let server = serving(&plugins);
-    for (round, door) in Door::both(server.address()).iter().enumerate() {
+    let mut prompts = vec!["p1".to_owned()];
+    for (era, door) in Door::both(server.address()).iter().enumerate() {
         let mut listening = door.listen(&[]);
-        let commands = json!({"commands": [{"name": "run"}, {"name": format!("fresh{round}")}]});
-        describe(&plugins.path().join("stays"), commands);
-        let tool = format!("t{round}");
-        change(door, &directory, "tools", described(&[&tool], &["p1"], &[]));
-        assert_eq!(listening.heard_until(TOOLS), [TOOLS]);
-        let list = door.result("tools/list", json!({})).to_string();
-        assert!(list.contains(&format!("stays__fresh{round}")), "{list}");
-        assert!(list.contains(&format!("grows__{tool}")), "{list}");
-        change(
-            door,
-            &directory,
-            "prompts",
-            described(&[&tool], &["p1", &tool], &[]),
-        );
-        assert_eq!(listening.heard_until(PROMPTS), [PROMPTS]);
-        change(
-            door,
-            &directory,
-            "prompts",
-            described(&[&tool], &["p1"], &[]),
-        );
-        listening.heard_until(PROMPTS);
+        for round in 0..5 {
+            let name = format!("fresh{era}{round}");
+            let described = |prompts: &[String]| {
+                let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+                described(&[&name], &prompts, &[])
+            };
+            let commands = json!({"commands": [{"name": "run"}, {"name": name}]});
+            describe(&plugins.path().join("stays"), commands);
+            let started = Instant::now();
+            change(door, &directory, "tools", described(&prompts));
+            let first = listening.heard_until(TOOLS);
+            let list = door.result("tools/list", json!({})).to_string();
+            let was_in_time = started.elapsed() < IN_TIME;
+            // Whatever else was said of the tools is said before this.
+            prompts.push(name.clone());
+            change(door, &directory, "prompts", described(&prompts));
+            let rest = listening.heard_until(PROMPTS);
+            if was_in_time {
+                assert_eq!(
+                    (first, rest),
+                    (vec![TOOLS.to_owned()], vec![PROMPTS.to_owned()])
+                );
+                assert!(list.contains(&format!("stays__{name}")), "{list}");
+                assert!(list.contains(&format!("grows__{name}")), "{list}");
+                break;
+            }
+        }
     }
 }
 
