@@ -8,6 +8,7 @@ pub mod command;
 pub mod content;
 pub mod event_channel;
 pub mod json_size;
+mod missing;
 pub mod output;
 pub mod prepare;
 pub mod question;

@@ -45,8 +45,17 @@ pub struct Expected<'a> {
 /// The text of a run that went well: stdout without the white space around it, bytes that are no UTF-8 replaced.
 ///
 /// # Errors
-/// How it failed, in the words of the program where it has any.
+/// How it failed, in the words of the program where it has any; [`CallError::NotFound`] when it says that.
 pub fn text(finished: Finished, tool: &str, limits: Limits) -> Result<String, CallError> {
+    if matches!(finished.ending, Ending::Exited(status) if status != 0)
+        && let Some(words) = super::missing::not_found(&finished.stdout)
+    {
+        let mut words = repeated(words.as_bytes());
+        if words.is_empty() {
+            words = format!("{tool} says that it is not there");
+        }
+        return Err(CallError::NotFound(words));
+    }
     let printed = printed(finished, tool, limits)?;
     if replaced_size(&printed) > limits.escaped() {
         return Err(too_large(tool, "it is not UTF-8 and would grow as text"));

@@ -195,6 +195,11 @@ pub enum Listed {
     Resources,
 }
 
+impl Listed {
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::Tools, Self::Prompts, Self::Resources];
+}
+
 /// A tool result of the Model Context Protocol, its parts kept as the plugin wrote them.
 #[derive(Debug, Clone)]
 pub struct ToolResult {
@@ -245,6 +250,9 @@ pub enum CallError {
     /// The program failed; the message is its own.
     #[error("{0}")]
     Plugin(String),
+    /// The program says that what it is to read is not there.
+    #[error("{0}")]
+    NotFound(String),
     /// Over its time limit.
     #[error("{tool} was ended after {} s without finishing{}", after.as_secs_f64(), printed_so_far(printed))]
     TimedOut {
@@ -307,7 +315,7 @@ impl CallError {
             Self::CommandNotFound { .. } => "command_not_found",
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::ArgumentsTooLarge(_) => "arguments_too_large",
-            Self::Plugin(_) | Self::MissingCapability { .. } => "plugin_error",
+            Self::Plugin(_) | Self::NotFound(_) | Self::MissingCapability { .. } => "plugin_error",
             Self::TimedOut { .. } => "timeout",
             Self::OutputTooLarge { .. } | Self::ResultTooLarge { .. } => "output_too_large",
             Self::Overloaded(_) => "overloaded",

@@ -7,6 +7,9 @@ use super::members::Members;
 use crate::contract::uri_template::UriTemplate;
 use crate::text::cleaned;
 
+/// The member of a template that says that the plugin checks itself where the values of `{+x}` lead.
+const UNCHECKED_PATHS: &str = "unchecked_paths";
+
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OfferKind {
@@ -83,13 +86,26 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
 
 fn template(entry: &Members<'_>) -> Option<Offer> {
     let text = entry.name("uriTemplate")?;
-    match UriTemplate::parse(&text) {
-        Ok(template) => listed(entry, text, OfferKind::Template(template)),
+    let is_unchecked = entry.flag(UNCHECKED_PATHS).unwrap_or(false);
+    let mut template = match UriTemplate::parse(&text) {
+        Ok(template) => template,
         Err(fault) => {
             entry.fault("uriTemplate", &fault.to_string());
-            None
+            return None;
         }
+    };
+    if template.variables().any(|name| name == "uri") {
+        let what = "has the variable uri, which no program gets: the whole address has this name";
+        entry.hint("uriTemplate", what);
     }
+    if is_unchecked && !template.has_paths() {
+        let what = "has no effect: no variable of uriTemplate is written {+name}";
+        entry.hint(UNCHECKED_PATHS, what);
+    }
+    if is_unchecked {
+        template = template.with_unchecked_paths();
+    }
+    listed(entry, text, OfferKind::Template(template))
 }
 
 fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
@@ -107,9 +123,9 @@ fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
 
 /// The entry as it stands, without what is between the plugin and the server.
 fn definition(all: &Map<String, Value>) -> Value {
-    let shown = all
-        .iter()
-        .filter(|(name, value)| *name != "command" && !value.is_null());
+    let shown = all.iter().filter(|(name, value)| {
+        !["command", UNCHECKED_PATHS].contains(&name.as_str()) && !value.is_null()
+    });
     let cleaned_texts = shown.map(|(name, value)| {
         let value = match (name.as_str(), value) {
             ("description" | "title", Value::String(text)) => cleaned(text).into(),

@@ -176,14 +176,14 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
         ))
         .into());
     }
-    if let Some(list) = method.list() {
-        lifecycle::all_answered(context).await?;
-        if let Some(state) = &context.state {
-            state.reads(list, *context.services.catalog.changes().borrow());
-        }
-    }
     if !method.exists_in(context.setting) {
         return Err(RpcError::method_not_found(request.name()).into());
+    }
+    if method.needs_all_plugins() {
+        lifecycle::all_answered(context).await?;
+    }
+    if let (Some(list), Some(state)) = (method.list(), &context.state) {
+        state.reads(list, context.services.catalog.changes().borrow().catalogue);
     }
     serving::require(context, request)?;
     request.check_meta()?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use smcp::catalog::{Printed, Reference};
+use smcp::catalog::{Printed, Reference, Unreadable};
 
 use crate::catalog::{Running, live, raw, settings};
 
@@ -35,7 +35,10 @@ fn a_resource_is_read_by_its_address_or_by_a_template_of_it() {
         assert!(matches!(printed, Printed::Result(json) if json.get().contains("\"blob\"")));
         let (_, printed) = read("test://template/42/data").await;
         assert!(matches!(printed, Printed::Text(text) if text.contains("\"id\": \"42\"")));
-        assert!(snapshot.resource("test://nowhere").is_none());
+        let unknown = snapshot
+            .resource("test://nowhere")
+            .expect_err("nobody does");
+        assert_eq!(unknown, Unreadable::Unknown);
     });
 }
 

@@ -51,7 +51,9 @@ pub async fn get(context: &Context, request: &Request) -> Outcome {
     };
     let arguments = params.arguments.unwrap_or_default();
     check_arguments(&prompt, &arguments)?;
-    let (printed, permit) = serving::run(context, request, &prompt, to_raw(&arguments)).await?;
+    let arguments = to_raw(&arguments);
+    let not_found = RpcError::invalid_params;
+    let (printed, permit) = serving::run(context, request, &prompt, arguments, not_found).await?;
     let result = match printed {
         Printed::Result(result) => serving::printed_result(&result)?,
         Printed::Text(text) => {
