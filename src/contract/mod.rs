@@ -13,7 +13,10 @@ mod older;
 mod parameter;
 mod parameters;
 mod payload;
+pub mod portable;
+pub mod protocol;
 pub mod schema;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 pub mod uri_template;

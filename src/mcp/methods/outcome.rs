@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::call::types::{CallError, Permit, ToolResult};
+use crate::call::types::{CallError, Content, Permit, ToolResult};
 use crate::jsonrpc::{Members, RpcError};
+use crate::mcp::adapted;
 use crate::mcp::context::Cancelled;
 use crate::mcp::messages::{self, Given};
+use crate::mcp::revision::Revision;
 
 /// A method's result, or why there is none.
 pub type Outcome = Result<Success, Failure>;
@@ -54,6 +56,16 @@ impl From<ToolResult> for Success {
 }
 
 impl Success {
+    /// A call that failed; of a tool that `has_schema` without structured content.
+    pub fn failed(error: &CallError, has_schema: bool) -> Self {
+        Self {
+            given: None,
+            result: messages::tool_failure(error, has_schema),
+            permit: None,
+            code: error.code(),
+        }
+    }
+
     /// A result that is made of what a call printed.
     pub fn holding(result: Members, permit: Arc<Permit>) -> Self {
         Self {
@@ -69,6 +81,21 @@ impl Success {
         let members = self.result.iter();
         let members = members.map(|(name, value)| name.len() + value.get().len() + 4);
         given + members.sum::<usize>()
+    }
+
+    /// The same with blocks that clients of the revision can read.
+    pub fn readable_by(mut self, revision: Revision) -> Self {
+        if let Some(Given {
+            content: Content::Own {
+                blocks, youngest, ..
+            },
+            ..
+        }) = &mut self.given
+            && !adapted::knows(revision, *youngest)
+        {
+            *blocks = adapted::blocks(blocks, revision);
+        }
+        self
     }
 
     /// The same with structured content as a member of an object, where `wrapped`.
@@ -93,12 +120,7 @@ impl From<Members> for Success {
 
 impl From<&CallError> for Success {
     fn from(error: &CallError) -> Self {
-        Self {
-            given: None,
-            result: messages::tool_failure(error),
-            permit: None,
-            code: error.code(),
-        }
+        Self::failed(error, false)
     }
 }
 
@@ -157,6 +179,7 @@ mod tests {
         }
         let own = Content::Own {
             blocks: raw("[ ]"),
+            youngest: crate::call::types::BlockKind::Basic,
             structured: None,
         };
         assert_eq!(
