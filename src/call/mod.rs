@@ -12,4 +12,5 @@ pub mod output;
 pub mod prepare;
 pub mod queue;
 pub mod runner;
+pub mod served;
 pub mod types;

@@ -182,6 +182,7 @@ impl Building<'_> {
             key: offer.key,
             kind: offer.kind,
             mime_type: offer.mime_type,
+            prints: offer.prints,
             run,
             is_declared,
         })

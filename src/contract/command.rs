@@ -8,6 +8,8 @@ use super::kind::ValueType;
 use super::members::{MAX_ITEMS, Members};
 use super::parameter::Parameter;
 use super::parameters::Parameters;
+use super::protocol::{ICONS, TOOL_ANNOTATIONS};
+use super::shape::Form;
 use super::writing::Style;
 use crate::text::in_quotes;
 
@@ -150,7 +152,7 @@ impl Command {
             }
         };
         let invoke = match members.value("invoke") {
-            Some(_) => members.texts("invoke"),
+            Some(_) => words(members, "invoke"),
             None => vec![name.clone()],
         };
         parameters.check_levels(members, invoke.len());
@@ -230,6 +232,15 @@ pub fn command_name(members: &Members<'_>, member: &str) -> Option<String> {
     None
 }
 
+/// Words of a command line, none of them empty.
+fn words(members: &Members<'_>, member: &str) -> Vec<String> {
+    let words = members.texts(member);
+    if words.iter().any(String::is_empty) {
+        members.fault(member, "has an empty word");
+    }
+    words
+}
+
 /// A whole number from 1.
 pub fn at_least_one(members: &Members<'_>, member: &str) -> Option<usize> {
     let count = members.count(member)?;
@@ -268,14 +279,13 @@ fn tool_name(members: &Members<'_>) -> ToolName {
 
 fn passed_on(members: &Members<'_>) -> Vec<(&'static str, Value)> {
     let mut passed_on = Vec::new();
-    if let Some(annotations) = members.object("annotations") {
-        passed_on.push(("annotations", annotations.clone()));
-    }
-    if !members.objects("icons").is_empty() {
-        passed_on.push(("icons", members.all["icons"].clone()));
-    }
-    if let Some(meta) = members.object("_meta") {
-        passed_on.push(("_meta", meta.clone()));
+    for (name, form) in [
+        ("annotations", TOOL_ANNOTATIONS),
+        ("icons", ICONS),
+        ("_meta", Form::Object),
+    ] {
+        let value = members.fitting(name, &form);
+        passed_on.extend(value.map(|value| (name, value)));
     }
     passed_on
 }
@@ -317,7 +327,15 @@ fn one_of(members: &Members<'_>, parameters: &Parameters) -> Vec<OneOf> {
     let mut groups = Vec::new();
     for group in members.objects("one_of") {
         let mut names = Vec::new();
-        for (index, name) in group.texts("names").iter().enumerate() {
+        let given = group.texts("names");
+        if given.len() < 2 {
+            group.fault("names", "must have two names at least");
+        }
+        for (index, name) in given.iter().enumerate() {
+            if given[..index].contains(name) {
+                let what = format!("{} stands there twice", in_quotes(name));
+                group.fault(&format!("names[{index}]"), &what);
+            }
             match parameters.named(name) {
                 Some(known) => names.push(known.name.clone()),
                 None => group.fault(

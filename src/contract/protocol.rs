@@ -25,7 +25,7 @@ pub const ICONS: Form = Form::List(&Form::Shape(&ICON));
 
 static ICON: Shape = Shape {
     members: &[
-        required("src", Form::Uri),
+        required("src", Form::ExactUri),
         optional("mimeType", Form::Text),
         optional("sizes", Form::List(&Form::Text)),
         optional("theme", Form::Word(&["light", "dark"])),
@@ -55,6 +55,66 @@ static HINTS: Shape = Shape {
         optional("destructiveHint", Form::Flag),
         optional("idempotentHint", Form::Flag),
         optional("openWorldHint", Form::Flag),
+    ],
+    any_of: &[],
+};
+
+/// An entry of `resources/list`.
+pub const RESOURCE: Form = Form::Shape(&RESOURCE_ENTRY);
+
+static RESOURCE_ENTRY: Shape = Shape {
+    members: &[
+        required("uri", Form::ExactUri),
+        required("name", Form::Text),
+        optional("title", Form::Text),
+        optional("description", Form::Text),
+        optional("mimeType", Form::Text),
+        optional("size", Form::Count),
+        optional("annotations", ANNOTATIONS),
+        optional("icons", ICONS),
+        optional("_meta", Form::Object),
+    ],
+    any_of: &[],
+};
+
+/// An entry of `resources/templates/list`.
+pub const RESOURCE_TEMPLATE: Form = Form::Shape(&TEMPLATE_ENTRY);
+
+static TEMPLATE_ENTRY: Shape = Shape {
+    members: &[
+        required("uriTemplate", Form::UriTemplate),
+        required("name", Form::Text),
+        optional("title", Form::Text),
+        optional("description", Form::Text),
+        optional("mimeType", Form::Text),
+        optional("annotations", ANNOTATIONS),
+        optional("icons", ICONS),
+        optional("_meta", Form::Object),
+    ],
+    any_of: &[],
+};
+
+/// An entry of `prompts/list`.
+pub const PROMPT: Form = Form::Shape(&PROMPT_ENTRY);
+
+static PROMPT_ENTRY: Shape = Shape {
+    members: &[
+        required("name", Form::Text),
+        optional("title", Form::Text),
+        optional("description", Form::Text),
+        optional("arguments", Form::List(&Form::Shape(&ARGUMENT))),
+        optional("icons", ICONS),
+        optional("_meta", Form::Object),
+    ],
+    any_of: &[],
+};
+
+static ARGUMENT: Shape = Shape {
+    members: &[
+        required("name", Form::Text),
+        optional("title", Form::Text),
+        optional("description", Form::Text),
+        optional("required", Form::Flag),
     ],
     any_of: &[],
 };

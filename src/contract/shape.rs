@@ -9,6 +9,7 @@ use std::fmt;
 use chrono::DateTime;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::text::{excerpt, in_quotes};
 
@@ -16,7 +17,7 @@ use crate::text::{excerpt, in_quotes};
 const MAX_MEMBERS: usize = 100;
 
 /// The most items that a list of a known form may have.
-const MAX_ITEMS: usize = 10_000;
+const MAX_ITEMS: usize = 100_000;
 
 /// How much of a wrong value a message quotes, in characters.
 const QUOTED: usize = 60;
@@ -53,6 +54,10 @@ pub enum Form {
     Base64,
     /// An address with a scheme that every client can read.
     Uri,
+    /// The same, written as RFC 3986 has it.
+    ExactUri,
+    /// A template of addresses as RFC 6570 has it.
+    UriTemplate,
     /// A moment as RFC 3339 writes it, with seconds and an offset.
     Time,
     /// True or false.
@@ -120,6 +125,11 @@ impl Misfit {
         }
     }
 
+    /// Where it is, and what is wrong there.
+    pub fn into_parts(self) -> (String, String) {
+        (self.at, self.what)
+    }
+
     /// The same, found in the member `name`.
     pub fn within(mut self, name: &str) -> Self {
         let joint = if self.at.is_empty() || self.at.starts_with('[') {
@@ -174,7 +184,13 @@ impl Writing {
                     return Err(must_be("a number from 0 to 1", json));
                 }
             }
-            Form::Text | Form::Base64 | Form::Uri | Form::Time | Form::Word(_) => text(form, json)?,
+            Form::Text
+            | Form::Base64
+            | Form::Uri
+            | Form::ExactUri
+            | Form::UriTemplate
+            | Form::Time
+            | Form::Word(_) => text(form, json)?,
         }
         self.out.push_str(json);
         Ok(())
@@ -279,6 +295,14 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
             is_uri(text),
             "an address with a scheme, such as notes://all",
         ),
+        Form::ExactUri => (
+            is_uri(text) && has_format("uri", text),
+            "an address with a scheme, such as notes://all, with everything else than letters, digits and marks percent-encoded",
+        ),
+        Form::UriTemplate => (
+            has_format("uri-template", text),
+            "a template of addresses, such as notes://{id}",
+        ),
         Form::Time => (is_time(text), "a time such as 2025-01-12T15:00:58Z"),
         Form::Word(words) if words.contains(&text) => (true, ""),
         Form::Word(words) => {
@@ -298,6 +322,15 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
 /// URL standard.
 pub fn is_uri(text: &str) -> bool {
     url::Url::parse(text).is_ok()
+}
+
+/// Whether a validator of JSON Schema takes `text` for what the keyword `format` names.
+fn has_format(name: &'static str, text: &str) -> bool {
+    let schema = json!({"format": name});
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema);
+    validator.is_ok_and(|validator| validator.is_valid(&Value::from(text)))
 }
 
 /// As browsers read it: white space does not count, nor does padding that is left out.
@@ -542,6 +575,6 @@ mod tests {
         let json = format!("[1{}]", ",1".repeat(MAX_ITEMS));
         let misfit = Form::List(&Form::Count).fitting(&json);
         let misfit = misfit.expect_err("one too many").to_string();
-        assert!(misfit.contains("10000 items"), "{misfit}");
+        assert!(misfit.contains("100000 items"), "{misfit}");
     }
 }
