@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod results;
 mod sdk;
 mod sse;
 mod stateless;
