@@ -1,5 +1,6 @@
 //! One command: a tool, or what serves resources and prompts.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -159,6 +160,10 @@ impl Command {
         let input = members
             .choice("input", &[("argv", Input::Argv), ("stdin", Input::Stdin)])
             .unwrap_or_default();
+        let required = members.texts("requires");
+        if let Some(word) = repeated(&required) {
+            members.hint("requires", &format!("names {} twice", in_quotes(word)));
+        }
         if input == Input::Argv && !members.is_version_1_0() {
             parameters.check_options(members);
         }
@@ -230,6 +235,12 @@ pub fn command_name(members: &Members<'_>, member: &str) -> Option<String> {
         return Some(name);
     }
     None
+}
+
+/// The first of the words that stands among those before it.
+fn repeated(words: &[String]) -> Option<&String> {
+    let mut known = HashSet::new();
+    words.iter().find(|word| !known.insert(word.as_str()))
 }
 
 /// Words of a command line, none of them empty.
@@ -331,11 +342,10 @@ fn one_of(members: &Members<'_>, parameters: &Parameters) -> Vec<OneOf> {
         if given.len() < 2 {
             group.fault("names", "must have two names at least");
         }
+        if let Some(name) = repeated(&given) {
+            group.hint("names", &format!("has {} twice", in_quotes(name)));
+        }
         for (index, name) in given.iter().enumerate() {
-            if given[..index].contains(name) {
-                let what = format!("{} stands there twice", in_quotes(name));
-                group.fault(&format!("names[{index}]"), &what);
-            }
             match parameters.named(name) {
                 Some(known) => names.push(known.name.clone()),
                 None => group.fault(

@@ -104,7 +104,7 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
 fn check_argument(entry: &Members<'_>, completion: &OfferKind, offers: &[Offer]) {
     let OfferKind::Completion {
         reference,
-        argument: Some(argument),
+        argument,
     } = completion
     else {
         return;
@@ -127,21 +127,25 @@ fn check_argument(entry: &Members<'_>, completion: &OfferKind, offers: &[Offer])
             }
             _ => None,
         });
-    match names {
-        None => entry.hint(
-            "ref",
-            &format!("names {}, which this plugin does not have", in_quotes(key)),
-        ),
-        Some(names) if !names.contains(&argument.as_str()) => {
-            let what = format!("{} is none of {}", in_quotes(argument), in_quotes(key));
-            let there = if names.is_empty() {
-                "has none".to_owned()
-            } else {
-                format!("has {}", names.join(", "))
-            };
-            entry.hint("argument", &format!("{what}, which {there}"));
-        }
-        Some(_) => {}
+    let Some(names) = names else {
+        let what = format!("names {}, which this plugin does not have", in_quotes(key));
+        return entry.hint("ref", &what);
+    };
+    let unknown = argument
+        .as_ref()
+        .filter(|argument| !names.contains(&argument.as_str()));
+    if let Some(argument) = unknown {
+        let there = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        let what = format!(
+            "{} is none of {}, which has {there}",
+            in_quotes(argument),
+            in_quotes(key)
+        );
+        entry.hint("argument", &what);
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::text::{excerpt, in_quotes};
 
 /// The most members that an object of a known form may have.
-const MAX_MEMBERS: usize = 100;
+pub const MAX_MEMBERS: usize = 100;
 
 /// The most items that a list of a known form may have.
 const MAX_ITEMS: usize = 100_000;
