@@ -1,15 +1,20 @@
 //! What a revision of the protocol cannot say, said so that its clients can read it: they refuse a whole list, or a
 //! whole result, for one value of a type that they do not know.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde::ser::SerializeMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::messages::WRAPPER;
 use super::revision::Revision;
-use crate::call::types::BlockKind;
+use crate::call::types::{BlockKind, Content};
 use crate::jsonrpc::{self, Members};
 use crate::text::cut;
+
+/// The member that holds structured content which has to be an object and is none.
+const WRAPPER: &str = "result";
 
 /// The most that a text repeats of a block which the client cannot read, in characters.
 const MAX_REPEATED: usize = 64 << 10;
@@ -19,6 +24,58 @@ const DATA: [&str; 5] = ["const", "default", "enum", "enumNames", "examples"];
 
 /// The schema of structured content in a tool's `tools/list` entry.
 const SCHEMA: &str = "outputSchema";
+
+/// What a tool gave, as the members `content` and `structuredContent` of a result. It may be large, and is adapted
+/// where it is written.
+/// <https://modelcontextprotocol.io/specification/2025-11-25/server/tools#structured-content>
+#[derive(Debug)]
+pub struct Given {
+    /// What the tool gave.
+    pub content: Content,
+    /// Whether its structured content, which would have to be an object, is wrapped as `{"result": …}`.
+    pub wrapped: bool,
+    /// The revision whose clients do not know all of its blocks.
+    pub blocks_for: Option<Revision>,
+}
+
+impl Given {
+    /// What a tool gave, for clients who can read all of it.
+    pub fn new(content: Content) -> Self {
+        Self {
+            content,
+            wrapped: false,
+            blocks_for: None,
+        }
+    }
+
+    /// Has blocks written so that clients of the revision can read them.
+    pub fn adapt_blocks(&mut self, revision: Revision) {
+        if let Content::Own { youngest, .. } = &self.content {
+            self.blocks_for = (!knows(revision, *youngest)).then_some(revision);
+        }
+    }
+
+    /// Writes both members into `object`.
+    ///
+    /// # Errors
+    /// Those of the serialiser.
+    pub fn write<M: SerializeMap>(&self, object: &mut M) -> Result<(), M::Error> {
+        match (&self.content, self.blocks_for) {
+            (Content::Own { blocks: own, .. }, Some(revision)) => {
+                object.serialize_entry("content", &blocks(own, revision))?;
+            }
+            (content, _) => object.serialize_entry("content", &content.blocks())?,
+        }
+        match self.content.structured() {
+            Some(structured) if self.wrapped => {
+                let wrapped = BTreeMap::from([(WRAPPER, structured)]);
+                object.serialize_entry("structuredContent", &wrapped)
+            }
+            Some(structured) => object.serialize_entry("structuredContent", structured),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Whether a tool's entry shows a schema of what it prints.
 pub fn has_output_schema(definition: &RawValue) -> bool {
@@ -78,7 +135,7 @@ fn move_references(schema: &mut Value) {
 }
 
 /// Whether clients of the revision know a type of content block.
-pub fn knows(revision: Revision, kind: BlockKind) -> bool {
+fn knows(revision: Revision, kind: BlockKind) -> bool {
     match kind {
         BlockKind::Basic => true,
         BlockKind::Audio => revision.has_audio(),
@@ -88,7 +145,7 @@ pub fn knows(revision: Revision, kind: BlockKind) -> bool {
 }
 
 /// Content blocks, those of types that clients of the revision do not know as texts.
-pub fn blocks(blocks: &RawValue, revision: Revision) -> Box<RawValue> {
+fn blocks(blocks: &RawValue, revision: Revision) -> Box<RawValue> {
     let Ok(each) = serde_json::from_str::<Vec<&RawValue>>(blocks.get()) else {
         return blocks.to_owned();
     };

@@ -1,19 +1,14 @@
 //! The protocol's payloads: what requests carry and results look like. Knows no session.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use serde::ser::SerializeMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::revision::Revision;
 pub use crate::call::types::LogLevel;
-use crate::call::types::{CallError, ClientCapabilities, Content};
+use crate::call::types::{CallError, ClientCapabilities};
 use crate::jsonrpc::{self, Members, RpcError};
 
-/// The member that holds structured content which has to be an object and is none.
-pub const WRAPPER: &str = "result";
 /// Where the code of a failure stands in `_meta`.
 const ERROR_KEY: &str = "smcp/error";
 /// What a client may say of itself, in bytes.
@@ -113,35 +108,6 @@ pub struct CancelledParams<'a> {
     /// The request that is to stop.
     #[serde(borrow, rename = "requestId")]
     pub request_id: &'a RawValue,
-}
-
-/// What a tool gave, as the members `content` and `structuredContent` of a result. Where structured
-/// content has to be an object, any other is wrapped as `{"result": …}`, as `wrapped` says.
-/// <https://modelcontextprotocol.io/specification/2025-11-25/server/tools#structured-content>
-#[derive(Debug)]
-pub struct Given {
-    /// What the tool gave.
-    pub content: Content,
-    /// Whether its structured content is wrapped.
-    pub wrapped: bool,
-}
-
-impl Given {
-    /// Writes both members into `object`.
-    ///
-    /// # Errors
-    /// Those of the serialiser.
-    pub fn write<M: SerializeMap>(&self, object: &mut M) -> Result<(), M::Error> {
-        object.serialize_entry("content", &self.content.blocks())?;
-        match self.content.structured() {
-            Some(structured) if self.wrapped => {
-                let wrapped = BTreeMap::from([(WRAPPER, structured)]);
-                object.serialize_entry("structuredContent", &wrapped)
-            }
-            Some(structured) => object.serialize_entry("structuredContent", structured),
-            None => Ok(()),
-        }
-    }
 }
 
 /// What else the result of `tools/call` has.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::call::types::{CallError, Content, Permit, ToolResult};
+use crate::call::types::{CallError, Permit, ToolResult};
 use crate::jsonrpc::{Members, RpcError};
-use crate::mcp::adapted;
+use crate::mcp::adapted::Given;
 use crate::mcp::context::Cancelled;
-use crate::mcp::messages::{self, Given};
+use crate::mcp::messages;
 use crate::mcp::revision::Revision;
 
 /// A method's result, or why there is none.
@@ -44,10 +44,7 @@ impl From<ToolResult> for Success {
     /// The structured content goes out as it is.
     fn from(result: ToolResult) -> Self {
         Self {
-            given: Some(Given {
-                content: result.content,
-                wrapped: false,
-            }),
+            given: Some(Given::new(result.content)),
             result: messages::tool_result(result.is_error, result.other),
             permit: result.permit,
             code: crate::telemetry::OK,
@@ -85,15 +82,8 @@ impl Success {
 
     /// The same with blocks that clients of the revision can read.
     pub fn readable_by(mut self, revision: Revision) -> Self {
-        if let Some(Given {
-            content: Content::Own {
-                blocks, youngest, ..
-            },
-            ..
-        }) = &mut self.given
-            && !adapted::knows(revision, *youngest)
-        {
-            *blocks = adapted::blocks(blocks, revision);
+        if let Some(given) = &mut self.given {
+            given.adapt_blocks(revision);
         }
         self
     }
