@@ -3,6 +3,7 @@
 //! A client that cannot compile one such schema loses the whole list of tools. So what only some validators know is not
 //! shown; results are held against it all the same.
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 /// The dialects that all clients know.
@@ -24,6 +25,9 @@ const DISPUTED: [&str; 7] = [
     "formatExclusiveMaximum",
 ];
 
+/// Longer chains of references count as circles.
+const MAX_REFERENCES: usize = 100;
+
 /// The schema as every client can read it.
 ///
 /// # Errors
@@ -38,7 +42,7 @@ pub fn portable(mut schema: Value) -> Result<Value, String> {
             return Err(format!("has the dialect {dialect}"));
         }
     }
-    check(&schema)?;
+    check(&schema, &schema)?;
     Ok(schema)
 }
 
@@ -50,20 +54,26 @@ fn is_known(dialect: &str) -> bool {
     plain.is_some_and(|plain| DIALECTS.contains(&plain))
 }
 
-fn check(schema: &Value) -> Result<(), String> {
+fn check(schema: &Value, whole: &Value) -> Result<(), String> {
     let Some(members) = schema.as_object() else {
         return Ok(());
     };
     check_keywords(members)?;
+    if let Some(reference) = reference(members).filter(|reference| goes_round(reference, whole)) {
+        return Err(format!(
+            "refers to {reference}, which is nothing but references in a circle"
+        ));
+    }
+    let check = |schema: &Value| check(schema, whole);
     for (keyword, value) in members {
         match (keyword.as_str(), value) {
             (
                 "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
                 | "dependencies",
                 Value::Object(schemas),
-            ) => schemas.values().try_for_each(check)?,
+            ) => schemas.values().try_for_each(&check)?,
             ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(schemas)) => {
-                schemas.iter().try_for_each(check)?;
+                schemas.iter().try_for_each(&check)?;
             }
             (
                 "items"
@@ -119,6 +129,27 @@ fn check_keywords(members: &Map<String, Value>) -> Result<(), String> {
         Some(pattern) => Err(format!("has the pattern {pattern}")),
         None => Ok(()),
     }
+}
+
+fn reference(members: &Map<String, Value>) -> Option<&str> {
+    members.get("$ref").and_then(Value::as_str)
+}
+
+/// Whether a reference leads to references alone, and so never to a schema.
+fn goes_round(reference: &str, whole: &Value) -> bool {
+    let mut here = reference;
+    for _ in 0..MAX_REFERENCES {
+        let Some(pointer) = here.strip_prefix('#') else {
+            return false;
+        };
+        let pointer = percent_decode_str(pointer).decode_utf8_lossy();
+        let next = whole.pointer(&pointer).and_then(Value::as_object);
+        match next.and_then(self::reference) {
+            Some(next) => here = next,
+            None => return false,
+        }
+    }
+    true
 }
 
 /// Whether a pattern, which is one for this server, is one for the regular expressions of JavaScript (with the flag
@@ -212,7 +243,7 @@ mod tests {
     fn what_every_validator_reads_goes_through_and_the_rest_is_named() {
         let plain = json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
             "properties": {"id": {"pattern": "^[a-z-]+\\.\\d{2,}$"}, "of": {"$ref": "#/$defs/a"}},
-            "$defs": {"a": {"type": "string", "nullable": true}}});
+            "$defs": {"a": {"type": "string", "nullable": true}, "tree": {"items": {"$ref": "#/$defs/tree"}}}});
         assert_eq!(portable(plain.clone()), Ok(plain));
         assert_eq!(
             portable(json!({"$id": "urn:a", "type": "object"})),
@@ -232,6 +263,12 @@ mod tests {
                 "refers to",
             ),
             (json!({"properties": {"a": {"pattern": "(?i)a"}}}), "(?i)a"),
+            (json!({"$ref": "#"}), "in a circle"),
+            (
+                json!({"type": "object", "properties": {"a": {"$ref": "#/%24defs/b"}},
+                    "$defs": {"b": {"$ref": "#/$defs/c"}, "c": {"$ref": "#/$defs/b"}}}),
+                "in a circle",
+            ),
             (json!({"patternProperties": {"\\p{L}": true}}), "\\p{L}"),
         ] {
             let fault = portable(schema).expect_err("some client cannot read it");

@@ -297,7 +297,7 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
         ),
         Form::ExactUri => (
             is_uri(text) && has_format("uri", text),
-            "an address with a scheme, such as notes://all, with everything else than letters, digits and marks percent-encoded",
+            "an address with a scheme, such as notes://all, as RFC 3986 writes it",
         ),
         Form::UriTemplate => (
             has_format("uri-template", text),

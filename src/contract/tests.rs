@@ -175,8 +175,7 @@ fn every_fault_is_named_with_its_field() {
         ),
         (
             command(json!({"icons": [{"src": "https://x"}, {"src": "x"}]})),
-            "commands[0].icons[1].src must be an address with a scheme, such as notes://all, with everything else than \
-             letters, digits and marks percent-encoded, not \"x\"".to_owned(),
+            "commands[0].icons[1].src must be an address with a scheme, such as notes://all, as RFC 3986 writes it, not \"x\"".to_owned(),
         ),
         (
             command(json!({"icons": [{"src": "https://x", "sizes": "any"}]})),
@@ -196,8 +195,7 @@ fn every_fault_is_named_with_its_field() {
         ),
         (
             json!({"commands": [], "resources": [{"uri": "all", "name": "a", "command": "c"}]}),
-            "resources[0].uri must be an address with a scheme, such as notes://all, with everything else than letters, \
-             digits and marks percent-encoded, not \"all\"".to_owned(),
+            "resources[0].uri must be an address with a scheme, such as notes://all, as RFC 3986 writes it, not \"all\"".to_owned(),
         ),
         (
             json!({"commands": [], "prompts": [{"name": "a", "command": "c", "title": 5}]}),
