@@ -3,21 +3,19 @@
 //! Reads a text and writes it again, for a result may have 16 MiB: no tree of values is built, and what a form does
 //! not know goes through as it was written. Knows no type of the protocol.
 
+mod entries;
+mod texts;
+
 use std::collections::HashSet;
 use std::fmt;
 
-use chrono::DateTime;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+
+pub use entries::MAX_MEMBERS;
+use entries::{Entries, Items};
+use texts::{has_format, is_base64, is_time, is_uri};
 
 use crate::text::{excerpt, in_quotes};
-
-/// The most members that an object of a known form may have.
-pub const MAX_MEMBERS: usize = 100;
-
-/// The most items that a list of a known form may have.
-const MAX_ITEMS: usize = 100_000;
 
 /// How much of a wrong value a message quotes, in characters.
 const QUOTED: usize = 60;
@@ -318,46 +316,6 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
     }
 }
 
-/// Whether `text` is an address with a scheme that clients can read: some of them read each with the parser of the
-/// URL standard.
-pub fn is_uri(text: &str) -> bool {
-    url::Url::parse(text).is_ok()
-}
-
-/// Whether a validator of JSON Schema takes `text` for what the keyword `format` names.
-fn has_format(name: &'static str, text: &str) -> bool {
-    let schema = json!({"format": name});
-    let validator = jsonschema::options()
-        .should_validate_formats(true)
-        .build(&schema);
-    validator.is_ok_and(|validator| validator.is_valid(&Value::from(text)))
-}
-
-/// As browsers read it: white space does not count, nor does padding that is left out.
-fn is_base64(text: &str) -> bool {
-    let mut letters = 0_usize;
-    let mut padding = 0_usize;
-    for byte in text.bytes() {
-        match byte {
-            b' ' | b'\t' | b'\n' | b'\r' | 12 => {}
-            b'=' => padding += 1,
-            _ if padding > 0 => return false,
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' => letters += 1,
-            _ => return false,
-        }
-    }
-    let padded = padding <= 2 && (letters + padding).is_multiple_of(4);
-    letters % 4 != 1 && (padding == 0 || padded)
-}
-
-fn is_time(text: &str) -> bool {
-    // What RFC 3339 leaves open, one client in use does not: capitals alone, and no second after the 59th.
-    let is_plain = text
-        .bytes()
-        .all(|byte| byte != b' ' && byte != b't' && byte != b'z');
-    is_plain && text.get(17..19) != Some("60") && DateTime::parse_from_rfc3339(text).is_ok()
-}
-
 /// `must be a string, not 5`.
 fn must_be(kind: &str, json: &str) -> Misfit {
     let found = match json.as_bytes().first() {
@@ -385,64 +343,9 @@ pub fn object(json: &str) -> Result<Vec<(String, &RawValue)>, Misfit> {
         .map_err(unreadable)
 }
 
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reading;
-        impl<'de> Visitor<'de> for Reading {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry::<String, &'de RawValue>()? {
-                    if entries.len() == MAX_MEMBERS {
-                        let what = format!("it has more than {MAX_MEMBERS} members");
-                        return Err(A::Error::custom(what));
-                    }
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Reading)
-    }
-}
-
-struct Items<'a>(Vec<&'a RawValue>);
-
-impl<'de> Deserialize<'de> for Items<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reading;
-        impl<'de> Visitor<'de> for Reading {
-            type Value = Items<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element::<&'de RawValue>()? {
-                    if items.len() == MAX_ITEMS {
-                        let what = format!("it has more than {MAX_ITEMS} items");
-                        return Err(A::Error::custom(what));
-                    }
-                    items.push(item);
-                }
-                Ok(Items(items))
-            }
-        }
-        deserializer.deserialize_seq(Reading)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::entries::MAX_ITEMS;
     use super::*;
 
     const THING: Shape = Shape {
@@ -517,50 +420,6 @@ mod tests {
         ] {
             let misfit = Form::Shape(&THING).fitting(given).expect_err("it is wrong");
             assert_eq!(misfit.to_string(), said);
-        }
-    }
-
-    #[test]
-    fn texts_are_read_as_the_strictest_client_reads_them() {
-        let fits = |form: &Form, text: &str| {
-            let json = serde_json::to_string(text).expect("a text is JSON");
-            form.fitting(&json).is_ok()
-        };
-        for (text, is_base64) in [
-            ("", true),
-            ("aGk=", true),
-            ("aGk", true),
-            ("aG\nk=\n", true),
-            ("+/+/", true),
-            ("aGk==", false),
-            ("a", false),
-            ("aG=k", false),
-            ("a-_b", false),
-            ("\u{e9}aaa", false),
-        ] {
-            assert_eq!(fits(&Form::Base64, text), is_base64, "{text}");
-        }
-        for (text, is_uri) in [
-            ("notes://all", true),
-            ("urn:a:b", true),
-            ("file:///x", true),
-            ("all", false),
-            ("/all", false),
-            ("http://", false),
-            ("", false),
-        ] {
-            assert_eq!(fits(&Form::Uri, text), is_uri, "{text}");
-        }
-        for (text, is_time) in [
-            ("2025-01-12T15:00:58Z", true),
-            ("2025-01-12T15:00:58.123+02:00", true),
-            ("2025-01-12", false),
-            ("2025-01-12 15:00:58Z", false),
-            ("2025-01-12T15:00:58", false),
-            ("2025-01-12T15:00:60Z", false),
-            ("yesterday", false),
-        ] {
-            assert_eq!(fits(&Form::Time, text), is_time, "{text}");
         }
     }
 

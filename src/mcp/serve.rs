@@ -148,7 +148,10 @@ async fn counted(context: &Context, line: Bytes) -> Result<Counted, NoRoom> {
 fn overloaded(context: &Context, request: &Request, no_room: NoRoom) -> Bytes {
     let why = no_room.to_string();
     if request.method == Method::CallTool {
-        let failure = tools::failure(context, request, &CallError::Overloaded(why));
+        let mut failure = tools::failure(context, request, &CallError::Overloaded(why));
+        if context.setting == Setting::Stateless {
+            stateless::complete(&mut failure.result, request.method);
+        }
         jsonrpc::encode_result(&request.id, &failure)
     } else {
         jsonrpc::encode_error(Some(&request.id), &RpcError::new(INTERNAL_ERROR, why))

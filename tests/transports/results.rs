@@ -138,6 +138,9 @@ fn structured_content_fits_the_schema_that_the_revision_was_shown() {
         }
         let result = session.call("awkward__json", print(&json!([1])));
         assert_eq!(result["structuredContent"], json!({"result": [1]}));
+        let printed = json!({"content": [], "structuredContent": [1]});
+        let result = session.call("awkward__content", print(&printed));
+        assert_eq!(result["structuredContent"], json!({"result": [1]}));
     }
     let tools = served.stateless("tools/list", json!({}));
     for (name, value) in &values {
