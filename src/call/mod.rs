@@ -14,4 +14,5 @@ pub mod prepare;
 pub mod question;
 pub mod queue;
 pub mod runner;
+pub mod served;
 pub mod types;

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use super::content::{Content, JsonText};
+pub use super::content::{BlockKind, Content, JsonText};
 pub use super::question::{Question, QuestionKind, key_used_twice};
 pub use super::queue::Permit;
 pub use crate::contract::ClientCapabilities;

@@ -4,8 +4,12 @@ use serde_json::{Map, Value};
 
 use super::command::command_name;
 use super::members::Members;
+use super::protocol::{PROMPT, RESOURCE, RESOURCE_TEMPLATE};
 use crate::contract::uri_template::UriTemplate;
-use crate::text::cleaned;
+use crate::text::{cleaned, in_quotes};
+
+/// The member of an entry that says what its command prints.
+const PRINTS: &str = "output";
 
 /// The member of a template that says that the plugin checks itself where the values of `{+x}` lead.
 const UNCHECKED_PATHS: &str = "unchecked_paths";
@@ -46,6 +50,15 @@ pub enum Reference {
     Template(String),
 }
 
+/// What the command of an entry prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prints {
+    /// Text, whatever it looks like.
+    Text,
+    /// The protocol's own result object.
+    Result,
+}
+
 /// One entry of `resources`, `resource_templates`, `prompts` or `completions`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
@@ -59,6 +72,8 @@ pub struct Offer {
     pub definition: Value,
     /// The media type that it declares.
     pub mime_type: Option<String>,
+    /// What its command prints, where it says so.
+    pub prints: Option<Prints>,
     /// The command that serves it.
     pub command: String,
 }
@@ -79,9 +94,62 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
         offers.extend(name.and_then(|name| listed(&entry, name, kind)));
     }
     for entry in description.objects("completions") {
-        offers.extend(completion(&entry));
+        let completion = completion(&entry);
+        if let Some(completion) = &completion {
+            check_argument(&entry, &completion.kind, &offers);
+        }
+        offers.extend(completion);
     }
     offers
+}
+
+/// Notes that an argument is completed which the plugin's prompt, or the address, does not have.
+fn check_argument(entry: &Members<'_>, completion: &OfferKind, offers: &[Offer]) {
+    let OfferKind::Completion {
+        reference,
+        argument,
+    } = completion
+    else {
+        return;
+    };
+    let (Reference::Prompt(key) | Reference::Template(key)) = reference;
+    let names: Option<Vec<&str>> = offers
+        .iter()
+        .find_map(|offer| match (reference, &offer.kind) {
+            (Reference::Prompt(name), OfferKind::Prompt(arguments)) if *name == offer.key => Some(
+                arguments
+                    .iter()
+                    .map(|argument| argument.name.as_str())
+                    .collect(),
+            ),
+            (Reference::Template(uri), OfferKind::Template(template)) if *uri == offer.key => {
+                Some(template.variables().collect())
+            }
+            (Reference::Template(uri), OfferKind::Resource) if *uri == offer.key => {
+                Some(Vec::new())
+            }
+            _ => None,
+        });
+    let Some(names) = names else {
+        let what = format!("names {}, which this plugin does not have", in_quotes(key));
+        return entry.hint("ref", &what);
+    };
+    let unknown = argument
+        .as_ref()
+        .filter(|argument| !names.contains(&argument.as_str()));
+    if let Some(argument) = unknown {
+        let there = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        let what = format!(
+            "{} is none of {}, which has {there}",
+            in_quotes(argument),
+            in_quotes(key)
+        );
+        entry.hint("argument", &what);
+    }
 }
 
 fn template(entry: &Members<'_>) -> Option<Offer> {
@@ -110,15 +178,34 @@ fn template(entry: &Members<'_>) -> Option<Offer> {
 
 fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
     entry.name("name")?;
-    entry.text("description");
+    let form = match kind {
+        OfferKind::Template(_) => RESOURCE_TEMPLATE,
+        OfferKind::Prompt(_) => PROMPT,
+        OfferKind::Resource | OfferKind::Completion { .. } => RESOURCE,
+    };
+    let prints = prints(entry);
+    let command = command_name(entry, "command");
+    let mut definition = definition(entry.all);
+    if let Some(members) = definition.as_object_mut() {
+        members.remove(PRINTS);
+    }
+    let definition = entry.held_against(&form, &definition);
     Some(Offer {
         address: entry.address.clone(),
-        command: command_name(entry, "command")?,
+        definition: definition.map_err(|misfit| entry.misfit(misfit)).ok()?,
         mime_type: entry.text("mimeType"),
-        definition: definition(entry.all),
+        command: command?,
+        prints,
         key,
         kind,
     })
+}
+
+fn prints(entry: &Members<'_>) -> Option<Prints> {
+    entry.choice(
+        PRINTS,
+        &[("text", Prints::Text), ("result", Prints::Result)],
+    )
 }
 
 /// The entry as it stands, without what is between the plugin and the server.
@@ -137,16 +224,22 @@ fn definition(all: &Map<String, Value>) -> Value {
 }
 
 fn arguments(entry: &Members<'_>) -> Vec<PromptArgument> {
-    let given = entry.objects("arguments");
-    let read = given.iter().filter_map(|argument| {
-        Some(PromptArgument {
-            name: argument
-                .name("name")
-                .filter(|name| !name.starts_with('-'))?,
-            required: argument.flag("required").unwrap_or(false),
-        })
-    });
-    read.collect()
+    let mut read: Vec<PromptArgument> = Vec::new();
+    for argument in entry.objects("arguments") {
+        let Some(name) = argument.name("name") else {
+            continue;
+        };
+        if name.starts_with('-') {
+            let what = format!("{} must not begin with '-'", in_quotes(&name));
+            argument.fault("name", &what);
+        } else if read.iter().any(|known| known.name == name) {
+            let what = format!("{} is the name of two arguments", in_quotes(&name));
+            argument.fault("name", &what);
+        }
+        let required = argument.flag("required").unwrap_or(false);
+        read.push(PromptArgument { name, required });
+    }
+    read
 }
 
 fn completion(entry: &Members<'_>) -> Option<Offer> {
@@ -174,6 +267,7 @@ fn completion(entry: &Members<'_>) -> Option<Offer> {
         command: command_name(entry, "command")?,
         definition: Value::Null,
         mime_type: None,
+        prints: prints(entry),
         kind: OfferKind::Completion {
             argument: entry.text("argument"),
             reference,

@@ -135,6 +135,11 @@ fn a_large_output_costs_three_times_what_is_answered_at_most() {
             (
                 "content",
                 &content,
+                r#"printf '{"content":[{"type":"text","text":"'; head -c 16776960 /dev/zero | tr '\0' x; echo '"}]}'"#,
+            ),
+            (
+                "blocks",
+                &content,
                 "echo '{\"content\":[{}'; yes ',{}' | tr -d '\\n' | head -c 16776960; echo ']}'",
             ),
             (
@@ -181,6 +186,7 @@ fn a_large_output_costs_three_times_what_is_answered_at_most() {
         ("json", r#""isError":false}}"#),
         ("schema", r#""code":"output_too_large""#),
         ("content", r#""isError":false}}"#),
+        ("blocks", r#""code":"plugin_error""#),
         ("error", r#""code":"plugin_error""#),
         ("members", r#""code":"plugin_error""#),
     ] {

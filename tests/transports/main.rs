@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod results;
 mod sdk;
 mod served;
 mod sse;
