@@ -12,7 +12,8 @@ DOORS = {"sse": "`/sse`", "mcp": "`/mcp`", "stdio": "stdio"}
 NAMES = {
     "python-1": ("Python SDK 1.x", "mcp"),
     "python-2": ("Python SDK 2.x", "mcp"),
-    "typescript": ("TypeScript SDK", "@modelcontextprotocol/sdk"),
+    "typescript-1": ("TypeScript SDK 1.x", "@modelcontextprotocol/sdk"),
+    "typescript-2": ("TypeScript SDK 2.x", "@modelcontextprotocol/client"),
     "rmcp": ("Rust SDK", "rmcp"),
     "letta-shaped": ("Letta's sequence of requests, over a bare socket", None),
     "letta": ("Letta's own two SSE clients", "letta"),
