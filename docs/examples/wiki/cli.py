@@ -93,7 +93,9 @@ def write(_):
 def read(given):
     file = file_of(given.section, given.page)
     if not file.exists():
-        sys.exit(f"there is no page '{given.page}' in the section '{given.section}'")
+        reason = f"there is no page '{given.page}' in the section '{given.section}'"
+        print(json.dumps({"code": "not_found", "error": reason}))
+        sys.exit(1)
     sys.stdout.write(file.read_text())
 
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from checks import check, expect_equal, expect_failure
-from offers import expect_text, offering, refused, until
+from offers import expect_text, not_found, offering, refused, until
 from report import Skip
 
 INVALID_PARAMS = -32602
@@ -113,6 +113,7 @@ async def wiki(client, door):
         expect_failure(outside, "invalid_arguments", "section")
         for name in ("..%2F..%2Fetc", "%2Fetc"):
             await refused(session.read(f"wiki://{name}/passwd"), INVALID_PARAMS)
+        await refused(session.read(PAGE.format(section=section, page="none")), not_found(session))
 
 
 @check("examples", "prompts: a library is listed, completed and filled in")

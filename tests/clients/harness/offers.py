@@ -64,6 +64,11 @@ async def until(what: str, look) -> None:
         await asyncio.sleep(0.02)
 
 
+def not_found(session) -> int:
+    """The code of a resource that is not there."""
+    return INVALID_PARAMS if session.revision >= STATELESS else NOT_FOUND
+
+
 def expect_text(result) -> str:
     """The text of a call that went well, whether or not there is structured content as well."""
     assert result.is_error is False, f"isError is {result.is_error!r}: {result.text!r:.300}"
@@ -177,8 +182,8 @@ async def resources(client, door):
 @check("resources", "what is not there is refused with the code of the revision")
 async def unknown_resource(client, door):
     async with offering(client, door) as session:
-        code = INVALID_PARAMS if session.revision >= STATELESS else NOT_FOUND
-        await refused(session.read("offers://nowhere/at/all"), code)
+        await refused(session.read("offers://nowhere/at/all"), not_found(session))
+        await refused(session.read("offers://city/Atlantis"), not_found(session))
 
 
 @check("subscriptions", "who subscribes is told of that resource and of no other")

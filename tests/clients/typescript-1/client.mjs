@@ -1,11 +1,20 @@
-// The official TypeScript SDK: a session over SSE, Streamable HTTP or stdio.
+// The official TypeScript SDK, 1.x: a session over SSE, Streamable HTTP or stdio.
 
 import { Client as SdkClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { ElicitRequestSchema, LATEST_PROTOCOL_VERSION, McpError } from '@modelcontextprotocol/sdk/types.js';
-import { Refused, walk } from './checks.mjs';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  LATEST_PROTOCOL_VERSION,
+  ListRootsRequestSchema,
+  McpError,
+  ResourceUpdatedNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
+import { Refused } from './checks.mjs';
+import { Session } from './session.mjs';
+import { walk } from './suite.mjs';
 
 function transport(door) {
   if (door.kind === 'stdio') {
@@ -15,20 +24,17 @@ function transport(door) {
   return new Transport(new URL(door.url), { requestInit: { headers: door.headers } });
 }
 
-class Session {
-  constructor(client, revision) {
-    this.client = client;
-    this.revision = revision;
-    this.serverName = client.getServerVersion().name;
-  }
-
-  async tools() {
-    return (await this.client.listTools()).tools;
+class SessionOfOne extends Session {
+  constructor(sdk, revision) {
+    super(sdk, revision);
+    sdk.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => {
+      this.told.push(params.uri);
+    });
   }
 
   async call(name, args, { onProgress, signal } = {}) {
     try {
-      return await this.client.callTool({ name, arguments: args }, undefined, { onprogress: onProgress, signal });
+      return await this.sdk.callTool({ name, arguments: args }, undefined, { onprogress: onProgress, signal });
     } catch (error) {
       // The SDK also makes such an error out of its own timeout and abort; those are no answers.
       if (error instanceof McpError && !signal?.aborted) throw new Refused(error.code, error.message);
@@ -36,30 +42,44 @@ class Session {
     }
   }
 
-  // True if the call was answered all the same.
-  async abandon(name, args, started) {
-    const abort = new AbortController();
-    const call = this.call(name, args, { signal: abort.signal });
-    const answered = call.then(() => true, () => false);
-    await started();
-    abort.abort('no longer wanted');
-    return answered;
+  async answered(request) {
+    try {
+      return await request;
+    } catch (error) {
+      throw error instanceof McpError ? new Refused(error.code, error.message) : error;
+    }
+  }
+
+  async watching(uris, use) {
+    this.told.length = 0;
+    for (const uri of uris) await this.sdk.subscribeResource({ uri });
+    await use(this.told);
+    for (const uri of uris) await this.sdk.unsubscribeResource({ uri });
   }
 }
 
-export const client = {
-  revision: LATEST_PROTOCOL_VERSION,
+const client = {
+  revision: () => LATEST_PROTOCOL_VERSION,
+
+  tooLarge: () => undefined,
 
   unauthorized(error) {
     return error.code === 401 || /\b401\b|unauthorized/i.test(error.message);
   },
 
-  // Runs `use(session)` and closes the session whatever comes of it.
-  async connect(door, use, elicit) {
-    const sdk = new SdkClient({ name: 'interop', version: '1.0.0' }, { capabilities: elicit ? { elicitation: {} } : {} });
+  async connect(door, use, { elicit, sample, roots } = {}) {
+    const capabilities = { ...(elicit && { elicitation: {} }), ...(sample && { sampling: {} }), ...(roots && { roots: {} }) };
+    const sdk = new SdkClient({ name: 'interop', version: '1.0.0' }, { capabilities });
     if (elicit) {
       sdk.setRequestHandler(ElicitRequestSchema, ({ params }) => elicit(params.message, params.requestedSchema));
     }
+    if (sample) {
+      sdk.setRequestHandler(CreateMessageRequestSchema, ({ params }) => {
+        const text = sample(params.messages.map((message) => message.content.text));
+        return { role: 'assistant', content: { type: 'text', text }, model: 'm' };
+      });
+    }
+    if (roots) sdk.setRequestHandler(ListRootsRequestSchema, () => ({ roots: roots.map((uri) => ({ uri })) }));
     const wire = transport(door);
     const tell = wire.setProtocolVersion?.bind(wire);
     let revision;
@@ -70,7 +90,7 @@ export const client = {
     };
     try {
       await sdk.connect(wire);
-      return await use(new Session(sdk, revision));
+      return await use(new SessionOfOne(sdk, revision));
     } finally {
       await sdk.close();
     }
