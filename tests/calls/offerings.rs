@@ -70,7 +70,9 @@ fn the_white_space_of_a_resource_and_of_a_prompt_is_kept() {
         plugins.describing("spaced", &description, r"printf '\tall:\n\n'");
         let running = plugins.start().complete().await;
         let snapshot = running.snapshot();
-        let read = snapshot.resource("file:///makefile").expect("it is offered");
+        let read = snapshot
+            .resource("file:///makefile")
+            .expect("it is offered");
         let prompt = snapshot.prompt("indented").expect("it is offered");
         for (offering, arguments) in [(read.offering, Some(read.arguments)), (prompt, None)] {
             let printed = running.serve(&offering, arguments).await;
