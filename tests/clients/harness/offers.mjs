@@ -90,6 +90,8 @@ export const OFFERS = [
       const result = await session.call('offers__measure', { station: 'LEMD' });
       assert.equal(result.isError, true);
       assert.equal(text(result), 'no such station: LEMD');
+      // An error does not fit the schema of the results, against which clients hold what is structured.
+      assert.equal(result.structuredContent, undefined);
     })],
 
   ['arrays', 'lists, texts and numbers are structured content as well', (client, door) =>
