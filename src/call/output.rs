@@ -40,7 +40,8 @@ pub struct Expected<'a> {
     pub limits: Limits,
 }
 
-/// The text of a run that went well: stdout without the white space around it, bytes that are no UTF-8 replaced.
+/// The text of a run that went well, as it was printed: the white space around a file belongs to it. Bytes that are no
+/// UTF-8 are replaced.
 ///
 /// # Errors
 /// How it failed, in the words of the program where it has any; [`CallError::NotFound`] when it says that.
@@ -58,7 +59,7 @@ pub fn text(finished: Finished, tool: &str, limits: Limits) -> Result<String, Ca
     if replaced_size(&printed) > limits.escaped() {
         return Err(too_large(tool, "it is not UTF-8 and would grow as text"));
     }
-    Ok(into_text(printed))
+    Ok(whole_text(printed))
 }
 
 /// The result of a tool call.
@@ -324,7 +325,12 @@ fn trimmed(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// The same as a text, in place where it is one.
 fn into_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(trimmed(bytes))
+    whole_text(trimmed(bytes))
+}
+
+/// Bytes as a text with all its white space, in place where they are one.
+fn whole_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
         .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
 }
 

@@ -7,6 +7,7 @@
 mod claims;
 mod connection;
 mod endings;
+mod offers;
 mod told;
 mod user;
 
@@ -56,6 +57,33 @@ claims_over!(mcp, Transport::Mcp, {
         a_declined_question_is_declined,
         a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
     }
+    elicitation_at_once from offers { a_form_a_text_and_the_directories_are_told_apart_by_their_keys }
+    sampling from offers {
+        the_clients_model_answers_what_a_plugin_asks,
+        a_tool_that_needs_a_model_is_refused_where_there_is_none,
+    }
+    roots from offers { the_clients_directories_reach_the_plugin }
+    structured from offers {
+        a_result_that_fits_its_schema_is_given_as_data,
+        a_structured_tool_that_fails_says_why_in_its_own_words,
+    }
+    arrays from offers {
+        lists_texts_and_numbers_are_structured_content_as_well,
+        a_parameter_that_may_be_anything_costs_the_client_nothing,
+    }
+    prompts from offers {
+        prompts_are_listed_with_their_arguments_and_filled_in,
+        a_prompt_can_ask_the_user,
+    }
+    resources from offers {
+        texts_keep_their_white_space_and_pictures_their_bytes,
+        what_is_not_there_is_refused_with_the_code_of_the_revision,
+    }
+    subscriptions from offers { who_subscribes_is_told_of_that_resource_and_of_no_other }
+    completions from offers {
+        suggestions_fit_what_was_typed_and_know_what_is_filled_in,
+        a_hundred_suggestions_are_given_and_that_there_are_more,
+    }
     ten_mb_result from claims { ten_million_bytes_arrive_whole }
     unicode from claims { what_is_written_in_other_scripts_comes_back_to_the_letter }
     sixteen_at_once from claims { sixteen_calls_get_sixteen_answers_and_none_is_crossed }
@@ -86,6 +114,33 @@ claims_over!(stdio, Transport::Stdio, {
         an_accepted_question_brings_its_answer_to_the_plugin,
         a_declined_question_is_declined,
         a_plugin_that_asks_a_client_which_cannot_be_asked_is_told_so,
+    }
+    elicitation_at_once from offers { a_form_a_text_and_the_directories_are_told_apart_by_their_keys }
+    sampling from offers {
+        the_clients_model_answers_what_a_plugin_asks,
+        a_tool_that_needs_a_model_is_refused_where_there_is_none,
+    }
+    roots from offers { the_clients_directories_reach_the_plugin }
+    structured from offers {
+        a_result_that_fits_its_schema_is_given_as_data,
+        a_structured_tool_that_fails_says_why_in_its_own_words,
+    }
+    arrays from offers {
+        lists_texts_and_numbers_are_structured_content_as_well,
+        a_parameter_that_may_be_anything_costs_the_client_nothing,
+    }
+    prompts from offers {
+        prompts_are_listed_with_their_arguments_and_filled_in,
+        a_prompt_can_ask_the_user,
+    }
+    resources from offers {
+        texts_keep_their_white_space_and_pictures_their_bytes,
+        what_is_not_there_is_refused_with_the_code_of_the_revision,
+    }
+    subscriptions from offers { who_subscribes_is_told_of_that_resource_and_of_no_other }
+    completions from offers {
+        suggestions_fit_what_was_typed_and_know_what_is_filled_in,
+        a_hundred_suggestions_are_given_and_that_there_are_more,
     }
     ten_mb_result from claims { ten_million_bytes_arrive_whole }
     unicode from claims { what_is_written_in_other_scripts_comes_back_to_the_letter }
