@@ -89,7 +89,7 @@ impl Programs {
     /// Waits until no program is left, and fails if one went on.
     #[track_caller]
     fn have_ended_with_their_question(&self) {
-        until("no program is left", s(20), || {
+        until("no program is left", s(60), || {
             let programs = self.server.others().into_iter().filter(|pid| {
                 let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 !String::from_utf8_lossy(&command).contains("__supervise")
@@ -191,8 +191,8 @@ fn no_further_line_is_run_when_a_server_with_open_questions_is_killed() {
         (others.iter().filter_map(state).count() >= 24 / TOOLS.len()).then_some(())
     });
     programs.server.signal(Signal::KILL);
-    programs.server.ends_within(s(10));
-    programs.server.leaves_nothing_within(s(20));
+    programs.server.ends_within(s(60));
+    programs.server.leaves_nothing_within(s(60));
     assert_eq!(programs.went_on(), Vec::<PathBuf>::new());
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::client::{Asking, SESSION, answer, question, session};
 use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
-use crate::support::server::{Setup, piped};
+use crate::support::server::{Server, Setup, piped};
 use crate::support::session::{Session, code_of, text_of};
 use crate::support::{s, until};
 
@@ -58,37 +58,42 @@ fn progress_and_logs_go_out_while_a_question_is_open() {
     assert!(text_of(&result).contains("\"yes\": true"), "{result}");
 }
 
-const WAITS: &str = r#"
-def waits():
-    ask(first=form("Sure?", **YES))
-    ask(second=form("Really?", **YES))
-    print("asked")
-def loops():
-    ask(sure=form("Sure?", **YES))
-    time.sleep(600)
+/// Programs that take no time of their own.
+const WAITS: &str = r#"#!/bin/sh
+ask() {
+    echo '{"ask":{"sure":{"elicit":{"mode":"form","message":"Sure?","requestedSchema":{"type":"object","properties":{}}}}}}' >&3
+    read -r answer <&3
+}
+case "$1" in
+--describe) echo '{"contract_version":"1.1","commands":[{"name":"waits","timeout":8},{"name":"loops"}]}' ;;
+waits) ask; echo asked ;;
+loops) ask; sleep 600 ;;
+esac
 "#;
 
-/// Takes ten seconds: two questions, each open for longer than the call may take.
+/// Takes as long as the calls may take, and once more for the one that goes on after its answer.
 #[test]
 fn the_time_of_a_call_does_not_run_while_a_question_is_open() {
-    let commands = json!([{"name": "waits", "timeout": 4}, {"name": "loops"}]);
-    let setup = Setup::new().variable("MCP_PLUGIN_TIMEOUT", "4");
-    let asking = Asking::describing(&commands, WAITS, setup);
-    let mut waiting = session(asking.at(), SESSION, &forms());
-    let mut looping = session(asking.at(), SESSION, &forms());
-    let waits = waiting.begin("ask__waits", json!({}));
-    let loops = looping.begin("ask__loops", json!({}));
-    let asked = question(&mut looping);
-    let first = question(&mut waiting);
+    let folder = Folder::new();
+    folder.add_executable("ask", WAITS);
+    let setup = Setup::new().plugins(folder.path());
+    let server = Server::start(&setup.variable("MCP_PLUGIN_TIMEOUT", "8"));
+    server.ready();
+    let at = server.address();
+    let mut calls = ["ask__waits", "ask__loops"].map(|tool| {
+        let mut session = session(at, SESSION, &forms());
+        let id = session.begin(tool, json!({}));
+        let asked = question(&mut session);
+        (session, id, asked)
+    });
     // Their users think for longer than the calls may take.
-    std::thread::sleep(s(5));
-    answer(&mut looping, &asked, &yes());
-    answer(&mut waiting, &first, &yes());
-    let second = question(&mut waiting);
-    std::thread::sleep(s(5));
-    answer(&mut waiting, &second, &yes());
+    std::thread::sleep(s(9));
+    for (session, _, asked) in &mut calls {
+        answer(session, asked, &json!({"action": "accept", "content": {}}));
+    }
+    let [(mut waiting, waits, _), (mut looping, loops, _)] = calls;
     assert_eq!(text_of(&waiting.result(&waits, PATIENCE)), "asked");
-    let result = looping.result(&loops, PATIENCE);
+    let result = looping.result(&loops, s(40));
     assert_eq!(
         code_of(&result),
         "timeout",
@@ -122,7 +127,7 @@ fn nothing_is_sent_for_a_request_after_its_cancellation() {
         asking.has("said").then_some(())
     });
     assert_eq!(session.heard_until_now(), [Value::Null; 0]);
-    until("the program is gone", s(20), || {
+    until("the program is gone", s(60), || {
         let log = asking.server.others();
         let is_program = |pid: &rustix::process::Pid| {
             let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
