@@ -1,114 +1,21 @@
-//! The JSON-RPC 2.0 envelope: strict parse, ids kept as they came, errors. Knows no method.
+//! The envelope of what comes in: a strict parse, ids kept as they came. Knows no method.
 
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::error::{INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, RpcError};
+use super::id::{RequestId, kind_of};
+use super::line::encode_error;
 use super::members::Members;
 use super::strict::{self, Flaw};
-use crate::text::quoted;
-
-/// A request id longer than this is refused instead of echoed, in bytes.
-pub const MAX_ID_BYTES: usize = 1024;
 
 /// How many messages a batch may hold: each is answered, and an error takes many times the bytes of
 /// what it is about.
 pub const MAX_BATCH: usize = 1024;
-
-/// What a response takes beside its result and its id, in bytes: the names of the members that a result always has.
-const ENVELOPE: usize = 256;
-/// Above this many bytes a line is not kept in a larger buffer than it needs.
-const LARGE: usize = 64 << 10;
-
-/// What cannot be parsed as JSON. <https://www.jsonrpc.org/specification#error_object>
-pub const PARSE_ERROR: i64 = -32700;
-/// JSON that is no valid request.
-pub const INVALID_REQUEST: i64 = -32600;
-/// A method that this server does not have.
-pub const METHOD_NOT_FOUND: i64 = -32601;
-/// Parameters that do not fit the method.
-pub const INVALID_PARAMS: i64 = -32602;
-/// A fault of the server itself.
-pub const INTERNAL_ERROR: i64 = -32603;
-
-/// Headers and body say different things. Revision 2026-07-28, transports.
-pub const HEADER_MISMATCH: i64 = -32020;
-/// The command needs a capability that the client did not declare.
-pub const MISSING_CAPABILITY: i64 = -32021;
-/// The request names a revision that this server does not speak.
-pub const UNSUPPORTED_REVISION: i64 = -32022;
-/// The client cancelled the request, and a response has to be given all the same. The code of the
-/// Language Server Protocol, for MCP names none.
-pub const REQUEST_CANCELLED: i64 = -32800;
-
-/// A request's id: a string or an integer, echoed byte for byte.
-#[derive(Debug, Clone)]
-pub struct RequestId(Box<RawValue>);
-
-/// What makes two ids the same one: `"a"` equals `"\u0061"`, and never equals `1`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdKey(String);
-
-/// Why something is no request id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidId {
-    /// It has this many bytes.
-    #[error("id is {0} bytes long; the limit is {MAX_ID_BYTES}")]
-    TooLong(usize),
-    /// A string with a lone surrogate or the like.
-    #[error("id is no valid string")]
-    BadString,
-    /// Neither a string nor an integer, but this.
-    #[error("id must be a string or an integer, not {0}")]
-    WrongKind(&'static str),
-}
-
-impl RequestId {
-    /// Reads an id.
-    ///
-    /// # Errors
-    /// What is wrong with it, for the client to read.
-    pub fn parse(raw: &RawValue) -> Result<Self, InvalidId> {
-        let text = raw.get();
-        if text.len() > MAX_ID_BYTES {
-            return Err(InvalidId::TooLong(text.len()));
-        }
-        let is_string = text.starts_with('"');
-        let is_integer = text
-            .strip_prefix('-')
-            .unwrap_or(text)
-            .bytes()
-            .all(|byte| byte.is_ascii_digit());
-        if is_string && serde_json::from_str::<String>(text).is_err() {
-            Err(InvalidId::BadString)
-        } else if is_string || is_integer {
-            Ok(Self(raw.to_owned()))
-        } else {
-            Err(InvalidId::WrongKind(kind_of(text)))
-        }
-    }
-
-    /// An id of this server's own requests.
-    pub fn number(number: u64) -> Self {
-        Self(RawValue::from_string(number.to_string()).expect("digits are JSON"))
-    }
-
-    /// The text as it came.
-    pub fn raw(&self) -> &RawValue {
-        &self.0
-    }
-
-    /// What to compare it by.
-    pub fn key(&self) -> IdKey {
-        IdKey(match serde_json::from_str::<String>(self.0.get()) {
-            Ok(text) => format!("s{text}"),
-            Err(_) => format!("n{}", self.0.get()),
-        })
-    }
-}
 
 /// A message that was understood.
 #[derive(Debug)]
@@ -181,50 +88,6 @@ impl Fault {
     /// The error response, without an id where none could be read.
     pub fn to_bytes(&self) -> Bytes {
         encode_error(self.id.as_ref(), &self.error)
-    }
-}
-
-/// A JSON-RPC error object.
-#[derive(Debug, Clone, Serialize, thiserror::Error)]
-#[error("{message} ({code})")]
-pub struct RpcError {
-    /// One of the codes of JSON-RPC or of the protocol.
-    pub code: i64,
-    /// For the person who reads it.
-    pub message: String,
-    /// For the program that reads it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<serde_json::Value>,
-}
-
-impl RpcError {
-    /// An error without data.
-    pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            data: None,
-        }
-    }
-
-    /// The same with `data`.
-    #[must_use]
-    pub fn with_data(mut self, data: serde_json::Value) -> Self {
-        self.data = Some(data);
-        self
-    }
-
-    /// [`INVALID_PARAMS`].
-    pub fn invalid_params(message: impl Into<String>) -> Self {
-        Self::new(INVALID_PARAMS, message)
-    }
-
-    /// [`METHOD_NOT_FOUND`] for `method`.
-    pub fn method_not_found(method: &str) -> Self {
-        Self::new(
-            METHOD_NOT_FOUND,
-            format!("method not found: {}", quoted(method)),
-        )
     }
 }
 
@@ -391,110 +254,6 @@ fn parse_call(
     })
 }
 
-/// A result response as one line.
-pub fn encode_result(id: &RequestId, result: &impl Serialize) -> Bytes {
-    encode_large_result(id, result, 0)
-}
-
-/// The same for a result of which it is known how long it will be, in bytes. A buffer that has to grow takes three
-/// times what it holds while it is copied.
-pub fn encode_large_result(id: &RequestId, result: &impl Serialize, size: usize) -> Bytes {
-    let response = WireResponse {
-        jsonrpc: VERSION,
-        id: Some(id.raw()),
-        result: Some(result),
-        error: None,
-    };
-    to_line_of(&response, size + id.raw().get().len() + ENVELOPE)
-}
-
-/// An error response as one line. Where no id could be read there is none to give: the protocol's
-/// schemas know no null.
-pub fn encode_error(id: Option<&RequestId>, error: &RpcError) -> Bytes {
-    to_line(&WireResponse::<()> {
-        jsonrpc: VERSION,
-        id: id.map(RequestId::raw),
-        result: None,
-        error: Some(error),
-    })
-}
-
-/// A notification as one line.
-pub fn encode_notification(method: &str, params: &impl Serialize) -> Bytes {
-    to_line(&WireCall {
-        jsonrpc: VERSION,
-        id: None,
-        method,
-        params,
-    })
-}
-
-/// A request of this server as one line.
-pub fn encode_request(id: &RequestId, method: &str, params: &impl Serialize) -> Bytes {
-    to_line(&WireCall {
-        jsonrpc: VERSION,
-        id: Some(id.raw()),
-        method,
-        params,
-    })
-}
-
-fn to_line(message: &impl Serialize) -> Bytes {
-    to_line_of(message, ENVELOPE)
-}
-
-fn to_line_of(message: &impl Serialize, size: usize) -> Bytes {
-    let mut line = Vec::with_capacity(size);
-    serde_json::to_writer(&mut line, message)
-        .expect("messages have string keys and no failing serialisers");
-    // What plugins wrote is passed on as it is; outside of strings their line breaks are only white
-    // space, and inside of strings JSON has none. A message must stand on one line of a stream.
-    for byte in &mut line {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
-    }
-    if line.len() > LARGE && line.capacity() - line.len() > line.len() / 8 {
-        // A buffer that grew by doubling is up to twice as long as what it holds.
-        line.shrink_to_fit();
-    }
-    line.into()
-}
-
-const VERSION: &str = "2.0";
-
-#[derive(Serialize)]
-struct WireResponse<'a, R> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'a R>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a RpcError>,
-}
-
-#[derive(Serialize)]
-struct WireCall<'a, P> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    method: &'a str,
-    params: &'a P,
-}
-
-fn kind_of(json: &str) -> &'static str {
-    match json.bytes().next() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ if json.contains(['.', 'e', 'E']) => "a fraction",
-        _ => "a number",
-    }
-}
-
 fn check(text: &str) -> Result<(), Fault> {
     strict::check(text).map_err(|flaw| {
         let code = match flaw {
@@ -507,6 +266,8 @@ fn check(text: &str) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::id::MAX_ID_BYTES;
+    use super::super::line::encode_result;
     use super::*;
 
     fn fault_of(body: &[u8]) -> Fault {
@@ -660,26 +421,6 @@ mod tests {
             "x".repeat(MAX_ID_BYTES)
         );
         assert_eq!(fault_of(body.as_bytes()).error.code, INVALID_REQUEST);
-    }
-
-    #[test]
-    fn ids_are_the_same_by_meaning() {
-        let key = |text: &str| {
-            RequestId::parse(&RawValue::from_string(text.to_owned()).unwrap())
-                .unwrap()
-                .key()
-        };
-        assert_eq!(key(r#""a""#), key(r#""\u0061""#));
-        assert_ne!(key(r#""1""#), key("1"));
-    }
-
-    #[test]
-    fn a_message_stands_on_one_line() {
-        let pretty = RawValue::from_string("{\n \"a\": \"x\\n\"\r\n}".to_owned()).unwrap();
-        let line = encode_result(&RequestId::number(1), &pretty);
-        assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));
-        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
-        assert_eq!(value["result"]["a"], "x\n");
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn a_detached_program_is_started_by_one_call_and_asked_for_by_later_ones() {
         r#"smcp_background_jobs_kept_total{plugin="jobs"} 1"#,
         r#"smcp_background_jobs_ended_total{plugin="jobs",reason="itself"} 1"#,
     ] {
-        assert!(metric(&server, line), "{line}");
+        until(line, PATIENCE, || metric(&server, line).then_some(()));
     }
     witness.must_be_served();
 }
@@ -158,15 +158,7 @@ fn a_job_is_listed_with_its_owner_and_ended_by_its_number() {
         "background job: the call has ended",
         "background job is over",
     ] {
-        let log = server.log();
-        let line = log
-            .lines()
-            .find(|line| line.contains(words))
-            .unwrap_or_default();
-        assert!(
-            line.contains("jobs__start") && line.contains("agent-7"),
-            "{words}: {log}"
-        );
+        server.logs(&[words, "jobs__start", "agent-7"]);
     }
 }
 
@@ -240,11 +232,13 @@ fn a_call_that_failed_leaves_nothing_nor_one_whose_command_says_so() {
     until("nothing is listed", PATIENCE, || {
         listed(&server).is_empty().then_some(())
     });
-    let log = server.log();
-    assert!(
-        log.contains("ending what a program left behind") && log.contains("jobs__off"),
-        "{log}"
-    );
+    until("the log says of two that they were ended", PATIENCE, || {
+        let ended = server
+            .log()
+            .matches("ending what a program left behind")
+            .count();
+        (ended == 2).then_some(())
+    });
 }
 
 #[test]
@@ -282,12 +276,7 @@ fn a_job_beyond_the_limit_is_ended_with_a_line_in_the_log() {
     assert_eq!(said(&server, "status", "row-32-first"), "running");
     assert_eq!(said(&server, "status", "row-32-second"), "gone");
     assert_eq!(listed(&server).len(), 1);
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("MCP_MAX_BACKGROUND"));
-    assert!(
-        line.is_some_and(|line| line.contains("jobs__start")),
-        "{log}"
-    );
+    server.logs(&["MCP_MAX_BACKGROUND", "jobs__start"]);
 }
 
 /// Takes five seconds: those from SIGTERM to SIGKILL.

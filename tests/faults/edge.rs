@@ -276,12 +276,7 @@ fn blank_lines_for_ever_are_408_after_ten_seconds() {
 fn half_heads_hold_little_memory() {
     let server = Server::start(&Setup::new());
     let at = server.address();
-    let mut witness = Connection::open(at);
-    let alive = format!("GET /healthz HTTP/1.1\r\nHost: {at}\r\n\r\n");
-    let mut must_be_served = || {
-        witness.send(alive.as_bytes()).expect("an open connection");
-        judge(&witness.answer(PATIENCE).expect("an answer"), &[200]);
-    };
+    let must_be_served = || judge(&exchange(at, &get(at, "/healthz", "")), &[200]);
     must_be_served();
     let before = processes::resident(server.pid());
     let half = format!(

@@ -54,7 +54,7 @@ fn a_flood_is_cut_and_memory_stays() {
 
 /// Waits for a result and looks at something meanwhile.
 fn watched(session: &mut Session, id: &Value, mut look: impl FnMut()) -> Value {
-    let deadline = Instant::now() + s(80);
+    let deadline = Instant::now() + s(300);
     loop {
         look();
         match session.take(Duration::from_millis(20), |message| {
@@ -196,7 +196,7 @@ fn the_limit_of_what_a_program_prints_is_a_setting() {
         let mut session = Session::ready(server.address());
         let mut call = |bytes: usize| {
             let id = session.begin("floods__stdout", json!({"bytes": bytes}));
-            session.result(&id, s(120))
+            session.result(&id, s(300))
         };
         let result = call(fits);
         assert_eq!(text_of(&result).len(), fits, "row 28");

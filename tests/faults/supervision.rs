@@ -347,11 +347,7 @@ fn what_cannot_be_killed_holds_up_no_answer_and_is_listed() {
     session.result(&id, s(8));
     let result = session.call("rooted__well", json!({"mark": "a"}));
     assert_eq!(text_of(&result), "well", "row 56");
-    assert!(
-        server.log().contains("do not end"),
-        "row 56: {}",
-        server.log()
-    );
+    server.logs(&["do not end"]);
     witness.must_be_served();
     drop(_killed);
     until("nothing is listed any more", s(15), || {

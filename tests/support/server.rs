@@ -336,6 +336,20 @@ impl Server {
         text(&self.stderr)
     }
 
+    /// Waits for a line of the log with all these words: the log is written beside everything else.
+    #[track_caller]
+    pub fn logs(&self, words: &[&str]) {
+        until(
+            &format!("a line of the log with {words:?}"),
+            PATIENCE,
+            || {
+                let log = self.log();
+                let has_all = |line: &str| words.iter().all(|word| line.contains(word));
+                log.lines().any(has_all).then_some(())
+            },
+        );
+    }
+
     /// Its processes other than itself.
     pub fn others(&self) -> Vec<Pid> {
         let itself = self.pid();

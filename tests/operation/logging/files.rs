@@ -29,7 +29,7 @@ fn by_default_the_log_lies_where_version_3_wrote_it_for_its_owner_alone() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     // The console says the same, and standard output none of it.
-    assert!(server.log().contains("method=ping"), "{}", server.log());
+    console_with(&server, "method=ping");
     assert!(
         !server.stdout().contains("method=ping"),
         "{}",
