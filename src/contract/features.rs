@@ -1,5 +1,7 @@
 //! What a plugin serves besides tools: resources, resource templates, prompts, completions.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use super::command::command_name;
@@ -13,6 +15,9 @@ const PRINTS: &str = "output";
 
 /// The member of a template that says that the plugin checks itself where the values of `{+x}` lead.
 const UNCHECKED_PATHS: &str = "unchecked_paths";
+
+/// How many names of arguments a message lists.
+const MAX_LISTED: usize = 20;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,18 +98,47 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
         let name = entry.name("name");
         offers.extend(name.and_then(|name| listed(&entry, name, kind)));
     }
+    let mut completions = Vec::new();
+    let known = completable(&offers);
     for entry in description.objects("completions") {
         let completion = completion(&entry);
         if let Some(completion) = &completion {
-            check_argument(&entry, &completion.kind, &offers);
+            check_reference(&entry, &completion.kind, &known);
         }
-        offers.extend(completion);
+        completions.extend(completion);
     }
+    offers.append(&mut completions);
     offers
 }
 
-/// Notes that an argument is completed which the plugin's prompt, or the address, does not have.
-fn check_argument(entry: &Members<'_>, completion: &OfferKind, offers: &[Offer]) {
+/// What can be completed: whether it is a prompt, its key, and the names of its arguments or variables.
+type Completable<'a> = HashMap<(bool, &'a str), BTreeSet<&'a str>>;
+
+fn completable(offers: &[Offer]) -> Completable<'_> {
+    let of = |offer: &Offer| match &offer.kind {
+        OfferKind::Prompt(_) => Some(true),
+        OfferKind::Template(_) | OfferKind::Resource => Some(false),
+        OfferKind::Completion { .. } => None,
+    };
+    let mut known = Completable::new();
+    for offer in offers {
+        let Some(is_prompt) = of(offer) else {
+            continue;
+        };
+        let names = known.entry((is_prompt, offer.key.as_str())).or_default();
+        match &offer.kind {
+            OfferKind::Prompt(arguments) => {
+                names.extend(arguments.iter().map(|argument| argument.name.as_str()));
+            }
+            OfferKind::Template(template) => names.extend(template.variables()),
+            OfferKind::Resource | OfferKind::Completion { .. } => {}
+        }
+    }
+    known
+}
+
+/// Notes that something is completed which the plugin does not have.
+fn check_reference(entry: &Members<'_>, completion: &OfferKind, known: &Completable<'_>) {
     let OfferKind::Completion {
         reference,
         argument,
@@ -112,36 +146,23 @@ fn check_argument(entry: &Members<'_>, completion: &OfferKind, offers: &[Offer])
     else {
         return;
     };
-    let (Reference::Prompt(key) | Reference::Template(key)) = reference;
-    let names: Option<Vec<&str>> = offers
-        .iter()
-        .find_map(|offer| match (reference, &offer.kind) {
-            (Reference::Prompt(name), OfferKind::Prompt(arguments)) if *name == offer.key => Some(
-                arguments
-                    .iter()
-                    .map(|argument| argument.name.as_str())
-                    .collect(),
-            ),
-            (Reference::Template(uri), OfferKind::Template(template)) if *uri == offer.key => {
-                Some(template.variables().collect())
-            }
-            (Reference::Template(uri), OfferKind::Resource) if *uri == offer.key => {
-                Some(Vec::new())
-            }
-            _ => None,
-        });
-    let Some(names) = names else {
+    let (is_prompt, key) = match reference {
+        Reference::Prompt(name) => (true, name),
+        Reference::Template(uri) => (false, uri),
+    };
+    let Some(names) = known.get(&(is_prompt, key.as_str())) else {
         let what = format!("names {}, which this plugin does not have", in_quotes(key));
         return entry.hint("ref", &what);
     };
     let unknown = argument
         .as_ref()
-        .filter(|argument| !names.contains(&argument.as_str()));
+        .filter(|argument| !names.contains(argument.as_str()));
     if let Some(argument) = unknown {
-        let there = if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
+        let listed: Vec<&str> = names.iter().take(MAX_LISTED).copied().collect();
+        let there = match names.len().saturating_sub(MAX_LISTED) {
+            0 if listed.is_empty() => "none".to_owned(),
+            0 => listed.join(", "),
+            more => format!("{} and {more} more", listed.join(", ")),
         };
         let what = format!(
             "{} is none of {}, which has {there}",
@@ -224,7 +245,8 @@ fn definition(all: &Map<String, Value>) -> Value {
 }
 
 fn arguments(entry: &Members<'_>) -> Vec<PromptArgument> {
-    let mut read: Vec<PromptArgument> = Vec::new();
+    let mut read = Vec::new();
+    let mut names = HashSet::new();
     for argument in entry.objects("arguments") {
         let Some(name) = argument.name("name") else {
             continue;
@@ -232,9 +254,9 @@ fn arguments(entry: &Members<'_>) -> Vec<PromptArgument> {
         if name.starts_with('-') {
             let what = format!("{} must not begin with '-'", in_quotes(&name));
             argument.fault("name", &what);
-        } else if read.iter().any(|known| known.name == name) {
+        } else if !names.insert(name.clone()) {
             let what = format!("{} is the name of two arguments", in_quotes(&name));
-            argument.fault("name", &what);
+            argument.hint("name", &what);
         }
         let required = argument.flag("required").unwrap_or(false);
         read.push(PromptArgument { name, required });

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 pub use entries::MAX_MEMBERS;
 use entries::{Entries, Items};
-use texts::{has_format, is_base64, is_time, is_uri};
+use texts::{is_base64, is_exact_uri, is_time, is_uri, is_uri_template};
 
 use crate::text::{excerpt, in_quotes};
 
@@ -294,11 +294,11 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
             "an address with a scheme, such as notes://all",
         ),
         Form::ExactUri => (
-            is_uri(text) && has_format("uri", text),
+            is_exact_uri(text),
             "an address with a scheme, such as notes://all, as RFC 3986 writes it",
         ),
         Form::UriTemplate => (
-            has_format("uri-template", text),
+            is_uri_template(text),
             "a template of addresses, such as notes://{id}",
         ),
         Form::Time => (is_time(text), "a time such as 2025-01-12T15:00:58Z"),

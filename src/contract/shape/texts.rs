@@ -1,6 +1,9 @@
 //! Texts that stand for something else: addresses, bytes, moments. Where clients differ, the strictest in use decides.
 
+use std::sync::LazyLock;
+
 use chrono::DateTime;
+use jsonschema::Validator;
 use serde_json::{Value, json};
 
 /// Whether `text` is an address with a scheme that clients can read: some of them read each with the parser of the
@@ -9,13 +12,26 @@ pub fn is_uri(text: &str) -> bool {
     url::Url::parse(text).is_ok()
 }
 
-/// Whether a validator of JSON Schema takes `text` for what the keyword `format` names.
-pub fn has_format(name: &'static str, text: &str) -> bool {
+/// Whether `text` is an address with a scheme as RFC 3986 writes it.
+pub fn is_exact_uri(text: &str) -> bool {
+    static EXACT: LazyLock<Validator> = LazyLock::new(|| of_format("uri"));
+    is_uri(text) && EXACT.is_valid(&Value::from(text))
+}
+
+/// Whether `text` is a template of addresses as RFC 6570 has it.
+pub fn is_uri_template(text: &str) -> bool {
+    static TEMPLATE: LazyLock<Validator> = LazyLock::new(|| of_format("uri-template"));
+    TEMPLATE.is_valid(&Value::from(text))
+}
+
+/// What a validator of JSON Schema takes for the format of this name, as it is for whoever checks a description by the
+/// contract's schema.
+fn of_format(name: &'static str) -> Validator {
     let schema = json!({"format": name});
-    let validator = jsonschema::options()
+    jsonschema::options()
         .should_validate_formats(true)
-        .build(&schema);
-    validator.is_ok_and(|validator| validator.is_valid(&Value::from(text)))
+        .build(&schema)
+        .expect("a format alone is a schema")
 }
 
 /// Whether `text` is base64, as browsers read it: white space does not count, nor does padding that is left out.
@@ -72,6 +88,19 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(super::is_uri(text), is_uri, "{text}");
+        }
+        for (text, is_exact) in [
+            ("notes://all", true),
+            ("notes://a%20b", true),
+            ("notes://a b", false),
+            ("notes://\u{fc}", false),
+            ("http://", false),
+            ("all", false),
+        ] {
+            assert_eq!(super::is_exact_uri(text), is_exact, "{text}");
+        }
+        for (text, is_template) in [("notes://{id}", true), ("notes://{", false)] {
+            assert_eq!(super::is_uri_template(text), is_template, "{text}");
         }
         for (text, is_time) in [
             ("2025-01-12T15:00:58Z", true),

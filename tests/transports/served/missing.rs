@@ -42,7 +42,7 @@ fn a_program_says_that_its_resource_is_not_there() {
             assert!(message.contains(words), "{response}");
             assert!(message.contains(uri), "{response}");
         }
-        assert_eq!(door.read("x://fine"), r#"{"code":"not_found"}"#);
+        assert_eq!(door.read("x://fine"), "{\"code\":\"not_found\"}\n");
     }
 }
 
