@@ -206,9 +206,9 @@ fn printed(text: String, kind: &OfferKind) -> Printed {
         OfferKind::Prompt(_) => "messages",
         OfferKind::Completion { .. } => "completion",
     };
-    let is_result = members::members(text.trim())
-        .is_ok_and(|members| members.iter().any(|(name, _)| name == member));
-    match is_result.then(|| RawValue::from_string(text.trim().to_owned())) {
+    let is_result =
+        members::members(&text).is_ok_and(|members| members.iter().any(|(name, _)| name == member));
+    match is_result.then(|| RawValue::from_string(text.clone())) {
         Some(Ok(result)) => Printed::Result(result),
         _ => Printed::Text(text),
     }
