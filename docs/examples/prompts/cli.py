@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A library of prompts: every file in `texts` is one. A new file needs no change of this program.
 
-Such a file begins with a line that describes the prompt. Then comes a line for each argument: its name, a colon, what it
-is, and after a bar the values that are suggested. A name with a question mark may be left out. After a line `---` comes
-the text, with the arguments in braces; a line `--- assistant` or `--- user` begins another message.
+Such a file begins with a line that describes the prompt. Then comes a line for each argument: its name, a colon, what
+it is, and after a bar the values that are suggested. A name with a question mark may be left out. After a line `---`
+comes the text, with the arguments in braces; a line `--- assistant` or `--- user` begins another message.
 """
 import json
 import re
@@ -28,7 +28,12 @@ class Prompt:
         self.messages = [(role.strip() or "user", text.strip("\n")) for role, text in zip(parts[::2], parts[1::2])]
 
     def offer(self):
-        return {"name": self.name, "description": self.description, "arguments": self.arguments, "command": f"show-{self.name}"}
+        return {
+            "name": self.name,
+            "description": self.description,
+            "arguments": self.arguments,
+            "command": f"show-{self.name}",
+        }
 
     def commands(self):
         """What serves the prompt and its completions. The name of the prompt is a word of the command line."""

@@ -53,7 +53,15 @@ DESCRIPTION = {
         }
     ],
     "resource_templates": [
-        {"uriTemplate": PAGE, "name": "page", "description": "One page", "mimeType": "text/markdown", "command": "read"}
+        {
+            "uriTemplate": PAGE,
+            "name": "page",
+            "description": "One page",
+            "mimeType": "text/markdown",
+            "command": "read",
+            # Whatever a page looks like, it is the content, and no result of the protocol.
+            "output": "text",
+        }
     ],
     "completions": [{"ref": {"type": "ref/resource", "uri": PAGE}, "command": "complete"}],
 }
@@ -118,7 +126,12 @@ def complete(given):
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--describe", action="store_true")
 commands = parser.add_subparsers()
-for run, options in [(write, []), (read, ["section", "page"]), (index, ["uri"]), (complete, ["argument", "value", "context"])]:
+for run, options in [
+    (write, []),
+    (read, ["section", "page"]),
+    (index, ["uri"]),
+    (complete, ["argument", "value", "context"]),
+]:
     command = commands.add_parser(run.__name__)
     command.set_defaults(run=run)
     for option in options:

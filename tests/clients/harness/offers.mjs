@@ -52,7 +52,7 @@ export function good(result) {
 }
 
 export const OFFERS = [
-  ['elicitation', 'a form, a text of the model and the directories, asked for at once, are told apart by their keys', (client, door) =>
+  ['elicitation', 'a form, a text of the model and the directories, asked at once, are told apart by their keys', (client, door) =>
     offering(client, door, async (session) => {
       const answers = JSON.parse(good(await session.call('offers__everything', {})));
       assert.deepEqual(answers.who, { action: 'accept', content: { name: 'Ada 世界' } });

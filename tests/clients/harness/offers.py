@@ -80,7 +80,7 @@ def structured(session, value: Any) -> Any:
     return value if session.revision >= STATELESS or isinstance(value, dict) else {"result": value}
 
 
-@check("elicitation", "a form, a text of the model and the directories, asked for at once, are told apart by their keys")
+@check("elicitation", "a form, a text of the model and the directories, asked at once, are told apart by their keys")
 async def everything_at_once(client, door):
     async with offering(client, door, elicit=accept_name, sample=rhyme, roots=ROOTS) as session:
         answers = json.loads(expect_text(await session.call("offers__everything", {})))
@@ -154,7 +154,7 @@ async def anything(client, door):
 async def prompts(client, door):
     async with offering(client, door) as session:
         listed = {prompt["name"]: prompt["arguments"] for prompt in await session.prompts()}
-        expect_equal({name: listed.get(name) for name in ("travel", "letter")}, {"travel": ["city", "budget"], "letter": []})
+        expect_equal([listed.get("travel"), listed.get("letter")], [["city", "budget"], []])
         messages = await session.prompt("travel", {"city": "-Ürümqi"})
         expect_equal(messages, [("user", "Plan a journey to -Ürümqi, for any price.")])
         await refused(session.prompt("travel", {}), INVALID_PARAMS)

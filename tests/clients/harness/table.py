@@ -55,15 +55,18 @@ def write_table(path: Path, suites, binary: Path) -> None:
     server = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
     def table(columns: list[str], shown) -> list[str]:
-        rows = ["| Client | Version | Transport | " + " | ".join(columns) + " |", "|---" * (len(columns) + 3) + "|"]
+        rows = [f"| Client | Version | Transport | {' | '.join(columns)} |", "|---" * (len(columns) + 3) + "|"]
         for suite in shown:
             name, package = NAMES[suite.client]
-            cells = [name, version(suite.client, package), DOORS[suite.door], *(cell(suite, topic) for topic in columns)]
+            cells = [name, version(suite.client, package), DOORS[suite.door]]
+            cells += [cell(suite, topic) for topic in columns]
             rows.append("| " + " | ".join(cells) + " |")
         return rows
 
     # A client whose checks are all skipped has nothing to say in such a table.
-    offering = [suite for suite in suites if any(verdict != "skip" and topic in OFFERS for verdict, topic, _ in suite.lines)]
+    def says_something(suite) -> bool:
+        return any(verdict != "skip" and topic in OFFERS for verdict, topic, _ in suite.lines)
+
     text = [
         "# Which clients work",
         "",
@@ -81,7 +84,7 @@ def write_table(path: Path, suites, binary: Path) -> None:
         "`structured` is a tool with an `output_schema`, also when it fails; `arrays` are results and arguments that are no",
         "object; `examples` are the plugins in [docs/examples](examples/README.md).",
         "",
-        *table(OFFERS, offering),
+        *table(OFFERS, filter(says_something, suites)),
         "",
         *(f"{number}. {note[0].upper()}{note[1:]}." for number, note in enumerate(notes, 1)),
     ]

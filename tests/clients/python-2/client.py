@@ -55,7 +55,7 @@ class Session:
 
     async def prompts(self):
         listed = (await self.client.list_prompts()).prompts
-        return [{"name": prompt.name, "arguments": [known.name for known in prompt.arguments or []]} for prompt in listed]
+        return [{"name": known.name, "arguments": [each.name for each in known.arguments or []]} for known in listed]
 
     async def prompt(self, name, arguments):
         with refusals():
@@ -153,7 +153,8 @@ class Client:
 
         async def write(_context, params):
             text = sample([message.content.text for message in params.messages])
-            return types.CreateMessageResult(role="assistant", content=types.TextContent(type="text", text=text), model="m")
+            content = types.TextContent(type="text", text=text)
+            return types.CreateMessageResult(role="assistant", content=content, model="m")
 
         async def directories(_context):
             return types.ListRootsResult(roots=[types.Root(uri=uri) for uri in roots])
