@@ -8,6 +8,8 @@ use jsonschema::Validator;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+pub use params::QuestionKind;
+
 use crate::contract::{Capability, ClientCapabilities};
 use crate::jsonrpc::members;
 use crate::text::{excerpt, in_quotes};
@@ -27,17 +29,6 @@ const QUOTED: usize = 200;
 /// The key that an answer line has when there are no answers.
 const ERROR: &str = "error";
 
-/// What kind of question it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuestionKind {
-    /// To the user.
-    Elicit,
-    /// To the client's model.
-    Sample,
-    /// To the client, for the directories of its workspace.
-    Roots,
-}
-
 /// One question of a program.
 #[derive(Debug)]
 pub struct Question {
@@ -49,18 +40,6 @@ pub struct Question {
     pub params: Value,
     /// What the content of an accepted form must be.
     form: Option<Validator>,
-}
-
-impl QuestionKind {
-    const ALL: [Self; 3] = [Self::Elicit, Self::Sample, Self::Roots];
-
-    const fn member(self) -> &'static str {
-        match self {
-            Self::Elicit => "elicit",
-            Self::Sample => "sample",
-            Self::Roots => "roots",
-        }
-    }
 }
 
 impl Question {

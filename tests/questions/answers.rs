@@ -308,7 +308,7 @@ def lists():
     print(json.dumps(ask(k=form("?", of={"type": "array", "items": {"enum": ["a", "b"]}}))))
 def choice():
     schema = {"properties": {"k": {"enum": ["a", "b"], "default": None}}}
-    print(json.dumps(ask(k={"elicit": {"message": "?", "requestedSchema": schema}})))
+    print(json.dumps(ask(k={"elicit": {"mode": "form", "message": "?", "requestedSchema": schema}})))
 "#;
 
 #[test]

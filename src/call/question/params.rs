@@ -3,12 +3,36 @@
 
 use serde_json::{Map, Value, json};
 
-use super::QuestionKind;
 use crate::contract::asked;
 use crate::text::excerpt;
 
 /// How much of a wrong mode a message quotes, in bytes.
 const QUOTED: usize = 200;
+
+/// What kind of question it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionKind {
+    /// To the user.
+    Elicit,
+    /// To the client's model.
+    Sample,
+    /// To the client, for the directories of its workspace.
+    Roots,
+}
+
+impl QuestionKind {
+    /// All of them.
+    pub(super) const ALL: [Self; 3] = [Self::Elicit, Self::Sample, Self::Roots];
+
+    /// The member of a question that holds its parameters.
+    pub(super) const fn member(self) -> &'static str {
+        match self {
+            Self::Elicit => "elicit",
+            Self::Sample => "sample",
+            Self::Roots => "roots",
+        }
+    }
+}
 
 /// The parameters, repaired where that leaves their meaning, without members that are `null` and may be absent.
 ///
