@@ -2,9 +2,13 @@
 //!
 //! Knows no client: it is told what one declares and what one answers.
 
+mod params;
+
 use jsonschema::Validator;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+pub use params::QuestionKind;
 
 use crate::contract::{Capability, ClientCapabilities};
 use crate::jsonrpc::members;
@@ -25,17 +29,6 @@ const QUOTED: usize = 200;
 /// The key that an answer line has when there are no answers.
 const ERROR: &str = "error";
 
-/// What kind of question it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuestionKind {
-    /// To the user.
-    Elicit,
-    /// To the client's model.
-    Sample,
-    /// To the client, for the directories of its workspace.
-    Roots,
-}
-
 /// One question of a program.
 #[derive(Debug)]
 pub struct Question {
@@ -43,22 +36,10 @@ pub struct Question {
     pub key: String,
     /// What kind of question it is.
     pub kind: QuestionKind,
-    /// What is asked, as the program wrote it.
+    /// What is asked, as every client can read it.
     pub params: Value,
     /// What the content of an accepted form must be.
     form: Option<Validator>,
-}
-
-impl QuestionKind {
-    const ALL: [Self; 3] = [Self::Elicit, Self::Sample, Self::Roots];
-
-    const fn member(self) -> &'static str {
-        match self {
-            Self::Elicit => "elicit",
-            Self::Sample => "sample",
-            Self::Roots => "roots",
-        }
-    }
 }
 
 impl Question {
@@ -101,13 +82,14 @@ impl Question {
             .ok_or_else(|| {
                 format!("question {name} must have one object: elicit, sample or roots")
             })?;
-        let params = question[kind.member()].take();
-        let form = match kind {
-            QuestionKind::Elicit => {
-                form(&params, room).map_err(|fault| format!("question {name}: {fault}"))?
-            }
-            QuestionKind::Sample | QuestionKind::Roots => None,
+        let asked = question[kind.member()].take();
+        let read = || {
+            take_room(&asked, room)?;
+            let params = params::readable(kind, asked)?;
+            let form = form(&params)?;
+            Ok((params, form))
         };
+        let (params, form) = read().map_err(|fault: String| format!("question {name}: {fault}"))?;
         Ok(Self {
             key,
             kind,
@@ -121,7 +103,7 @@ impl Question {
         let params = &self.params;
         let has = |member: &str| params.get(member).is_some();
         let needed = match self.kind {
-            QuestionKind::Elicit if params["mode"] == "url" => {
+            QuestionKind::Elicit if self.is_address() => {
                 vec![Capability::Elicitation, Capability::ElicitationUrl]
             }
             QuestionKind::Elicit => vec![Capability::Elicitation, Capability::ElicitationForm],
@@ -142,6 +124,16 @@ impl Question {
         };
         let missing = declared.missing(needed.into_iter().collect());
         missing.first().copied()
+    }
+
+    /// What it uses that only clients from revision 2025-11-25 on can read.
+    pub fn recent(&self) -> Option<&'static str> {
+        params::recent(self.kind, &self.params)
+    }
+
+    /// Whether it sends the user to an address.
+    pub fn is_address(&self) -> bool {
+        self.kind == QuestionKind::Elicit && self.params["mode"] == "url"
     }
 
     /// Whether `answer` is one to this question, accepted content included.
@@ -194,26 +186,23 @@ pub fn key_used_twice(key: &str) -> String {
     )
 }
 
-/// The check for what is filled into a form; `None` for what is no form, or may be filled in at will. `room` is how
-/// large its schema may be.
-fn form(params: &Value, room: &mut usize) -> Result<Option<Validator>, String> {
-    match params.get("mode") {
-        None => {}
-        Some(mode) if mode == "form" => {}
-        Some(mode) if mode == "url" => return Ok(None),
-        Some(mode) => {
-            return Err(format!(
-                "mode must be form or url, not {}",
-                excerpt(mode, QUOTED)
-            ));
-        }
-    }
+/// Takes what the schema of a form needs from `room`: how large all of them may be.
+fn take_room(params: &Value, room: &mut usize) -> Result<(), String> {
     let Some(schema) = params.get("requestedSchema") else {
-        return Ok(None);
+        return Ok(());
     };
     *room = room.checked_sub(schema.to_string().len()).ok_or_else(|| {
         format!("requestedSchema is too large; all schemas of a line may have {MAX_SCHEMAS} bytes")
     })?;
+    Ok(())
+}
+
+/// The check for what is filled into a form; `None` for what is no form.
+fn form(params: &Value) -> Result<Option<Validator>, String> {
+    let is_address = params["mode"] == "url";
+    let Some(schema) = params.get("requestedSchema").filter(|_| !is_address) else {
+        return Ok(None);
+    };
     // Fetches nothing: a reference that leaves the schema is a fault of the schema.
     let validator = jsonschema::validator_for(schema).map_err(|fault| {
         format!(

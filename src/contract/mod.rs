@@ -2,6 +2,7 @@
 //!
 //! Knows no process and no catalogue: a text goes in, a [`Description`] or its faults come out.
 
+pub mod asked;
 mod capabilities;
 pub mod client_schema;
 mod command;

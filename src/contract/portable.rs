@@ -1,7 +1,10 @@
 //! Schemas of results that the validators of clients can read.
 //!
-//! A client that cannot compile one such schema loses the whole list of tools. So what only some validators know is not
-//! shown; results are held against it all the same.
+//! A client that cannot compile one such schema loses the whole list of tools, and one that reads it in a way of its own
+//! refuses results that keep it. So what only some validators know is not shown; results are held against it all the
+//! same.
+
+mod loosened;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -15,10 +18,16 @@ const DIALECTS: [&str; 4] = [
 ];
 
 /// Keywords that some validators know and others do not, or that they read in ways of their own.
-const DISPUTED: [&str; 7] = [
+const DISPUTED: [&str; 12] = [
     "$async",
     "id",
     "additionalItems",
+    // Some validators find no name but an address, and some look for names while they check.
+    "$anchor",
+    "$dynamicAnchor",
+    "$dynamicRef",
+    "$recursiveAnchor",
+    "$recursiveRef",
     "formatMinimum",
     "formatMaximum",
     "formatExclusiveMinimum",
@@ -43,7 +52,7 @@ pub fn portable(mut schema: Value) -> Result<Value, String> {
         }
     }
     check(&schema, &schema)?;
-    Ok(schema)
+    loosened::loosened(schema)
 }
 
 fn is_known(dialect: &str) -> bool {

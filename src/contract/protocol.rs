@@ -4,7 +4,7 @@
 
 use super::shape::{BlockKind, Form, Member, Shape};
 
-const fn required(name: &'static str, form: Form) -> Member {
+pub(super) const fn required(name: &'static str, form: Form) -> Member {
     Member {
         name,
         form,
@@ -12,7 +12,7 @@ const fn required(name: &'static str, form: Form) -> Member {
     }
 }
 
-const fn optional(name: &'static str, form: Form) -> Member {
+pub(super) const fn optional(name: &'static str, form: Form) -> Member {
     Member {
         name,
         form,
@@ -119,18 +119,47 @@ static ARGUMENT: Shape = Shape {
     any_of: &[],
 };
 
+/// `_meta` of a result or of a request: any members, but of those that the protocol names each as it has it.
+pub(super) const META: Form = Form::Shape(&NAMED);
+
+static NAMED: Shape = Shape {
+    members: &[
+        optional("progressToken", Form::Token),
+        optional(
+            "io.modelcontextprotocol/related-task",
+            Form::Shape(&RELATED_TASK),
+        ),
+        optional("io.modelcontextprotocol/serverInfo", Form::Shape(&SERVER)),
+    ],
+    any_of: &[],
+};
+
+static SERVER: Shape = Shape {
+    members: &[
+        required("name", Form::Text),
+        required("version", Form::Text),
+    ],
+    any_of: &[],
+};
+
+static RELATED_TASK: Shape = Shape {
+    members: &[required("taskId", Form::Text)],
+    any_of: &[],
+};
+
 /// The result of a tool call.
 pub static TOOL_RESULT: Shape = Shape {
     members: &[
         required("content", Form::List(&BLOCK)),
         optional("structuredContent", Form::Any),
         optional("isError", Form::Flag),
-        optional("_meta", Form::Object),
+        optional("_meta", META),
     ],
     any_of: &[],
 };
 
-const BLOCK: Form = Form::Block(block);
+/// A content block of any type.
+pub(super) const BLOCK: Form = Form::Block(block);
 
 /// The type of content block of this name.
 fn block(name: &str) -> (BlockKind, Option<&'static Shape>) {
@@ -144,7 +173,7 @@ fn block(name: &str) -> (BlockKind, Option<&'static Shape>) {
     }
 }
 
-static TEXT: Shape = Shape {
+pub(super) static TEXT: Shape = Shape {
     members: &[
         required("type", Form::Text),
         required("text", Form::Text),
@@ -154,7 +183,7 @@ static TEXT: Shape = Shape {
     any_of: &[],
 };
 
-static BYTES: Shape = Shape {
+pub(super) static BYTES: Shape = Shape {
     members: &[
         required("type", Form::Text),
         required("data", Form::Base64),
@@ -208,7 +237,7 @@ pub const READ_RESULT: Form = Form::Shape(&READ);
 static READ: Shape = Shape {
     members: &[
         required("contents", Form::List(&Form::Shape(&CONTENTS))),
-        optional("_meta", Form::Object),
+        optional("_meta", META),
         optional("ttlMs", Form::Count),
         optional("cacheScope", Form::Word(&["public", "private"])),
         optional("resultType", Form::Word(&["complete"])),
@@ -223,7 +252,7 @@ static GOT: Shape = Shape {
     members: &[
         required("messages", Form::List(&Form::Shape(&MESSAGE))),
         optional("description", Form::Text),
-        optional("_meta", Form::Object),
+        optional("_meta", META),
         optional("resultType", Form::Word(&["complete"])),
     ],
     any_of: &[],
@@ -243,7 +272,7 @@ pub const COMPLETE_RESULT: Form = Form::Shape(&COMPLETED);
 static COMPLETED: Shape = Shape {
     members: &[
         required("completion", Form::Shape(&COMPLETION)),
-        optional("_meta", Form::Object),
+        optional("_meta", META),
         optional("resultType", Form::Word(&["complete"])),
     ],
     any_of: &[],

@@ -62,14 +62,26 @@ pub enum Form {
     Flag,
     /// A whole number from 0.
     Count,
+    /// A whole number, also one that is written with a fraction of nothing.
+    Whole,
+    /// A number.
+    Number,
     /// A number from 0 to 1.
     Share,
+    /// A text or a whole number, by which a client finds something again.
+    Token,
     /// An object with any members.
     Object,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list.
     List(&'static Form),
+    /// One of these, or a list of them.
+    OneOrList(&'static Form),
+    /// An object whose members, whatever their names, are all of this form.
+    Map(&'static Form),
+    /// An object whose member `type` has one of these names, and that is of the shape beside it.
+    Typed(&'static [(&'static str, &'static Shape)]),
     /// An object of this shape.
     Shape(&'static Shape),
     /// An object whose member `type` says what it is.
@@ -169,6 +181,10 @@ impl Writing {
             Form::List(items) => return self.list(items, json),
             Form::Shape(shape) => return self.object(shape, &object(json)?),
             Form::Block(of_type) => return self.block(*of_type, json),
+            Form::OneOrList(one) if json.starts_with('[') => return self.list(one, json),
+            Form::OneOrList(one) => return self.value(one, json),
+            Form::Map(form) => return self.map(form, &object(json)?),
+            Form::Typed(types) => return self.typed(types, json),
             Form::Any => {}
             Form::Object if json.starts_with('{') => {}
             Form::Object => return Err(must_be("an object", json)),
@@ -176,6 +192,12 @@ impl Writing {
             Form::Flag => return Err(must_be("true or false", json)),
             Form::Count if json.parse::<u64>().is_ok() => {}
             Form::Count => return Err(must_be("a whole number from 0", json)),
+            Form::Whole if is_whole(json) => {}
+            Form::Whole => return Err(must_be("a whole number", json)),
+            Form::Number if json.parse::<f64>().is_ok() => {}
+            Form::Number => return Err(must_be("a number", json)),
+            Form::Token if json.starts_with('"') || is_whole(json) => {}
+            Form::Token => return Err(must_be("a string or a whole number", json)),
             Form::Share => {
                 let number = json.parse::<f64>().ok();
                 if !number.is_some_and(|number| (0.0..=1.0).contains(&number)) {
@@ -218,11 +240,12 @@ impl Writing {
         json: &str,
     ) -> Result<(), Misfit> {
         let members = object(json)?;
-        let Some((_, kind)) = members.iter().find(|(name, _)| name == "type") else {
-            return Err(Misfit::new("has no type"));
+        let kind: String = match type_of(&members) {
+            Some(kind) => {
+                serde_json::from_str(kind).map_err(|_| must_be("a string", kind).within("type"))?
+            }
+            None => return Err(Misfit::new("has no type")),
         };
-        let kind: String = serde_json::from_str(kind.get())
-            .map_err(|_| must_be("a string", kind.get()).within("type"))?;
         let (age, shape) = of_type(&kind);
         self.youngest = self.youngest.max(age);
         match shape {
@@ -234,6 +257,49 @@ impl Writing {
         }
     }
 
+    fn typed(&mut self, types: &[(&str, &Shape)], json: &str) -> Result<(), Misfit> {
+        let members = object(json)?;
+        let names = || {
+            let names: Vec<_> = types.iter().map(|(name, _)| *name).collect();
+            format!("one of {}", names.join(", "))
+        };
+        let Some(kind) = type_of(&members) else {
+            return Err(Misfit::new(format!("has no type: {}", names())));
+        };
+        let name: String = serde_json::from_str(kind).unwrap_or_default();
+        match types.iter().find(|(known, _)| *known == name) {
+            Some((_, shape)) => self.object(shape, &members),
+            None => Err(must_be(&names(), kind).within("type")),
+        }
+    }
+
+    fn map(&mut self, form: &Form, members: &[(String, &RawValue)]) -> Result<(), Misfit> {
+        let mut given = HashSet::new();
+        self.out.push('{');
+        for (name, value) in members {
+            self.name(name, &mut given)?;
+            self.value(form, value.get())
+                .map_err(|misfit| misfit.within(name))?;
+        }
+        self.out.push('}');
+        Ok(())
+    }
+
+    /// Writes the name of a member, of which `given` are there already.
+    fn name<'n>(&mut self, name: &'n str, given: &mut HashSet<&'n str>) -> Result<(), Misfit> {
+        // Of two members with one name, clients take either, or refuse the whole message.
+        if !given.insert(name) {
+            let what = format!("has two members named {}", in_quotes(name));
+            return Err(Misfit::new(what));
+        }
+        if given.len() > 1 {
+            self.out.push(',');
+        }
+        let quoted = serde_json::to_string(name).map_err(unreadable)?;
+        self.out.extend([quoted.as_str(), ":"]);
+        Ok(())
+    }
+
     fn object(&mut self, shape: &Shape, members: &[(String, &RawValue)]) -> Result<(), Misfit> {
         let mut given = HashSet::new();
         self.out.push('{');
@@ -243,16 +309,7 @@ impl Writing {
             if value == "null" && known.is_some() {
                 continue;
             }
-            // Of two members with one name, clients take either, or refuse the whole message.
-            if !given.insert(name.as_str()) {
-                let what = format!("has two members named {}", in_quotes(name));
-                return Err(Misfit::new(what));
-            }
-            if given.len() > 1 {
-                self.out.push(',');
-            }
-            let quoted = serde_json::to_string(name).map_err(unreadable)?;
-            self.out.extend([quoted.as_str(), ":"]);
+            self.name(name, &mut given)?;
             match known {
                 Some(known) => self
                     .value(&known.form, value)
@@ -314,6 +371,16 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
     } else {
         Err(must_be(kind, json))
     }
+}
+
+fn type_of<'j>(members: &[(String, &'j RawValue)]) -> Option<&'j str> {
+    let kind = members.iter().find(|(name, _)| name == "type");
+    kind.map(|(_, kind)| kind.get())
+}
+
+fn is_whole(json: &str) -> bool {
+    let number = json.parse::<f64>().ok();
+    number.is_some_and(|number| number.is_finite() && number.fract() == 0.0)
 }
 
 /// `must be a string, not 5`.

@@ -79,6 +79,11 @@ impl Revision {
         self >= Self::V2025_11_25
     }
 
+    /// Whether a form may have a list as a field, and a message to the client's model several contents.
+    pub fn has_lists_in_questions(self) -> bool {
+        self >= Self::V2025_11_25
+    }
+
     /// Whether there are content blocks of the type `audio`.
     pub fn has_audio(self) -> bool {
         self >= Self::V2025_03_26

@@ -16,11 +16,17 @@ use super::principal::Principal;
 use super::request_state::Sealer;
 use crate::jsonrpc::RpcError;
 
+/// How many answers to one question may be none. After that it is not asked again: a client that answers by itself
+/// would repeat its call for as long as it is allowed to.
+const MAX_UNFIT: u32 = 3;
+
 /// The answers that a request brought, and the questions it leaves.
 #[derive(Debug)]
 pub struct RoundTrips {
     round: u64,
     answered: BTreeMap<String, Answered>,
+    /// The questions that this request brought no answer to.
+    unanswered: BTreeMap<String, Asked>,
     /// Answers that came without a state: the client gave them before it was asked.
     in_advance: Map<String, Value>,
     run: Mutex<Run>,
@@ -37,14 +43,22 @@ struct Run {
 /// An answer, with the question that it was given to.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answered {
-    question: Fingerprint,
+    question: Asked,
     answer: Value,
+}
+
+/// A question that the client was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    question: Fingerprint,
+    /// How many answers to it were none.
+    unfit: u32,
 }
 
 /// A question that nobody has answered yet.
 #[derive(Debug)]
 struct Open {
-    question: Fingerprint,
+    question: Asked,
     request: Value,
 }
 
@@ -63,7 +77,7 @@ struct State<A, O> {
     open: O,
 }
 
-type ReceivedState = State<BTreeMap<String, Answered>, BTreeMap<String, Fingerprint>>;
+type ReceivedState = State<BTreeMap<String, Answered>, BTreeMap<String, Asked>>;
 
 impl RoundTrips {
     /// Reads what the client sent back: answers of this round, and the state with those of earlier ones. With a
@@ -110,6 +124,7 @@ impl RoundTrips {
         Ok(Self {
             round,
             answered,
+            unanswered: open,
             in_advance,
             run: Mutex::default(),
         })
@@ -124,13 +139,30 @@ impl RoundTrips {
             return (*taken.or_insert_with(|| question.clone()) == question).then_some(answer);
         }
         let answered = self.answered.get(key)?;
-        (answered.question == question).then_some(&answered.answer)
+        (answered.question.question == question).then_some(&answered.answer)
     }
 
-    /// Notes a question that nobody has answered yet.
+    /// Whether the question may be asked again after the answer that is there, which is none.
+    pub fn may_ask_again(&self, key: &str, method: &str, params: &Value) -> bool {
+        self.unfit(key, &Fingerprint::of(method, params)) + 1 < MAX_UNFIT
+    }
+
+    /// How many answers of earlier rounds to this very question were none.
+    fn unfit(&self, key: &str, question: &Fingerprint) -> u32 {
+        let answered = self.answered.get(key).map(|answered| &answered.question);
+        let asked = answered.or_else(|| self.unanswered.get(key));
+        asked
+            .filter(|asked| asked.question == *question)
+            .map_or(0, |asked| asked.unfit)
+    }
+
+    /// Notes a question that nobody has answered yet. An answer that is there is none.
     pub fn leave_open(&self, key: &str, method: &str, params: &Value) {
+        let unfit = u32::from(self.answer(key, method, params).is_some());
+        let question = Fingerprint::of(method, params);
+        let unfit = self.unfit(key, &question) + unfit;
         let open = Open {
-            question: Fingerprint::of(method, params),
+            question: Asked { question, unfit },
             request: json!({"method": method, "params": params}),
         };
         self.run().open.insert(key.to_owned(), open);
@@ -149,6 +181,7 @@ impl RoundTrips {
         }
         let taken = taken.into_iter().filter_map(|(key, question)| {
             let answer = self.in_advance.get(&key)?.clone();
+            let question = Asked { question, unfit: 0 };
             Some((key, Answered { question, answer }))
         });
         let taken: BTreeMap<_, _> = taken.collect();

@@ -35,6 +35,9 @@ def kinds():
     lines["tools"] = ask(tools={"sample": {"messages": TEXT, "maxTokens": 9, "tools": []}})
     lines["context"] = ask(context={"sample": {"messages": TEXT, "maxTokens": 9, "includeContext": "thisServer"}})
     lines["mode"] = ask(mode={"elicit": {"mode": "voice", "message": "?"}})
+    lines["number"] = ask(number={"elicit": {"message": 5, "requestedSchema": {"type": "object"}}})
+    lines["reference"] = ask(reference=form("?", k={"$ref": "k"}))
+    lines["tokens"] = ask(tokens={"sample": {"messages": TEXT}})
     print(json.dumps(lines))
 def form_only():
     print(json.dumps(ask(k=form("?", **YES))))
@@ -49,6 +52,17 @@ fn a_client_is_asked_only_what_it_declared() {
         ("tools", -32021, "sampling.tools"),
         ("context", -32021, "sampling.context"),
         ("mode", -32602, "\"voice\""),
+        (
+            "number",
+            -32602,
+            "question 'number': message must be a string, not 5",
+        ),
+        (
+            "reference",
+            -32602,
+            "requestedSchema.properties.k has no type",
+        ),
+        ("tokens", -32602, "'tokens': has no maxTokens"),
     ];
     let mut in_session = session(asking.at(), SESSION, &declared);
     let lines = [
@@ -259,4 +273,63 @@ fn accepted_content_that_breaks_its_schema_never_reaches_the_program() {
         let lines = printed(&call(&with_answers(&again, &right)));
         assert_eq!(lines[0]["age"]["content"], json!({"age": 3}), "{lines}");
     }
+}
+
+const AGE: &str = r#"
+def age():
+    open(path("runs"), "a").write("run\n")
+    print(json.dumps(ask(age=form("How old?", age={"type": "integer", "minimum": 18}))))
+"#;
+
+#[test]
+fn a_client_of_round_trips_whose_answers_never_fit_is_told_after_the_third() {
+    let asking = Asking::start(&["age"], AGE);
+    let call = |further: &Value| call_stateless(asking.at(), "ask__age", &forms(), further);
+    let young = json!({"age": accepted(&json!({"age": 3}))});
+    let mut result = call(&json!({}));
+    for _ in 0..2 {
+        result = call(&with_answers(&result, &young));
+        assert!(result["inputRequests"]["age"].is_object(), "{result}");
+    }
+    let fitting = json!({"age": accepted(&json!({"age": 20}))});
+    let line = printed(&call(&with_answers(&result, &fitting)));
+    assert_eq!(line["age"]["content"]["age"], 20, "{line}");
+    let line = printed(&call(&with_answers(&result, &young)));
+    let error = &line["error"];
+    assert_eq!(error["code"], -32603, "{line}");
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(message.contains("'age' is none: content/age"), "{line}");
+    let runs = std::fs::read_to_string(asking.path("runs")).expect("it has run");
+    assert_eq!(runs.lines().count(), 5);
+}
+
+const LISTS: &str = r#"
+def lists():
+    print(json.dumps(ask(k=form("?", of={"type": "array", "items": {"enum": ["a", "b"]}}))))
+def choice():
+    schema = {"properties": {"k": {"enum": ["a", "b"], "default": None}}}
+    print(json.dumps(ask(k={"elicit": {"mode": "form", "message": "?", "requestedSchema": schema}})))
+"#;
+
+#[test]
+fn a_question_is_asked_in_the_form_that_the_revision_has() {
+    let asking = Asking::start(&["lists", "choice"], LISTS);
+    let mut older = session(asking.at(), "2025-06-18", &forms());
+    let line = printed(&older.call("ask__lists", json!({})));
+    assert_eq!(line["error"]["code"], -32021, "{line}");
+    let message = line["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("2025-06-18 cannot read"), "{line}");
+    let id = older.begin("ask__choice", json!({}));
+    let asked = question(&mut older);
+    let field = json!({"enum": ["a", "b"], "type": "string"});
+    let schema = json!({"type": "object", "properties": {"k": field}});
+    assert_eq!(asked["params"]["requestedSchema"], schema, "{asked}");
+    answer(&mut older, &asked, &accepted(&json!({"k": "a"})));
+    let line = printed(&older.result(&id, PATIENCE));
+    assert_eq!(line["k"]["content"]["k"], "a", "{line}");
+    let mut newer = session(asking.at(), SESSION, &forms());
+    let id = newer.begin("ask__lists", json!({}));
+    answered(&mut newer, &json!({"of": ["a"]}));
+    let line = printed(&newer.result(&id, PATIENCE));
+    assert_eq!(line["k"]["content"]["of"][0], "a", "{line}");
 }

@@ -101,9 +101,15 @@ fn every_list_fits_the_types_of_its_revision() {
         "half-nullable",
         "far-reference",
         "circle",
+        "disputed-below",
+        "anchored",
     ] {
         assert_eq!(entry(&tools, name).get("outputSchema"), None, "{name}");
     }
+    let disputed = &entry(&tools, "disputed")["outputSchema"]["properties"];
+    let shown =
+        json!({"price": {"type": "number"}, "at": {"type": "string"}, "pair": {"type": "array"}});
+    assert_eq!(*disputed, shown);
     let named = &entry(&tools, "named")["outputSchema"];
     assert_eq!((&named["type"], named.get("$id")), (&json!("object"), None));
 }
@@ -119,6 +125,7 @@ fn structured_content_fits_the_schema_that_the_revision_was_shown() {
         ("two-types", json!({"id": 1})),
         ("boolean-properties", json!({"id": 1})),
         ("object", json!({"id": 1})),
+        ("disputed", json!({"price": 19.99, "pair": ["a"]})),
     ];
     let fits = |tools: &Value, name: &str, result: &Value| {
         let validator = jsonschema::validator_for(&entry(tools, name)["outputSchema"]);
@@ -252,6 +259,14 @@ fn content_is_repaired_or_refused_with_the_name_of_its_plugin() {
         (
             json!({"content": [], "_meta": []}),
             "_meta must be an object",
+        ),
+        (
+            json!({"content": [], "_meta": {"progressToken": {}}}),
+            "_meta.progressToken must be a string or a whole number",
+        ),
+        (
+            json!({"content": [], "_meta": {"io.modelcontextprotocol/related-task": {"taskId": 5}}}),
+            "taskId must be a string, not 5",
         ),
         (block(json!({"text": "a"})), "content[0] has no type"),
         (

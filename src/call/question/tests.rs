@@ -35,12 +35,12 @@ fn what_is_no_question_is_named_by_its_key() {
             r#"'a': mode must be form or url, not "dance""#,
         ),
         (
-            r#"{"a":{"elicit":{"requestedSchema":{"type":"strin"}}}}"#,
+            r#"{"a":{"elicit":{"message":"?","requestedSchema":{"properties":{"k":{"type":"string","pattern":"("}}}}}}"#,
             "'a': requestedSchema is no valid",
         ),
         (
-            r#"{"a":{"elicit":{"requestedSchema":{"$ref":"https://x/y"}}}}"#,
-            "'a': requestedSchema",
+            r#"{"a":{"elicit":{"message":"?","requestedSchema":{"properties":{},"$ref":"https://x/y"}}}}"#,
+            "'a': requestedSchema is no valid",
         ),
     ] {
         assert!(fault(asked).contains(named), "{asked}: {}", fault(asked));
@@ -49,7 +49,7 @@ fn what_is_no_question_is_named_by_its_key() {
         .map(|n| (n.to_string(), json!({"roots": {}})))
         .collect();
     assert!(fault(&many.to_string()).contains("65 questions at once"));
-    let half = json!({"elicit": {"requestedSchema": {"title": "x".repeat(MAX_SCHEMAS / 2)}}});
+    let half = json!({"elicit": {"message": "?", "requestedSchema": {"type": "object", "title": "x".repeat(MAX_SCHEMAS / 2)}}});
     assert!(read(&json!({"a": half}).to_string()).is_ok());
     let both = json!({"a": half, "b": half}).to_string();
     assert!(fault(&both).contains("'b': requestedSchema is too large"));
@@ -57,7 +57,8 @@ fn what_is_no_question_is_named_by_its_key() {
 
 #[test]
 fn questions_keep_their_order_and_their_parameters() {
-    let questions = read(r#"{"z":{"roots":{}},"a":{"sample":{"maxTokens":3,"more":[1]}}}"#);
+    let questions =
+        read(r#"{"z":{"roots":{}},"a":{"sample":{"maxTokens":3,"messages":[],"more":[1]}}}"#);
     let questions = questions.expect("both are questions");
     let all: Vec<_> = questions
         .iter()
@@ -67,19 +68,24 @@ fn questions_keep_their_order_and_their_parameters() {
         all,
         [("z", QuestionKind::Roots), ("a", QuestionKind::Sample)]
     );
-    assert_eq!(questions[1].params, json!({"maxTokens": 3, "more": [1]}));
+    assert_eq!(
+        questions[1].params,
+        json!({"maxTokens": 3, "messages": [], "more": [1]})
+    );
 }
 
 #[test]
 fn a_question_needs_what_it_uses() {
     use Capability::{Elicitation, ElicitationForm, ElicitationUrl, Roots};
     use Capability::{Sampling, SamplingContext, SamplingTools};
-    let form = json!({"elicit": {"message": "?"}});
+    let form = json!({"elicit": {"message": "?", "requestedSchema": {"type": "object"}}});
     let url = json!({"elicit": {"message": "?", "mode": "url", "url": "https://example.org"}});
-    let plain = json!({"sample": {"messages": [], "includeContext": "none"}});
-    let tools = json!({"sample": {"messages": [], "tools": []}});
-    let choice = json!({"sample": {"messages": [], "toolChoice": {"mode": "auto"}}});
-    let context = json!({"sample": {"messages": [], "includeContext": "allServers"}});
+    let plain = json!({"sample": {"messages": [], "maxTokens": 9, "includeContext": "none"}});
+    let tools = json!({"sample": {"messages": [], "maxTokens": 9, "tools": []}});
+    let choice =
+        json!({"sample": {"messages": [], "maxTokens": 9, "toolChoice": {"mode": "auto"}}});
+    let context =
+        json!({"sample": {"messages": [], "maxTokens": 9, "includeContext": "allServers"}});
     for (asked, declared, missing) in [
         (&form, vec![], Some("elicitation")),
         (
@@ -125,10 +131,9 @@ fn a_question_needs_what_it_uses() {
 fn an_answer_is_held_against_its_question() {
     let form = json!({"elicit": {"message": "?", "requestedSchema": {"type": "object",
         "properties": {"age": {"type": "integer", "minimum": 0}}, "required": ["age"]}}});
-    let free = json!({"elicit": {"message": "?"}});
-    let url =
-        json!({"elicit": {"mode": "url", "url": "https://example.org", "requestedSchema": false}});
-    let sample = json!({"sample": {}});
+    let free = json!({"elicit": {"message": "?", "requestedSchema": {"type": "object"}}});
+    let url = json!({"elicit": {"message": "?", "mode": "url", "url": "https://example.org", "requestedSchema": false}});
+    let sample = json!({"sample": {"messages": [], "maxTokens": 9}});
     let roots = json!({"roots": {}});
     for (asked, answer, wrong) in [
         (
@@ -168,7 +173,7 @@ fn an_answer_is_held_against_its_question() {
         ),
         (&form, json!({"action": "decline"}), None),
         (
-            &json!({"elicit": {"requestedSchema": {"type": "object"}}}),
+            &json!({"elicit": {"message": "?", "requestedSchema": {"type": "object"}}}),
             json!({"action": "accept", "content": null}),
             None,
         ),

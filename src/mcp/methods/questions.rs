@@ -10,6 +10,7 @@ use crate::call::types::{ClientCapabilities, Question, QuestionKind, key_used_tw
 use crate::jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, to_raw};
 use crate::mcp::context::{Asking, Context};
 use crate::mcp::outbox::Outbox;
+use crate::mcp::revision::Revision;
 use crate::mcp::round_trips::RoundTrips;
 use crate::mcp::server_requests::{ServerRequests, Unanswered};
 
@@ -28,6 +29,7 @@ pub struct Asker<'a> {
     asking: &'a Asking,
     outbox: Option<&'a Outbox>,
     declared: ClientCapabilities,
+    revision: Revision,
     tool: &'a str,
     /// The keys whose questions have answers.
     answered: HashSet<String>,
@@ -59,6 +61,7 @@ impl<'a> Asker<'a> {
             asking: &context.asking,
             outbox: context.outbox.as_deref(),
             declared: context.client.declared(context.revision),
+            revision: context.revision,
             tool,
             answered: HashSet::new(),
             is_silent: false,
@@ -79,12 +82,20 @@ impl<'a> Asker<'a> {
     }
 
     async fn answers(&mut self, asked: &RawValue) -> Result<Box<RawValue>, Refusal> {
-        let questions = Question::read_all(asked).and_then(|questions| self.unused(questions));
+        let questions = Question::read_all(asked)
+            .and_then(|questions| self.unused(questions))
+            .and_then(|questions| self.complete(questions));
         let questions = questions.map_err(|why| self.wrong(&why))?;
         let declared = self.declared;
         let mut lacking = questions.iter().filter_map(|one| one.missing(declared));
         if let Some(missing) = lacking.next() {
             let why = format!("the client did not declare the capability {missing}");
+            return Err(refused(CANNOT_BE_ASKED, &why));
+        }
+        if let Some(why) = questions
+            .iter()
+            .find_map(|one| self.unknown_to_revision(one))
+        {
             return Err(refused(CANNOT_BE_ASKED, &why));
         }
         if self.is_silent {
@@ -93,7 +104,7 @@ impl<'a> Asker<'a> {
         }
         let answers = match (self.asking, self.outbox) {
             (Asking::RoundTrips(round_trips), _) => self
-                .brought_by(round_trips, &questions)
+                .brought_by(round_trips, &questions)?
                 .ok_or(Refusal::Ends(RunEnds::ForAnswers))?,
             (Asking::Session(asking), Some(outbox)) => {
                 self.answered_by(asking, outbox, &questions).await?
@@ -122,6 +133,30 @@ impl<'a> Asker<'a> {
         Ok(questions)
     }
 
+    /// What a question at an address needs in addition, as long as its end may be reported by itself.
+    fn complete(&self, questions: Vec<Question>) -> Result<Vec<Question>, String> {
+        let lacks_id = |one: &&Question| one.is_address() && one.params["elicitationId"].is_null();
+        match questions.iter().find(lacks_id) {
+            Some(one) if self.revision.has_handshake() => Err(format!(
+                "question {} has no elicitationId, which clients of revision {} need beside a url",
+                crate::text::in_quotes(&one.key),
+                self.revision
+            )),
+            _ => Ok(questions),
+        }
+    }
+
+    /// What the client's revision does not know of the question.
+    fn unknown_to_revision(&self, question: &Question) -> Option<String> {
+        let key = crate::text::in_quotes(&question.key);
+        let revision = self.revision;
+        let recent = question.recent();
+        let recent = recent.filter(|_| !revision.has_lists_in_questions());
+        recent.map(|what| {
+            format!("question {key} has {what}, which clients of revision {revision} cannot read")
+        })
+    }
+
     /// The refusal of a question that its author has to mend.
     fn wrong(&mut self, why: &str) -> Refusal {
         // Once for a run: a program may ask the same again and again.
@@ -132,20 +167,37 @@ impl<'a> Asker<'a> {
     }
 
     /// The answers that the request brought; `None` when some are still missing.
-    fn brought_by(&self, rounds: &RoundTrips, questions: &[Question]) -> Option<Box<RawValue>> {
+    ///
+    /// An answer that is none is asked for again a few times; then the program hears of it, as it does at once from
+    /// a client that it waits for.
+    fn brought_by(
+        &self,
+        rounds: &RoundTrips,
+        questions: &[Question],
+    ) -> Result<Option<Box<RawValue>>, Refusal> {
         let mut answers = BTreeMap::new();
+        let mut open = Vec::new();
         for question in questions {
             let (key, params) = (&question.key, &question.params);
             let method = method(question.kind);
-            let answer = rounds.answer(key, method, params);
-            match answer.filter(|answer| question.check(answer).is_ok()) {
-                Some(answer) => {
-                    answers.insert(key, answer);
-                }
-                None => rounds.leave_open(key, method, params),
+            match rounds.answer(key, method, params) {
+                None => open.push((key, method, params)),
+                Some(answer) => match question.check(answer) {
+                    Ok(()) => {
+                        answers.insert(key, answer);
+                    }
+                    Err(why) if !rounds.may_ask_again(key, method, params) => {
+                        return Err(unfit(question, &why));
+                    }
+                    Err(_) => open.push((key, method, params)),
+                },
             }
         }
-        (answers.len() == questions.len()).then(|| to_raw(&answers))
+        // Only now: what is left open ends the run, also one that has read an error.
+        for (key, method, params) in &open {
+            rounds.leave_open(key, method, params);
+        }
+        Ok(open.is_empty().then(|| to_raw(&answers)))
     }
 
     async fn answered_by(
@@ -174,11 +226,16 @@ impl<'a> Asker<'a> {
 
 fn check(question: &Question, answer: &RawValue) -> Result<(), Refusal> {
     let answer: Value = serde_json::from_str(answer.get()).unwrap_or_default();
-    question.check(&answer).map_err(|why| {
-        let key = crate::text::in_quotes(&question.key);
-        let why = format!("the client's answer to {key} is none: {why}");
-        refused(NO_ANSWER, &why)
-    })
+    question.check(&answer).map_err(|why| unfit(question, &why))
+}
+
+/// The refusal of an answer that is none.
+fn unfit(question: &Question, why: &str) -> Refusal {
+    let key = crate::text::in_quotes(&question.key);
+    refused(
+        NO_ANSWER,
+        &format!("the client's answer to {key} is none: {why}"),
+    )
 }
 
 fn refused(code: i64, message: &str) -> Refusal {
@@ -215,6 +272,7 @@ mod tests {
             asking,
             outbox,
             declared: ClientCapabilities::declared(&capabilities, true),
+            revision: Revision::V2025_11_25,
             tool: "tool",
             answered: HashSet::new(),
             is_silent: false,

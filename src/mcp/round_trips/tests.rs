@@ -159,3 +159,27 @@ fn responses_must_be_objects() {
     }
     assert!(round_trips(&sealer, &json!({"name": "t", "inputResponses": null})).is_ok());
 }
+
+#[test]
+fn a_question_is_asked_again_only_so_often_when_its_answers_are_none() {
+    let sealer = Sealer::new().unwrap();
+    let mut params = json!({"name": "t"});
+    let question = json!({"message": "?"});
+    for unfit in 0..MAX_UNFIT {
+        // A round without an answer changes nothing.
+        for answers in [json!({}), json!({"k": {"none": 1}})] {
+            let round = round_trips(&sealer, &params).unwrap();
+            let is_answered = round.answer("k", ELICIT, &question).is_some();
+            let may_ask_again = round.may_ask_again("k", ELICIT, &question);
+            assert!(!is_answered || may_ask_again, "{unfit}");
+            round.leave_open("k", ELICIT, &question);
+            let asked = required(&round, &sealer, &params);
+            params = repeated(&params, &asked, &answers);
+        }
+    }
+    let last = round_trips(&sealer, &params).unwrap();
+    assert!(last.answer("k", ELICIT, &question).is_some());
+    assert!(!last.may_ask_again("k", ELICIT, &question));
+    let another = json!({"message": "another"});
+    assert!(last.may_ask_again("k", ELICIT, &another));
+}
