@@ -16,7 +16,7 @@ use crate::mcp::principal::Principal;
 use crate::mcp::session::Session;
 
 /// The longest line that is read, in bytes.
-const MAX_LINE: usize = 4 << 20;
+const MAX_LINE: usize = crate::mcp::inbound::MAX_MESSAGE;
 /// How long the client may take to read what was answered last, once a signal asked for the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 

@@ -9,21 +9,22 @@ mod parse;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::net::Shutdown;
+use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
 use super::types::{Event, LogLevel};
+use crate::jsonrpc::{INVALID_PARAMS, to_raw};
 use crate::process::SideChannels;
 use crate::text::shown;
-use lines::{Line, Lines};
+use lines::{Line, Lines, may_ask};
 use parse::{BadLine, Parsed};
 
 /// How many lines that are no events a call may write before its channel is closed.
@@ -44,7 +45,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The server's end of the events channel of one running program.
 #[derive(Debug)]
 pub struct EventChannel {
-    events: UnixStream,
+    /// Never split: a half that is dropped would end the program's reading.
+    events: Arc<UnixStream>,
     stderr: mpsc::Receiver<String>,
     forwarder: Forwarder,
 }
@@ -83,7 +85,7 @@ impl EventChannel {
             open_questions,
         };
         let channel = Self {
-            events: UnixStream::from_std(ours)?,
+            events: Arc::new(UnixStream::from_std(ours)?),
             stderr,
             forwarder,
         };
@@ -96,12 +98,18 @@ impl EventChannel {
         Ok((channel, side_channels))
     }
 
+    /// The server's end, to be held for as long as a process of the run is left: a program that finds its channel
+    /// closed while it waits for an answer goes on without one.
+    pub fn held(&self) -> impl Send + 'static {
+        Arc::clone(&self.events)
+    }
+
     /// Forwards events until the run has `ended`, and for a moment what was written by then. A run
     /// that is cancelled is not read any more, but its end of the channel stays open until it has
     /// ended: a program must find that it is to end before it finds its channel closed.
     pub async fn until(self, ended: CancellationToken) {
         let forwarder = self.forwarder;
-        let (reader, mut writer) = self.events.into_split();
+        let reader = Arc::clone(&self.events);
         let (asked, questions) = mpsc::channel(WAITING_QUESTIONS);
         let reading = async {
             tokio::join!(
@@ -110,7 +118,7 @@ impl EventChannel {
             );
         };
         let answering = async {
-            forwarder.write_answers(questions, &mut writer).await;
+            forwarder.write_answers(questions, &self.events).await;
             // Events are forwarded all the same.
             std::future::pending::<()>().await;
         };
@@ -151,16 +159,12 @@ impl Forwarder {
             let parsed = match &line {
                 Line::Whole(bytes) => parse::line(bytes),
                 Line::Blank => Err(BadLine::Blank),
-                Line::TooLong => Err(BadLine::TooLong),
+                Line::TooLong { .. } => Err(BadLine::TooLong),
             };
             match parsed {
                 Ok(Parsed::Event(event)) => self.forward(event).await,
                 Ok(Parsed::Question(questions)) => {
-                    let (answers, coming) = oneshot::channel();
-                    let question = OpenQuestion {
-                        answers: coming,
-                        counted: Counted::in_all(&self.open_questions),
-                    };
+                    let (question, answers) = self.open_question();
                     match &self.listener {
                         Some(_) => self.forward(Event::Ask { questions, answers }).await,
                         None => drop(answers.send(nobody_listens())),
@@ -178,9 +182,29 @@ impl Forwarder {
                         let _ = rustix::net::shutdown(lines.socket(), Shutdown::Both);
                         return;
                     }
+                    let asks = match &line {
+                        Line::Whole(bytes) => may_ask(bytes),
+                        Line::Blank => false,
+                        Line::TooLong { may_ask } => *may_ask,
+                    };
+                    // A program that waits for what never comes would wait for ever.
+                    if asks {
+                        let (question, answers) = self.open_question();
+                        drop(answers.send(no_question(&fault)));
+                        let _ = asked.send(question).await;
+                    }
                 }
             }
         }
+    }
+
+    fn open_question(&self) -> (OpenQuestion, oneshot::Sender<Box<RawValue>>) {
+        let (answers, coming) = oneshot::channel();
+        let question = OpenQuestion {
+            answers: coming,
+            counted: Counted::in_all(&self.open_questions),
+        };
+        (question, answers)
     }
 
     async fn forward_stderr(&self, mut lines: mpsc::Receiver<String>, ended: &CancellationToken) {
@@ -212,7 +236,7 @@ impl Forwarder {
     async fn write_answers(
         &self,
         mut questions: mpsc::Receiver<OpenQuestion>,
-        writer: &mut OwnedWriteHalf,
+        program: &UnixStream,
     ) {
         while let Some(OpenQuestion { answers, counted }) = questions.recv().await {
             let Ok(answers) = answers.await else {
@@ -224,7 +248,7 @@ impl Forwarder {
             drop(counted);
             let mut line = one_line(answers.get());
             line.push('\n');
-            if writer.write_all(line.as_bytes()).await.is_err() {
+            if write_all(program, line.as_bytes()).await.is_err() {
                 return;
             }
         }
@@ -250,7 +274,7 @@ impl BadLines {
         self.logged = Some(Instant::now());
         let quoted = match line {
             Line::Whole(bytes) => shown(&String::from_utf8_lossy(bytes), 120),
-            Line::Blank | Line::TooLong => String::new(),
+            Line::Blank | Line::TooLong { .. } => String::new(),
         };
         let more = std::mem::take(&mut self.unlogged);
         tracing::warn!(tool, more, "a line that is no event: {fault}: {quoted}");
@@ -284,6 +308,25 @@ impl Drop for Counted {
 fn nobody_listens() -> Box<RawValue> {
     let text = r#"{"error":{"code":-32021,"message":"nobody can be asked: this call has no client that listens"}}"#;
     RawValue::from_string(text.to_owned()).expect("the text above is JSON")
+}
+
+/// What a program reads whose question cannot be read, and is not asked.
+fn no_question(fault: &BadLine) -> Box<RawValue> {
+    let message = format!("this line cannot be asked: {fault}");
+    to_raw(&json!({"error": {"code": INVALID_PARAMS, "message": message}}))
+}
+
+async fn write_all(socket: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        socket.writable().await?;
+        match socket.try_write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(fault) if fault.kind() == io::ErrorKind::WouldBlock => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
 }
 
 /// JSON may hold line ends between its tokens, and never within them.

@@ -196,13 +196,13 @@ impl Runner {
             .map_err(|fault| {
                 CallError::SpawnFailed(format!("cannot open a channel to {tool}: {fault}"))
             })?;
+        // Neither is another's before no process is left.
+        let held = (Arc::clone(&permit), channel.held());
         let ended = CancellationToken::new();
         // The token counts when this future is dropped as well: nobody may listen on for ever.
         let over = ended.clone().drop_guard();
         let running = async {
-            let launched =
-                self.launcher
-                    .run_holding(job, side_channels, cancel, Arc::clone(&permit));
+            let launched = self.launcher.run_holding(job, side_channels, cancel, held);
             let finished = launched.await;
             drop(over);
             finished

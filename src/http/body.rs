@@ -12,7 +12,7 @@ use super::body_budget::{BODIES, BodyBudget, Charge, Exhausted};
 use super::reply;
 
 /// The largest body, in bytes.
-pub const MAX_BODY: usize = 4 << 20;
+pub const MAX_BODY: usize = crate::mcp::inbound::MAX_MESSAGE;
 /// A body must have arrived after this long.
 const BODY_LIMIT: Duration = Duration::from_secs(30);
 

@@ -26,6 +26,9 @@ pub enum Inbound {
     Batch(Vec<Result<Received, Fault>>),
 }
 
+/// The largest message that a transport takes in, in bytes.
+pub const MAX_MESSAGE: usize = 4 << 20;
+
 /// One message.
 #[derive(Debug)]
 pub enum Received {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes};
 use futures_util::task::AtomicWaker;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant as TokioInstant;
 
 use super::budget::{Account, Holder};
 
@@ -19,6 +20,9 @@ const MAX_LINES: usize = 64;
 const MAX_BYTES: usize = 32 << 20;
 /// How many senders may wait for room, each with a line in hand, before its owner takes nothing new in.
 const MAX_BLOCKED_SENDERS: usize = 256;
+/// The longest absence that is excused because it was announced: for so long at least a stream that its client has
+/// left is kept.
+const MAX_EXCUSED: Duration = Duration::from_secs(5 * 60);
 /// A line is handed to its reader in pieces of this many bytes: each one taken is a sign of life.
 const PIECE: usize = 64 << 10;
 
@@ -53,6 +57,8 @@ struct Queue {
     /// How many readers it has had. The last of them is the newest.
     readers: u64,
     return_after: Option<Duration>,
+    /// Until when its reader is away because it was told to be.
+    excused_until: Option<TokioInstant>,
 }
 
 #[derive(Debug)]
@@ -74,6 +80,7 @@ impl Default for Outbox {
                 rest: Bytes::new(),
                 readers: 0,
                 return_after: None,
+                excused_until: None,
             }),
             room: Notify::new(),
             blocked_senders: watch::Sender::new(0),
@@ -213,7 +220,10 @@ impl Outbox {
 
     /// Whether the reader was asked to go, and for how long. Asked once.
     pub fn sent_away(&self) -> Option<Duration> {
-        self.lock().return_after.take()
+        let mut queue = self.lock();
+        let pause = queue.return_after.take()?;
+        queue.excused_until = Some(TokioInstant::now() + pause.min(MAX_EXCUSED));
+        Some(pause)
     }
 
     /// Ends the stream: what waits is dropped, who waits for room is refused.
@@ -261,12 +271,28 @@ impl Outbox {
 
     /// Waits until nobody has read it for `absence` without a break.
     pub async fn abandoned(&self, absence: Duration) {
+        self.unread_for(absence, |_| None).await;
+    }
+
+    /// The same, but while its reader is away because it was [told to be](Self::sent_away), that does not count.
+    pub async fn abandoned_unannounced(&self, absence: Duration) {
+        self.unread_for(absence, |queue| queue.excused_until).await;
+    }
+
+    async fn unread_for(
+        &self,
+        absence: Duration,
+        excused_until: impl Fn(&Queue) -> Option<TokioInstant>,
+    ) {
         let mut readers = self.readers.subscribe();
         loop {
             if readers.wait_for(|readers| *readers == 0).await.is_err() {
                 return;
             }
-            let back = tokio::time::timeout(absence, readers.wait_for(|readers| *readers > 0));
+            let now = TokioInstant::now();
+            let begins = excused_until(&self.lock()).map_or(now, |until| until.max(now));
+            let back = readers.wait_for(|readers| *readers > 0);
+            let back = tokio::time::timeout_at(begins + absence, back);
             if back.await.is_err() {
                 return;
             }
@@ -279,6 +305,8 @@ impl Outbox {
         let mut queue = self.lock();
         queue.moved = Instant::now();
         queue.readers += 1;
+        // It is back.
+        queue.excused_until = None;
         let number = queue.readers;
         let begun = std::mem::take(&mut queue.rest);
         drop(queue);

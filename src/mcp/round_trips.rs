@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::inbound::Request;
+use super::inbound::{MAX_MESSAGE, Request};
 use super::principal::Principal;
 use super::request_state::Sealer;
 use crate::jsonrpc::RpcError;
@@ -19,6 +19,9 @@ use crate::jsonrpc::RpcError;
 /// How many answers to one question may be none. After that it is not asked again: a client that answers by itself
 /// would repeat its call for as long as it is allowed to.
 const MAX_UNFIT: u32 = 3;
+
+/// How much of a request is left for the answers of its round, in bytes, beside what is repeated in it.
+const ROOM_FOR_ANSWERS: usize = 256 << 10;
 
 /// The answers that a request brought, and the questions it leaves.
 #[derive(Debug)]
@@ -169,15 +172,18 @@ impl RoundTrips {
     }
 
     /// The `input_required` result, if questions are open.
+    ///
+    /// # Errors
+    /// When the answers so far are so large that a request with them and with one more would not be taken in.
     pub fn input_required(
         &self,
         sealer: &Sealer,
         principal: &Principal,
         request: &Request,
-    ) -> Option<Value> {
+    ) -> Result<Option<Value>, RpcError> {
         let Run { open, taken } = std::mem::take(&mut *self.run());
         if open.is_empty() {
-            return None;
+            return Ok(None);
         }
         let taken = taken.into_iter().filter_map(|(key, question)| {
             let answer = self.in_advance.get(&key)?.clone();
@@ -197,12 +203,20 @@ impl RoundTrips {
             open: questions.collect::<BTreeMap<_, _>>(),
         };
         let state = sealer.seal(&state, &binding(principal, request));
+        let size = repeated(request) + state.len();
+        if size > MAX_MESSAGE - ROOM_FOR_ANSWERS {
+            return Err(RpcError::invalid_params(format!(
+                "the answers so far are too large for a further question: repeated with the call, they make a \
+                 request of {size} bytes, which leaves no room for another answer in the {MAX_MESSAGE} bytes that \
+                 a request may have; answer with less"
+            )));
+        }
         let requests = open.into_iter().map(|(key, open)| (key, open.request));
-        Some(json!({
+        Ok(Some(json!({
             "resultType": "input_required",
             "inputRequests": requests.collect::<Map<_, _>>(),
             "requestState": state,
-        }))
+        })))
     }
 
     fn run(&self) -> MutexGuard<'_, Run> {
@@ -233,6 +247,18 @@ fn responses(given: Option<&RawValue>) -> Result<Map<String, Value>, RpcError> {
         ))),
         None => Ok(given),
     }
+}
+
+/// The size of what the next request has to repeat, in bytes.
+fn repeated(request: &Request) -> usize {
+    let member = |name: &str| {
+        request
+            .params
+            .get(name)
+            .map_or(0, |value| value.get().len())
+    };
+    let replaced = member("requestState") + member("inputResponses");
+    request.size.saturating_sub(replaced)
 }
 
 /// Who asked for what, with which arguments: a state is good for nothing else.

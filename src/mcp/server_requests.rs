@@ -16,7 +16,7 @@ use crate::jsonrpc::{self, IdKey, RequestId, Response};
 
 /// How long a client may take to answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10 * 60);
-/// How long a question waits while nobody reads the stream that it is on. Together with the time
+/// How long a question waits while nobody reads the stream that it is on, and nobody told its reader to go. Together with the time
 /// after which a peer that vanished is noticed this is under a minute.
 const ABSENCE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -82,7 +82,7 @@ impl ServerRequests {
         };
         let answer = tokio::select! {
             answer = asked => answer?,
-            () = outbox.abandoned(ABSENCE_LIMIT) => return Err(Unanswered::Gone),
+            () = outbox.abandoned_unannounced(ABSENCE_LIMIT) => return Err(Unanswered::Gone),
             () = tokio::time::sleep(ANSWER_LIMIT) => return Err(Unanswered::TooLate),
         };
         pending.answered = true;

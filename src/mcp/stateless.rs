@@ -112,7 +112,7 @@ pub fn finished(context: &Context, request: &Request, outcome: Outcome) -> Outco
     let required = match &context.asking {
         Asking::RoundTrips(round_trips) => {
             let sealer = &context.services.sealer;
-            round_trips.input_required(sealer, &context.principal, request)
+            round_trips.input_required(sealer, &context.principal, request)?
         }
         _ => None,
     };

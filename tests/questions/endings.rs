@@ -160,6 +160,37 @@ fn no_further_line_is_run_when_the_session_of_an_open_question_is_deleted() {
 }
 
 #[test]
+fn no_further_line_is_run_when_a_supervisor_is_stopped_while_a_session_ends() {
+    let programs = Programs::start();
+    let mut clients = Vec::new();
+    for tool in ["shell__ask", "python__ask", "shell__hand_on"] {
+        let client = Client::open_as(programs.at(), SESSION, &elicitation());
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                          "params": {"name": tool, "arguments": {}}});
+        let mut stream = client.stream(&call);
+        loop {
+            let event = stream.event().expect("a question comes");
+            let data = event.data.unwrap_or_default();
+            if data.contains("elicitation/create") {
+                break;
+            }
+        }
+        clients.push((client, stream));
+    }
+    for pid in programs.server.others() {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&command).contains("__supervise") {
+            // One that has ended meanwhile is none of them.
+            let _ = rustix::process::kill_process(pid, Signal::STOP);
+        }
+    }
+    for (client, _stream) in &clients {
+        assert_eq!(client.delete(), 204);
+    }
+    programs.have_ended_with_their_question();
+}
+
+#[test]
 fn no_further_line_is_run_when_the_client_of_an_open_question_goes() {
     let programs = Programs::start();
     side_by_side(24, |round| {

@@ -7,4 +7,5 @@ mod support;
 mod answers;
 mod client;
 mod endings;
+mod limits;
 mod meanwhile;

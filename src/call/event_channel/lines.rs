@@ -3,10 +3,10 @@
 //! Knows no event: a line is bytes.
 
 use std::io;
+use std::sync::Arc;
 
 use rustix::net::RecvFlags;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +15,37 @@ pub(super) const MAX_LINE: usize = 1 << 20;
 
 /// The lines of a socket, each bounded.
 pub(super) struct Lines {
-    reader: OwnedReadHalf,
+    reader: Arc<UnixStream>,
     buffer: Vec<u8>,
     /// How much of the buffer holds no line end.
     searched: usize,
-    /// Whether the rest of a line that was too long is still to come.
-    is_skipping: bool,
+    /// What is known of a line that is too long while the rest of it is still to come.
+    skipped: Option<Skipped>,
+}
+
+/// A line whose text is not kept.
+#[derive(Default)]
+struct Skipped {
+    may_ask: bool,
+    /// Its last bytes, which may be the first of [`ASK`].
+    end: Vec<u8>,
+}
+
+/// The member that a question has, as it stands in JSON. A text within a string has a backslash before its quote.
+const ASK: &[u8] = b"\"ask\"";
+
+/// Whether a line that is no event may have been meant as a question.
+pub(super) fn may_ask(line: &[u8]) -> bool {
+    line.windows(ASK.len()).any(|part| part == ASK)
+}
+
+impl Skipped {
+    fn read(&mut self, part: &[u8]) {
+        self.end.extend_from_slice(part);
+        self.may_ask = self.may_ask || may_ask(&self.end);
+        let known = self.end.len().saturating_sub(ASK.len() - 1);
+        self.end.drain(..known);
+    }
 }
 
 /// A line without its end.
@@ -30,22 +55,25 @@ pub(super) enum Line {
     /// A line of white space.
     Blank,
     /// A line longer than [`MAX_LINE`], whose text is not kept.
-    TooLong,
+    TooLong {
+        /// Whether it may have been a question.
+        may_ask: bool,
+    },
 }
 
 impl Lines {
-    pub(super) fn new(reader: OwnedReadHalf) -> Self {
+    pub(super) fn new(reader: Arc<UnixStream>) -> Self {
         Self {
             reader,
             buffer: Vec::new(),
             searched: 0,
-            is_skipping: false,
+            skipped: None,
         }
     }
 
     /// The socket itself.
     pub(super) fn socket(&self) -> &UnixStream {
-        self.reader.as_ref()
+        &self.reader
     }
 
     /// The next line; `None` at the end, or when the program has ended and nothing is left.
@@ -61,35 +89,38 @@ impl Lines {
     }
 
     fn take_line(&mut self) -> Option<Line> {
-        loop {
-            let Some(length) = self.buffer[self.searched..]
-                .iter()
-                .position(|byte| *byte == b'\n')
-            else {
-                self.searched = self.buffer.len();
-                if self.buffer.len() > MAX_LINE {
-                    self.buffer.clear();
-                    self.searched = 0;
-                    if !std::mem::replace(&mut self.is_skipping, true) {
-                        return Some(Line::TooLong);
-                    }
-                }
-                return None;
-            };
-            let end = self.searched + length;
-            let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
-            self.searched = 0;
-            line.pop();
-            if std::mem::take(&mut self.is_skipping) {
-                continue;
+        let Some(length) = self.buffer[self.searched..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+        else {
+            self.searched = self.buffer.len();
+            if self.buffer.len() > MAX_LINE || self.skipped.is_some() {
+                self.skipped.get_or_insert_default().read(&self.buffer);
+                self.buffer.clear();
+                self.searched = 0;
             }
-            return Some(if line.len() > MAX_LINE {
-                Line::TooLong
-            } else if line.trim_ascii().is_empty() {
-                Line::Blank
-            } else {
-                Line::Whole(line)
-            });
+            return None;
+        };
+        let end = self.searched + length;
+        let mut line: Vec<u8> = self.buffer.drain(..=end).collect();
+        self.searched = 0;
+        line.pop();
+        Some(self.line(line))
+    }
+
+    /// The line that ends with `rest`.
+    fn line(&mut self, rest: Vec<u8>) -> Line {
+        if self.skipped.is_some() || rest.len() > MAX_LINE {
+            let mut skipped = self.skipped.take().unwrap_or_default();
+            skipped.read(&rest);
+            return Line::TooLong {
+                may_ask: skipped.may_ask,
+            };
+        }
+        if rest.trim_ascii().is_empty() {
+            Line::Blank
+        } else {
+            Line::Whole(rest)
         }
     }
 
@@ -97,15 +128,15 @@ impl Lines {
     fn last_line(&mut self) -> Option<Line> {
         let rest = std::mem::take(&mut self.buffer);
         self.searched = 0;
-        let counts = !std::mem::take(&mut self.is_skipping) && !rest.trim_ascii().is_empty();
-        counts.then_some(Line::Whole(rest))
+        let counts = self.skipped.is_some() || !rest.trim_ascii().is_empty();
+        counts.then(|| self.line(rest))
     }
 
     /// Reads without waiting: somebody who outlives the program may keep the socket open for ever. Asks the
     /// system itself, for the runtime may not have noticed yet what was written last.
     fn read_what_is_there(&mut self) -> bool {
         let mut chunk = [0; 4096];
-        let read = rustix::net::recv(self.reader.as_ref(), &mut chunk[..], RecvFlags::DONTWAIT);
+        let read = rustix::net::recv(&*self.reader, &mut chunk[..], RecvFlags::DONTWAIT);
         let count = read.map_or(0, |(count, _)| count);
         self.buffer.extend_from_slice(&chunk[..count]);
         count > 0

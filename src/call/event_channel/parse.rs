@@ -35,7 +35,9 @@ pub(super) enum BadLine {
     NoData,
     #[error("changed must be tools, prompts or resources")]
     UnknownList,
-    #[error("it has none of progress, log, changed, updated, ask")]
+    #[error("it has ask and another event; write each on a line of its own")]
+    EventAndQuestion,
+    #[error("it has none of progress, log, changed, updated, reconnect, ask")]
     NoMember,
 }
 
@@ -53,12 +55,23 @@ struct Members {
 }
 
 /// Reads one line. Of several members that say what it is, the first of progress, log, changed,
-/// updated, reconnect, ask counts.
+/// updated, reconnect counts; a question is on a line of its own, for its program waits.
 ///
 /// # Errors
 /// Why it is no event.
 pub(super) fn line(line: &[u8]) -> Result<Parsed, BadLine> {
     let members: Members = serde_json::from_slice(line)?;
+    if let Some(questions) = members.ask {
+        let is_event = members.progress.is_some()
+            || members.log.is_some()
+            || members.changed.is_some()
+            || members.updated.is_some()
+            || members.reconnect.is_some();
+        return match is_event {
+            true => Err(BadLine::EventAndQuestion),
+            false => Ok(Parsed::Question(questions)),
+        };
+    }
     if let Some(progress) = members.progress {
         return progress_event(progress, members.total, members.message).map(Parsed::Event);
     }
@@ -75,7 +88,7 @@ pub(super) fn line(line: &[u8]) -> Result<Parsed, BadLine> {
         let pause = Duration::from_millis(pause);
         return Ok(Parsed::Event(Event::Reconnect(pause)));
     }
-    members.ask.map(Parsed::Question).ok_or(BadLine::NoMember)
+    Err(BadLine::NoMember)
 }
 
 fn progress_event(

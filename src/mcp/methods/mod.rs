@@ -1,5 +1,6 @@
 //! The methods, one file a family.
 
+pub mod answers;
 pub mod completion;
 pub mod lifecycle;
 pub mod logging;

@@ -1,11 +1,13 @@
 //! Asks the client what a running program asks, and checks what it answers. Knows no channel: a line of questions
 //! goes in, the line that the program reads comes out.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::answers;
 use crate::call::types::{ClientCapabilities, Question, QuestionKind, key_used_twice};
 use crate::jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, MISSING_CAPABILITY, to_raw};
 use crate::mcp::context::{Asking, Context};
@@ -182,8 +184,8 @@ impl<'a> Asker<'a> {
             let method = method(question.kind);
             match rounds.answer(key, method, params) {
                 None => open.push((key, method, params)),
-                Some(answer) => match question.check(answer) {
-                    Ok(()) => {
+                Some(answer) => match answers::usable(question, answer) {
+                    Ok(answer) => {
                         answers.insert(key, answer);
                     }
                     Err(why) if !rounds.may_ask_again(key, method, params) => {
@@ -216,17 +218,20 @@ impl<'a> Asker<'a> {
                     refused(NO_ANSWER, &unanswered.to_string())
                 }
             })?;
-            let answer = answer.map_err(Refusal::Error)?;
-            check(question, &answer)?;
-            answers.insert(&question.key, answer);
+            let answer = answer.map_err(|error| Refusal::Error(answers::error(error)))?;
+            answers.insert(&question.key, usable(question, answer)?);
         }
         Ok(to_raw(&answers))
     }
 }
 
-fn check(question: &Question, answer: &RawValue) -> Result<(), Refusal> {
-    let answer: Value = serde_json::from_str(answer.get()).unwrap_or_default();
-    question.check(&answer).map_err(|why| unfit(question, &why))
+fn usable(question: &Question, answer: Box<RawValue>) -> Result<Box<RawValue>, Refusal> {
+    let read: Value = serde_json::from_str(answer.get()).unwrap_or_default();
+    match answers::usable(question, &read) {
+        Ok(Cow::Borrowed(_)) => Ok(answer),
+        Ok(Cow::Owned(changed)) => Ok(to_raw(&changed)),
+        Err(why) => Err(unfit(question, &why)),
+    }
 }
 
 /// The refusal of an answer that is none.

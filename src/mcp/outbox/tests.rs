@@ -117,6 +117,34 @@ async fn it_is_abandoned_when_nobody_has_read_it_for_a_while() {
     assert!(abandoned.is_finished());
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_announced_absence_does_not_count_and_has_its_bound() {
+    let absence = Duration::from_secs(10);
+    for (announced, excused) in [
+        (Duration::from_secs(15), Duration::from_secs(15)),
+        (Duration::from_secs(1 << 40), MAX_EXCUSED),
+    ] {
+        let outbox = Arc::new(Outbox::default());
+        let reader = outbox.attach();
+        outbox.send_away(announced);
+        assert_eq!(outbox.sent_away(), Some(announced));
+        drop(reader);
+        let began = TokioInstant::now();
+        outbox.abandoned_unannounced(absence).await;
+        let away = began.elapsed();
+        let limit = excused + absence;
+        assert!(
+            away >= limit && away <= limit + Duration::from_secs(1),
+            "{away:?}"
+        );
+        // Whoever has come back is excused no longer.
+        drop(outbox.attach());
+        let began = TokioInstant::now();
+        outbox.abandoned_unannounced(absence).await;
+        assert!(began.elapsed() <= absence + Duration::from_secs(1));
+    }
+}
+
 #[tokio::test]
 async fn what_nobody_reads_does_not_stall_and_each_piece_taken_is_progress() {
     let outbox = Arc::new(Outbox::default());

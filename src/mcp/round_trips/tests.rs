@@ -10,7 +10,7 @@ fn round_trips(sealer: &Sealer, params: &Value) -> Result<RoundTrips, RpcError> 
 
 fn required(round_trips: &RoundTrips, sealer: &Sealer, params: &Value) -> Value {
     let required = round_trips.input_required(sealer, &Principal::default(), &call(params));
-    required.unwrap()
+    required.unwrap().unwrap()
 }
 
 /// The params of the call that follows on `required`, with these answers.
@@ -53,6 +53,7 @@ fn answers_of_earlier_rounds_travel_in_the_state() {
     assert!(
         third
             .input_required(&sealer, &Principal::default(), &call(&params))
+            .unwrap()
             .is_none()
     );
 }
@@ -182,4 +183,30 @@ fn a_question_is_asked_again_only_so_often_when_its_answers_are_none() {
     assert!(!last.may_ask_again("k", ELICIT, &question));
     let another = json!({"message": "another"});
     assert!(last.may_ask_again("k", ELICIT, &another));
+}
+
+#[test]
+fn a_state_that_is_given_out_fits_into_a_request_with_an_answer() {
+    let sealer = Sealer::new().unwrap();
+    let params = json!({"name": "t"});
+    let mut given_out = 0;
+    for kib in [1 << 10, 2 << 10, 2_900, 3_300] {
+        let first = round_trips(&sealer, &params).unwrap();
+        first.leave_open("one", ELICIT, &json!({}));
+        let asked = required(&first, &sealer, &params);
+        let large = json!({"one": {"text": "y".repeat(kib << 10)}});
+        let again = repeated(&params, &asked, &large);
+        let second = round_trips(&sealer, &again).unwrap();
+        second.leave_open("two", ELICIT, &json!({}));
+        match second.input_required(&sealer, &Principal::default(), &call(&again)) {
+            Ok(asked) => {
+                let answer = json!({"two": {"text": "y".repeat(200 << 10)}});
+                let next = repeated(&params, &asked.unwrap(), &answer);
+                assert!(next.to_string().len() <= MAX_MESSAGE, "{kib} KiB");
+                given_out += 1;
+            }
+            Err(refused) => assert!(refused.message.contains("too large"), "{refused:?}"),
+        }
+    }
+    assert_eq!(given_out, 2);
 }
