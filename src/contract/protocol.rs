@@ -2,13 +2,13 @@
 //! Where the revisions differ, the strictest client in use decides.
 //! <https://modelcontextprotocol.io/specification/2025-11-25/schema>
 
-use super::shape::{BlockKind, Form, Member, Shape};
+use super::shape::{BlockKind, Form, Member, Need, Shape};
 
 const fn required(name: &'static str, form: Form) -> Member {
     Member {
         name,
         form,
-        required: true,
+        need: Need::Required,
     }
 }
 
@@ -16,7 +16,15 @@ const fn optional(name: &'static str, form: Form) -> Member {
     Member {
         name,
         form,
-        required: false,
+        need: Need::Optional,
+    }
+}
+
+const fn decorative(name: &'static str, form: Form) -> Member {
+    Member {
+        name,
+        form,
+        need: Need::Decorative,
     }
 }
 
@@ -64,7 +72,7 @@ pub const RESOURCE: Form = Form::Shape(&RESOURCE_ENTRY);
 
 static RESOURCE_ENTRY: Shape = Shape {
     members: &[
-        required("uri", Form::ExactUri),
+        required("uri", Form::Uri),
         required("name", Form::Text),
         optional("title", Form::Text),
         optional("description", Form::Text),
@@ -82,7 +90,7 @@ pub const RESOURCE_TEMPLATE: Form = Form::Shape(&TEMPLATE_ENTRY);
 
 static TEMPLATE_ENTRY: Shape = Shape {
     members: &[
-        required("uriTemplate", Form::UriTemplate),
+        required("uriTemplate", Form::Text),
         required("name", Form::Text),
         optional("title", Form::Text),
         optional("description", Form::Text),
@@ -183,7 +191,7 @@ static LINK: Shape = Shape {
         optional("title", Form::Text),
         optional("description", Form::Text),
         optional("mimeType", Form::Text),
-        optional("size", Form::Count),
+        decorative("size", Form::Count),
         optional("icons", ICONS),
         optional("annotations", ANNOTATIONS),
         optional("_meta", Form::Object),

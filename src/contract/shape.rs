@@ -36,8 +36,19 @@ pub struct Member {
     pub name: &'static str,
     /// What it has to be.
     pub form: Form,
-    /// Whether it must be there. `null` counts as absent, and is left out where it may be.
-    pub required: bool,
+    /// Whether it can be left out.
+    pub need: Need,
+}
+
+/// Whether a member can be left out. `null` counts as absent, and is left out where it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It must be there.
+    Required,
+    /// It may be absent. If it does not fit, that is the fault of whoever wrote the object.
+    Optional,
+    /// The same, but nobody misses it: it is left out where it does not fit.
+    Decorative,
 }
 
 /// What a value has to be.
@@ -97,10 +108,12 @@ pub struct Fitting {
     pub json: String,
     /// The youngest type of content block in it.
     pub youngest: BlockKind,
+    /// What was left out because it did not fit, in the order in which it stood.
+    pub left_out: Vec<Misfit>,
 }
 
 /// Why a text does not fit: where, and what is wrong there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Misfit {
     at: String,
     what: String,
@@ -146,14 +159,29 @@ impl Form {
     /// # Errors
     /// The first thing that does not fit.
     pub fn fitting(&self, json: &str) -> Result<Fitting, Misfit> {
+        self.held_against(json, false)
+    }
+
+    /// The same, but what can be left out is left out where it does not fit: members that are not required, and items.
+    ///
+    /// # Errors
+    /// The first thing that must be there and does not fit.
+    pub fn fitting_in_part(&self, json: &str) -> Result<Fitting, Misfit> {
+        self.held_against(json, true)
+    }
+
+    fn held_against(&self, json: &str, in_part: bool) -> Result<Fitting, Misfit> {
         let mut writing = Writing {
             out: String::with_capacity(json.len()),
             youngest: BlockKind::default(),
+            in_part,
+            left_out: Vec::new(),
         };
         writing.value(self, json.trim())?;
         Ok(Fitting {
             json: writing.out,
             youngest: writing.youngest,
+            left_out: writing.left_out,
         })
     }
 }
@@ -161,6 +189,9 @@ impl Form {
 struct Writing {
     out: String,
     youngest: BlockKind,
+    /// Whether everything that can be left out is left out where it does not fit.
+    in_part: bool,
+    left_out: Vec<Misfit>,
 }
 
 impl Writing {
@@ -174,8 +205,11 @@ impl Writing {
             Form::Object => return Err(must_be("an object", json)),
             Form::Flag if matches!(json, "true" | "false") => {}
             Form::Flag => return Err(must_be("true or false", json)),
-            Form::Count if json.parse::<u64>().is_ok() => {}
-            Form::Count => return Err(must_be("a whole number from 0", json)),
+            Form::Count => {
+                let count = whole(json).ok_or_else(|| must_be("a whole number from 0", json))?;
+                self.out.push_str(&count.to_string());
+                return Ok(());
+            }
             Form::Share => {
                 let number = json.parse::<f64>().ok();
                 if !number.is_some_and(|number| (0.0..=1.0).contains(&number)) {
@@ -200,16 +234,48 @@ impl Writing {
         }
         let items: Items<'_> = serde_json::from_str(json).map_err(unreadable)?;
         self.out.push('[');
+        let (start, before) = (self.out.len(), self.left_out.len());
         for (index, item) in items.0.iter().enumerate() {
-            if index > 0 {
-                self.out.push(',');
-            }
-            let place = || format!("[{index}]");
-            self.value(form, item.get())
-                .map_err(|misfit| misfit.within(&place()))?;
+            let separator = if self.out.len() > start { "," } else { "" };
+            self.part(separator, &format!("[{index}]"), self.in_part, |own| {
+                own.value(form, item.get())
+            })?;
+        }
+        // A list of which nothing is left says something else than the one that was written.
+        if self.out.len() == start && self.left_out.len() > before {
+            return Err(self.left_out.swap_remove(before));
         }
         self.out.push(']');
         Ok(())
+    }
+
+    /// Writes what stands at `place`, after `separator`. Where it does not fit and `can_go`, nothing is written, and
+    /// the reason is noted. Says whether it was written.
+    fn part(
+        &mut self,
+        separator: &str,
+        place: &str,
+        can_go: bool,
+        write: impl FnOnce(&mut Self) -> Result<(), Misfit>,
+    ) -> Result<bool, Misfit> {
+        let (end, before) = (self.out.len(), self.left_out.len());
+        self.out.push_str(separator);
+        let written = write(self).map_err(|misfit| misfit.within(place));
+        match written {
+            Ok(()) => {
+                for misfit in &mut self.left_out[before..] {
+                    *misfit = std::mem::take(misfit).within(place);
+                }
+                Ok(true)
+            }
+            Err(misfit) if can_go => {
+                self.out.truncate(end);
+                self.left_out.truncate(before);
+                self.left_out.push(misfit);
+                Ok(false)
+            }
+            Err(misfit) => Err(misfit),
+        }
     }
 
     fn block(
@@ -234,9 +300,14 @@ impl Writing {
         }
     }
 
+    fn may_leave_out(&self, need: Need) -> bool {
+        need == Need::Decorative || (need == Need::Optional && self.in_part)
+    }
+
     fn object(&mut self, shape: &Shape, members: &[(String, &RawValue)]) -> Result<(), Misfit> {
         let mut given = HashSet::new();
         self.out.push('{');
+        let start = self.out.len();
         for (name, value) in members {
             let value = value.get();
             let known = shape.members.iter().find(|known| known.name == name);
@@ -248,20 +319,26 @@ impl Writing {
                 let what = format!("has two members named {}", in_quotes(name));
                 return Err(Misfit::new(what));
             }
-            if given.len() > 1 {
-                self.out.push(',');
-            }
-            let quoted = serde_json::to_string(name).map_err(unreadable)?;
-            self.out.extend([quoted.as_str(), ":"]);
-            match known {
-                Some(known) => self
-                    .value(&known.form, value)
-                    .map_err(|misfit| misfit.within(name))?,
-                None => self.out.push_str(value),
+            let separator = if self.out.len() > start { "," } else { "" };
+            let can_go = known.is_some_and(|known| self.may_leave_out(known.need));
+            let is_written = self.part(separator, name, can_go, |own| {
+                let quoted = serde_json::to_string(name).map_err(unreadable)?;
+                own.out.extend([quoted.as_str(), ":"]);
+                match known {
+                    Some(known) => own.value(&known.form, value)?,
+                    None => own.out.push_str(value),
+                }
+                Ok(())
+            })?;
+            if !is_written {
+                given.remove(name.as_str());
             }
         }
         self.out.push('}');
-        let mut required = shape.members.iter().filter(|known| known.required);
+        let mut required = shape
+            .members
+            .iter()
+            .filter(|known| known.need == Need::Required);
         if let Some(missing) = required.find(|known| !given.contains(known.name)) {
             return Err(Misfit::new(format!("has no {}", missing.name)));
         }
@@ -271,6 +348,17 @@ impl Writing {
         }
         Ok(())
     }
+}
+
+/// A whole number from 0: 3 may be written as `3.0`, as whoever computes with fractions writes it.
+fn whole(json: &str) -> Option<u64> {
+    /// Up to here every whole number is one that a fraction can be.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    json.parse().ok().or_else(|| {
+        let number = json.parse::<f64>().ok()?;
+        let is_whole = number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number);
+        is_whole.then_some(number as u64)
+    })
 }
 
 fn text(form: &Form, json: &str) -> Result<(), Misfit> {
@@ -353,12 +441,12 @@ mod tests {
             Member {
                 name: "name",
                 form: Form::Text,
-                required: true,
+                need: Need::Required,
             },
             Member {
                 name: "more",
                 form: Form::List(&Form::Shape(&INNER)),
-                required: false,
+                need: Need::Optional,
             },
         ],
         any_of: &[],
@@ -368,12 +456,12 @@ mod tests {
             Member {
                 name: "text",
                 form: Form::Text,
-                required: false,
+                need: Need::Optional,
             },
             Member {
                 name: "blob",
                 form: Form::Base64,
-                required: false,
+                need: Need::Optional,
             },
         ],
         any_of: &["text", "blob"],
