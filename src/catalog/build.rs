@@ -16,7 +16,7 @@ use crate::contract::schema::{self, Schema};
 use crate::contract::{Command, Faults, Offer, ToolName};
 use crate::discovery::describe::Described;
 use crate::discovery::scan::{Found, Program};
-use crate::text::{in_quotes, shown};
+use crate::text::shown;
 
 /// The longest tool name that clients accept.
 const MAX_NAME: usize = 64;
@@ -137,11 +137,13 @@ impl Building<'_> {
             ToolName::Derived => format!("{}__{}", self.found.name, run.command.name),
         };
         if let Some(reason) = fault_of_name(&name) {
-            let of = &run.command.name;
             return Err(Skipped {
-                name: shown(&format!("{}__{of}", self.found.name), 100),
+                name: shown(&name, 100),
                 reason: match &run.command.tool {
-                    ToolName::Exact(_) => format!("{reason}: {}", in_quotes(&shown(&name, 100))),
+                    ToolName::Exact(_) => format!(
+                        "{reason}; it is that of the command {} of the plugin {}",
+                        run.command.name, self.found.name
+                    ),
                     ToolName::Derived | ToolName::None => reason,
                 },
             });

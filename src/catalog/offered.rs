@@ -54,7 +54,11 @@ fn with_letters(uri: &str) -> Option<String> {
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())
             .filter(|encoded| !encoded.is_ascii());
         letters.push(encoded.unwrap_or(byte));
-        rest = if encoded.is_some() { &after[2..] } else { after };
+        rest = if encoded.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
     }
     let letters = String::from_utf8(letters).ok()?;
     (letters != uri).then_some(letters)

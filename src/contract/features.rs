@@ -91,7 +91,7 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
         let uri = entry.name("uri");
         let resource = uri.and_then(|uri| listed(&entry, uri, OfferKind::Resource));
         if resource.is_some() && !fits(&entry, "uri", &Form::ExactUri) {
-            let what = "has letters that RFC 3986 does not know; some clients send them percent-encoded";
+            let what = "has letters outside ASCII, which some clients send percent-encoded";
             entry.hint("uri", what);
         }
         offers.extend(resource);
@@ -189,10 +189,6 @@ fn template(entry: &Members<'_>) -> Option<Offer> {
             return None;
         }
     };
-    if !fits(entry, "uriTemplate", &Form::UriTemplate) {
-        let what = "has letters that RFC 6570 does not know; some clients may not find it";
-        entry.hint("uriTemplate", what);
-    }
     if template.variables().any(|name| name == "uri") {
         let what = "has the variable uri, which no program gets: the whole address has this name";
         entry.hint("uriTemplate", what);
@@ -302,9 +298,7 @@ pub fn check_arguments(description: &Members<'_>, offers: &[Offer], commands: &[
             continue;
         };
         let names: Vec<&str> = match &offer.kind {
-            OfferKind::Prompt(arguments) => {
-                arguments.iter().map(|one| one.name.as_str()).collect()
-            }
+            OfferKind::Prompt(arguments) => arguments.iter().map(|one| one.name.as_str()).collect(),
             OfferKind::Template(template) => {
                 template.variables().filter(|name| *name != "uri").collect()
             }

@@ -209,12 +209,24 @@ mod tests {
     fn what_is_left_of_a_schema_lets_through_whatever_fitted() {
         let bad = json!({"pattern": "^[\\w-.]+$"});
         let cases = [
-            (json!({"type": "string", "pattern": "^[\\w-.]+$"}), json!({"type": "string"})),
-            (json!({"properties": {"pattern": bad}}), json!({"properties": {"pattern": {}}})),
-            (json!({"items": {"anyOf": [bad, {"type": "null"}]}}), json!({"items": {"anyOf": [{}, {"type": "null"}]}})),
+            (
+                json!({"type": "string", "pattern": "^[\\w-.]+$"}),
+                json!({"type": "string"}),
+            ),
+            (
+                json!({"properties": {"pattern": bad}}),
+                json!({"properties": {"pattern": {}}}),
+            ),
+            (
+                json!({"items": {"anyOf": [bad, {"type": "null"}]}}),
+                json!({"items": {"anyOf": [{}, {"type": "null"}]}}),
+            ),
             (json!({"not": bad, "minLength": 1}), json!({"minLength": 1})),
             (json!({"oneOf": [bad, {"type": "null"}]}), json!({})),
-            (json!({"if": bad, "then": {"minLength": 1}, "else": false}), json!({})),
+            (
+                json!({"if": bad, "then": {"minLength": 1}, "else": false}),
+                json!({}),
+            ),
             (json!({"contains": bad, "maxContains": 1}), json!({})),
             (
                 json!({"patternProperties": {"[\\w-.]": true, "^a": {}}, "additionalProperties": false}),
@@ -224,7 +236,10 @@ mod tests {
                 json!({"not": {"$ref": "#/$defs/a"}, "$defs": {"a": bad}}),
                 json!({"$defs": {"a": {}}}),
             ),
-            (json!({"allOf": [bad], "unevaluatedProperties": false}), json!({"allOf": [{}]})),
+            (
+                json!({"allOf": [bad], "unevaluatedProperties": false}),
+                json!({"allOf": [{}]}),
+            ),
         ];
         for (given, left) in cases {
             assert_eq!(unreadable(&given).len(), 1, "{given}");

@@ -72,7 +72,7 @@ pub const RESOURCE: Form = Form::Shape(&RESOURCE_ENTRY);
 
 static RESOURCE_ENTRY: Shape = Shape {
     members: &[
-        required("uri", Form::Uri),
+        required("uri", Form::Iri),
         required("name", Form::Text),
         optional("title", Form::Text),
         optional("description", Form::Text),
@@ -90,7 +90,7 @@ pub const RESOURCE_TEMPLATE: Form = Form::Shape(&TEMPLATE_ENTRY);
 
 static TEMPLATE_ENTRY: Shape = Shape {
     members: &[
-        required("uriTemplate", Form::Text),
+        required("uriTemplate", Form::UriTemplate),
         required("name", Form::Text),
         optional("title", Form::Text),
         optional("description", Form::Text),

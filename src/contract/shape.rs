@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 pub use entries::MAX_MEMBERS;
 use entries::{Entries, Items};
-use texts::{is_base64, is_exact_uri, is_time, is_uri, is_uri_template};
+use texts::{is_base64, is_exact_uri, is_iri, is_time, is_uri, is_uri_template};
 
 use crate::text::{excerpt, in_quotes};
 
@@ -65,6 +65,8 @@ pub enum Form {
     Uri,
     /// The same, written as RFC 3986 has it.
     ExactUri,
+    /// The same, with letters of every script (RFC 3987).
+    Iri,
     /// A template of addresses as RFC 6570 has it.
     UriTemplate,
     /// A moment as RFC 3339 writes it, with seconds and an offset.
@@ -220,6 +222,7 @@ impl Writing {
             | Form::Base64
             | Form::Uri
             | Form::ExactUri
+            | Form::Iri
             | Form::UriTemplate
             | Form::Time
             | Form::Word(_) => text(form, json)?,
@@ -385,6 +388,10 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
             is_exact_uri(text),
             "an address with a scheme, such as notes://all, as RFC 3986 writes it",
         ),
+        Form::Iri => (
+            is_iri(text),
+            "an address with a scheme, such as notes://all, as RFC 3987 writes it",
+        ),
         Form::UriTemplate => (
             is_uri_template(text),
             "a template of addresses, such as notes://{id}",
@@ -509,6 +516,52 @@ mod tests {
             let misfit = Form::Shape(&THING).fitting(given).expect_err("it is wrong");
             assert_eq!(misfit.to_string(), said);
         }
+    }
+
+    #[test]
+    fn a_size_that_is_none_costs_no_result() {
+        for (size, kept) in [
+            ("3", ",\"size\":3"),
+            ("3.0", ",\"size\":3"),
+            ("3e2", ",\"size\":300"),
+            ("-1", ""),
+            ("0.5", ""),
+            ("\"big\"", ""),
+        ] {
+            let link = |size: &str| {
+                format!(
+                    r#"{{"content":[{{"type":"resource_link","uri":"a://b","name":"c"{size}}}]}}"#
+                )
+            };
+            let given = link(&format!(",\"size\":{size}"));
+            let fitting = Form::Shape(&crate::contract::protocol::TOOL_RESULT).fitting(&given);
+            assert_eq!(fitting.map(|fitting| fitting.json), Ok(link(kept)));
+        }
+    }
+
+    #[test]
+    fn what_can_be_left_out_is_left_out_and_named() {
+        let given = r#"{"name":"a","more":[{"text":5,"blob":"aGk="},{"text":5},{"text":"b"}]}"#;
+        let fitting = Form::Shape(&THING)
+            .fitting_in_part(given)
+            .expect("the rest fits");
+        let kept = r#"{"name":"a","more":[{"blob":"aGk="},{"text":"b"}]}"#;
+        assert_eq!(fitting.json, kept);
+        let said: Vec<String> = fitting.left_out.iter().map(Misfit::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "more[0].text must be a string, not 5",
+                "more[1] has neither text nor blob"
+            ]
+        );
+        let none = Form::Shape(&THING).fitting_in_part(r#"{"more":5,"name":"a"}"#);
+        assert_eq!(
+            none.map(|fitting| fitting.json),
+            Ok(r#"{"name":"a"}"#.to_owned())
+        );
+        let missing = Form::Shape(&THING).fitting_in_part(r#"{"name":5}"#);
+        assert!(missing.is_err());
     }
 
     #[test]
