@@ -265,3 +265,29 @@ static COMPLETION: Shape = Shape {
     ],
     any_of: &[],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_that_is_none_costs_no_result() {
+        for (size, kept) in [
+            ("3", ",\"size\":3"),
+            ("3.0", ",\"size\":3"),
+            ("3e2", ",\"size\":300"),
+            ("-1", ""),
+            ("0.5", ""),
+            ("\"big\"", ""),
+        ] {
+            let link = |size: &str| {
+                format!(
+                    r#"{{"content":[{{"type":"resource_link","uri":"a://b","name":"c"{size}}}]}}"#
+                )
+            };
+            let given = link(&format!(",\"size\":{size}"));
+            let fitting = Form::Shape(&TOOL_RESULT).fitting(&given);
+            assert_eq!(fitting.map(|fitting| fitting.json), Ok(link(kept)));
+        }
+    }
+}

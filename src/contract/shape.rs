@@ -519,27 +519,6 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_is_none_costs_no_result() {
-        for (size, kept) in [
-            ("3", ",\"size\":3"),
-            ("3.0", ",\"size\":3"),
-            ("3e2", ",\"size\":300"),
-            ("-1", ""),
-            ("0.5", ""),
-            ("\"big\"", ""),
-        ] {
-            let link = |size: &str| {
-                format!(
-                    r#"{{"content":[{{"type":"resource_link","uri":"a://b","name":"c"{size}}}]}}"#
-                )
-            };
-            let given = link(&format!(",\"size\":{size}"));
-            let fitting = Form::Shape(&crate::contract::protocol::TOOL_RESULT).fitting(&given);
-            assert_eq!(fitting.map(|fitting| fitting.json), Ok(link(kept)));
-        }
-    }
-
-    #[test]
     fn what_can_be_left_out_is_left_out_and_named() {
         let given = r#"{"name":"a","more":[{"text":5,"blob":"aGk="},{"text":5},{"text":"b"}]}"#;
         let fitting = Form::Shape(&THING)
