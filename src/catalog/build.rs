@@ -139,7 +139,13 @@ impl Building<'_> {
         if let Some(reason) = fault_of_name(&name) {
             return Err(Skipped {
                 name: shown(&name, 100),
-                reason,
+                reason: match &run.command.tool {
+                    ToolName::Exact(_) => format!(
+                        "{reason}; it is that of the command {} of the plugin {}",
+                        run.command.name, self.found.name
+                    ),
+                    ToolName::Derived | ToolName::None => reason,
+                },
             });
         }
         if name.len() > MAX_NAME_FOR_LETTA {

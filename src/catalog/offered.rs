@@ -42,8 +42,31 @@ pub enum Unreadable {
     Refused(String),
 }
 
+/// The address with its letters outside ASCII as such, where it has them percent-encoded: some clients send every
+/// address in this way.
+fn with_letters(uri: &str) -> Option<String> {
+    let mut letters = Vec::with_capacity(uri.len());
+    let mut rest = uri.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| byte == b'%');
+        let encoded = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            .filter(|encoded| !encoded.is_ascii());
+        letters.push(encoded.unwrap_or(byte));
+        rest = if encoded.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
+    }
+    let letters = String::from_utf8(letters).ok()?;
+    (letters != uri).then_some(letters)
+}
+
 impl Snapshot {
-    /// What reads the resource `uri`: the resource of exactly this address, else the first template that it fits.
+    /// What reads the resource `uri`: the resource of exactly this address, else the one whose letters outside ASCII
+    /// are only written in another way, else the first template that it fits.
     ///
     /// # Errors
     /// Why nothing does.
@@ -51,6 +74,15 @@ impl Snapshot {
         let exact = self.resources.iter().find(|resource| resource.key == uri);
         if let Some(offering) = exact {
             return Ok(Readable::new(offering, uri, Vec::new()));
+        }
+        let letters = with_letters(uri);
+        let same = letters.as_deref().and_then(|letters| {
+            let is_meant = |resource: &&Arc<Offering>| resource.key == letters;
+            self.resources.iter().find(is_meant)
+        });
+        if let Some(offering) = same {
+            // Its program knows the address as its description has it.
+            return Ok(Readable::new(offering, &offering.key, Vec::new()));
         }
         let mut refused = None;
         for offering in &self.templates {

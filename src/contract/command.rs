@@ -10,6 +10,7 @@ use super::kind::ValueType;
 use super::members::{MAX_ITEMS, Members};
 use super::parameter::Parameter;
 use super::parameters::Parameters;
+use super::patterns::readable;
 use super::protocol::{ICONS, TOOL_ANNOTATIONS};
 use super::shape::Form;
 use super::writing::Style;
@@ -159,8 +160,13 @@ impl Command {
         }
         Entry::Command(Box::new(Self {
             address: members.address.clone(),
-            description: members.prose("description").unwrap_or_default(),
-            output_schema: members.object("output_schema").cloned(),
+            description: members
+                .decoration()
+                .prose("description")
+                .unwrap_or_default(),
+            output_schema: members
+                .object("output_schema")
+                .map(|schema| readable(members, "output_schema", schema.clone())),
             output: members
                 .choice(
                     "output",
@@ -173,7 +179,7 @@ impl Command {
                 .unwrap_or_default(),
             input,
             tool: tool_name(members),
-            title: members.prose("title"),
+            title: members.decoration().prose("title"),
             passed_on: passed_on(members),
             time_limit: time_limit(members),
             max_concurrency: at_least_one(members, "max_concurrency"),
@@ -237,7 +243,7 @@ fn repeated(words: &[String]) -> Option<&String> {
 fn words(members: &Members<'_>, member: &str) -> Vec<String> {
     let words = members.texts(member);
     if words.iter().any(String::is_empty) {
-        members.fault(member, "has an empty word");
+        members.hint(member, "has an empty word, which the program gets as well");
     }
     words
 }
@@ -265,7 +271,7 @@ fn input_schema(members: &Members<'_>) -> Option<Value> {
         members.fault("input_schema", &what);
         return None;
     }
-    Some(schema.clone())
+    Some(readable(members, "input_schema", schema.clone()))
 }
 
 fn tool_name(members: &Members<'_>) -> ToolName {
@@ -311,7 +317,7 @@ fn one_of(members: &Members<'_>, parameters: &Parameters) -> Vec<OneOf> {
         let mut names = Vec::new();
         let given = group.texts("names");
         if given.len() < 2 {
-            group.fault("names", "must have two names at least");
+            group.hint("names", "should have two names at least");
         }
         if let Some(name) = repeated(&given) {
             group.hint("names", &format!("has {} twice", in_quotes(name)));

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::command::command_name;
+use super::command::{Command, command_name};
 use super::members::Members;
 use super::protocol::{PROMPT, RESOURCE, RESOURCE_TEMPLATE};
+use super::shape::Form;
 use crate::contract::uri_template::UriTemplate;
 use crate::text::{cleaned, in_quotes};
 
@@ -88,7 +89,12 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
     let mut offers = Vec::new();
     for entry in description.objects("resources") {
         let uri = entry.name("uri");
-        offers.extend(uri.and_then(|uri| listed(&entry, uri, OfferKind::Resource)));
+        let resource = uri.and_then(|uri| listed(&entry, uri, OfferKind::Resource));
+        if resource.is_some() && !fits(&entry, "uri", &Form::ExactUri) {
+            let what = "has letters outside ASCII, which some clients send percent-encoded";
+            entry.hint("uri", what);
+        }
+        offers.extend(resource);
     }
     for entry in description.objects("resource_templates") {
         offers.extend(template(&entry));
@@ -175,7 +181,7 @@ fn check_reference(entry: &Members<'_>, completion: &OfferKind, known: &Completa
 
 fn template(entry: &Members<'_>) -> Option<Offer> {
     let text = entry.name("uriTemplate")?;
-    let is_unchecked = entry.flag(UNCHECKED_PATHS).unwrap_or(false);
+    let is_unchecked = entry.decoration().flag(UNCHECKED_PATHS).unwrap_or(false);
     let mut template = match UriTemplate::parse(&text) {
         Ok(template) => template,
         Err(fault) => {
@@ -206,15 +212,15 @@ fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
     };
     let prints = prints(entry);
     let command = command_name(entry, "command");
-    let mut definition = definition(entry.all);
-    if let Some(members) = definition.as_object_mut() {
-        members.remove(PRINTS);
-    }
-    let definition = entry.held_against(&form, &definition);
+    let definition = entry.fitting_entry(&form, &definition(entry.all, &kind));
+    let Some(definition) = definition else {
+        entry.hint_of_itself("cannot be shown to clients; it is not served");
+        return None;
+    };
     Some(Offer {
         address: entry.address.clone(),
-        definition: definition.map_err(|misfit| entry.misfit(misfit)).ok()?,
-        mime_type: entry.text("mimeType"),
+        mime_type: definition["mimeType"].as_str().map(str::to_owned),
+        definition,
         command: command?,
         prints,
         key,
@@ -222,21 +228,33 @@ fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
     })
 }
 
+fn fits(entry: &Members<'_>, member: &str, form: &Form) -> bool {
+    let value = entry.value(member);
+    value.is_some_and(|value| form.fitting(&value.to_string()).is_ok())
+}
+
 fn prints(entry: &Members<'_>) -> Option<Prints> {
-    entry.choice(
+    entry.decoration().choice(
         PRINTS,
         &[("text", Prints::Text), ("result", Prints::Result)],
     )
 }
 
 /// The entry as it stands, without what is between the plugin and the server.
-fn definition(all: &Map<String, Value>) -> Value {
+fn definition(all: &Map<String, Value>, kind: &OfferKind) -> Value {
     let shown = all.iter().filter(|(name, value)| {
-        !["command", UNCHECKED_PATHS].contains(&name.as_str()) && !value.is_null()
+        !["command", UNCHECKED_PATHS, PRINTS].contains(&name.as_str()) && !value.is_null()
     });
     let cleaned_texts = shown.map(|(name, value)| {
         let value = match (name.as_str(), value) {
             ("description" | "title", Value::String(text)) => cleaned(text).into(),
+            ("arguments", Value::Array(all)) if matches!(kind, OfferKind::Prompt(_)) => {
+                let mut names = HashSet::new();
+                let first = all
+                    .iter()
+                    .filter(|argument| names.insert(argument["name"].as_str()));
+                first.cloned().collect()
+            }
             (_, value) => value.clone(),
         };
         (name.clone(), value)
@@ -255,13 +273,49 @@ fn arguments(entry: &Members<'_>) -> Vec<PromptArgument> {
             let what = format!("{} must not begin with '-'", in_quotes(&name));
             argument.fault("name", &what);
         } else if !names.insert(name.clone()) {
-            let what = format!("{} is the name of two arguments", in_quotes(&name));
+            let what = format!(
+                "{} is the name of two arguments; the first counts",
+                in_quotes(&name)
+            );
             argument.hint("name", &what);
+            continue;
         }
         let required = argument.flag("required").unwrap_or(false);
         read.push(PromptArgument { name, required });
     }
     read
+}
+
+/// Notes every argument of a prompt, and every variable of a template, that its declared command does not get, because
+/// it has no parameter of this name.
+pub fn check_arguments(description: &Members<'_>, offers: &[Offer], commands: &[Command]) {
+    let by_name: HashMap<&str, &Command> = commands
+        .iter()
+        .map(|command| (command.name.as_str(), command))
+        .collect();
+    for offer in offers {
+        let Some(command) = by_name.get(offer.command.as_str()) else {
+            continue;
+        };
+        let names: Vec<&str> = match &offer.kind {
+            OfferKind::Prompt(arguments) => arguments.iter().map(|one| one.name.as_str()).collect(),
+            OfferKind::Template(template) => {
+                template.variables().filter(|name| *name != "uri").collect()
+            }
+            OfferKind::Resource | OfferKind::Completion { .. } => continue,
+        };
+        let lost = names
+            .into_iter()
+            .filter(|name| command.parameter(name).is_none());
+        for name in lost {
+            let what = format!(
+                "has {}, which never reaches the program: its command {} has no parameter of this name",
+                in_quotes(name),
+                in_quotes(&command.name)
+            );
+            description.hint(&offer.address, &what);
+        }
+    }
 }
 
 fn completion(entry: &Members<'_>) -> Option<Offer> {

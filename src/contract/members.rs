@@ -62,6 +62,8 @@ pub struct Members<'a> {
     /// The members as they stand.
     pub all: &'a Map<String, Value>,
     faults: &'a Findings,
+    /// Whether what is wrong with a member keeps nothing from being served.
+    is_decoration: bool,
 }
 
 impl<'a> Members<'a> {
@@ -72,11 +74,21 @@ impl<'a> Members<'a> {
                 address,
                 all,
                 faults,
+                is_decoration: false,
             }),
             other => {
                 faults.add(&address, &must_be("an object", other));
                 None
             }
+        }
+    }
+
+    /// The same object, to read members of it that decide about nothing: what is wrong with them is left out and
+    /// reported, and the plugin is served.
+    pub fn decoration(&self) -> Self {
+        Self {
+            is_decoration: true,
+            ..self.clone()
         }
     }
 
@@ -91,12 +103,27 @@ impl<'a> Members<'a> {
 
     /// Notes a fault of the member `name`.
     pub fn fault(&self, name: &str, what: &str) {
-        self.faults.add(&self.at(name), what);
+        self.note(&self.at(name), what);
+    }
+
+    fn note(&self, address: &str, what: &str) {
+        if self.is_decoration {
+            let hint = format!("{address} {what}; it is left out");
+            self.faults.hints.borrow_mut().add(&hint);
+        } else {
+            self.faults.add(address, what);
+        }
     }
 
     /// Notes what the author should read of the member `name`.
     pub fn hint(&self, name: &str, what: &str) {
         let hint = format!("{} {what}", self.at(name));
+        self.faults.hints.borrow_mut().add(&hint);
+    }
+
+    /// Notes what the author should read of the object itself.
+    pub fn hint_of_itself(&self, what: &str) {
+        let hint = format!("{} {what}", self.address);
         self.faults.hints.borrow_mut().add(&hint);
     }
 
@@ -168,31 +195,52 @@ impl<'a> Members<'a> {
         self.or_fault(name, value.is_object().then_some(value), "an object", value)
     }
 
-    /// A value of the protocol's as clients get it, without members that are `null`.
+    /// A value of the protocol's as clients get it, without members that are `null`, and without what does not fit.
     pub fn fitting(&self, name: &str, form: &Form) -> Option<Value> {
         let value = self.value(name)?;
-        self.held_against(form, value)
-            .map_err(|misfit| self.misfit(misfit.within(name)))
-            .ok()
+        self.fitting_part(form, value, |misfit| misfit.within(name))
     }
 
-    /// `value`, which is of this object, as a value of the protocol's.
-    ///
-    /// # Errors
-    /// Why it is none.
-    pub fn held_against(&self, form: &Form, value: &Value) -> Result<Value, Misfit> {
-        let fitting = form.fitting(&value.to_string())?;
-        Ok(serde_json::from_str(&fitting.json).expect("what was read is written as JSON"))
+    /// `value`, which is this object, as a value of the protocol's, without what does not fit; nothing if that must be
+    /// there.
+    pub fn fitting_entry(&self, form: &Form, value: &Value) -> Option<Value> {
+        self.fitting_part(form, value, |misfit| misfit)
     }
 
-    /// Notes why a value of the protocol's is none.
-    pub fn misfit(&self, misfit: Misfit) {
-        let (at, what) = misfit.into_parts();
-        if at.is_empty() {
-            self.faults.add(&self.address, &what);
-        } else {
-            self.fault(&at, &what);
+    fn fitting_part(
+        &self,
+        form: &Form,
+        value: &Value,
+        within: impl Fn(Misfit) -> Misfit,
+    ) -> Option<Value> {
+        let (left_out, fitting) = match form.fitting_in_part(&value.to_string()) {
+            Ok(fitting) => (fitting.left_out, Some(fitting.json)),
+            Err(misfit) => (vec![misfit], None),
+        };
+        for misfit in left_out {
+            self.leave_out(within(misfit));
         }
+        fitting.map(|json| serde_json::from_str(&json).expect("what was read is written as JSON"))
+    }
+
+    /// Notes that something is left out, and why.
+    fn leave_out(&self, misfit: Misfit) {
+        let (at, what) = misfit.into_parts();
+        let own = self.decoration();
+        match at.as_str() {
+            "" => own.note(&self.address, &what),
+            at => own.fault(at, &what),
+        }
+    }
+
+    /// An object with its address.
+    pub fn inner(&self, name: &str) -> Option<Self> {
+        let all = self.object(name)?.as_object()?;
+        Some(Self {
+            address: self.at(name),
+            all,
+            ..self.clone()
+        })
     }
 
     /// The items of an array with their addresses; empty when absent, and a fault when there are too many.
@@ -220,7 +268,17 @@ impl<'a> Members<'a> {
     pub fn objects(&self, name: &str) -> Vec<Members<'a>> {
         self.items(name)
             .into_iter()
-            .filter_map(|(address, item)| Members::of(item, address, self.faults))
+            .filter_map(|(address, item)| match item {
+                Value::Object(all) => Some(Self {
+                    address,
+                    all,
+                    ..self.clone()
+                }),
+                other => {
+                    self.note(&address, &must_be("an object", other));
+                    None
+                }
+            })
             .collect()
     }
 
@@ -230,7 +288,7 @@ impl<'a> Members<'a> {
         for (address, item) in self.items(name) {
             match item {
                 Value::String(text) if !text.contains('\0') => texts.push(text.clone()),
-                other => self.faults.add(&address, &must_be("a string", other)),
+                other => self.note(&address, &must_be("a string", other)),
             }
         }
         texts

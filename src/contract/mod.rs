@@ -14,6 +14,7 @@ mod members;
 mod older;
 mod parameter;
 mod parameters;
+mod patterns;
 mod payload;
 pub mod portable;
 pub mod protocol;
@@ -28,7 +29,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::text::{cleaned, excerpt, in_quotes};
+use crate::text::{cleaned, in_quotes};
 
 pub use capabilities::{Capability, ClientCapabilities};
 pub use command::{Command, Input, OneOf, Output, ToolName, says_false};
@@ -99,6 +100,7 @@ fn described(members: &Members<'_>) -> Description {
     let mut description = Description {
         offers: features::read(members),
         warnings: members
+            .decoration()
             .texts("warnings")
             .iter()
             .map(|text| cleaned(text))
@@ -107,25 +109,10 @@ fn described(members: &Members<'_>) -> Description {
         warm: members.flag("warm").unwrap_or(true),
         ..Description::default()
     };
-    if let Some(plugin) = members.object("plugin") {
-        let text = |member: &str| {
-            plugin[member]
-                .as_str()
-                .map(|text| cleaned(text).trim().to_owned())
-        };
-        for member in ["name", "version", "description"] {
-            let value = &plugin[member];
-            if !value.is_string() && !value.is_null() {
-                let what = format!("must be a string: {}", excerpt(value, 60));
-                if members.is_version_1_0() {
-                    members.hint(&format!("plugin.{member}"), &what);
-                } else {
-                    members.fault(&format!("plugin.{member}"), &what);
-                }
-            }
-        }
-        description.about = text("description").unwrap_or_default();
-        description.version = text("version");
+    if let Some(plugin) = members.decoration().inner("plugin") {
+        plugin.prose("name");
+        description.about = plugin.prose("description").unwrap_or_default();
+        description.version = plugin.prose("version");
     }
     let mut names = HashSet::new();
     for entry in members.objects("commands") {
@@ -142,6 +129,7 @@ fn described(members: &Members<'_>) -> Description {
             Entry::Nothing => {}
         }
     }
+    features::check_arguments(members, &description.offers, &description.commands);
     description
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::kind::ValueType;
 use super::members::Members;
+use super::patterns::readable_members;
 use super::writing::Writing;
 use crate::text::{cleaned, in_quotes};
 
@@ -135,7 +136,7 @@ impl Parameter {
             .is_some_and(Vec::is_empty)
             && !members.is_version_1_0()
         {
-            members.fault("enum", "has no value");
+            members.hint("enum", "has no value, so that no call can give one");
         }
         let schema = schema(members, kind);
         Some(Self {
@@ -212,7 +213,8 @@ fn schema(members: &Members<'_>, kind: Option<ValueType>) -> Map<String, Value> 
     {
         schema.insert("type".to_owned(), (*word).into());
     }
-    if let Some(description) = members.prose("description").filter(|text| !text.is_empty()) {
+    let description = members.decoration().prose("description");
+    if let Some(description) = description.filter(|text| !text.is_empty()) {
         schema.insert("description".to_owned(), description.into());
     }
     for (keyword, value) in members.all {
@@ -234,5 +236,8 @@ fn schema(members: &Members<'_>, kind: Option<ValueType>) -> Map<String, Value> 
     {
         schema.insert("additionalProperties".to_owned(), true.into());
     }
-    schema
+    if members.is_version_1_0() {
+        return schema;
+    }
+    readable_members(members, schema)
 }

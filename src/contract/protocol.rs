@@ -2,13 +2,13 @@
 //! Where the revisions differ, the strictest client in use decides.
 //! <https://modelcontextprotocol.io/specification/2025-11-25/schema>
 
-use super::shape::{BlockKind, Form, Member, Shape};
+use super::shape::{BlockKind, Form, Member, Need, Shape};
 
 pub(super) const fn required(name: &'static str, form: Form) -> Member {
     Member {
         name,
         form,
-        required: true,
+        need: Need::Required,
     }
 }
 
@@ -16,7 +16,15 @@ pub(super) const fn optional(name: &'static str, form: Form) -> Member {
     Member {
         name,
         form,
-        required: false,
+        need: Need::Optional,
+    }
+}
+
+const fn decorative(name: &'static str, form: Form) -> Member {
+    Member {
+        name,
+        form,
+        need: Need::Decorative,
     }
 }
 
@@ -64,7 +72,7 @@ pub const RESOURCE: Form = Form::Shape(&RESOURCE_ENTRY);
 
 static RESOURCE_ENTRY: Shape = Shape {
     members: &[
-        required("uri", Form::ExactUri),
+        required("uri", Form::Iri),
         required("name", Form::Text),
         optional("title", Form::Text),
         optional("description", Form::Text),
@@ -212,7 +220,7 @@ static LINK: Shape = Shape {
         optional("title", Form::Text),
         optional("description", Form::Text),
         optional("mimeType", Form::Text),
-        optional("size", Form::Count),
+        decorative("size", Form::Count),
         optional("icons", ICONS),
         optional("annotations", ANNOTATIONS),
         optional("_meta", Form::Object),
@@ -286,3 +294,29 @@ static COMPLETION: Shape = Shape {
     ],
     any_of: &[],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_that_is_none_costs_no_result() {
+        for (size, kept) in [
+            ("3", ",\"size\":3"),
+            ("3.0", ",\"size\":3"),
+            ("3e2", ",\"size\":300"),
+            ("-1", ""),
+            ("0.5", ""),
+            ("\"big\"", ""),
+        ] {
+            let link = |size: &str| {
+                format!(
+                    r#"{{"content":[{{"type":"resource_link","uri":"a://b","name":"c"{size}}}]}}"#
+                )
+            };
+            let given = link(&format!(",\"size\":{size}"));
+            let fitting = Form::Shape(&TOOL_RESULT).fitting(&given);
+            assert_eq!(fitting.map(|fitting| fitting.json), Ok(link(kept)));
+        }
+    }
+}

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 pub use entries::MAX_MEMBERS;
 use entries::{Entries, Items};
-use texts::{is_base64, is_exact_uri, is_time, is_uri, is_uri_template};
+use texts::{is_base64, is_exact_uri, is_iri, is_time, is_uri, is_uri_template};
 
 use crate::text::{excerpt, in_quotes};
 
@@ -36,8 +36,19 @@ pub struct Member {
     pub name: &'static str,
     /// What it has to be.
     pub form: Form,
-    /// Whether it must be there. `null` counts as absent, and is left out where it may be.
-    pub required: bool,
+    /// Whether it can be left out.
+    pub need: Need,
+}
+
+/// Whether a member can be left out. `null` counts as absent, and is left out where it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It must be there.
+    Required,
+    /// It may be absent. If it does not fit, that is the fault of whoever wrote the object.
+    Optional,
+    /// The same, but nobody misses it: it is left out where it does not fit.
+    Decorative,
 }
 
 /// What a value has to be.
@@ -54,6 +65,8 @@ pub enum Form {
     Uri,
     /// The same, written as RFC 3986 has it.
     ExactUri,
+    /// The same, with letters of every script (RFC 3987).
+    Iri,
     /// A template of addresses as RFC 6570 has it.
     UriTemplate,
     /// A moment as RFC 3339 writes it, with seconds and an offset.
@@ -109,10 +122,12 @@ pub struct Fitting {
     pub json: String,
     /// The youngest type of content block in it.
     pub youngest: BlockKind,
+    /// What was left out because it did not fit, in the order in which it stood.
+    pub left_out: Vec<Misfit>,
 }
 
 /// Why a text does not fit: where, and what is wrong there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Misfit {
     at: String,
     what: String,
@@ -158,14 +173,29 @@ impl Form {
     /// # Errors
     /// The first thing that does not fit.
     pub fn fitting(&self, json: &str) -> Result<Fitting, Misfit> {
+        self.held_against(json, false)
+    }
+
+    /// The same, but what can be left out is left out where it does not fit: members that are not required, and items.
+    ///
+    /// # Errors
+    /// The first thing that must be there and does not fit.
+    pub fn fitting_in_part(&self, json: &str) -> Result<Fitting, Misfit> {
+        self.held_against(json, true)
+    }
+
+    fn held_against(&self, json: &str, in_part: bool) -> Result<Fitting, Misfit> {
         let mut writing = Writing {
             out: String::with_capacity(json.len()),
             youngest: BlockKind::default(),
+            in_part,
+            left_out: Vec::new(),
         };
         writing.value(self, json.trim())?;
         Ok(Fitting {
             json: writing.out,
             youngest: writing.youngest,
+            left_out: writing.left_out,
         })
     }
 }
@@ -173,6 +203,9 @@ impl Form {
 struct Writing {
     out: String,
     youngest: BlockKind,
+    /// Whether everything that can be left out is left out where it does not fit.
+    in_part: bool,
+    left_out: Vec<Misfit>,
 }
 
 impl Writing {
@@ -190,8 +223,11 @@ impl Writing {
             Form::Object => return Err(must_be("an object", json)),
             Form::Flag if matches!(json, "true" | "false") => {}
             Form::Flag => return Err(must_be("true or false", json)),
-            Form::Count if json.parse::<u64>().is_ok() => {}
-            Form::Count => return Err(must_be("a whole number from 0", json)),
+            Form::Count => {
+                let count = whole(json).ok_or_else(|| must_be("a whole number from 0", json))?;
+                self.out.push_str(&count.to_string());
+                return Ok(());
+            }
             Form::Whole if is_whole(json) => {}
             Form::Whole => return Err(must_be("a whole number", json)),
             Form::Number if json.parse::<f64>().is_ok() => {}
@@ -208,6 +244,7 @@ impl Writing {
             | Form::Base64
             | Form::Uri
             | Form::ExactUri
+            | Form::Iri
             | Form::UriTemplate
             | Form::Time
             | Form::Word(_) => text(form, json)?,
@@ -222,16 +259,48 @@ impl Writing {
         }
         let items: Items<'_> = serde_json::from_str(json).map_err(unreadable)?;
         self.out.push('[');
+        let (start, before) = (self.out.len(), self.left_out.len());
         for (index, item) in items.0.iter().enumerate() {
-            if index > 0 {
-                self.out.push(',');
-            }
-            let place = || format!("[{index}]");
-            self.value(form, item.get())
-                .map_err(|misfit| misfit.within(&place()))?;
+            let separator = if self.out.len() > start { "," } else { "" };
+            self.part(separator, &format!("[{index}]"), self.in_part, |own| {
+                own.value(form, item.get())
+            })?;
+        }
+        // A list of which nothing is left says something else than the one that was written.
+        if self.out.len() == start && self.left_out.len() > before {
+            return Err(self.left_out.swap_remove(before));
         }
         self.out.push(']');
         Ok(())
+    }
+
+    /// Writes what stands at `place`, after `separator`. Where it does not fit and `can_go`, nothing is written, and
+    /// the reason is noted. Says whether it was written.
+    fn part(
+        &mut self,
+        separator: &str,
+        place: &str,
+        can_go: bool,
+        write: impl FnOnce(&mut Self) -> Result<(), Misfit>,
+    ) -> Result<bool, Misfit> {
+        let (end, before) = (self.out.len(), self.left_out.len());
+        self.out.push_str(separator);
+        let written = write(self).map_err(|misfit| misfit.within(place));
+        match written {
+            Ok(()) => {
+                for misfit in &mut self.left_out[before..] {
+                    *misfit = std::mem::take(misfit).within(place);
+                }
+                Ok(true)
+            }
+            Err(misfit) if can_go => {
+                self.out.truncate(end);
+                self.left_out.truncate(before);
+                self.left_out.push(misfit);
+                Ok(false)
+            }
+            Err(misfit) => Err(misfit),
+        }
     }
 
     fn block(
@@ -276,49 +345,63 @@ impl Writing {
     fn map(&mut self, form: &Form, members: &[(String, &RawValue)]) -> Result<(), Misfit> {
         let mut given = HashSet::new();
         self.out.push('{');
+        let start = self.out.len();
         for (name, value) in members {
-            self.name(name, &mut given)?;
-            self.value(form, value.get())
-                .map_err(|misfit| misfit.within(name))?;
+            is_first(name, &mut given)?;
+            self.member(start, name, false, |own| own.value(form, value.get()))?;
         }
         self.out.push('}');
         Ok(())
     }
 
-    /// Writes the name of a member, of which `given` are there already.
-    fn name<'n>(&mut self, name: &'n str, given: &mut HashSet<&'n str>) -> Result<(), Misfit> {
-        // Of two members with one name, clients take either, or refuse the whole message.
-        if !given.insert(name) {
-            let what = format!("has two members named {}", in_quotes(name));
-            return Err(Misfit::new(what));
-        }
-        if given.len() > 1 {
-            self.out.push(',');
-        }
-        let quoted = serde_json::to_string(name).map_err(unreadable)?;
-        self.out.extend([quoted.as_str(), ":"]);
-        Ok(())
+    /// Writes the member `name` of an object that began at `start`, as [`Self::part`] does.
+    fn member(
+        &mut self,
+        start: usize,
+        name: &str,
+        can_go: bool,
+        write: impl FnOnce(&mut Self) -> Result<(), Misfit>,
+    ) -> Result<bool, Misfit> {
+        let separator = if self.out.len() > start { "," } else { "" };
+        self.part(separator, name, can_go, |own| {
+            let quoted = serde_json::to_string(name).map_err(unreadable)?;
+            own.out.extend([quoted.as_str(), ":"]);
+            write(own)
+        })
+    }
+
+    fn may_leave_out(&self, need: Need) -> bool {
+        need == Need::Decorative || (need == Need::Optional && self.in_part)
     }
 
     fn object(&mut self, shape: &Shape, members: &[(String, &RawValue)]) -> Result<(), Misfit> {
         let mut given = HashSet::new();
         self.out.push('{');
+        let start = self.out.len();
         for (name, value) in members {
             let value = value.get();
             let known = shape.members.iter().find(|known| known.name == name);
             if value == "null" && known.is_some() {
                 continue;
             }
-            self.name(name, &mut given)?;
-            match known {
-                Some(known) => self
-                    .value(&known.form, value)
-                    .map_err(|misfit| misfit.within(name))?,
-                None => self.out.push_str(value),
+            is_first(name, &mut given)?;
+            let can_go = known.is_some_and(|known| self.may_leave_out(known.need));
+            let is_written = self.member(start, name, can_go, |own| match known {
+                Some(known) => own.value(&known.form, value),
+                None => {
+                    own.out.push_str(value);
+                    Ok(())
+                }
+            })?;
+            if !is_written {
+                given.remove(name.as_str());
             }
         }
         self.out.push('}');
-        let mut required = shape.members.iter().filter(|known| known.required);
+        let mut required = shape
+            .members
+            .iter()
+            .filter(|known| known.need == Need::Required);
         if let Some(missing) = required.find(|known| !given.contains(known.name)) {
             return Err(Misfit::new(format!("has no {}", missing.name)));
         }
@@ -328,6 +411,27 @@ impl Writing {
         }
         Ok(())
     }
+}
+
+/// Notes a member's name among those `given`. Of two members with one name, clients take either, or refuse the whole
+/// message.
+fn is_first<'n>(name: &'n str, given: &mut HashSet<&'n str>) -> Result<(), Misfit> {
+    if given.insert(name) {
+        return Ok(());
+    }
+    let what = format!("has two members named {}", in_quotes(name));
+    Err(Misfit::new(what))
+}
+
+/// A whole number from 0: 3 may be written as `3.0`, as whoever computes with fractions writes it.
+fn whole(json: &str) -> Option<u64> {
+    /// Up to here every whole number is one that a fraction can be.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    json.parse().ok().or_else(|| {
+        let number = json.parse::<f64>().ok()?;
+        let is_whole = number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number);
+        is_whole.then_some(number as u64)
+    })
 }
 
 fn text(form: &Form, json: &str) -> Result<(), Misfit> {
@@ -353,6 +457,10 @@ fn text(form: &Form, json: &str) -> Result<(), Misfit> {
         Form::ExactUri => (
             is_exact_uri(text),
             "an address with a scheme, such as notes://all, as RFC 3986 writes it",
+        ),
+        Form::Iri => (
+            is_iri(text),
+            "an address with a scheme, such as notes://all, as RFC 3987 writes it",
         ),
         Form::UriTemplate => (
             is_uri_template(text),
@@ -420,12 +528,12 @@ mod tests {
             Member {
                 name: "name",
                 form: Form::Text,
-                required: true,
+                need: Need::Required,
             },
             Member {
                 name: "more",
                 form: Form::List(&Form::Shape(&INNER)),
-                required: false,
+                need: Need::Optional,
             },
         ],
         any_of: &[],
@@ -435,12 +543,12 @@ mod tests {
             Member {
                 name: "text",
                 form: Form::Text,
-                required: false,
+                need: Need::Optional,
             },
             Member {
                 name: "blob",
                 form: Form::Base64,
-                required: false,
+                need: Need::Optional,
             },
         ],
         any_of: &["text", "blob"],
@@ -488,6 +596,31 @@ mod tests {
             let misfit = Form::Shape(&THING).fitting(given).expect_err("it is wrong");
             assert_eq!(misfit.to_string(), said);
         }
+    }
+
+    #[test]
+    fn what_can_be_left_out_is_left_out_and_named() {
+        let given = r#"{"name":"a","more":[{"text":5,"blob":"aGk="},{"text":5},{"text":"b"}]}"#;
+        let fitting = Form::Shape(&THING)
+            .fitting_in_part(given)
+            .expect("the rest fits");
+        let kept = r#"{"name":"a","more":[{"blob":"aGk="},{"text":"b"}]}"#;
+        assert_eq!(fitting.json, kept);
+        let said: Vec<String> = fitting.left_out.iter().map(Misfit::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "more[0].text must be a string, not 5",
+                "more[1] has neither text nor blob"
+            ]
+        );
+        let none = Form::Shape(&THING).fitting_in_part(r#"{"more":5,"name":"a"}"#);
+        assert_eq!(
+            none.map(|fitting| fitting.json),
+            Ok(r#"{"name":"a"}"#.to_owned())
+        );
+        let missing = Form::Shape(&THING).fitting_in_part(r#"{"name":5}"#);
+        assert!(missing.is_err());
     }
 
     #[test]

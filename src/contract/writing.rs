@@ -97,6 +97,13 @@ fn style(members: &Members<'_>, kind: Option<ValueType>, has_negative: bool) -> 
             ("rest", Style::Rest),
         ],
     );
+    let action = members.decoration().text("action");
+    let is_bare = matches!(action.as_deref(), Some("store_true" | "store_false"));
+    let takes_value = if given.is_none() && !is_bare {
+        members.flag("takes_value")
+    } else {
+        members.decoration().flag("takes_value")
+    };
     match given {
         Some(Style::Flag) if kind != Some(ValueType::Boolean) => {
             members.fault("arg_style", "'flag' needs the type boolean");
@@ -108,10 +115,7 @@ fn style(members: &Members<'_>, kind: Option<ValueType>, has_negative: bool) -> 
         }
         Some(style) => Some(style),
         None => {
-            let action = members.text("action");
-            let bare = matches!(action.as_deref(), Some("store_true" | "store_false"))
-                || members.flag("takes_value") == Some(false)
-                || has_negative;
+            let bare = is_bare || takes_value == Some(false) || has_negative;
             (bare && kind == Some(ValueType::Boolean)).then_some(Style::Flag)
         }
     }

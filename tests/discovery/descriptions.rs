@@ -44,8 +44,8 @@ fn a_description_that_breaks_the_contract_skips_its_plugin_alone_and_names_the_f
                 "commands[0].input_schema is no valid JSON Schema",
             ),
             (
-                "i_pattern",
-                json!({"commands": [{"name": "x", "parameters": [{"name": "a", "type": "string"}, {"name": "n", "type": "string", "pattern": "("}]}]}),
+                "i_keyword",
+                json!({"commands": [{"name": "x", "parameters": [{"name": "a", "type": "string"}, {"name": "n", "type": "string", "minLength": "("}]}]}),
                 "commands[0].parameters[1] ('n') is no valid JSON Schema",
             ),
             ("j_empty", json!({"commands": []}), "has no commands"),

@@ -13,6 +13,7 @@ mod contract;
 mod descriptions;
 mod directories;
 mod introspection;
+mod leniency;
 mod older_contract;
 mod strictness;
 mod waiting;

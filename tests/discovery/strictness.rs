@@ -36,8 +36,8 @@ fn whole() -> Value {
                 "parameters": [
                     {"name": "a", "type": "string", "description": "d", "required": true, "default": "x", "enum": ["x"],
                      "pattern": "x", "x-mcp-header": "Region", "flag": "-a", "separator": "=", "dashes": "any", "level": 0},
-                    {"name": "b", "type": "boolean", "action": "store_true", "negative_flag": "--no-b"},
-                    {"name": "c", "type": "array", "items": {"type": "string"}, "arg_style": "list"},
+                    {"name": "b", "type": "boolean", "action": "store_true", "takes_value": false, "negative_flag": "--no-b"},
+                    {"name": "c", "type": "array", "items": {"type": "string"}, "arg_style": "list", "action": "append", "takes_value": true},
                     {"name": "d", "type": "object", "properties": {"e": {"type": "string"}}, "env": "D"},
                     {"name": "f", "type": "integer", "minimum": 0, "maximum": 2},
                     {"name": "g", "type": "boolean", "takes_value": false},
@@ -168,7 +168,7 @@ fn variations() -> Vec<(String, Value)> {
 }
 
 /// What the server makes of a description: what is served, and whether anything is reported.
-fn read(description: &Value) -> Result<(Snapshot, bool), String> {
+pub fn read(description: &Value) -> Result<(Snapshot, bool), String> {
     let description = contract::read(description).map_err(|faults| faults.to_string())?;
     let found = Found {
         name: "p".to_owned(),
@@ -309,7 +309,7 @@ fn typed<T: serde::de::DeserializeOwned>(list: &Value) -> Result<(), String> {
 }
 
 /// The lists that clients get, with the names of their types.
-fn lists(snapshot: &Snapshot) -> Vec<(&'static str, &'static str, Value)> {
+pub fn lists(snapshot: &Snapshot) -> Vec<(&'static str, &'static str, Value)> {
     let parsed = |json: &str| serde_json::from_str::<Value>(json).expect("it is JSON");
     let entries = |offerings: &[Arc<Offering>]| -> Vec<Value> {
         let listed = offerings.iter();

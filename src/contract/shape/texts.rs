@@ -18,6 +18,12 @@ pub fn is_exact_uri(text: &str) -> bool {
     is_uri(text) && EXACT.is_valid(&Value::from(text))
 }
 
+/// Whether `text` is an address with a scheme as RFC 3987 writes it: with letters of every script.
+pub fn is_iri(text: &str) -> bool {
+    static IRI: LazyLock<Validator> = LazyLock::new(|| of_format("iri"));
+    is_uri(text) && IRI.is_valid(&Value::from(text))
+}
+
 /// Whether `text` is a template of addresses as RFC 6570 has it.
 pub fn is_uri_template(text: &str) -> bool {
     static TEMPLATE: LazyLock<Validator> = LazyLock::new(|| of_format("uri-template"));
@@ -98,6 +104,8 @@ mod tests {
             ("all", false),
         ] {
             assert_eq!(super::is_exact_uri(text), is_exact, "{text}");
+            let is_iri = is_exact || text == "notes://\u{fc}";
+            assert_eq!(super::is_iri(text), is_iri, "{text}");
         }
         for (text, is_template) in [("notes://{id}", true), ("notes://{", false)] {
             assert_eq!(super::is_uri_template(text), is_template, "{text}");
