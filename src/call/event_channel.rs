@@ -21,7 +21,7 @@ use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
 use super::types::{Event, LogLevel};
-use crate::jsonrpc::{INVALID_PARAMS, to_raw};
+use crate::jsonrpc::members::to_raw;
 use crate::process::SideChannels;
 use crate::text::shown;
 use lines::{Line, Lines, may_ask};
@@ -38,6 +38,9 @@ const WAITING_LINES: usize = 256;
 
 /// Questions that may wait for their answers.
 const WAITING_QUESTIONS: usize = 16;
+
+/// The code of an error that says that a question is wrong: JSON-RPC's of invalid parameters.
+const WRONG_QUESTION: i64 = -32602;
 
 /// How long what was written before the end may take to be forwarded after it.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -313,7 +316,7 @@ fn nobody_listens() -> Box<RawValue> {
 /// What a program reads whose question cannot be read, and is not asked.
 fn no_question(fault: &BadLine) -> Box<RawValue> {
     let message = format!("this line cannot be asked: {fault}");
-    to_raw(&json!({"error": {"code": INVALID_PARAMS, "message": message}}))
+    to_raw(&json!({"error": {"code": WRONG_QUESTION, "message": message}}))
 }
 
 async fn write_all(socket: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {
