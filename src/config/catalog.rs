@@ -21,9 +21,8 @@ const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 const OUTPUT_BYTES: RangeInclusive<u64> = 1024..=1 << 30;
 /// Calls in progress where nothing is set and the system has room for them. Most of them wait for something.
 const DEFAULT_MAX_CALLS: usize = 256;
-/// Calls in progress for each core where the system has room for few, and calls that start or compute.
+/// Calls for each core: those that start or compute, and those in progress where the system has room for few.
 const CALLS_PER_CORE: usize = 4;
-const COMPUTING_PER_CORE: usize = 2;
 /// Most calls that a setting may let run at once.
 const MAX_CALLS: usize = 100_000;
 /// Most programs that a setting may let calls leave running at once: each has a process and a descriptor of the server's.
@@ -55,11 +54,7 @@ pub(super) fn read(
             bytes: max_output(reader),
         },
         max_calls: reader.count("MCP_MAX_CALLS", default_calls(max_runs(), cores), MAX_CALLS),
-        max_computing: reader.count(
-            "MCP_MAX_COMPUTING",
-            COMPUTING_PER_CORE * cores,
-            MAX_CALLS,
-        ),
+        max_computing: reader.count("MCP_MAX_COMPUTING", CALLS_PER_CORE * cores, MAX_CALLS),
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
     }

@@ -15,8 +15,14 @@ const DESCRIPTORS_OF_A_RUN: u64 = 6;
 
 /// How many runs fit into half of each of them; the other half is for everything else.
 pub fn max_runs() -> usize {
-    let memory = smallest([total_memory(), of_group("memory.max", "memory/memory.limit_in_bytes")]);
-    let tasks = smallest([getrlimit(Resource::Nproc).current, of_group("pids.max", "pids/pids.max")]);
+    let memory = smallest([
+        total_memory(),
+        of_group("memory.max", "memory/memory.limit_in_bytes"),
+    ]);
+    let tasks = smallest([
+        getrlimit(Resource::Nproc).current,
+        of_group("pids.max", "pids/pids.max"),
+    ]);
     // The server raises its own limit to this one.
     let descriptors = getrlimit(Resource::Nofile).maximum;
     fitting(memory, tasks, descriptors)
@@ -40,7 +46,9 @@ fn smallest<const N: usize>(limits: [Option<u64>; N]) -> Option<u64> {
 /// The memory of the machine, in bytes.
 fn total_memory() -> Option<u64> {
     let facts = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = facts.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = facts
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     Some(kibibytes << 10)
 }
@@ -51,7 +59,9 @@ fn of_group(unified: &str, older: &str) -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
     let mut directory = std::path::Path::new("/sys/fs/cgroup").join(own.unwrap_or_default());
-    let mut found = vec![limit_in(&std::path::Path::new("/sys/fs/cgroup").join(older))];
+    let mut found = vec![limit_in(
+        &std::path::Path::new("/sys/fs/cgroup").join(older),
+    )];
     while directory.starts_with("/sys/fs/cgroup") {
         found.push(limit_in(&directory.join(unified)));
         directory.pop();

@@ -16,7 +16,9 @@ use super::background::{Background, Kept};
 use super::busy::Busy;
 use super::children::Children;
 use super::exec_error::{self, Explainer};
-use super::job::{self, BackgroundJob, Finished, Held, Job, Keep, Leftover, SideChannels, StartError};
+use super::job::{
+    self, BackgroundJob, Finished, Held, Job, Keep, Leftover, SideChannels, StartError,
+};
 use super::leftovers::Leftovers;
 use super::output_budget::{DEFAULT_OUTPUT_BUDGET, OutputBudget, OutputLoad};
 use super::pipes::{Stderr, Stdin, Stdout};

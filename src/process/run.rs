@@ -155,7 +155,13 @@ impl Run {
         self.pipes.stderr.close();
         self.pipes.stdin.close();
         while !self.progress.tree_is_gone && self.progress.kept().is_none() {
-            let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress, &mut self.busy).await;
+            let event = next_event(
+                &mut self.supervisor,
+                &mut self.cleanup,
+                &self.progress,
+                &mut self.busy,
+            )
+            .await;
             self.handle(event);
         }
     }
@@ -185,7 +191,13 @@ impl Run {
     /// Waits until no process of the run is left.
     pub(super) async fn until_tree_is_gone(&mut self) {
         while !self.progress.tree_is_gone {
-            let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress, &mut self.busy).await;
+            let event = next_event(
+                &mut self.supervisor,
+                &mut self.cleanup,
+                &self.progress,
+                &mut self.busy,
+            )
+            .await;
             self.handle(event);
         }
         self.left = None;
@@ -251,6 +263,7 @@ impl Run {
             Report::Failed(errno) => {
                 progress.not_run = Some(NotRun::Refused(errno));
                 progress.tree_is_gone = true;
+                self.busy.give_back();
             }
             Report::Waits => self.busy.give_back(),
             Report::Exited(status) => {

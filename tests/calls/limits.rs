@@ -53,7 +53,11 @@ fn a_result_keeps_its_permit_until_it_is_written() {
         until("the next waits", || load(&running) == (1, 1)).await;
         drop(held);
         assert!(next.await.expect("no panic").is_ok());
-        assert_eq!(running.catalog.load(), Load::default(), "its result is gone too");
+        assert_eq!(
+            running.catalog.load(),
+            Load::default(),
+            "its result is gone too"
+        );
     });
 }
 

@@ -6,7 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use smcp::process::{Background, BackgroundJob, Ending, Finished, Held, Job, Keep, Launcher, Owner};
+use smcp::process::{
+    Background, BackgroundJob, Ending, Finished, Held, Job, Keep, Launcher, Owner,
+};
 use smcp::process::{SideChannels, StartError};
 use tokio_util::sync::CancellationToken;
 

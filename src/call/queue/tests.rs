@@ -304,3 +304,102 @@ fn what_waits_before_the_queue_counts_with_what_waits_in_it() {
     assert!(matches!(queue.hold(&client, 1), Err(Full::BytesOfAll)));
     drop(all);
 }
+
+/// A queue with many permits to run and few to compute.
+fn of_sizes(running: usize, computing: usize) -> Queue {
+    Queue::new(Bounds { running, computing })
+}
+
+#[test]
+fn a_call_that_waits_lets_others_in_and_stays_in_progress() {
+    let queue = of_sizes(8, 1);
+    let first = permit(&queue, demand("a"));
+    let mut second = ask(&queue, demand("b"));
+    drop(first.compute);
+    let second = poll(&mut second)
+        .expect("the first waits")
+        .expect("the queue is not full");
+    let load = Load {
+        running: 2,
+        computing: 1,
+        waiting: 0,
+    };
+    assert_eq!(queue.load(), load);
+    // In whichever order they come back.
+    drop(second.run);
+    drop(second.compute);
+    drop(first.run);
+    assert_eq!(queue.load(), Load::default());
+}
+
+#[test]
+fn one_call_in_progress_is_one_call_whatever_may_compute() {
+    let queue = of_sizes(1, 8);
+    let first = permit(&queue, demand("a"));
+    let mut second = ask(&queue, demand("b"));
+    drop(first.compute);
+    assert!(poll(&mut second).is_none(), "the first is in progress");
+    drop(first.run);
+    assert!(poll(&mut second).is_some());
+}
+
+#[test]
+fn a_key_whose_calls_compute_lets_another_compute_within_one_turn() {
+    let queue = of_sizes(64, 2);
+    let first = permit(&queue, of("flood", "1"));
+    let _second = permit(&queue, of("flood", "2"));
+    let mut flood: Vec<_> = (0..40).map(|_| ask(&queue, direct("flood"))).collect();
+    let mut other = ask(&queue, of("other", "1"));
+    drop(first.compute);
+    let _other = poll(&mut other).expect("its turn is the first");
+    assert!(flood.iter_mut().all(|waiting| poll(waiting).is_none()));
+}
+
+#[test]
+fn a_key_with_many_calls_that_wait_is_not_kept_out_by_one_that_computes() {
+    let queue = of_sizes(64, 4);
+    let mut sleepers = Vec::new();
+    for number in 0..20 {
+        let Permits { run, compute } = permit(&queue, of("sleeps", &number.to_string()));
+        drop(compute);
+        sleepers.push(run);
+    }
+    let mut burning: Vec<_> = (0..4).map(|_| permit(&queue, direct("burns"))).collect();
+    let mut burns: Vec<_> = (0..40).map(|_| ask(&queue, direct("burns"))).collect();
+    let mut sleeps = ask(&queue, of("sleeps", "20"));
+    // A third of the one gate is less than three quarters of the other.
+    burning.pop();
+    let _sleeps = poll(&mut sleeps).expect("its share is the smaller");
+    assert!(burns.iter_mut().all(|waiting| poll(waiting).is_none()));
+}
+
+#[test]
+fn a_key_whose_calls_wait_lets_another_into_the_full_gate_within_one_turn() {
+    let queue = of_sizes(4, 4);
+    let mut sleepers: Vec<_> = (0..4)
+        .map(|_| {
+            let Permits { run, compute } = permit(&queue, direct("sleeps"));
+            drop(compute);
+            run
+        })
+        .collect();
+    let mut more: Vec<_> = (0..9).map(|_| ask(&queue, direct("sleeps"))).collect();
+    let mut other = ask(&queue, direct("other"));
+    sleepers.pop();
+    let _other = poll(&mut other).expect("its turn is the first");
+    assert!(more.iter_mut().all(|waiting| poll(waiting).is_none()));
+}
+
+#[test]
+fn what_calls_in_progress_were_asked_with_is_bounded_and_one_alone_is_not() {
+    let queue = of_size(8);
+    let alone = permit(&queue, holding(200, direct("a")));
+    let mut small = ask(&queue, holding(1, direct("b")));
+    drop(alone.compute);
+    assert!(poll(&mut small).is_none(), "its arguments are still there");
+    drop(alone.run);
+    let _small = poll(&mut small).expect("there is room");
+    let _more = permit(&queue, holding(127, direct("c")));
+    let _waits = ask(&queue, holding(1, direct("d")));
+    permit(&queue, direct("e"));
+}
