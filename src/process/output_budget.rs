@@ -133,7 +133,7 @@ impl OutputShare {
             let first = state.line.first().copied();
             let is_first = first.is_none_or(|first| Some(first) == self.ticket);
             let has_room = state.taken.saturating_add(more) <= budget.0.limit;
-            if !is_first || !(has_room || !state.is_overdrawn) {
+            if !is_first || (!has_room && state.is_overdrawn) {
                 let State {
                     line, next_ticket, ..
                 } = &mut *state;
