@@ -12,58 +12,24 @@
 //! ago: a key that floods by many sessions, or by calls without one, lets another key's call wait for one
 //! turn at most, and a key whose calls all wait holds nobody up who computes.
 
-mod client;
+mod demand;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
-pub use client::Client;
-use client::Share;
+use demand::Share;
+pub use demand::{
+    Bounds, Client, Demand, Full, MAX_RUNNING_BYTES, MAX_WAITING, MAX_WAITING_BYTES,
+    MAX_WAITING_BYTES_OF_ONE, MAX_WAITING_OF_ONE,
+};
 use state::State;
-
-/// How many calls may wait in all.
-pub const MAX_WAITING: usize = 1_024;
-
-/// How many calls of one session, or of one agent without a session, may wait.
-pub const MAX_WAITING_OF_ONE: usize = 256;
-
-/// What the calls that wait may hold in all, in bytes.
-pub const MAX_WAITING_BYTES: usize = 64 << 20;
-
-/// What the waiting calls of one key, or without a key of one session or agent, may hold, in bytes.
-pub const MAX_WAITING_BYTES_OF_ONE: usize = MAX_WAITING_BYTES / 4;
-
-/// What the calls in progress may have been asked with in all, in bytes; a larger call waits until it is alone.
-pub const MAX_RUNNING_BYTES: usize = 128 << 20;
-
-/// How many calls the two gates let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// Calls in progress.
-    pub running: usize,
-    /// Calls that start or compute.
-    pub computing: usize,
-}
-
-/// Who wants permits, and what bounds it besides the number of all permits.
-#[derive(Debug, Clone, Default)]
-pub struct Demand {
-    /// Whose call it is.
-    pub client: Client,
-    /// Names of limits and how many calls under each may run at once.
-    pub limits: Vec<(String, usize)>,
-    /// What the call holds of memory while it waits, in bytes.
-    pub size: usize,
-    /// How many answers the client has not read; above zero its calls wait, and others pass them.
-    pub unread: Option<watch::Receiver<usize>>,
-}
 
 /// The permits of all calls, and the calls that wait for them.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<State<Permits>>>,
 }
 
 /// Both permits of a call that is let in.
@@ -108,61 +74,10 @@ pub struct Held {
     bytes: usize,
 }
 
-/// Why a call may not even wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Full {
-    /// As many calls wait as may wait.
-    #[error("too many calls wait already; call again later, or raise MCP_MAX_CALLS")]
-    ForAll,
-    /// As many calls of this session wait as may wait.
-    #[error("too many calls of this session wait already; wait for their answers first")]
-    ForSession,
-    /// The queue is full, and this key has the most calls in it.
-    #[error(
-        "too many calls wait already, and most are of this key; wait for their answers first, or raise MCP_MAX_CALLS"
-    )]
-    ForKey,
-    /// The calls that wait hold as much as they may.
-    #[error(
-        "the calls that wait hold too much memory already; call again later, or pass a path to a file"
-    )]
-    BytesOfAll,
-    /// The calls of this client that wait hold as much as they may.
-    #[error(
-        "the calls of this client that wait hold too much memory already; wait for their answers first, or pass a path to a file"
-    )]
-    BytesOfClient,
-}
-
 /// A call that waits. Dropping it leaves the queue.
 struct Ticket<'q> {
     queue: &'q Queue,
     number: u64,
-}
-
-impl Bounds {
-    /// At least one of each, and no more to compute than to run.
-    fn usable(self) -> Self {
-        let running = self.running.max(1);
-        let computing = self.computing.clamp(1, running);
-        Self { running, computing }
-    }
-
-    /// One session alone leaves a quarter of the permits to whoever comes next.
-    fn of_one_session(self) -> Self {
-        Self {
-            running: self.running - self.running / 4,
-            computing: self.computing - self.computing / 4,
-        }
-    }
-}
-
-impl Demand {
-    fn client_reads(&self) -> bool {
-        self.unread
-            .as_ref()
-            .is_none_or(|unread| *unread.borrow() == 0)
-    }
 }
 
 impl Queue {
@@ -247,7 +162,7 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<Permits>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

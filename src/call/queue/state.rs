@@ -1,27 +1,26 @@
-//! Who has permits, who waits, and who is next.
+//! Who has permits, who waits, and who is next. Knows not what a permit is.
 
 use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
-use super::client::Share;
-use super::{
+use super::demand::{
     Bounds, Demand, Full, MAX_RUNNING_BYTES, MAX_WAITING, MAX_WAITING_BYTES,
-    MAX_WAITING_BYTES_OF_ONE, MAX_WAITING_OF_ONE, Permits,
+    MAX_WAITING_BYTES_OF_ONE, MAX_WAITING_OF_ONE, Share,
 };
 
 /// How many clients without a running call are remembered for when they had their last turn.
 const MAX_REMEMBERED: usize = 4_096;
 
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct State<P> {
     bounds: Bounds,
     /// All permits that are given.
     taken: Taken,
     by_client: HashMap<Share, Turns>,
     by_limit: HashMap<String, usize>,
     /// In the order of their coming.
-    pub(super) waiting: Vec<Waiter>,
+    pub(super) waiting: Vec<Waiter<P>>,
     /// What the calls hold that do not wait for a permit yet, in bytes, by who pays.
     pub(super) held: HashMap<Share, usize>,
     /// What the calls in progress were asked with, in bytes.
@@ -49,10 +48,10 @@ struct Turns {
 type Turn = (u128, u64);
 
 #[derive(Debug)]
-pub(super) struct Waiter {
+pub(super) struct Waiter<P> {
     pub(super) ticket: u64,
     pub(super) demand: Demand,
-    pub(super) turn: oneshot::Sender<Result<Permits, Full>>,
+    pub(super) turn: oneshot::Sender<Result<P, Full>>,
 }
 
 impl Taken {
@@ -72,7 +71,7 @@ impl Taken {
     }
 }
 
-impl State {
+impl<P> State<P> {
     pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -147,11 +146,11 @@ impl State {
     pub(super) fn wait(
         &mut self,
         demand: Demand,
-        turn: oneshot::Sender<Result<Permits, Full>>,
-    ) -> Result<(u64, Option<Waiter>), Full> {
+        turn: oneshot::Sender<Result<P, Full>>,
+    ) -> Result<(u64, Option<Waiter<P>>), Full> {
         let of_session = demand.client.narrowest().map_or(0, |client| {
             let same =
-                |waiter: &&Waiter| waiter.demand.client.narrowest().as_ref() == Some(&client);
+                |waiter: &&Waiter<P>| waiter.demand.client.narrowest().as_ref() == Some(&client);
             self.waiting.iter().filter(same).count()
         });
         if of_session >= MAX_WAITING_OF_ONE {
@@ -194,7 +193,7 @@ impl State {
     }
 
     /// The newest waiter of the key that has the most, if `key` has fewer than that one would be left with.
-    fn outvote(&mut self, key: &Option<String>) -> Option<Waiter> {
+    fn outvote(&mut self, key: &Option<String>) -> Option<Waiter<P>> {
         let mut by_key: HashMap<&Option<String>, usize> = HashMap::new();
         for waiter in &self.waiting {
             *by_key.entry(&waiter.demand.client.key).or_default() += 1;
@@ -204,7 +203,7 @@ impl State {
         if own + 1 >= most {
             return None;
         }
-        let is_of_largest = |waiter: &Waiter| waiter.demand.client.key == *largest;
+        let is_of_largest = |waiter: &Waiter<P>| waiter.demand.client.key == *largest;
         let index = self.waiting.iter().rposition(is_of_largest)?;
         Some(self.waiting.remove(index))
     }
