@@ -70,12 +70,13 @@ impl Stdout {
         let most = self.limit.saturating_add(1);
         let wanted = (self.kept.len() + CHUNK).min(most);
         self.share.grow(wanted, most).await;
-        let room = most.min(self.share.room()) - self.kept.len();
+        let room = most - self.kept.len();
         if self.kept.capacity() - self.kept.len() < room.min(CHUNK) {
             let larger = (GROWTH * self.kept.capacity()).max(CHUNK);
             self.kept.reserve_exact(room.min(larger - self.kept.len()));
         }
-        let mut kept = (&mut self.kept).limit(room);
+        let allowed = room.min(self.share.room() - self.kept.len());
+        let mut kept = (&mut self.kept).limit(allowed);
         if !matches!(pipe.read_buf(&mut kept).await, Ok(1..)) {
             self.close();
         }
