@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::types::Listed;
-use crate::catalog::{self, Catalog, Holders, Snapshot};
+use crate::catalog::{self, Catalog, Generations, Holders, Snapshot};
 use crate::config::Config;
 use crate::discovery::scan::PROGRAMS;
 use crate::governor::Governor;
@@ -20,7 +20,6 @@ use crate::letta::Letta;
 use crate::mcp::budget::Budget;
 use crate::mcp::changes::{Change, Changes};
 use crate::mcp::context::Services;
-use crate::mcp::methods::lifecycle;
 use crate::mcp::request_state::Sealer;
 use crate::mcp::sessions::Sessions;
 use crate::process::{Launcher, TERMINATE_GRACE};
@@ -234,18 +233,21 @@ async fn notify_of_new_catalogues(
     stopped: CancellationToken,
 ) {
     let mut catalogues = services.catalog.changes();
+    let mut known = Generations::default();
     let mut said = HashSet::new();
     loop {
         tokio::select! {
             () = stopped.cancelled() => return,
             changed = catalogues.changed() => if changed.is_err() { return },
         }
-        let generation = *catalogues.borrow_and_update();
-        for list in [Listed::Tools, Listed::Prompts, Listed::Resources] {
-            if lifecycle::declares(&services, list) {
+        let now = *catalogues.borrow_and_update();
+        for list in Listed::ALL {
+            let generation = now.of(list);
+            if generation > known.of(list) {
                 services.changes.notify(Change::Catalogue(list, generation));
             }
         }
+        known = now;
         let snapshot = services.catalog.snapshot();
         log_plugins(&snapshot, &mut said);
         for line in faults(&snapshot, &services.governor, &settings) {

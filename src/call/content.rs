@@ -9,6 +9,8 @@ use std::str::Utf8Chunk;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
+pub use crate::contract::shape::BlockKind;
+
 /// What a tool's result says.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -16,10 +18,12 @@ pub enum Content {
     Text(LossyText),
     /// One JSON value, given as a block of text and as structured content.
     Json(JsonText),
-    /// What the program wrote itself, kept as it is.
+    /// What the program wrote itself, held against the protocol's types.
     Own {
         /// The array of blocks.
         blocks: Box<RawValue>,
+        /// The youngest type among them.
+        youngest: BlockKind,
         /// The structured content, if there is any.
         structured: Option<Box<RawValue>>,
     },
@@ -40,7 +44,9 @@ impl Content {
         match self {
             Self::Text(text) => text.escaped,
             Self::Json(text) => text.escaped + text.value.get().len(),
-            Self::Own { blocks, structured } => {
+            Self::Own {
+                blocks, structured, ..
+            } => {
                 let structured = structured.as_ref().map_or(0, |value| value.get().len());
                 blocks.get().len() + structured
             }

@@ -4,7 +4,6 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -21,54 +20,6 @@ pub fn of(text: &str) -> Result<usize, serde_json::Error> {
     Counter(&mut bytes).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(bytes)
-}
-
-/// Any array of objects. Keeps nothing of them.
-#[derive(Debug)]
-pub struct Objects;
-
-impl<'de> Deserialize<'de> for Objects {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(EachObject)?;
-        Ok(Self)
-    }
-}
-
-struct EachObject;
-
-impl<'de> Visitor<'de> for EachObject {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(OneObject)?.is_some() {}
-        Ok(())
-    }
-}
-
-struct OneObject;
-
-impl<'de> DeserializeSeed<'de> for OneObject {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OneObject {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        Counter(&mut 0).visit_map(map)
-    }
 }
 
 struct Counter<'a>(&'a mut usize);
@@ -146,20 +97,6 @@ mod tests {
         let deep = "[".repeat(1_000) + &"]".repeat(1_000);
         for text in ["", "{", "[1,]", "NaN", "1e999", "{} {}", deep.as_str()] {
             assert!(of(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn objects_are_told_from_anything_else() {
-        for (text, is_array_of_objects) in [
-            ("[]", true),
-            (r#"[{}, {"a": [1]}]"#, true),
-            ("[1]", false),
-            ("{}", false),
-            (r#"["x"]"#, false),
-        ] {
-            let read = serde_json::from_str::<Objects>(text);
-            assert_eq!(read.is_ok(), is_array_of_objects, "{text}");
         }
     }
 }

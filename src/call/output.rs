@@ -8,23 +8,21 @@ use std::fmt;
 
 use rustix::process::Signal;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::content::{Content, JsonText, LossyText, replaced_size};
-use super::json_size::{self, Objects};
+use super::json_size;
 use super::types::{CallError, Limits, ToolResult};
 use crate::contract::Output;
+use crate::contract::protocol::TOOL_RESULT;
 use crate::contract::schema::Schema;
+use crate::contract::shape::Form;
 use crate::jsonrpc::members;
 use crate::process::{Ending, Finished, StartError};
 use crate::text::{cleaned, shown};
 
 /// How much of the end of stderr is kept, in bytes.
 pub const STDERR_TAIL: usize = 64 << 10;
-
-/// The most members that an output of the style `content` may have.
-const MAX_MEMBERS: usize = 100;
 
 /// The most that an error message repeats of what was printed, in bytes.
 const MAX_REPEATED: usize = 64 << 10;
@@ -42,16 +40,26 @@ pub struct Expected<'a> {
     pub limits: Limits,
 }
 
-/// The text of a run that went well: stdout without the white space around it, bytes that are no UTF-8 replaced.
+/// The text of a run that went well, as it was printed: the white space around a file belongs to it. Bytes that are no
+/// UTF-8 are replaced.
 ///
 /// # Errors
-/// How it failed, in the words of the program where it has any.
+/// How it failed, in the words of the program where it has any; [`CallError::NotFound`] when it says that.
 pub fn text(finished: Finished, tool: &str, limits: Limits) -> Result<String, CallError> {
+    if matches!(finished.ending, Ending::Exited(status) if status != 0)
+        && let Some(words) = super::missing::not_found(&finished.stdout)
+    {
+        let mut words = repeated(words.as_bytes());
+        if words.is_empty() {
+            words = format!("{tool} says that it is not there");
+        }
+        return Err(CallError::NotFound(words));
+    }
     let printed = printed(finished, tool, limits)?;
     if replaced_size(&printed) > limits.escaped() {
         return Err(too_large(tool, "it is not UTF-8 and would grow as text"));
     }
-    Ok(into_text(printed))
+    Ok(whole_text(printed))
 }
 
 /// The result of a tool call.
@@ -63,7 +71,7 @@ pub fn result(finished: Finished, expected: Expected<'_>) -> Result<ToolResult, 
     match (expected.output, expected.schema) {
         (Output::Text, None) => text_result(trimmed(printed), expected),
         (Output::Text | Output::Json, _) => structured_result(into_text(printed), expected),
-        (Output::Content, _) => complete_result(&into_text(printed), expected),
+        (Output::Content, _) => complete_result(into_text(printed), expected),
     }
 }
 
@@ -139,54 +147,67 @@ fn structured_result(text: String, expected: Expected<'_>) -> Result<ToolResult,
     Ok(plain(Content::Json(text)))
 }
 
-/// A result that the program wrote whole, passed on as it is.
-fn complete_result(text: &str, expected: Expected<'_>) -> Result<ToolResult, CallError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Complete {
-        #[serde(rename = "content")]
-        _content: Objects,
-        is_error: Option<bool>,
-        #[serde(rename = "structuredContent")]
-        _structured_content: Option<IgnoredAny>,
-    }
+/// A result that the program wrote whole: its blocks held against the protocol's types, the rest passed on as it is.
+fn complete_result(text: String, expected: Expected<'_>) -> Result<ToolResult, CallError> {
     let tool = expected.tool;
     let wrong = |fault: &dyn fmt::Display| {
         let what = "declares the output 'content', but what it printed is no tool result";
-        CallError::Plugin(format!("{tool} {what}: {fault}: {}", shown(text, 300)))
+        CallError::Plugin(format!("{tool} {what}: {fault}: {}", shown(&text, 300)))
     };
-    json_size::of(text).map_err(|fault| wrong(&fault))?;
-    if members::count(text).map_err(|fault| wrong(&fault))? > MAX_MEMBERS {
-        return Err(wrong(&format!("it has more than {MAX_MEMBERS} members")));
-    }
-    let complete: Complete = serde_json::from_str(text).map_err(|fault| wrong(&fault))?;
-    let mut members = members::members(text).map_err(internal)?;
-    // Of two members with one name, clients take either, or refuse the whole message.
-    let mut names = HashSet::new();
-    if let Some((name, _)) = members.iter().find(|(name, _)| !names.insert(name)) {
-        return Err(wrong(&format!("it has two members named '{name}'")));
-    }
+    json_size::of(&text).map_err(|fault| wrong(&fault))?;
+    let whole = Form::Shape(&TOOL_RESULT)
+        .fitting(&text)
+        .map_err(|misfit| wrong(&misfit))?;
+    // It may be large, and is not needed beside what was made of it.
+    drop(text);
+    let mut members = members::members(&whole.json).map_err(internal)?;
     let mut take = |name: &str| {
         let index = members.iter().position(|(known, _)| known == name)?;
         Some(members.remove(index).1)
     };
     let blocks = take("content").ok_or_else(|| internal("a result that was read has content"))?;
-    let structured = take("structuredContent").filter(|value| value.get() != "null");
-    take("isError");
-    let is_error = complete.is_error.unwrap_or(false);
-    if expected.schema.is_some() && !is_error {
-        let value = structured
-            .as_deref()
-            .ok_or_else(|| wrong(&"it has no structuredContent, which output_schema asks for"))?;
-        let size = json_size::of(value.get()).map_err(internal)?;
-        check(value.get(), size, expected)?;
-    }
+    let structured = take("structuredContent");
+    let is_error = take("isError").is_some_and(|value| value.get() == "true");
+    // How a result ends is said by the server.
+    take("resultType");
+    let structured = checked_structure(structured, is_error, expected)?;
     Ok(ToolResult {
-        content: Content::Own { blocks, structured },
+        content: Content::Own {
+            blocks,
+            youngest: whole.youngest,
+            structured,
+        },
         is_error,
         other: members,
         permit: None,
     })
+}
+
+/// Structured content as `output_schema` has it. That of a failure is left out where it is something else, for a
+/// client would show its own complaint instead of the failure.
+fn checked_structure(
+    structured: Option<Box<RawValue>>,
+    is_error: bool,
+    expected: Expected<'_>,
+) -> Result<Option<Box<RawValue>>, CallError> {
+    if expected.schema.is_none() {
+        return Ok(structured);
+    }
+    let Some(value) = structured else {
+        if is_error {
+            return Ok(None);
+        }
+        return Err(CallError::Plugin(format!(
+            "{} printed a result without structuredContent, which its output_schema asks for",
+            expected.tool
+        )));
+    };
+    let size = json_size::of(value.get()).map_err(internal)?;
+    match check(value.get(), size, expected) {
+        Ok(()) => Ok(Some(value)),
+        Err(_) if is_error => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Holds a JSON text against the schema; `size` is what it takes as a tree of values, in bytes.
@@ -304,7 +325,12 @@ fn trimmed(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// The same as a text, in place where it is one.
 fn into_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(trimmed(bytes))
+    whole_text(trimmed(bytes))
+}
+
+/// Bytes as a text with all its white space, in place where they are one.
+fn whole_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
         .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
 }
 

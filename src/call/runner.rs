@@ -137,17 +137,18 @@ impl Runner {
         result
     }
 
-    /// Calls the command that serves a resource, a prompt or a completion, and gives what it prints,
-    /// with the call's permit, which is kept until that is written as an answer.
+    /// Calls the command that serves a resource, a prompt or a completion, and gives what `read` makes of what it
+    /// prints, with the call's permit, which is kept until that is written as an answer.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn text(
+    pub async fn text<T: Send + 'static>(
         &self,
         name: &str,
         run: &Arc<Runnable>,
         request: CallRequest,
-    ) -> Result<(String, Arc<Permit>), CallError> {
+        read: impl FnOnce(String) -> Result<T, CallError> + Send + 'static,
+    ) -> Result<(T, Arc<Permit>), CallError> {
         let cancel = request.cancel.clone();
         let Run {
             finished,
@@ -156,10 +157,13 @@ impl Runner {
             permit,
         } = self.run(name, run, request).await?;
         let name = name.to_owned();
-        let text = self.work_on(finished.stdout.len(), &cancel, move || {
-            Ok((output::text(finished, &name, limits)?, Arc::new(permit)))
+        let printed = self.work_on(finished.stdout.len(), &cancel, move || {
+            Ok((
+                read(output::text(finished, &name, limits)?)?,
+                Arc::new(permit),
+            ))
         });
-        text.await.inspect_err(|_| background.cancel())
+        printed.await.inspect_err(|_| background.cancel())
     }
 
     async fn run(

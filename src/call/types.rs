@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use super::content::{Content, JsonText};
+pub use super::content::{BlockKind, Content, JsonText};
 pub use super::question::{Question, QuestionKind, key_used_twice};
 pub use super::queue::Load;
 use super::queue::RunPermit;
@@ -197,6 +197,11 @@ pub enum Listed {
     Resources,
 }
 
+impl Listed {
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::Tools, Self::Prompts, Self::Resources];
+}
+
 /// A tool result of the Model Context Protocol, its parts kept as the plugin wrote them.
 #[derive(Debug, Clone)]
 pub struct ToolResult {
@@ -263,6 +268,9 @@ pub enum CallError {
     /// The program failed; the message is its own.
     #[error("{0}")]
     Plugin(String),
+    /// The program says that what it is to read is not there.
+    #[error("{0}")]
+    NotFound(String),
     /// Over its time limit.
     #[error("{tool} was ended after {} s without finishing{}", after.as_secs_f64(), printed_so_far(printed))]
     TimedOut {
@@ -325,7 +333,7 @@ impl CallError {
             Self::CommandNotFound { .. } => "command_not_found",
             Self::InvalidArguments { .. } => "invalid_arguments",
             Self::ArgumentsTooLarge(_) => "arguments_too_large",
-            Self::Plugin(_) | Self::MissingCapability { .. } => "plugin_error",
+            Self::Plugin(_) | Self::NotFound(_) | Self::MissingCapability { .. } => "plugin_error",
             Self::TimedOut { .. } => "timeout",
             Self::OutputTooLarge { .. } | Self::ResultTooLarge { .. } => "output_too_large",
             Self::Overloaded(_) => "overloaded",

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::plugin::{BUILT_IN, Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::command::Runnable;
-use crate::contract::client_schema::complete_for_clients;
+use crate::contract::client_schema::{complete_for_clients, with_objects_for_properties};
+use crate::contract::portable::portable;
 use crate::contract::schema::{self, Schema};
 use crate::contract::{Command, Faults, Offer, ToolName};
 use crate::discovery::describe::Described;
@@ -147,8 +148,14 @@ impl Building<'_> {
                 name.len()
             ));
         }
+        let shown = run.output.as_ref().and_then(|schema| {
+            let shown = portable(schema.value.clone());
+            shown
+                .map_err(|fault| self.warnings.push(unshown(run, &fault)))
+                .ok()
+        });
         Ok(Some(Tool {
-            definition: definition(&name, &self.found.name, &self.about, run),
+            definition: definition(&name, &self.found.name, &self.about, run, shown),
             input_schema: run.input.value.clone(),
             plugin: self.found.name.clone(),
             run: Arc::clone(run),
@@ -175,6 +182,7 @@ impl Building<'_> {
             key: offer.key,
             kind: offer.kind,
             mime_type: offer.mime_type,
+            prints: offer.prints,
             run,
             is_declared,
         })
@@ -197,7 +205,21 @@ fn fault_of_name(name: &str) -> Option<String> {
     }
 }
 
-fn definition(name: &str, plugin: &str, about: &str, run: &Runnable) -> Box<RawValue> {
+fn unshown(run: &Runnable, fault: &str) -> String {
+    format!(
+        "{}.output_schema {}, which some clients cannot read; it is not shown to any, and results are still held against it",
+        run.command.address,
+        shown(fault, 200)
+    )
+}
+
+fn definition(
+    name: &str,
+    plugin: &str,
+    about: &str,
+    run: &Runnable,
+    output: Option<Value>,
+) -> Box<RawValue> {
     let command = &run.command;
     let mut entry = Map::new();
     entry.insert("name".to_owned(), name.into());
@@ -214,9 +236,15 @@ fn definition(name: &str, plugin: &str, about: &str, run: &Runnable) -> Box<RawV
         Some(_) => schema,
         None => complete_for_clients(schema),
     };
-    entry.insert("inputSchema".to_owned(), schema);
-    if let Some(output) = &run.output {
-        entry.insert("outputSchema".to_owned(), output.value.clone());
+    entry.insert(
+        "inputSchema".to_owned(),
+        with_objects_for_properties(schema),
+    );
+    if let Some(output) = output {
+        entry.insert(
+            "outputSchema".to_owned(),
+            with_objects_for_properties(output),
+        );
     }
     for (member, value) in &command.passed_on {
         entry.insert((*member).to_owned(), value.clone());

@@ -14,21 +14,14 @@ use super::snapshot::Snapshot;
 use super::state::State;
 use crate::call::command::Runnable;
 use crate::call::runner::Runner;
+use crate::call::served;
+pub use crate::call::served::Printed;
 use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::OfferKind;
 use crate::jsonrpc::members;
 
 /// How long the plugins are not asked again because a file is gone that was gone before.
 const HEAL_INTERVAL: Duration = Duration::from_secs(5);
-
-/// What a command printed that serves a resource, a prompt or a completion.
-#[derive(Debug)]
-pub enum Printed {
-    /// The protocol's own result object, as it was written.
-    Result(Box<RawValue>),
-    /// Plain text.
-    Text(String),
-}
 
 /// Runs calls.
 #[derive(Debug)]
@@ -86,8 +79,9 @@ impl Calls {
         let run = &offering.run;
         let name = format!("{} {}", offering.plugin, offering.key);
         request.arguments = offering.arguments(request.arguments, &name)?;
-        let (text, permit) = self.runner.text(&name, run, request).await?;
-        Ok((printed(text, &offering.kind), permit))
+        let (kind, prints, by) = (offering.kind.clone(), offering.prints, name.clone());
+        let read = move |text| served::read(text, &by, &kind, prints);
+        self.runner.text(&name, run, request, read).await
     }
 
     /// `served` with its files looked at. When one is gone, the plugins are found once more, which unpacks the demo
@@ -197,19 +191,5 @@ impl Offering {
         missing
             .map(|known| format!("'{}' is missing", known.name))
             .collect()
-    }
-}
-
-fn printed(text: String, kind: &OfferKind) -> Printed {
-    let member = match kind {
-        OfferKind::Resource | OfferKind::Template(_) => "contents",
-        OfferKind::Prompt(_) => "messages",
-        OfferKind::Completion { .. } => "completion",
-    };
-    let is_result =
-        members::members(&text).is_ok_and(|members| members.iter().any(|(name, _)| name == member));
-    match is_result.then(|| RawValue::from_string(text.clone())) {
-        Some(Ok(result)) => Printed::Result(result),
-        _ => Printed::Text(text),
     }
 }

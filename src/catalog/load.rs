@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
 
 use super::home::Home;
 use super::plugin::{Plugin, Skipped};
@@ -22,6 +23,10 @@ const AT_WORK: Duration = Duration::from_millis(700);
 
 /// How many plugins are asked at once at most, those included that take long.
 const MAX_ASKED: usize = 64;
+
+/// How long what plugins answer when they are asked again is kept for the answers of the others: what was served
+/// before is served meanwhile, and clients are notified once.
+const HELD: Duration = Duration::from_secs(2);
 
 /// The pauses after which a plugin is asked once more, within one load, when the system was out of something.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
@@ -180,8 +185,17 @@ impl Loader {
         let mut left = plugins.len();
         let mut answers = self.ask(directory, plugins);
         let mut fresh = Vec::new();
+        let held_until = Instant::now() + if had_all { HELD } else { Duration::ZERO };
+        let mut is_held = false;
         while left > 0 {
-            let count = answers.recv_many(&mut fresh, left).await;
+            let count = tokio::select! {
+                count = answers.recv_many(&mut fresh, left) => count,
+                () = sleep_until(held_until), if is_held => {
+                    publish(known.snapshot(had_all));
+                    is_held = false;
+                    continue;
+                }
+            };
             if count == 0 {
                 break;
             }
@@ -189,7 +203,9 @@ impl Loader {
             for (name, outcome) in fresh.drain(..) {
                 known.note(name, outcome);
             }
-            if left > 0 {
+            if Instant::now() < held_until {
+                is_held = true;
+            } else if left > 0 {
                 publish(known.snapshot(had_all));
             }
         }

@@ -5,6 +5,7 @@ mod calls;
 mod home;
 mod keeper;
 mod load;
+mod offered;
 pub mod plugin;
 mod presence;
 pub mod snapshot;
@@ -38,8 +39,10 @@ use calls::Calls;
 pub use calls::Printed;
 use home::Home;
 use load::Loader;
+pub use offered::{Readable, Unreadable};
 pub use plugin::{BUILT_IN, GOVERNOR_TOOL, HEALTH_TOOL, Offering, PluginInfo, Skipped, Tool};
-pub use snapshot::{Readable, Snapshot};
+pub use snapshot::Snapshot;
+pub use state::Generations;
 use state::State;
 
 /// Where plugins come from and how they run.
@@ -134,7 +137,7 @@ impl Catalog {
     }
 
     /// Changes whenever a snapshot is in place that is not like the one before.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<Generations> {
         self.state.changes()
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::call::command::Runnable;
-use crate::contract::OfferKind;
+use crate::contract::{OfferKind, Prints};
 
 /// The server's own tool that says how it is.
 pub const HEALTH_TOOL: &str = "health";
@@ -46,6 +46,8 @@ pub struct Offering {
     pub definition: Box<RawValue>,
     /// The media type that it declares, for contents that are plain text.
     pub mime_type: Option<String>,
+    /// What its command prints, where the description says it.
+    pub prints: Option<Prints>,
     pub(super) run: Arc<Runnable>,
     /// Whether the command is declared, so that it takes its own arguments alone.
     pub(super) is_declared: bool,

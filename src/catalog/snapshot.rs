@@ -1,16 +1,13 @@
-//! The tools, resources and prompts of one moment, and which of them a name means.
+//! The tools, resources and prompts of one moment, and which of the tools a name means.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::mem::Discriminant;
 use std::sync::Arc;
 
-use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value};
-
 use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
-use crate::call::types::CallError;
-use crate::contract::{OfferKind, Reference};
+use crate::call::types::{CallError, Listed};
+use crate::contract::OfferKind;
 use crate::text::quoted;
 
 /// Longer names have no tool: none is longer than 64 characters, and a plugin's directory and its command hardly are.
@@ -46,15 +43,6 @@ pub struct Snapshot {
 /// Which plugin serves what, by its kind and its key.
 type Keys = HashMap<(Discriminant<OfferKind>, String), String>;
 
-/// A resource, and the arguments with which its command reads it.
-#[derive(Debug)]
-pub struct Readable {
-    /// The resource, or the template that the address fits.
-    pub offering: Arc<Offering>,
-    /// `uri`, and the template's variables.
-    pub arguments: Box<RawValue>,
-}
-
 impl Snapshot {
     /// The snapshot of these plugins, which are in their order. A name that two of them claim is nobody's:
     /// whoever comes first in the alphabet must not take another's calls.
@@ -86,6 +74,7 @@ impl Snapshot {
                 ..plugin.info.clone()
             });
         }
+        snapshot.without_foreign_completions(&mut skipped);
         skipped.sort_by(|one, other| one.name.cmp(&other.name));
         snapshot.skipped = skipped;
         snapshot
@@ -119,23 +108,30 @@ impl Snapshot {
 
     /// Whether clients and people see the same in both.
     pub fn looks_like(&self, other: &Self) -> bool {
-        let same = |one: &[Arc<Offering>], other: &[Arc<Offering>]| {
-            one.iter().map(shown_as).eq(other.iter().map(shown_as))
-        };
         self.complete == other.complete
             && self.starved == other.starved
             && self.plugins == other.plugins
             && self.skipped == other.skipped
             && self.warnings == other.warnings
-            && self
-                .tools
-                .iter()
-                .map(entry)
-                .eq(other.tools.iter().map(entry))
-            && same(&self.resources, &other.resources)
-            && same(&self.templates, &other.templates)
-            && same(&self.prompts, &other.prompts)
-            && same(&self.completions, &other.completions)
+            && Listed::ALL
+                .into_iter()
+                .all(|list| self.lists_the_same(other, list))
+            && look_the_same(&self.completions, &other.completions)
+    }
+
+    /// Whether clients see the same list in both.
+    pub fn lists_the_same(&self, other: &Self, list: Listed) -> bool {
+        match list {
+            Listed::Tools => {
+                let entries = other.tools.iter().map(entry);
+                self.tools.iter().map(entry).eq(entries)
+            }
+            Listed::Prompts => look_the_same(&self.prompts, &other.prompts),
+            Listed::Resources => {
+                look_the_same(&self.resources, &other.resources)
+                    && look_the_same(&self.templates, &other.templates)
+            }
+        }
     }
 
     /// The tool of exactly this name.
@@ -222,51 +218,36 @@ impl Snapshot {
         }
     }
 
-    /// What reads the resource `uri`: the resource itself, else the first template that it fits.
-    pub fn resource(&self, uri: &str) -> Option<Readable> {
-        let mut arguments = Map::from_iter([("uri".to_owned(), Value::from(uri))]);
-        let exact = self.resources.iter().find(|resource| resource.key == uri);
-        let offering = exact.map(Arc::clone).or_else(|| {
-            self.templates.iter().find_map(|offering| {
-                let OfferKind::Template(template) = &offering.kind else {
-                    return None;
-                };
-                for (name, value) in template.matches(uri)? {
-                    // A variable called uri must not hide the address itself.
-                    arguments.entry(name).or_insert(Value::from(value));
-                }
-                Some(Arc::clone(offering))
-            })
-        })?;
-        let arguments = to_raw_value(&arguments).expect("a JSON value is JSON");
-        Some(Readable {
-            offering,
-            arguments,
-        })
-    }
-
-    /// The prompt of this name.
-    pub fn prompt(&self, name: &str) -> Option<Arc<Offering>> {
-        self.prompts
-            .iter()
-            .find(|prompt| prompt.key == name)
-            .map(Arc::clone)
-    }
-
-    /// What completes `argument` of `reference`: what was declared for just that argument, else for all.
-    pub fn completion(&self, reference: &Reference, argument: &str) -> Option<Arc<Offering>> {
-        let of = |wanted: Option<&str>| {
-            self.completions.iter().find(|offering| {
-                matches!(&offering.kind, OfferKind::Completion { reference: known, argument }
-                    if known == reference && argument.as_deref() == wanted)
-            })
-        };
-        of(Some(argument)).or_else(|| of(None)).map(Arc::clone)
+    /// Takes the completions out that are not for the plugin's own prompts and templates, as they are served: no
+    /// plugin gets what users type for another.
+    fn without_foreign_completions(&mut self, skipped: &mut Vec<Skipped>) {
+        for completion in std::mem::take(&mut self.completions) {
+            let OfferKind::Completion { reference, .. } = &completion.kind else {
+                continue;
+            };
+            let owner = self.referred(reference).map(|owner| owner.plugin.as_str());
+            if owner == Some(&completion.plugin) {
+                self.completions.push(completion);
+                continue;
+            }
+            let reason = match owner {
+                Some(owner) => format!("its completion is for what the plugin {owner} serves"),
+                None => "its completion is for nothing that is served".to_owned(),
+            };
+            skipped.push(Skipped {
+                name: format!("{} {}", completion.plugin, completion.key),
+                reason: format!("{reason}; a plugin completes its own prompts and templates"),
+            });
+        }
     }
 }
 
 fn entry(tool: &Arc<Tool>) -> &str {
     tool.definition.get()
+}
+
+fn look_the_same(one: &[Arc<Offering>], other: &[Arc<Offering>]) -> bool {
+    one.iter().map(shown_as).eq(other.iter().map(shown_as))
 }
 
 fn shown_as(offering: &Arc<Offering>) -> (&str, &str) {

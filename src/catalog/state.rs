@@ -9,12 +9,48 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::snapshot::Snapshot;
+use crate::call::types::Listed;
+
+/// How often the catalogue has become another one, and at which of these times each list has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Generations {
+    /// The generation of the catalogue that is in place.
+    pub catalogue: u64,
+    tools: u64,
+    prompts: u64,
+    resources: u64,
+}
+
+impl Generations {
+    /// The generation since which the list is as it is.
+    pub fn of(&self, list: Listed) -> u64 {
+        match list {
+            Listed::Tools => self.tools,
+            Listed::Prompts => self.prompts,
+            Listed::Resources => self.resources,
+        }
+    }
+
+    fn count(&mut self, before: &Snapshot, now: &Snapshot) {
+        self.catalogue += 1;
+        for list in Listed::ALL {
+            let since = match list {
+                Listed::Tools => &mut self.tools,
+                Listed::Prompts => &mut self.prompts,
+                Listed::Resources => &mut self.resources,
+            };
+            if !now.lists_the_same(before, list) {
+                *since = self.catalogue;
+            }
+        }
+    }
+}
 
 /// What the catalogue's users and the task that loads it share.
 #[derive(Debug)]
 pub struct State {
     current: ArcSwap<Snapshot>,
-    changes: watch::Sender<u64>,
+    changes: watch::Sender<Generations>,
     /// When the first load began.
     began: watch::Sender<Option<Instant>>,
     /// How many loads were asked for, and how many of these are done.
@@ -28,7 +64,7 @@ impl State {
     pub fn new(stop: CancellationToken) -> Self {
         Self {
             current: ArcSwap::default(),
-            changes: watch::Sender::new(0),
+            changes: watch::Sender::default(),
             began: watch::Sender::new(None),
             wanted: watch::Sender::new(1),
             done: watch::Sender::new(0),
@@ -44,13 +80,14 @@ impl State {
     /// Puts `snapshot` in place. Nobody is notified of one that looks the same to clients.
     pub fn publish(&self, snapshot: Snapshot) {
         let before = self.current.swap(Arc::new(snapshot));
-        if !self.current.load().looks_like(&before) {
-            self.changes.send_modify(|count| *count += 1);
+        let now = self.current.load();
+        if !now.looks_like(&before) {
+            self.changes.send_modify(|known| known.count(&before, &now));
         }
     }
 
     /// Changes whenever a snapshot is in place that is not like the one before.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<Generations> {
         self.changes.subscribe()
     }
 

@@ -16,6 +16,8 @@ use crate::config::Config;
 use crate::discovery::advice::missing_module;
 use crate::governor::tool_index::like;
 use crate::jsonrpc::strict;
+use crate::mcp::messages::ClientDetails;
+use crate::mcp::revision::Revision;
 
 /// Runs the tool and prints its text, or its whole content when that is more than text.
 ///
@@ -35,7 +37,7 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
     let arguments = arguments(&args, &tool.input_schema)?;
     let caller = Caller {
         call_id: uuid::Uuid::new_v4().simple().to_string(),
-        client: "{}".to_owned(),
+        client: shell().for_plugin(Revision::NEWEST_WITH_HANDSHAKE),
         environment: variables,
         ..Caller::default()
     };
@@ -67,6 +69,19 @@ pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The client that programs learn of: this command, which can be asked nothing.
+fn shell() -> ClientDetails {
+    let info = [
+        ("name", "smcp call"),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ];
+    let info = info.map(|(member, value)| (member.to_owned(), value.into()));
+    ClientDetails {
+        info: Map::from_iter(info),
+        ..ClientDetails::default()
     }
 }
 

@@ -25,6 +25,21 @@ pub fn complete_for_clients(mut schema: Value) -> Value {
     schema
 }
 
+/// The same schema with an object for each of its properties that is `true` or `false`: the protocol's types up to
+/// 2025-11-25 know no others, and clients refuse the whole list for one.
+pub fn with_objects_for_properties(mut schema: Value) -> Value {
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for property in properties.values_mut() {
+            match property {
+                Value::Bool(true) => *property = json!({}),
+                Value::Bool(false) => *property = json!({"not": {}}),
+                _ => {}
+            }
+        }
+    }
+    schema
+}
+
 fn complete(schema: &mut Value) {
     let Some(members) = schema.as_object_mut() else {
         return;
@@ -136,6 +151,31 @@ fn type_of(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn properties_that_are_true_or_false_are_objects_that_mean_the_same() {
+        let given = json!({"type": "object", "properties": {"any": true, "none": false, "one": {"items": true}}});
+        let shown = with_objects_for_properties(given.clone());
+        assert_eq!(
+            shown["properties"],
+            json!({"any": {}, "none": {"not": {}}, "one": {"items": true}})
+        );
+        let [given, shown] =
+            [given, shown].map(|schema| jsonschema::validator_for(&schema).expect("a schema"));
+        for instance in [
+            json!({}),
+            json!({"any": 1}),
+            json!({"none": 1}),
+            json!({"one": [1]}),
+        ] {
+            assert_eq!(
+                given.is_valid(&instance),
+                shown.is_valid(&instance),
+                "{instance}"
+            );
+        }
+        assert_eq!(with_objects_for_properties(json!(true)), json!(true));
+    }
 
     #[test]
     fn what_a_schema_leaves_open_is_said_and_what_it_says_is_left_alone() {

@@ -1,5 +1,6 @@
 //! One command: a tool, or what serves resources and prompts.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -9,6 +10,8 @@ use super::kind::ValueType;
 use super::members::{MAX_ITEMS, Members};
 use super::parameter::Parameter;
 use super::parameters::Parameters;
+use super::protocol::{ICONS, TOOL_ANNOTATIONS};
+use super::shape::Form;
 use super::writing::Style;
 use crate::text::in_quotes;
 
@@ -140,13 +143,17 @@ impl Command {
             }
         };
         let invoke = match members.value("invoke") {
-            Some(_) => members.texts("invoke"),
+            Some(_) => words(members, "invoke"),
             None => vec![name.clone()],
         };
         parameters.check_levels(members, invoke.len());
         let input = members
             .choice("input", &[("argv", Input::Argv), ("stdin", Input::Stdin)])
             .unwrap_or_default();
+        let required = members.texts("requires");
+        if let Some(word) = repeated(&required) {
+            members.hint("requires", &format!("names {} twice", in_quotes(word)));
+        }
         if input == Input::Argv && !members.is_version_1_0() {
             parameters.check_options(members);
         }
@@ -220,6 +227,21 @@ pub fn command_name(members: &Members<'_>, member: &str) -> Option<String> {
     None
 }
 
+/// The first of the words that stands among those before it.
+fn repeated(words: &[String]) -> Option<&String> {
+    let mut known = HashSet::new();
+    words.iter().find(|word| !known.insert(word.as_str()))
+}
+
+/// Words of a command line, none of them empty.
+fn words(members: &Members<'_>, member: &str) -> Vec<String> {
+    let words = members.texts(member);
+    if words.iter().any(String::is_empty) {
+        members.fault(member, "has an empty word");
+    }
+    words
+}
+
 /// A whole number from 1.
 pub fn at_least_one(members: &Members<'_>, member: &str) -> Option<usize> {
     let count = members.count(member)?;
@@ -258,14 +280,13 @@ fn tool_name(members: &Members<'_>) -> ToolName {
 
 fn passed_on(members: &Members<'_>) -> Vec<(&'static str, Value)> {
     let mut passed_on = Vec::new();
-    if let Some(annotations) = members.object("annotations") {
-        passed_on.push(("annotations", annotations.clone()));
-    }
-    if !members.objects("icons").is_empty() {
-        passed_on.push(("icons", members.all["icons"].clone()));
-    }
-    if let Some(meta) = members.object("_meta") {
-        passed_on.push(("_meta", meta.clone()));
+    for (name, form) in [
+        ("annotations", TOOL_ANNOTATIONS),
+        ("icons", ICONS),
+        ("_meta", Form::Object),
+    ] {
+        let value = members.fitting(name, &form);
+        passed_on.extend(value.map(|value| (name, value)));
     }
     passed_on
 }
@@ -288,7 +309,14 @@ fn one_of(members: &Members<'_>, parameters: &Parameters) -> Vec<OneOf> {
     let mut groups = Vec::new();
     for group in members.objects("one_of") {
         let mut names = Vec::new();
-        for (index, name) in group.texts("names").iter().enumerate() {
+        let given = group.texts("names");
+        if given.len() < 2 {
+            group.fault("names", "must have two names at least");
+        }
+        if let Some(name) = repeated(&given) {
+            group.hint("names", &format!("has {} twice", in_quotes(name)));
+        }
+        for (index, name) in given.iter().enumerate() {
             match parameters.named(name) {
                 Some(known) => names.push(known.name.clone()),
                 None => group.fault(

@@ -1,11 +1,23 @@
 //! What a plugin serves besides tools: resources, resource templates, prompts, completions.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use super::command::command_name;
 use super::members::Members;
+use super::protocol::{PROMPT, RESOURCE, RESOURCE_TEMPLATE};
 use crate::contract::uri_template::UriTemplate;
-use crate::text::cleaned;
+use crate::text::{cleaned, in_quotes};
+
+/// The member of an entry that says what its command prints.
+const PRINTS: &str = "output";
+
+/// The member of a template that says that the plugin checks itself where the values of `{+x}` lead.
+const UNCHECKED_PATHS: &str = "unchecked_paths";
+
+/// How many names of arguments a message lists.
+const MAX_LISTED: usize = 20;
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +55,15 @@ pub enum Reference {
     Template(String),
 }
 
+/// What the command of an entry prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prints {
+    /// Text, whatever it looks like.
+    Text,
+    /// The protocol's own result object.
+    Result,
+}
+
 /// One entry of `resources`, `resource_templates`, `prompts` or `completions`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
@@ -56,6 +77,8 @@ pub struct Offer {
     pub definition: Value,
     /// The media type that it declares.
     pub mime_type: Option<String>,
+    /// What its command prints, where it says so.
+    pub prints: Option<Prints>,
     /// The command that serves it.
     pub command: String,
 }
@@ -75,41 +98,142 @@ pub fn read(description: &Members<'_>) -> Vec<Offer> {
         let name = entry.name("name");
         offers.extend(name.and_then(|name| listed(&entry, name, kind)));
     }
+    let mut completions = Vec::new();
+    let known = completable(&offers);
     for entry in description.objects("completions") {
-        offers.extend(completion(&entry));
+        let completion = completion(&entry);
+        if let Some(completion) = &completion {
+            check_reference(&entry, &completion.kind, &known);
+        }
+        completions.extend(completion);
     }
+    offers.append(&mut completions);
     offers
+}
+
+/// What can be completed: whether it is a prompt, its key, and the names of its arguments or variables.
+type Completable<'a> = HashMap<(bool, &'a str), BTreeSet<&'a str>>;
+
+fn completable(offers: &[Offer]) -> Completable<'_> {
+    let of = |offer: &Offer| match &offer.kind {
+        OfferKind::Prompt(_) => Some(true),
+        OfferKind::Template(_) | OfferKind::Resource => Some(false),
+        OfferKind::Completion { .. } => None,
+    };
+    let mut known = Completable::new();
+    for offer in offers {
+        let Some(is_prompt) = of(offer) else {
+            continue;
+        };
+        let names = known.entry((is_prompt, offer.key.as_str())).or_default();
+        match &offer.kind {
+            OfferKind::Prompt(arguments) => {
+                names.extend(arguments.iter().map(|argument| argument.name.as_str()));
+            }
+            OfferKind::Template(template) => names.extend(template.variables()),
+            OfferKind::Resource | OfferKind::Completion { .. } => {}
+        }
+    }
+    known
+}
+
+/// Notes that something is completed which the plugin does not have.
+fn check_reference(entry: &Members<'_>, completion: &OfferKind, known: &Completable<'_>) {
+    let OfferKind::Completion {
+        reference,
+        argument,
+    } = completion
+    else {
+        return;
+    };
+    let (is_prompt, key) = match reference {
+        Reference::Prompt(name) => (true, name),
+        Reference::Template(uri) => (false, uri),
+    };
+    let Some(names) = known.get(&(is_prompt, key.as_str())) else {
+        let what = format!("names {}, which this plugin does not have", in_quotes(key));
+        return entry.hint("ref", &what);
+    };
+    let unknown = argument
+        .as_ref()
+        .filter(|argument| !names.contains(argument.as_str()));
+    if let Some(argument) = unknown {
+        let listed: Vec<&str> = names.iter().take(MAX_LISTED).copied().collect();
+        let there = match names.len().saturating_sub(MAX_LISTED) {
+            0 if listed.is_empty() => "none".to_owned(),
+            0 => listed.join(", "),
+            more => format!("{} and {more} more", listed.join(", ")),
+        };
+        let what = format!(
+            "{} is none of {}, which has {there}",
+            in_quotes(argument),
+            in_quotes(key)
+        );
+        entry.hint("argument", &what);
+    }
 }
 
 fn template(entry: &Members<'_>) -> Option<Offer> {
     let text = entry.name("uriTemplate")?;
-    match UriTemplate::parse(&text) {
-        Ok(template) => listed(entry, text, OfferKind::Template(template)),
+    let is_unchecked = entry.flag(UNCHECKED_PATHS).unwrap_or(false);
+    let mut template = match UriTemplate::parse(&text) {
+        Ok(template) => template,
         Err(fault) => {
             entry.fault("uriTemplate", &fault.to_string());
-            None
+            return None;
         }
+    };
+    if template.variables().any(|name| name == "uri") {
+        let what = "has the variable uri, which no program gets: the whole address has this name";
+        entry.hint("uriTemplate", what);
     }
+    if is_unchecked && !template.has_paths() {
+        let what = "has no effect: no variable of uriTemplate is written {+name}";
+        entry.hint(UNCHECKED_PATHS, what);
+    }
+    if is_unchecked {
+        template = template.with_unchecked_paths();
+    }
+    listed(entry, text, OfferKind::Template(template))
 }
 
 fn listed(entry: &Members<'_>, key: String, kind: OfferKind) -> Option<Offer> {
     entry.name("name")?;
-    entry.text("description");
+    let form = match kind {
+        OfferKind::Template(_) => RESOURCE_TEMPLATE,
+        OfferKind::Prompt(_) => PROMPT,
+        OfferKind::Resource | OfferKind::Completion { .. } => RESOURCE,
+    };
+    let prints = prints(entry);
+    let command = command_name(entry, "command");
+    let mut definition = definition(entry.all);
+    if let Some(members) = definition.as_object_mut() {
+        members.remove(PRINTS);
+    }
+    let definition = entry.held_against(&form, &definition);
     Some(Offer {
         address: entry.address.clone(),
-        command: command_name(entry, "command")?,
+        definition: definition.map_err(|misfit| entry.misfit(misfit)).ok()?,
         mime_type: entry.text("mimeType"),
-        definition: definition(entry.all),
+        command: command?,
+        prints,
         key,
         kind,
     })
 }
 
+fn prints(entry: &Members<'_>) -> Option<Prints> {
+    entry.choice(
+        PRINTS,
+        &[("text", Prints::Text), ("result", Prints::Result)],
+    )
+}
+
 /// The entry as it stands, without what is between the plugin and the server.
 fn definition(all: &Map<String, Value>) -> Value {
-    let shown = all
-        .iter()
-        .filter(|(name, value)| *name != "command" && !value.is_null());
+    let shown = all.iter().filter(|(name, value)| {
+        !["command", UNCHECKED_PATHS].contains(&name.as_str()) && !value.is_null()
+    });
     let cleaned_texts = shown.map(|(name, value)| {
         let value = match (name.as_str(), value) {
             ("description" | "title", Value::String(text)) => cleaned(text).into(),
@@ -121,16 +245,23 @@ fn definition(all: &Map<String, Value>) -> Value {
 }
 
 fn arguments(entry: &Members<'_>) -> Vec<PromptArgument> {
-    let given = entry.objects("arguments");
-    let read = given.iter().filter_map(|argument| {
-        Some(PromptArgument {
-            name: argument
-                .name("name")
-                .filter(|name| !name.starts_with('-'))?,
-            required: argument.flag("required").unwrap_or(false),
-        })
-    });
-    read.collect()
+    let mut read = Vec::new();
+    let mut names = HashSet::new();
+    for argument in entry.objects("arguments") {
+        let Some(name) = argument.name("name") else {
+            continue;
+        };
+        if name.starts_with('-') {
+            let what = format!("{} must not begin with '-'", in_quotes(&name));
+            argument.fault("name", &what);
+        } else if !names.insert(name.clone()) {
+            let what = format!("{} is the name of two arguments", in_quotes(&name));
+            argument.hint("name", &what);
+        }
+        let required = argument.flag("required").unwrap_or(false);
+        read.push(PromptArgument { name, required });
+    }
+    read
 }
 
 fn completion(entry: &Members<'_>) -> Option<Offer> {
@@ -158,6 +289,7 @@ fn completion(entry: &Members<'_>) -> Option<Offer> {
         command: command_name(entry, "command")?,
         definition: Value::Null,
         mime_type: None,
+        prints: prints(entry),
         kind: OfferKind::Completion {
             argument: entry.text("argument"),
             reference,

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use serde_json::{Map, Value};
 
 use super::faults::Faults;
+use super::shape::{Form, Misfit};
 use crate::text::{cleaned, excerpt, in_quotes};
 
 /// How much of a wrong value a message quotes.
@@ -165,6 +166,33 @@ impl<'a> Members<'a> {
     pub fn object(&self, name: &str) -> Option<&'a Value> {
         let value = self.value(name)?;
         self.or_fault(name, value.is_object().then_some(value), "an object", value)
+    }
+
+    /// A value of the protocol's as clients get it, without members that are `null`.
+    pub fn fitting(&self, name: &str, form: &Form) -> Option<Value> {
+        let value = self.value(name)?;
+        self.held_against(form, value)
+            .map_err(|misfit| self.misfit(misfit.within(name)))
+            .ok()
+    }
+
+    /// `value`, which is of this object, as a value of the protocol's.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn held_against(&self, form: &Form, value: &Value) -> Result<Value, Misfit> {
+        let fitting = form.fitting(&value.to_string())?;
+        Ok(serde_json::from_str(&fitting.json).expect("what was read is written as JSON"))
+    }
+
+    /// Notes why a value of the protocol's is none.
+    pub fn misfit(&self, misfit: Misfit) {
+        let (at, what) = misfit.into_parts();
+        if at.is_empty() {
+            self.faults.add(&self.address, &what);
+        } else {
+            self.fault(&at, &what);
+        }
     }
 
     /// The items of an array with their addresses; empty when absent, and a fault when there are too many.

@@ -14,7 +14,10 @@ mod older;
 mod parameter;
 mod parameters;
 mod payload;
+pub mod portable;
+pub mod protocol;
 pub mod schema;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 pub mod uri_template;
@@ -24,13 +27,13 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::text::{cleaned, in_quotes};
+use crate::text::{cleaned, excerpt, in_quotes};
 
 pub use capabilities::{Capability, ClientCapabilities};
 pub use command::{Command, Input, OneOf, Output, ToolName, says_false};
 use command::{Entry, at_least_one};
 pub use faults::{Fault, Faults};
-pub use features::{Offer, OfferKind, PromptArgument, Reference};
+pub use features::{Offer, OfferKind, Prints, PromptArgument, Reference};
 pub use kind::ValueType;
 use members::{Findings, Members};
 pub use parameter::{Parameter, folded};
@@ -109,6 +112,17 @@ fn described(members: &Members<'_>) -> Description {
                 .as_str()
                 .map(|text| cleaned(text).trim().to_owned())
         };
+        for member in ["name", "version", "description"] {
+            let value = &plugin[member];
+            if !value.is_string() && !value.is_null() {
+                let what = format!("must be a string: {}", excerpt(value, 60));
+                if members.is_version_1_0() {
+                    members.hint(&format!("plugin.{member}"), &what);
+                } else {
+                    members.fault(&format!("plugin.{member}"), &what);
+                }
+            }
+        }
         description.about = text("description").unwrap_or_default();
         description.version = text("version");
     }
@@ -134,7 +148,10 @@ fn check_version(members: &Members<'_>) {
     let version = match members.value("contract_version") {
         None => return,
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Number(number)) => {
+            members.hint("contract_version", "should be a string such as \"1.1\"");
+            number.to_string()
+        }
         Some(_) => {
             members.fault("contract_version", "must be a string such as \"1.1\"");
             return;
@@ -146,5 +163,15 @@ fn check_version(members: &Members<'_>) {
             in_quotes(&version)
         );
         members.fault("contract_version", &what);
+    } else if !version
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        || version.split('.').any(str::is_empty)
+    {
+        let what = format!(
+            "{} should be a version such as 1.0 or 1.1",
+            in_quotes(&version)
+        );
+        members.hint("contract_version", &what);
     }
 }

@@ -129,6 +129,14 @@ impl Parameter {
                 .all(|keyword| members.value(keyword).is_none())
                 .then_some(ValueType::String),
         };
+        if members
+            .value("enum")
+            .and_then(Value::as_array)
+            .is_some_and(Vec::is_empty)
+            && !members.is_version_1_0()
+        {
+            members.fault("enum", "has no value");
+        }
         let schema = schema(members, kind);
         Some(Self {
             items: schema.get("items").and_then(ValueType::of_schema),

@@ -2,6 +2,8 @@
 //!
 //! Fetches nothing: a reference that leaves the schema is a fault of the schema.
 
+mod work;
+
 use std::collections::HashSet;
 
 use jsonschema::error::ValidationErrorKind;
@@ -12,6 +14,7 @@ use super::command::Command;
 use super::faults::{Fault, Faults};
 use super::parameter::Parameter;
 use crate::text::{excerpt, shown};
+use work::References;
 
 /// How much of a value or a schema a message quotes.
 const QUOTED: usize = 200;
@@ -29,6 +32,7 @@ pub struct Schema {
     /// The schema as clients see it.
     pub value: Value,
     validator: Validator,
+    references: Option<References>,
 }
 
 impl Schema {
@@ -38,7 +42,11 @@ impl Schema {
     /// What is wrong with it, to follow the name of its field.
     pub fn compile(value: Value) -> Result<Self, Fault> {
         match jsonschema::validator_for(&value) {
-            Ok(validator) => Ok(Self { value, validator }),
+            Ok(validator) => Ok(Self {
+                references: References::of(&value),
+                value,
+                validator,
+            }),
             Err(fault) => Err(Fault::new(format!(
                 "is no valid JSON Schema{}: {}",
                 place(&fault, " at "),
@@ -50,6 +58,11 @@ impl Schema {
     /// The faults of `instance`. What is below one of its `unchecked` members does not count.
     pub fn faults(&self, instance: &Value, unchecked: &HashSet<String>) -> Faults {
         let mut faults = Faults::default();
+        let references = self.references.as_ref();
+        if references.is_some_and(|references| references.are_too_many(&self.value, instance)) {
+            faults.add("the schema refers to itself so often that this cannot be held against it");
+            return faults;
+        }
         if self.validator.is_valid(instance) {
             return faults;
         }

@@ -147,7 +147,7 @@ fn every_fault_is_named_with_its_field() {
             parameter(json!({"arg_style": "best"})),
             format!("{at}.arg_style 'best' is not one of flag, value, positional, repeat, list, count, rest"),
         ),
-        (parameter(json!({"flag": "--two words"})), format!("{at}.flag '--two words' is not one word")),
+        (parameter(json!({"flag": "--two words"})), format!("{at}.flag '--two words' is not one word without '='")),
         (
             parameter(json!({"env": "A-B"})),
             format!("{at}.env 'A-B' is not the name of an environment variable"),
@@ -171,8 +171,44 @@ fn every_fault_is_named_with_its_field() {
              sampling, sampling.tools, sampling.context, roots".to_owned(),
         ),
         (
-            command(json!({"one_of": [{"names": ["x"]}]})),
-            "commands[0].one_of[0].names[0] 'x' is no parameter".to_owned(),
+            command(json!({"parameters": [{"name": "a"}], "one_of": [{"names": ["a", "x"]}]})),
+            "commands[0].one_of[0].names[1] 'x' is no parameter".to_owned(),
+        ),
+        (
+            command(json!({"icons": [{"src": "https://x"}, {"src": "x"}]})),
+            "commands[0].icons[1].src must be an address with a scheme, such as notes://all, as RFC 3986 writes it, not \"x\"".to_owned(),
+        ),
+        (
+            command(json!({"icons": [{"src": "https://x", "sizes": "any"}]})),
+            "commands[0].icons[0].sizes must be an array, not \"any\"".to_owned(),
+        ),
+        (
+            command(json!({"icons": [{"src": "https://x", "theme": "blue"}]})),
+            "commands[0].icons[0].theme must be one of light, dark, not \"blue\"".to_owned(),
+        ),
+        (
+            command(json!({"annotations": {"readOnlyHint": "yes"}})),
+            "commands[0].annotations.readOnlyHint must be true or false, not \"yes\"".to_owned(),
+        ),
+        (
+            json!({"commands": [], "resources": [{"uri": "notes://a", "name": "a", "command": "c", "size": 0.5}]}),
+            "resources[0].size must be a whole number from 0, not 0.5".to_owned(),
+        ),
+        (
+            json!({"commands": [], "resources": [{"uri": "all", "name": "a", "command": "c"}]}),
+            "resources[0].uri must be an address with a scheme, such as notes://all, as RFC 3986 writes it, not \"all\"".to_owned(),
+        ),
+        (
+            json!({"commands": [], "prompts": [{"name": "a", "command": "c", "title": 5}]}),
+            "prompts[0].title must be a string, not 5".to_owned(),
+        ),
+        (
+            json!({"commands": [], "prompts": [{"name": "a", "command": "c", "arguments": [{"name": "-x"}]}]}),
+            "prompts[0].arguments[0].name '-x' must not begin with '-'".to_owned(),
+        ),
+        (
+            json!({"commands": [], "prompts": [{"name": "a", "command": "c", "output": "json"}]}),
+            "prompts[0].output 'json' is not one of text, result".to_owned(),
         ),
         (
             command(json!({"input_schema": {}})),
@@ -208,6 +244,53 @@ fn every_fault_is_named_with_its_field() {
         json!({"contract_version": "2.1", "commands": [{"name": "a b"}, {"name": "c", "output": 1}]}),
     );
     assert_eq!(several.len(), 3, "{several:?}");
+}
+
+#[test]
+fn a_completion_of_what_is_not_there_is_reported() {
+    let hints = |completion: Value| {
+        let mut entry = json!({"command": "c"});
+        let members = entry.as_object_mut().expect("an object");
+        members.extend(completion.as_object().expect("an object").clone());
+        let description = read(&newer(json!({
+            "commands": [],
+            "prompts": [{"name": "review", "command": "r", "arguments": [{"name": "tag"}]}],
+            "resources": [{"uri": "notes://all", "name": "all", "command": "l"}],
+            "resource_templates": [{"uriTemplate": "notes://{id}", "name": "note", "command": "n"}],
+            "completions": [entry],
+        })));
+        description.expect("it keeps the contract").warnings
+    };
+    let prompt = |name: &str| json!({"type": "ref/prompt", "name": name});
+    let resource = |uri: &str| json!({"type": "ref/resource", "uri": uri});
+    for known in [
+        json!({"ref": prompt("review"), "argument": "tag"}),
+        json!({"ref": prompt("review")}),
+        json!({"ref": resource("notes://{id}"), "argument": "id"}),
+        json!({"ref": resource("notes://all")}),
+    ] {
+        assert_eq!(hints(known), [""; 0]);
+    }
+    for (unknown, said) in [
+        (
+            json!({"ref": prompt("rework"), "argument": "tag"}),
+            "completions[0].ref names 'rework', which this plugin does not have",
+        ),
+        (
+            json!({"ref": prompt("rework")}),
+            "completions[0].ref names 'rework', which this plugin does not have",
+        ),
+        (
+            json!({"ref": prompt("review"), "argument": "tags"}),
+            "completions[0].argument 'tags' is none of 'review', which has tag",
+        ),
+        (
+            json!({"ref": resource("notes://all"), "argument": "id"}),
+            "completions[0].argument 'id' is none of 'notes://all', which has none",
+        ),
+    ] {
+        assert_eq!(hints(unknown), [said]);
+    }
 }
 
 #[test]

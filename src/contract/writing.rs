@@ -1,7 +1,5 @@
 //! How an argument reaches the program: the option's spelling, where it stands, or the variable that carries it.
 
-use serde_json::Value;
-
 use super::environment::steers_programs;
 use super::kind::ValueType;
 use super::members::Members;
@@ -110,8 +108,8 @@ fn style(members: &Members<'_>, kind: Option<ValueType>, has_negative: bool) -> 
         }
         Some(style) => Some(style),
         None => {
-            let action = members.value("action").and_then(Value::as_str);
-            let bare = matches!(action, Some("store_true" | "store_false"))
+            let action = members.text("action");
+            let bare = matches!(action.as_deref(), Some("store_true" | "store_false"))
                 || members.flag("takes_value") == Some(false)
                 || has_negative;
             (bare && kind == Some(ValueType::Boolean)).then_some(Style::Flag)
@@ -121,10 +119,10 @@ fn style(members: &Members<'_>, kind: Option<ValueType>, has_negative: bool) -> 
 
 fn option_words(members: &Members<'_>, name: &str) -> Option<String> {
     let text = members.text(name)?;
-    if text.is_empty()
-        || text.contains(|letter: char| letter.is_whitespace() || letter.is_control())
-    {
-        members.fault(name, &format!("{} is not one word", in_quotes(&text)));
+    let is_outside = |letter: char| letter == '=' || letter.is_whitespace() || letter.is_control();
+    if text.is_empty() || text.contains(is_outside) {
+        let what = format!("{} is not one word without '='", in_quotes(&text));
+        members.fault(name, &what);
         return None;
     }
     Some(text)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::value::MapDeserializer;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -20,38 +20,6 @@ pub fn to_raw(value: &impl Serialize) -> Box<RawValue> {
 /// When the text is no object.
 pub fn members(text: &str) -> Result<Vec<(String, Box<RawValue>)>, serde_json::Error> {
     Members::parse(text).map(|members| members.0)
-}
-
-/// How many members the object `text` has.
-///
-/// # Errors
-/// When the text is no object.
-pub fn count(text: &str) -> Result<usize, serde_json::Error> {
-    serde_json::from_str::<Count>(text).map(|count| count.0)
-}
-
-struct Count(usize);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Counting;
-        impl<'de> Visitor<'de> for Counting {
-            type Value = Count;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Count, A::Error> {
-                let mut members = 0;
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-                    members += 1;
-                }
-                Ok(Count(members))
-            }
-        }
-        deserializer.deserialize_map(Counting)
-    }
 }
 
 /// An object that is read once: its members by name, each as it was written, in its order.

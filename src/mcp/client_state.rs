@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::changes::Change;
 use super::messages::{ClientDetails, LogLevel};
+use super::method::Family;
 use super::revision::Revision;
 use crate::call::types::Listed;
 use crate::governor::Client;
@@ -22,6 +23,8 @@ struct State {
     handshake: Option<Handshake>,
     log_level: LogLevel,
     subscriptions: HashSet<String>,
+    /// What the answer to the handshake says that the server has.
+    offered: Vec<Family>,
     /// The generation of the catalogue at the handshake, and when each list was last asked for.
     catalogue: u64,
     asked_for: HashMap<Listed, u64>,
@@ -47,18 +50,30 @@ impl ClientState {
         self.lock().handshake.as_ref().map(|known| known.revision)
     }
 
-    /// Settles the handshake, which is done once. `catalogue` is the generation that its answer names.
+    /// Settles the handshake, which is done once. `offered` is what its answer says that the server has, in the
+    /// catalogue of the generation `catalogue`.
     ///
     /// # Errors
     /// [`INVALID_REQUEST`](jsonrpc::INVALID_REQUEST) for a second one.
-    pub fn settle(&self, handshake: Handshake, catalogue: u64) -> Result<(), RpcError> {
+    pub fn settle(
+        &self,
+        handshake: Handshake,
+        offered: Vec<Family>,
+        catalogue: u64,
+    ) -> Result<(), RpcError> {
         let mut state = self.lock();
         if state.handshake.is_some() {
             return Err(initialized_already());
         }
+        state.offered = offered;
         state.catalogue = catalogue;
         state.handshake = Some(handshake);
         Ok(())
+    }
+
+    /// Whether the answer to the handshake says that the server has this.
+    pub fn was_offered(&self, family: Family) -> bool {
+        self.lock().offered.contains(&family)
     }
 
     /// The least grave log message that the client wants.
@@ -102,12 +117,12 @@ impl ClientState {
         let state = self.lock();
         state.handshake.is_some()
             && match change {
-                Change::List(_) => true,
                 // What the client could read already is no news; and short-lived clients that shut
                 // down while an unneeded notification comes in have been seen to fail.
                 Change::Catalogue(list, generation) => {
                     let seen = state.asked_for.get(list).copied();
-                    seen.unwrap_or(state.catalogue) < *generation
+                    state.offered.contains(&Family::of(*list))
+                        && seen.unwrap_or(state.catalogue) < *generation
                 }
                 Change::ToolsOf(changed) => changed == client,
                 Change::Resource(uri) => state.subscriptions.contains(uri),
@@ -139,7 +154,8 @@ mod tests {
             revision: Revision::V2025_11_25,
             client: Arc::default(),
         };
-        state.settle(handshake, 1).unwrap();
+        let offered = vec![Family::Tools, Family::Prompts];
+        state.settle(handshake, offered, 1).unwrap();
         state
     }
 
@@ -150,7 +166,7 @@ mod tests {
             revision: Revision::V2024_11_05,
             client: Arc::default(),
         };
-        assert!(state.settle(second, 2).is_err());
+        assert!(state.settle(second, Vec::new(), 2).is_err());
         assert_eq!(state.revision(), Some(Revision::V2025_11_25));
     }
 
@@ -177,5 +193,14 @@ mod tests {
         assert!(!state.wants(&change, &who));
         assert!(state.wants(&Change::Catalogue(Listed::Prompts, 2), &who));
         assert!(!ClientState::default().wants(&change, &who), "no handshake");
+    }
+
+    #[test]
+    fn a_list_that_was_not_offered_is_no_news() {
+        let state = ready();
+        let who = Client::by_authorization(None);
+        assert!(!state.wants(&Change::Catalogue(Listed::Resources, 2), &who));
+        assert!(!state.was_offered(Family::Resources));
+        assert!(state.was_offered(Family::Prompts));
     }
 }

@@ -83,7 +83,7 @@ pub struct Context {
     pub principal: Principal,
     /// What the client said of itself.
     pub client: Arc<ClientDetails>,
-    /// The least grave log message that the client wants; `None` where it wants none.
+    /// The least grave log message that the client wants, where the request says it; a session remembers it.
     pub log_level: Option<LogLevel>,
     /// Where notifications that belong to the request go; `None` where they reach nobody.
     pub outbox: Option<Arc<Outbox>>,
@@ -139,6 +139,12 @@ impl Context {
             environment: self.unless_cancelled(environment).await?,
             unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
         })
+    }
+
+    /// The least grave log message that the client wants at this moment; `None` where it wants none.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        let state = self.state.as_ref();
+        state.map(|state| state.log_level()).or(self.log_level)
     }
 
     /// Whose attachments hold for this request.

@@ -1,19 +1,16 @@
 //! The protocol's payloads: what requests carry and results look like. Knows no session.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use serde::ser::SerializeMap;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::revision::Revision;
 pub use crate::call::types::LogLevel;
-use crate::call::types::{CallError, ClientCapabilities, Content};
+use crate::call::types::{CallError, ClientCapabilities};
 use crate::jsonrpc::{self, Members, RpcError};
 
-/// The member that holds structured content which has to be an object and is none.
-const WRAPPER: &str = "result";
+/// Where the code of a failure stands in `_meta`.
+const ERROR_KEY: &str = "smcp/error";
 /// What a client may say of itself, in bytes.
 const MAX_CLIENT_DETAILS: usize = 16 << 10;
 
@@ -96,35 +93,6 @@ pub struct CancelledParams<'a> {
     pub request_id: &'a RawValue,
 }
 
-/// What a tool gave, as the members `content` and `structuredContent` of a result. Where structured
-/// content has to be an object, any other is wrapped as `{"result": …}`, as `wrapped` says.
-/// <https://modelcontextprotocol.io/specification/2025-11-25/server/tools#structured-content>
-#[derive(Debug)]
-pub struct Given {
-    /// What the tool gave.
-    pub content: Content,
-    /// Whether its structured content is wrapped.
-    pub wrapped: bool,
-}
-
-impl Given {
-    /// Writes both members into `object`.
-    ///
-    /// # Errors
-    /// Those of the serialiser.
-    pub fn write<M: SerializeMap>(&self, object: &mut M) -> Result<(), M::Error> {
-        object.serialize_entry("content", &self.content.blocks())?;
-        match self.content.structured() {
-            Some(structured) if self.wrapped => {
-                let wrapped = BTreeMap::from([(WRAPPER, structured)]);
-                object.serialize_entry("structuredContent", &wrapped)
-            }
-            Some(structured) => object.serialize_entry("structuredContent", structured),
-            None => Ok(()),
-        }
-    }
-}
-
 /// What else the result of `tools/call` has.
 pub fn tool_result(is_error: bool, other: Vec<(String, Box<RawValue>)>) -> Members {
     let mut members = vec![("isError".to_owned(), jsonrpc::to_raw(&is_error))];
@@ -132,97 +100,25 @@ pub fn tool_result(is_error: bool, other: Vec<(String, Box<RawValue>)>) -> Membe
     members.into()
 }
 
-/// The `tools/list` entry of a tool whose structured content is wrapped, with its schema to match;
-/// `None` where the schema describes an object, or there is none.
-pub fn wrapped_definition(definition: &RawValue) -> Option<Box<RawValue>> {
-    const SCHEMA: &str = "outputSchema";
-    if !definition.get().contains(SCHEMA) {
-        return None;
-    }
-    let mut members = Members::parse(definition.get()).ok()?;
-    let mut schema: Value = serde_json::from_str(members.get(SCHEMA)?.get()).ok()?;
-    if schema.get("type").and_then(Value::as_str) == Some("object") {
-        return None;
-    }
-    move_references(&mut schema);
-    let wrapped = json!({
-        "type": "object",
-        "properties": {WRAPPER: schema},
-        "required": [WRAPPER],
-    });
-    members.set(SCHEMA, jsonrpc::to_raw(&wrapped));
-    Some(jsonrpc::to_raw(&members))
-}
-
-/// A schema that has become a member of another is found one level deeper.
-fn move_references(schema: &mut Value) {
-    match schema {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(pointer)
-                        if name == "$ref" && (pointer == "#" || pointer.starts_with("#/")) =>
-                    {
-                        *pointer = format!("#/properties/{WRAPPER}{}", &pointer[1..]);
-                    }
-                    other => move_references(other),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(move_references),
-        _ => {}
-    }
-}
-
 /// The result of `tools/call` for a call that gave none: a result, not a protocol error, with a
-/// code that a program can branch on.
-pub fn tool_failure(error: &CallError) -> Members {
+/// code that a program can branch on. Clients hold structured content against the tool's schema and show their own
+/// complaint instead of the failure, so for a tool that `has_schema` the code stands in `_meta`.
+pub fn tool_failure(error: &CallError, has_schema: bool) -> Members {
     let message = error.to_string();
-    Members::from(json!({
+    let details = json!({"code": error.code(), "message": message});
+    let mut failure = json!({
         "content": [{"type": "text", "text": message}],
         "isError": true,
-        "structuredContent": {"error": {"code": error.code(), "message": message}},
-    }))
+    });
+    if has_schema {
+        failure["_meta"] = json!({ERROR_KEY: details});
+    } else {
+        failure["structuredContent"] = json!({"error": details});
+    }
+    Members::from(failure)
 }
 
 /// A result that is one text.
 pub fn text_result(text: &str, is_error: bool) -> Members {
     Members::from(json!({"content": [{"type": "text", "text": text}], "isError": is_error}))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn raw(value: &Value) -> Box<RawValue> {
-        jsonrpc::to_raw(value)
-    }
-
-    #[test]
-    fn an_output_schema_that_is_no_object_is_wrapped_with_its_references() {
-        let definition = raw(&json!({"name": "t", "outputSchema": {
-            "type": "array", "items": {"$ref": "#/$defs/item"}, "$defs": {"item": {"type": "integer"}},
-        }}));
-        let wrapped: Value =
-            serde_json::from_str(wrapped_definition(&definition).unwrap().get()).unwrap();
-        let schema = &wrapped["outputSchema"];
-        assert_eq!(schema["type"], "object");
-        assert_eq!(schema["required"], json!(["result"]));
-        let validator = jsonschema::validator_for(schema).unwrap();
-        assert!(validator.is_valid(&json!({"result": [1, 2]})));
-        assert!(!validator.is_valid(&json!({"result": ["a"]})));
-    }
-
-    #[test]
-    fn an_output_schema_of_an_object_and_none_at_all_are_left_alone() {
-        for definition in [
-            json!({"name": "t"}),
-            json!({"outputSchema": {"type": "object"}}),
-        ] {
-            assert!(
-                wrapped_definition(&raw(&definition)).is_none(),
-                "{definition}"
-            );
-        }
-    }
 }

@@ -53,6 +53,14 @@ pub enum Family {
 }
 
 impl Family {
+    /// All that there are.
+    pub const ALL: [Self; 4] = [
+        Self::Completions,
+        Self::Prompts,
+        Self::Resources,
+        Self::Tools,
+    ];
+
     /// Its name in `capabilities`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -179,6 +187,11 @@ impl Method {
                 | Self::ListTemplates
                 | Self::ReadResource
         )
+    }
+
+    /// Whether it is served once all plugins have answered: its answer would otherwise be wrong.
+    pub const fn needs_all_plugins(self) -> bool {
+        matches!(self, Self::ListTools) || self.family().is_some()
     }
 
     /// Whether an answer is owed even when the request was cancelled: `initialize` cannot be.

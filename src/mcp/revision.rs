@@ -79,6 +79,16 @@ impl Revision {
         self >= Self::V2025_11_25
     }
 
+    /// Whether there are content blocks of the type `audio`.
+    pub fn has_audio(self) -> bool {
+        self >= Self::V2025_03_26
+    }
+
+    /// Whether there are content blocks of the type `resource_link`.
+    pub fn has_resource_links(self) -> bool {
+        self >= Self::V2025_06_18
+    }
+
     /// Whether an array of messages is a valid message. Only 2025-03-26 has them.
     pub fn has_batches(self) -> bool {
         self == Self::V2025_03_26

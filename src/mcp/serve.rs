@@ -74,7 +74,7 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
     let (name, answer) = match counted(context, line).await {
         Ok(answer) => (name, answer),
         Err(no_room) => {
-            let line = overloaded(request, no_room);
+            let line = overloaded(context, request, no_room);
             ("overloaded", context.account.count(line))
         }
     };
@@ -150,10 +150,13 @@ async fn counted(context: &Context, line: Bytes) -> Result<Counted, NoRoom> {
     }
 }
 
-fn overloaded(request: &Request, no_room: NoRoom) -> Bytes {
+fn overloaded(context: &Context, request: &Request, no_room: NoRoom) -> Bytes {
     let why = no_room.to_string();
     if request.method == Method::CallTool {
-        let failure = super::messages::tool_failure(&CallError::Overloaded(why));
+        let mut failure = tools::failure(context, request, &CallError::Overloaded(why));
+        if context.setting == Setting::Stateless {
+            stateless::complete(&mut failure.result, request.method);
+        }
         jsonrpc::encode_result(&request.id, &failure)
     } else {
         jsonrpc::encode_error(Some(&request.id), &RpcError::new(INTERNAL_ERROR, why))
@@ -176,14 +179,14 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
         ))
         .into());
     }
-    if let Some(list) = method.list() {
-        lifecycle::all_answered(context).await?;
-        if let Some(state) = &context.state {
-            state.reads(list, *context.services.catalog.changes().borrow());
-        }
-    }
     if !method.exists_in(context.setting) {
         return Err(RpcError::method_not_found(request.name()).into());
+    }
+    if method.needs_all_plugins() {
+        lifecycle::all_answered(context).await?;
+    }
+    if let (Some(list), Some(state)) = (method.list(), &context.state) {
+        state.reads(list, context.services.catalog.changes().borrow().catalogue);
     }
     serving::require(context, request)?;
     request.check_meta()?;

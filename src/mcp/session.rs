@@ -192,7 +192,7 @@ impl Session {
 
     /// Sends the client all tools unasked, in the form that version 2 used.
     pub fn announce_tools(&self) {
-        let generation = *self.services.catalog.changes().borrow();
+        let generation = self.services.catalog.changes().borrow().catalogue;
         self.state.reads(Listed::Tools, generation);
         let context = self.context(&self.principal, &self.outbox, self.ended.child_token());
         self.outbox.offer_latest(
@@ -225,7 +225,7 @@ impl Session {
                 address: self.principal.address,
             },
             client: handshake.map(|known| known.client).unwrap_or_default(),
-            log_level: Some(self.state.log_level()),
+            log_level: None,
             outbox: Some(Arc::clone(outbox)),
             account: Arc::clone(&self.account),
             asking: Asking::Session(Arc::clone(&self.server_requests)),

@@ -126,7 +126,7 @@ pub fn finished(context: &Context, request: &Request, outcome: Outcome) -> Outco
 }
 
 /// Adds what every result of this revision has, to what a plugin wrote.
-fn complete(result: &mut Members, method: Method) {
+pub fn complete(result: &mut Members, method: Method) {
     result.set_default("resultType", &"complete");
     let asks_for_input = result.string("resultType").as_deref() == Some("input_required");
     if method.is_cacheable() && !asks_for_input {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use smcp::catalog::{Printed, Reference};
+use smcp::catalog::{Printed, Reference, Unreadable};
 
-use crate::catalog::{Running, live, raw, settings};
+use crate::catalog::{Plugins, Running, live, raw, settings};
 
 /// The plugins of the conformance suite, which offer all that there is beside tools.
 async fn offered() -> Running {
@@ -35,7 +35,10 @@ fn a_resource_is_read_by_its_address_or_by_a_template_of_it() {
         assert!(matches!(printed, Printed::Result(json) if json.get().contains("\"blob\"")));
         let (_, printed) = read("test://template/42/data").await;
         assert!(matches!(printed, Printed::Text(text) if text.contains("\"id\": \"42\"")));
-        assert!(snapshot.resource("test://nowhere").is_none());
+        let unknown = snapshot
+            .resource("test://nowhere")
+            .expect_err("nobody does");
+        assert_eq!(unknown, Unreadable::Unknown);
     });
 }
 
@@ -48,13 +51,40 @@ fn a_prompt_is_written_with_its_arguments_and_none_may_be_missing() {
         let given = raw(&json!({"arg1": "one", "arg2": "-two"}));
         let printed = running.serve(&prompt, Some(given)).await;
         assert!(
-            matches!(printed, Ok(Printed::Text(text)) if text == "Prompt with arguments: arg1='one', arg2='-two'")
+            matches!(printed, Ok(Printed::Text(text)) if text == "Prompt with arguments: arg1='one', arg2='-two'\n")
         );
         let given = raw(&json!({"arg1": "one"}));
         let fault = running.serve(&prompt, Some(given)).await;
         let fault = fault.expect_err("arg2 is missing");
         assert!(fault.to_string().contains("'arg2' is missing"), "{fault}");
         assert_eq!(fault.code(), "invalid_arguments");
+    });
+}
+
+#[test]
+fn the_white_space_of_a_resource_and_of_a_prompt_is_kept() {
+    live(async {
+        let plugins = Plugins::new();
+        let description = json!({
+            "commands": [],
+            "resources": [{"uri": "file:///makefile", "name": "makefile", "command": "read"}],
+            "prompts": [{"name": "indented", "command": "read"}],
+        });
+        plugins.describing("spaced", &description, r"printf '\tall:\n\n'");
+        let running = plugins.start().complete().await;
+        let snapshot = running.snapshot();
+        let read = snapshot
+            .resource("file:///makefile")
+            .expect("it is offered");
+        let prompt = snapshot.prompt("indented").expect("it is offered");
+        for (offering, arguments) in [(read.offering, Some(read.arguments)), (prompt, None)] {
+            let printed = running.serve(&offering, arguments).await;
+            assert!(
+                matches!(&printed, Ok(Printed::Text(text)) if text == "\tall:\n\n"),
+                "{}: {printed:?}",
+                offering.key
+            );
+        }
     });
 }
 

@@ -4,6 +4,9 @@
 mod catalog;
 #[path = "../support/commands.rs"]
 mod commands;
+#[allow(dead_code, reason = "nothing here is a message of a server")]
+#[path = "../support/wire.rs"]
+mod wire;
 
 mod bundled;
 mod contract;
@@ -11,4 +14,5 @@ mod descriptions;
 mod directories;
 mod introspection;
 mod older_contract;
+mod strictness;
 mod waiting;

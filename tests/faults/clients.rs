@@ -23,9 +23,12 @@ def tell(**event):
     os.write(3, json.dumps(event).encode() + b"\n")
 
 command = sys.argv[1]
+# As long as there were changes of its tools.
+CHANGES = os.path.join(os.environ["SMCP_PLUGIN_DIR"], "changes")
 if command == "--describe":
     names = ("ask", "chat", "echo", "changed")
-    commands = [{"name": name, "description": name} for name in names]
+    changes = os.path.getsize(CHANGES) if os.path.exists(CHANGES) else 0
+    commands = [{"name": name, "description": f"{name} {changes}"} for name in names]
     commands.append({"name": "numbers", "description": "an array",
                      "output_schema": {"type": "array", "items": {"type": "integer"}}})
     commands.append({"name": "progress", "description": "one step"})
@@ -39,6 +42,7 @@ elif command == "chat":
     time.sleep(0.5)
     print("said")
 elif command == "changed":
+    open(CHANGES, "a").write("x")
     tell(changed="tools")
     print("said")
 elif command == "progress":

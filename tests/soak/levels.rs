@@ -6,6 +6,9 @@ use crate::support::http::{exchange, get};
 use crate::support::server::Server;
 use crate::support::{processes, s, until};
 
+/// Memory may differ by this much between cycles that did the same: allocators keep what they may need again.
+const SLACK_BYTES: u64 = 8 << 20;
+
 /// Levels of one moment.
 #[derive(Debug, Clone)]
 pub struct Levels {
@@ -43,6 +46,16 @@ impl Levels {
             threads: entries("task"),
             processes: server.others().len(),
         }
+    }
+}
+
+impl Levels {
+    /// Whether nothing has grown beyond what `first` makes likely.
+    pub fn is_within(&self, first: &Self) -> bool {
+        self.resident <= first.resident + first.resident / 5 + SLACK_BYTES
+            && self.descriptors <= first.descriptors + 2
+            && self.threads <= first.threads + 4
+            && self.processes <= first.processes + 2
     }
 }
 

@@ -20,14 +20,15 @@ mod workers;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use book::Book;
 use chance::Chance;
 use levels::Levels;
 use support::server::{Server, Setup};
 
-/// Memory may differ by this much between cycles that did the same: allocators keep what they may need again.
-const SLACK_BYTES: u64 = 8 << 20;
+/// How long what was needed for the last cycle may stay after it.
+const SETTLING: Duration = support::s(60);
 /// After this many cycles everything that is made once has been made.
 const WARM_UP_CYCLES: usize = 2;
 /// Cycles in all.
@@ -66,6 +67,13 @@ fn soak() -> Report {
         let now = Levels::when_quiet(&server);
         println!("cycle {}: {now}; {}", cycle + 1, book.summary());
         levels.push(now);
+    }
+    // What waited for work and found none ends after some seconds; what is a leak stays.
+    let deadline = Instant::now() + SETTLING;
+    let last = CYCLES - 1;
+    while !levels[last].is_within(&levels[WARM_UP_CYCLES - 1]) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(500));
+        levels[last] = Levels::when_quiet(&server);
     }
     server.signal(rustix::process::Signal::TERM);
     let status = server.ends_within(support::s(20));
@@ -128,32 +136,13 @@ fn faults_were_really_injected_and_calls_really_answered() {
 }
 
 #[test]
-fn descriptors_are_the_same_after_every_cycle() {
-    let (first, last) = ends();
-    assert!(last.descriptors <= first.descriptors + 2, "{}", table());
-}
-
-#[test]
-fn memory_is_the_same_after_every_cycle() {
-    let (first, last) = ends();
-    assert!(
-        last.resident <= first.resident + first.resident / 5 + SLACK_BYTES,
-        "{}",
-        table()
+fn descriptors_memory_threads_and_processes_are_the_same_after_every_cycle() {
+    // The first cycle after everything was warm, and the last.
+    let (first, last) = (
+        &REPORT.levels[WARM_UP_CYCLES - 1],
+        &REPORT.levels[CYCLES - 1],
     );
-}
-
-#[test]
-fn threads_and_processes_are_the_same_after_every_cycle() {
-    let (first, last) = ends();
-    assert!(last.threads <= first.threads + 4, "{}", table());
-    assert!(last.processes <= first.processes + 2, "{}", table());
-}
-
-/// The first cycle after everything was warm, and the last.
-fn ends() -> (&'static Levels, &'static Levels) {
-    let levels = &REPORT.levels;
-    (&levels[WARM_UP_CYCLES - 1], &levels[CYCLES - 1])
+    assert!(last.is_within(first), "{}", table());
 }
 
 fn table() -> String {

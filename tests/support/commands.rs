@@ -53,3 +53,17 @@ fn pid(child: u32) -> Pid {
     Pid::from_raw(child.try_into().expect("process numbers are small"))
         .expect("a child has a number above zero")
 }
+
+/// Whether Node is there, which runs the example that is written in JavaScript; says so when it is not.
+pub fn has_node() -> bool {
+    let found = Command::new("node")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status();
+    let is_there = found.is_ok_and(|status| status.success());
+    if !is_there {
+        eprintln!("in part skipped: node is not installed, so docs/examples/expenses cannot run");
+    }
+    is_there
+}

@@ -166,7 +166,7 @@ fn without_empty_params(mut message: Value) -> Value {
 }
 
 /// Checks against one definition of the schema of a revision.
-fn fits(revision: &str, definition: &str, value: &Value) -> Result<(), String> {
+pub fn fits(revision: &str, definition: &str, value: &Value) -> Result<(), String> {
     let Some(schema) = schema(revision) else {
         return Ok(());
     };

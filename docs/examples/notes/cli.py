@@ -136,7 +136,8 @@ def save(notes):
 def find(number):
     notes = load()
     if not 0 < number <= len(notes) or notes[number - 1] is None:
-        sys.exit(f"no note {number}")
+        print(json.dumps({"error": f"no note {number}", "code": "not_found"}))
+        sys.exit(1)
     return notes[number - 1]
 
 

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::super::types::DEFAULT_OUTPUT_BYTES;
 use super::*;
+use crate::contract::shape::MAX_MEMBERS;
 use crate::process::OutputShare;
 
 fn finished(ending: Ending, stdout: &[u8], stderr: &str) -> Finished {

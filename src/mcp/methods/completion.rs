@@ -54,7 +54,10 @@ pub async fn complete(context: &Context, request: &Request) -> Outcome {
     arguments.insert("argument".to_owned(), params.argument.name.into());
     arguments.insert("value".to_owned(), params.argument.value.into());
     arguments.extend(params.context.map(|known| ("context".to_owned(), known)));
-    let (printed, permit) = serving::run(context, request, &completion, to_raw(&arguments)).await?;
+    let arguments = to_raw(&arguments);
+    let not_found = RpcError::invalid_params;
+    let (printed, permit) =
+        serving::run(context, request, &completion, arguments, not_found).await?;
     let result = match printed {
         Printed::Result(result) => serving::printed_result(&result)?,
         Printed::Text(text) => from_lines(&text),
@@ -64,26 +67,16 @@ pub async fn complete(context: &Context, request: &Request) -> Outcome {
 
 /// What is to be completed must exist, whether or not somebody completes it.
 fn known(snapshot: &Snapshot, reference: WireReference) -> Result<Reference, RpcError> {
-    let (reference, exists) = match reference {
-        WireReference::Prompt { name } => {
-            let exists = snapshot.prompt(&name).is_some();
-            (Reference::Prompt(name), exists)
-        }
-        WireReference::Resource { uri } => {
-            let exists = snapshot
-                .templates
-                .iter()
-                .chain(&snapshot.resources)
-                .any(|known| known.key == uri);
-            (Reference::Template(uri), exists)
-        }
+    let reference = match reference {
+        WireReference::Prompt { name } => Reference::Prompt(name),
+        WireReference::Resource { uri } => Reference::Template(uri),
     };
-    match (&reference, exists) {
-        (_, true) => Ok(reference),
-        (Reference::Prompt(key) | Reference::Template(key), false) => Err(
-            RpcError::invalid_params(format!("nothing is called {}", crate::text::in_quotes(key))),
-        ),
+    if snapshot.referred(&reference).is_some() {
+        return Ok(reference);
     }
+    let (Reference::Prompt(key) | Reference::Template(key)) = &reference;
+    let why = format!("nothing is called {}", crate::text::in_quotes(key));
+    Err(RpcError::invalid_params(why))
 }
 
 fn from_lines(text: &str) -> Members {

@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout_at;
 
 use super::outcome::Outcome;
-use crate::call::types::Listed;
 use crate::jsonrpc::Members;
 use crate::mcp::client_state::{self, Handshake};
 use crate::mcp::context::{Cancelled, Context, Services};
@@ -34,13 +33,17 @@ pub async fn initialize(context: &Context, request: &Request) -> Outcome {
     // The capabilities depend on what plugins declare, and cannot be corrected later.
     settled(context).await?;
     let services = &context.services;
+    let capabilities = capabilities(services);
+    let is_offered = |family: &Family| capabilities.contains_key(family.name());
+    let offered = Family::ALL.into_iter().filter(is_offered).collect();
     let result = Members::from(json!({
         "protocolVersion": handshake.revision.name(),
-        "capabilities": capabilities(services),
+        "capabilities": capabilities,
         "serverInfo": server_info(),
     }));
     if let Some(state) = state {
-        state.settle(handshake, *services.catalog.changes().borrow())?;
+        let generation = services.catalog.changes().borrow().catalogue;
+        state.settle(handshake, offered, generation)?;
     }
     Ok(result.into())
 }
@@ -102,9 +105,4 @@ pub fn serves(services: &Services, family: Family) -> bool {
         Family::Resources => !snapshot.resources.is_empty() || !snapshot.templates.is_empty(),
         Family::Completions => !snapshot.completions.is_empty(),
     }
-}
-
-/// Whether clients were told that this list can change.
-pub fn declares(services: &Services, list: Listed) -> bool {
-    serves(services, Family::of(list))
 }

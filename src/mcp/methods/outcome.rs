@@ -6,8 +6,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::call::types::{CallError, Permit, ToolResult};
 use crate::jsonrpc::{Members, RpcError};
+use crate::mcp::adapted::Given;
 use crate::mcp::context::Cancelled;
-use crate::mcp::messages::{self, Given};
+use crate::mcp::messages;
+use crate::mcp::revision::Revision;
 
 /// A method's result, or why there is none.
 pub type Outcome = Result<Success, Failure>;
@@ -42,10 +44,7 @@ impl From<ToolResult> for Success {
     /// The structured content goes out as it is.
     fn from(result: ToolResult) -> Self {
         Self {
-            given: Some(Given {
-                content: result.content,
-                wrapped: false,
-            }),
+            given: Some(Given::new(result.content)),
             result: messages::tool_result(result.is_error, result.other),
             permit: result.permit,
             code: crate::telemetry::OK,
@@ -54,6 +53,16 @@ impl From<ToolResult> for Success {
 }
 
 impl Success {
+    /// A call that failed; of a tool that `has_schema` without structured content.
+    pub fn failed(error: &CallError, has_schema: bool) -> Self {
+        Self {
+            given: None,
+            result: messages::tool_failure(error, has_schema),
+            permit: None,
+            code: error.code(),
+        }
+    }
+
     /// A result that is made of what a call printed.
     pub fn holding(result: Members, permit: Arc<Permit>) -> Self {
         Self {
@@ -69,6 +78,14 @@ impl Success {
         let members = self.result.iter();
         let members = members.map(|(name, value)| name.len() + value.get().len() + 4);
         given + members.sum::<usize>()
+    }
+
+    /// The same with blocks that clients of the revision can read.
+    pub fn readable_by(mut self, revision: Revision) -> Self {
+        if let Some(given) = &mut self.given {
+            given.adapt_blocks(revision);
+        }
+        self
     }
 
     /// The same with structured content as a member of an object, where `wrapped`.
@@ -93,12 +110,7 @@ impl From<Members> for Success {
 
 impl From<&CallError> for Success {
     fn from(error: &CallError) -> Self {
-        Self {
-            given: None,
-            result: messages::tool_failure(error),
-            permit: None,
-            code: error.code(),
-        }
+        Self::failed(error, false)
     }
 }
 
@@ -157,6 +169,7 @@ mod tests {
         }
         let own = Content::Own {
             blocks: raw("[ ]"),
+            youngest: crate::call::types::BlockKind::Basic,
             structured: None,
         };
         assert_eq!(

@@ -8,6 +8,7 @@ use super::outcome::{Outcome, Success};
 use super::serving;
 use crate::catalog::{OfferKind, Offering, Printed};
 use crate::jsonrpc::{Members, RpcError, to_raw};
+use crate::mcp::adapted;
 use crate::mcp::context::Context;
 use crate::mcp::inbound::Request;
 
@@ -51,9 +52,13 @@ pub async fn get(context: &Context, request: &Request) -> Outcome {
     };
     let arguments = params.arguments.unwrap_or_default();
     check_arguments(&prompt, &arguments)?;
-    let (printed, permit) = serving::run(context, request, &prompt, to_raw(&arguments)).await?;
+    let arguments = to_raw(&arguments);
+    let not_found = RpcError::invalid_params;
+    let (printed, permit) = serving::run(context, request, &prompt, arguments, not_found).await?;
     let result = match printed {
-        Printed::Result(result) => serving::printed_result(&result)?,
+        Printed::Result(result) => {
+            adapted::prompt(serving::printed_result(&result)?, context.revision)
+        }
         Printed::Text(text) => {
             let message = json!({"role": "user", "content": {"type": "text", "text": text}});
             Members::from(json!({"messages": [message]}))

@@ -100,10 +100,8 @@ impl<'a> Relay<'a> {
                 message,
             } => self.progress(&progress, total.as_deref(), message),
             Event::Log { level, data } => self.log(level, &data),
-            Event::Changed(list) => {
-                services.catalog.reload();
-                services.changes.notify(Change::List(list));
-            }
+            // Which lists are others now is seen when the plugin has answered, and clients are notified then.
+            Event::Changed(_) => services.catalog.reload(),
             Event::Updated(uri) => services.changes.notify(Change::Resource(uri)),
             Event::Reconnect(pause) => self.send_away(pause),
             // Asked by itself; see `during`.
@@ -158,7 +156,7 @@ impl<'a> Relay<'a> {
         let Some(outbox) = &self.context.outbox else {
             return;
         };
-        let Some(least) = self.context.log_level else {
+        let Some(least) = self.context.log_level() else {
             return;
         };
         if level >= least {

@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 
 use super::outcome::{Outcome, Success};
 use super::serving;
-use crate::catalog::{MAX_URI_BYTES, Printed, Readable};
+use crate::catalog::{MAX_URI_BYTES, Printed, Readable, Unreadable};
 use crate::jsonrpc::{INVALID_PARAMS, Members, RpcError};
 use crate::mcp::context::Context;
 use crate::mcp::inbound::Request;
@@ -42,14 +42,16 @@ pub fn list_templates(context: &Context, request: &Request) -> Outcome {
 /// `resources/read`.
 ///
 /// # Errors
-/// The revision's code for a resource that is not there; else what its command failed with.
+/// The revision's code for a resource that is not there; [`INVALID_PARAMS`] for an address that is refused; else
+/// what its command failed with.
 pub async fn read(context: &Context, request: &Request) -> Outcome {
     let params: UriParams = request.read()?;
     let Readable {
         offering,
         arguments,
     } = find(context, &params.uri)?;
-    let (printed, permit) = serving::run(context, request, &offering, arguments).await?;
+    let gone = |words: String| not_found(context, &params.uri, Some(&words));
+    let (printed, permit) = serving::run(context, request, &offering, arguments, gone).await?;
     let result = match printed {
         Printed::Result(result) => serving::printed_result(&result)?,
         Printed::Text(text) => {
@@ -68,7 +70,8 @@ pub async fn read(context: &Context, request: &Request) -> Outcome {
 /// `resources/subscribe`.
 ///
 /// # Errors
-/// The revision's code for a resource that is not there; [`INVALID_PARAMS`] for one too many.
+/// The revision's code for a resource that is not there; [`INVALID_PARAMS`] for one too many, and for an address
+/// that is refused.
 pub fn subscribe(context: &Context, request: &Request) -> Outcome {
     let params: UriParams = request.read()?;
     find(context, &params.uri)?;
@@ -78,13 +81,12 @@ pub fn subscribe(context: &Context, request: &Request) -> Outcome {
     Ok(Members::default().into())
 }
 
-/// `resources/unsubscribe`.
+/// `resources/unsubscribe`. It need not be there any more: nothing of a resource that has gone must be left with its session.
 ///
 /// # Errors
-/// The revision's code for a resource that is not there.
+/// [`INVALID_PARAMS`] for params that do not fit.
 pub fn unsubscribe(context: &Context, request: &Request) -> Outcome {
     let params: UriParams = request.read()?;
-    find(context, &params.uri)?;
     if let Some(state) = &context.state {
         state.unsubscribe(&params.uri);
     }
@@ -92,19 +94,33 @@ pub fn unsubscribe(context: &Context, request: &Request) -> Outcome {
 }
 
 fn find(context: &Context, uri: &str) -> Result<Readable, RpcError> {
-    let known = (uri.len() <= MAX_URI_BYTES)
-        .then(|| context.services.catalog.snapshot().resource(uri))
-        .flatten();
-    known.ok_or_else(|| {
-        let code = if context.revision.has_handshake() {
-            NOT_FOUND
-        } else {
-            INVALID_PARAMS
-        };
-        RpcError::new(
-            code,
-            format!("resource not found: {}", crate::text::quoted(uri)),
-        )
-        .with_data(json!({"uri": uri}))
+    if uri.len() > MAX_URI_BYTES {
+        return Err(RpcError::invalid_params(format!(
+            "'uri' is {} bytes long; the limit is {MAX_URI_BYTES}",
+            uri.len()
+        )));
+    }
+    let found = context.services.catalog.snapshot().resource(uri);
+    found.map_err(|unreadable| match unreadable {
+        Unreadable::Unknown => not_found(context, uri, None),
+        Unreadable::Refused(why) => {
+            let uri = crate::text::quoted(uri);
+            RpcError::invalid_params(format!("cannot read {uri}: {why}"))
+        }
     })
+}
+
+/// The error for a resource that is not there, with the program's words where it is a program that says so.
+/// <https://modelcontextprotocol.io/specification/2025-11-25/server/resources#error-handling>
+fn not_found(context: &Context, uri: &str, words: Option<&str>) -> RpcError {
+    let code = if context.revision.has_handshake() {
+        NOT_FOUND
+    } else {
+        INVALID_PARAMS
+    };
+    let mut message = format!("resource not found: {}", crate::text::quoted(uri));
+    if let Some(words) = words {
+        message = format!("{message}: {words}");
+    }
+    RpcError::new(code, message).with_data(json!({"uri": uri}))
 }

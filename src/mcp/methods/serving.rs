@@ -15,17 +15,25 @@ use crate::jsonrpc::{INTERNAL_ERROR, MISSING_CAPABILITY, Members, RpcError, to_r
 use crate::mcp::context::Context;
 use crate::mcp::inbound::Request;
 
+/// Arguments up to this size together, in bytes, fit any command line that the server's own environment fits.
+const LARGE: usize = 64 << 10;
+
 /// Refuses the methods of a family that nothing declares, as the capabilities do not name it.
 ///
 /// # Errors
 /// [`METHOD_NOT_FOUND`](crate::jsonrpc::METHOD_NOT_FOUND).
 pub fn require(context: &Context, request: &Request) -> Result<(), RpcError> {
-    match request.method.family() {
-        Some(family) if !lifecycle::serves(&context.services, family) => {
-            Err(RpcError::method_not_found(request.name()))
-        }
-        _ => Ok(()),
+    let Some(family) = request.method.family() else {
+        return Ok(());
+    };
+    // What a session was offered may have gone since; its methods have not.
+    let state = context.state.as_ref();
+    if state.is_some_and(|state| state.was_offered(family))
+        || lifecycle::serves(&context.services, family)
+    {
+        return Ok(());
     }
+    Err(RpcError::method_not_found(request.name()))
 }
 
 /// Lists are given whole, so no cursor was ever handed out.
@@ -71,7 +79,8 @@ pub fn entries(offerings: &[Arc<Offering>]) -> Vec<&RawValue> {
         .collect()
 }
 
-/// Runs the command that serves `offering`, and gives what it printed, with the permit of the call.
+/// Runs the command that serves `offering`, and gives what it printed, with the permit of the call. `not_found` is
+/// the error for a program that says, in its own words, that what it is to read is not there.
 ///
 /// # Errors
 /// The command's failure as the error that the protocol has for it.
@@ -80,7 +89,9 @@ pub async fn run(
     request: &Request,
     offering: &Arc<Offering>,
     arguments: Box<RawValue>,
+    not_found: impl FnOnce(String) -> RpcError,
 ) -> Result<(Printed, Arc<Permit>), Failure> {
+    let largest = largest(&arguments);
     let relay = Relay::new(context, request, &offering.plugin);
     let caller = context.caller().await?;
     let printed = relay
@@ -98,6 +109,8 @@ pub async fn run(
         CallError::Cancelled if relay.client_has_gone() => client_gone().into(),
         CallError::Cancelled => Failure::Cancelled,
         CallError::InvalidArguments { .. } => RpcError::invalid_params(error.to_string()).into(),
+        CallError::ArgumentsTooLarge(message) => too_large(&message, largest).into(),
+        CallError::NotFound(words) => not_found(words).into(),
         CallError::MissingCapability { ref missing, .. } => {
             missing_capability(missing, &error).into()
         }
@@ -108,6 +121,29 @@ pub async fn run(
                 .into()
         }
     })
+}
+
+/// The largest of `arguments` and its size in bytes, where there are so many that a command line may not carry them.
+fn largest(arguments: &RawValue) -> Option<(String, usize)> {
+    if arguments.get().len() <= LARGE {
+        return None;
+    }
+    let members = Members::parse(arguments.get()).ok()?;
+    let sizes = members
+        .iter()
+        .map(|(name, value)| (name, value.get().len()));
+    let (name, size) = sizes.max_by_key(|(_, size)| *size)?;
+    Some((name.to_owned(), size))
+}
+
+/// The error for arguments that no command line carries. One that is too large by itself is named in `message`.
+fn too_large(message: &str, largest: Option<(String, usize)>) -> RpcError {
+    let largest = largest.filter(|_| !message.starts_with('\''));
+    let largest = largest.map(|(name, size)| {
+        let name = crate::text::in_quotes(&name);
+        format!("; the largest is {name} with {size} bytes")
+    });
+    RpcError::invalid_params(format!("{message}{}", largest.unwrap_or_default()))
 }
 
 /// The end of a run whose client went while it was asked.

@@ -39,7 +39,13 @@ struct Notice<'a> {
 /// # Errors
 /// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) for params that do not fit, or name too much.
 pub async fn listen(context: &Context, request: &Request) -> Outcome {
-    let wanted = Wanted::read(request)?.honoured(&context.services);
+    let wanted = Wanted::read(request)?;
+    // What can be honoured depends on what plugins declare.
+    tokio::select! {
+        answered = lifecycle::all_answered(context) => answered?,
+        () = context.closing.cancelled() => {}
+    }
+    let wanted = wanted.honoured(&context.services);
     let Some(outbox) = &context.outbox else {
         return Err(Failure::Cancelled);
     };
@@ -51,6 +57,8 @@ pub async fn listen(context: &Context, request: &Request) -> Outcome {
     };
     // Listens before it says so: what changes from then on is sent.
     let mut changes = context.services.changes.subscribe();
+    // The lists of this generation are what the client can read already.
+    let known = context.services.catalog.changes().borrow().catalogue;
     let mut params = Map::new();
     params.insert("notifications".to_owned(), wanted.to_value());
     let line =
@@ -67,7 +75,8 @@ pub async fn listen(context: &Context, request: &Request) -> Outcome {
             change = changes.next() => change,
         };
         let Some(change) = change else { break };
-        if wanted.includes(&change, &listener) {
+        let is_known = matches!(change, Change::Catalogue(_, since) if since <= known);
+        if !is_known && wanted.includes(&change, &listener) {
             let params = change.params();
             // Of one kind of change for one listener only the newest matters.
             let key = format!("{id} {} {params:?}", change.method());
@@ -134,16 +143,10 @@ impl Wanted {
     /// Whether a change is one of what `listener` asked for.
     pub fn includes(&self, change: &Change, listener: &Client) -> bool {
         match change {
-            Change::List(Listed::Tools) | Change::Catalogue(Listed::Tools, _) => {
-                self.tools_list_changed
-            }
+            Change::Catalogue(Listed::Tools, _) => self.tools_list_changed,
             Change::ToolsOf(client) => self.tools_list_changed && client == listener,
-            Change::List(Listed::Prompts) | Change::Catalogue(Listed::Prompts, _) => {
-                self.prompts_list_changed
-            }
-            Change::List(Listed::Resources) | Change::Catalogue(Listed::Resources, _) => {
-                self.resources_list_changed
-            }
+            Change::Catalogue(Listed::Prompts, _) => self.prompts_list_changed,
+            Change::Catalogue(Listed::Resources, _) => self.resources_list_changed,
             Change::Resource(uri) => self.resource_subscriptions.contains(uri),
         }
     }

@@ -14,6 +14,7 @@ use crate::call::types::{CallError, CallRequest, ToolResult};
 use crate::catalog::{BUILT_IN, HEALTH_TOOL, Snapshot, Tool};
 use crate::governor;
 use crate::jsonrpc::{self, Members, RpcError};
+use crate::mcp::adapted;
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Cancelled, Context, Services};
 use crate::mcp::inbound::Request;
@@ -49,7 +50,7 @@ pub fn listing(context: &Context) -> Members {
 fn definition(tool: &Tool, revision: Revision) -> Cow<'_, RawValue> {
     let wrapped = revision
         .structured_content_is_an_object()
-        .then(|| messages::wrapped_definition(&tool.definition))
+        .then(|| adapted::wrapped_definition(&tool.definition))
         .flatten();
     wrapped.map_or(Cow::Borrowed(&*tool.definition), Cow::Owned)
 }
@@ -105,7 +106,7 @@ pub async fn call(context: &Context, request: &Request) -> Outcome {
         .admit(&context.governed(), &tool.name)
     {
         Ok(()) => run(context, request, &tool, arguments).await,
-        Err(detached) => Ok((&detached).into()),
+        Err(detached) => Ok(failed(&tool, &detached)),
     }
 }
 
@@ -152,7 +153,8 @@ async fn run(
     match result {
         Ok(result) => {
             let wrapped = is_wrapped(tool, &result, context.revision);
-            Ok(Success::from(result).wrapped(wrapped))
+            let success = Success::from(result).wrapped(wrapped);
+            Ok(success.readable_by(context.revision))
         }
         Err(CallError::Cancelled) if relay.client_has_gone() => Err(serving::client_gone().into()),
         Err(CallError::Cancelled) => Err(Failure::Cancelled),
@@ -161,7 +163,20 @@ async fn run(
         {
             Err(serving::missing_capability(missing, error).into())
         }
-        Err(error) => Ok((&error).into()),
+        Err(error) => Ok(failed(tool, &error)),
+    }
+}
+
+fn failed(tool: &Tool, error: &CallError) -> Success {
+    Success::failed(error, adapted::has_output_schema(&tool.definition))
+}
+
+/// The result of a request for a call, for a failure that is none of the call's own.
+pub fn failure(context: &Context, request: &Request, error: &CallError) -> Success {
+    let name = request.params.string("name").unwrap_or_default();
+    match context.services.catalog.snapshot().resolve(&name) {
+        Ok(tool) => failed(&tool, error),
+        Err(_) => error.into(),
     }
 }
 

@@ -4,12 +4,13 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import httpx2
-from checks import Refused, Result, main
+from checks import Refused, Result
 from fastmcp import Client as FastClient
 from fastmcp.client.elicitation import ElicitResult
 from fastmcp.client.transports import SSETransport, StreamableHttpTransport
 from mcp import MCPError
 from mcp_types.version import LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+from suite import main
 
 
 class Session:

@@ -9,7 +9,8 @@ A client is a function `connect(door, elicit=None)`: an async context manager wh
     many(calls)                  -> Results of several (name, arguments) at once, or else
     load(name, arguments, count) -> how many of so many at once succeeded, where a client does not show their results
 
-`elicit` takes the question's message and schema and returns (action, content).
+`elicit` takes the question's message and schema and returns (action, content). What a client needs for the checks of
+everything else that a plugin can offer is in `offers.py`.
 """
 
 import asyncio
@@ -17,13 +18,12 @@ import hashlib
 import json
 import os
 import re
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from report import Report, Skip
+from report import Skip
 
 # In the order in which they are listed: by plugin, then as the plugin describes them, then the built-in ones.
 TOOLS = [
@@ -96,6 +96,15 @@ class Door:
 
     def with_headers(self, **headers: str) -> "Door":
         return Door(self.kind, self.url, self.keyed_url, self.key, self.command, headers)
+
+    def offering(self) -> "Door":
+        """The server whose plugins offer more than tools."""
+        given = os.environ.get("SMCP_OFFERS_STDIO" if self.kind == "stdio" else "SMCP_OFFERS_URL")
+        if not given:
+            raise Skip("no server with the plugins that offer more than tools was given")
+        if self.kind == "stdio":
+            return Door(self.kind, command=json.loads(given))
+        return Door(self.kind, given + ("/sse" if self.kind == "sse" else "/mcp"))
 
     def keyed(self, **headers: str) -> "Door":
         """The server that asks for a key."""
@@ -387,16 +396,3 @@ async def wrong_key(client, door):
             turned_away = client.unauthorized(error)
             assert turned_away, f"turned away, but not for the key: {error!r:.300}"
         assert turned_away, f"let in with {headers}"
-
-
-async def walk(client, door) -> int:
-    """Runs the whole table against one door and returns the exit code."""
-    report = Report()
-    for topic, claim, run in CHECKS:
-        await report.check(topic, claim, run(client, door))
-    return report.close()
-
-
-def main(client) -> None:
-    """The door's name is the only argument."""
-    sys.exit(asyncio.run(walk(client, Door.named(sys.argv[1]))))

@@ -13,7 +13,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLED = ROOT / "plugins"
 FIXTURES = ROOT / "tests" / "fixtures" / "plugins"
+EXAMPLES = ROOT / "docs" / "examples"
 SERVED = [BUNDLED / "demo_math", BUNDLED / "demo_text", FIXTURES / "interop", FIXTURES / "slow"]
+# Served on their own, so that the others start no slower: on stdio a server is started for each check.
+OFFERED = [FIXTURES / "offers", *(EXAMPLES / name for name in ("archive", "expenses", "pictures", "prompts", "wiki"))]
 
 START_LIMIT = 20.0
 STOP_LIMIT = 20.0
@@ -21,11 +24,19 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
 def plugins_dir(parent: Path) -> Path:
-    """A folder with links to the bundled plugins and to those that the checks need."""
-    folder = parent / "plugins"
+    """A folder with links to the bundled plugins and to those that the checks of tools need."""
+    return linked(parent / "plugins", SERVED)
+
+
+def offers_dir(parent: Path) -> Path:
+    """A folder with links to the examples and to the plugin that offers more than tools."""
+    return linked(parent / "offers", OFFERED)
+
+
+def linked(folder: Path, plugins: list[Path]) -> Path:
     folder.mkdir(parents=True)
-    for plugin in SERVED:
-        if not (plugin / "cli.py").is_file():
+    for plugin in plugins:
+        if not any((plugin / name).is_file() for name in ("cli.py", "cli")):
             raise SystemExit(f"no plugin at {plugin}; run from a complete checkout")
         (folder / plugin.name).symlink_to(plugin)
     return folder

@@ -7,12 +7,15 @@ from pathlib import Path
 
 CLIENTS = Path(__file__).resolve().parents[1]
 ROOT = CLIENTS.parents[1]
-COLUMNS = ["list", "call", "failing call", "progress", "cancel", "elicitation", "10 MB result", "unicode", "16 at once"]
+TOOLS = ["list", "call", "failing call", "progress", "cancel", "10 MB result", "unicode", "16 at once"]
+QUESTIONS = ["elicitation", "sampling", "roots"]
+OFFERS = ["structured", "arrays", "prompts", "resources", "subscriptions", "completions", "examples"]
 DOORS = {"sse": "`/sse`", "mcp": "`/mcp`", "stdio": "stdio"}
 NAMES = {
     "python-1": ("Python SDK 1.x", "mcp"),
     "python-2": ("Python SDK 2.x", "mcp"),
-    "typescript": ("TypeScript SDK", "@modelcontextprotocol/sdk"),
+    "typescript-1": ("TypeScript SDK 1.x", "@modelcontextprotocol/sdk"),
+    "typescript-2": ("TypeScript SDK 2.x", "@modelcontextprotocol/client"),
     "rmcp": ("Rust SDK", "rmcp"),
     "letta-shaped": ("Letta's sequence of requests, over a bare socket", None),
     "letta": ("Letta's own two SSE clients", "letta"),
@@ -50,11 +53,20 @@ def write_table(path: Path, suites, binary: Path) -> None:
         return f"– <sup>{notes.index(why) + 1}</sup>"
 
     server = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    rows = ["| Client | Version | Transport | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 3) + "|"]
-    for suite in suites:
-        name, package = NAMES[suite.client]
-        cells = [name, version(suite.client, package), DOORS[suite.door], *(cell(suite, topic) for topic in COLUMNS)]
-        rows.append("| " + " | ".join(cells) + " |")
+
+    def table(columns: list[str], shown) -> list[str]:
+        rows = [f"| Client | Version | Transport | {' | '.join(columns)} |", "|---" * (len(columns) + 3) + "|"]
+        for suite in shown:
+            name, package = NAMES[suite.client]
+            cells = [name, version(suite.client, package), DOORS[suite.door]]
+            cells += [cell(suite, topic) for topic in columns]
+            rows.append("| " + " | ".join(cells) + " |")
+        return rows
+
+    # A client whose checks are all skipped has nothing to say in such a table.
+    def says_something(suite) -> bool:
+        return any(verdict != "skip" and topic in OFFERS for verdict, topic, _ in suite.lines)
+
     text = [
         "# Which clients work",
         "",
@@ -63,7 +75,16 @@ def write_table(path: Path, suites, binary: Path) -> None:
         "(in `tests/clients/`, and `Cargo.lock`). `yes` means that all checks of that column passed, **no** that one of",
         "them failed.",
         "",
-        *rows,
+        "## Tools and questions",
+        "",
+        *table(TOOLS + QUESTIONS, suites),
+        "",
+        "## Everything else that a plugin can offer",
+        "",
+        "`structured` is a tool with an `output_schema`, also when it fails; `arrays` are results and arguments that are no",
+        "object; `examples` are the plugins in [docs/examples](examples/README.md).",
+        "",
+        *table(OFFERS, filter(says_something, suites)),
         "",
         *(f"{number}. {note[0].upper()}{note[1:]}." for number, note in enumerate(notes, 1)),
     ]

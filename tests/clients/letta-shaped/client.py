@@ -12,7 +12,8 @@ import threading
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from checks import AGENT, Refused, Result, main
+from checks import AGENT, Refused, Result
+from suite import main
 
 REVISION = "2025-11-25"
 ENDPOINT = re.compile(r"/messages/\?session_id=[0-9a-f]{32}")

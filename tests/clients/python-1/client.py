@@ -1,16 +1,18 @@
 """The official Python SDK, 1.x: a session over SSE, Streamable HTTP or stdio."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import httpx
-from checks import Refused, Result, main
+from checks import Refused, Result
 from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.sse import sse_client
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamablehttp_client
+from pydantic import AnyUrl
 from report import leaf
+from suite import main
 
 
 def transport(door):
@@ -21,10 +23,19 @@ def transport(door):
     return stdio_client(StdioServerParameters(command=door.command[0], args=door.command[1:]))
 
 
+@contextmanager
+def refusals():
+    try:
+        yield
+    except McpError as error:
+        raise Refused(error.error.code, error.error.message) from error
+
+
 class Session:
-    def __init__(self, session: ClientSession, hello: types.InitializeResult, door):
+    def __init__(self, session: ClientSession, hello: types.InitializeResult, door, told: list[str]):
         self.session = session
         self.door = door
+        self.told = told
         self.revision = str(hello.protocolVersion)
         self.server_name = hello.serverInfo.name
 
@@ -35,10 +46,8 @@ class Session:
         async def told(progress, total, message):
             on_progress(progress, total, message)
 
-        try:
+        with refusals():
             result = await self.session.call_tool(name, arguments, progress_callback=told if on_progress else None)
-        except McpError as error:
-            raise Refused(error.error.code, error.error.message) from error
         content = [block.model_dump() for block in result.content]
         return Result(content, result.isError, result.structuredContent)
 
@@ -58,8 +67,47 @@ class Session:
     async def many(self, calls):
         return await asyncio.gather(*(self.call(*call) for call in calls))
 
+    async def prompts(self):
+        listed = (await self.session.list_prompts()).prompts
+        return [{"name": known.name, "arguments": [each.name for each in known.arguments or []]} for known in listed]
+
+    async def prompt(self, name, arguments):
+        with refusals():
+            result = await self.session.get_prompt(name, arguments)
+        return [(message.role, message.content.text) for message in result.messages]
+
+    async def resources(self):
+        return [str(resource.uri) for resource in (await self.session.list_resources()).resources]
+
+    async def templates(self):
+        return [known.uriTemplate for known in (await self.session.list_resource_templates()).resourceTemplates]
+
+    async def read(self, uri):
+        with refusals():
+            result = await self.session.read_resource(AnyUrl(uri))
+        return [content.model_dump() for content in result.contents]
+
+    @asynccontextmanager
+    async def watching(self, uris):
+        self.told.clear()
+        for uri in uris:
+            await self.session.subscribe_resource(AnyUrl(uri))
+        yield self.told
+        for uri in uris:
+            await self.session.unsubscribe_resource(AnyUrl(uri))
+
+    async def complete(self, kind, name, argument, value, known=None):
+        if kind == "prompt":
+            reference = types.PromptReference(type="ref/prompt", name=name)
+        else:
+            reference = types.ResourceTemplateReference(type="ref/resource", uri=name)
+        result = await self.session.complete(reference, {"name": argument, "value": value}, known)
+        return result.completion.values, bool(result.completion.hasMore)
+
 
 class Client:
+    offers = True
+
     @staticmethod
     def revision(_door) -> str:
         return types.LATEST_PROTOCOL_VERSION
@@ -74,19 +122,39 @@ class Client:
         """It takes whatever comes."""
 
     @asynccontextmanager
-    async def connect(self, door, elicit=None):
+    async def connect(self, door, elicit=None, sample=None, roots=None):
         async def answer(_context, params):
             action, content = elicit(params.message, params.requestedSchema)
             return types.ElicitResult(action=action, content=content)
 
-        callback = answer if elicit else None
+        async def write(_context, params):
+            text = sample([message.content.text for message in params.messages])
+            content = types.TextContent(type="text", text=text)
+            return types.CreateMessageResult(role="assistant", content=content, model="m")
+
+        async def directories(_context):
+            return types.ListRootsResult(roots=[types.Root(uri=uri) for uri in roots])
+
+        async def note(message):
+            if isinstance(message, types.ServerNotification) and isinstance(
+                message.root, types.ResourceUpdatedNotification
+            ):
+                told.append(str(message.root.params.uri))
+
+        told: list[str] = []
         left = False
         try:
             async with (
                 transport(door) as streams,
-                ClientSession(*streams[:2], elicitation_callback=callback) as session,
+                ClientSession(
+                    *streams[:2],
+                    elicitation_callback=answer if elicit else None,
+                    sampling_callback=write if sample else None,
+                    list_roots_callback=directories if roots else None,
+                    message_handler=note,
+                ) as session,
             ):
-                yield Session(session, await session.initialize(), door)
+                yield Session(session, await session.initialize(), door, told)
                 left = True
         except* anyio.BrokenResourceError:
             # On stdio this line of the SDK fails in leaving when a message comes in at that very moment.

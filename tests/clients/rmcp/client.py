@@ -8,7 +8,11 @@ import subprocess
 import sys
 
 LINE = re.compile(r"^test sdk::\w+::(\w+)::(\w+)::(\w+) \.\.\. (ok|FAILED)$")
-COLUMNS = {"ten_mb_result": "10 MB result", "sixteen_at_once": "16 at once"}
+COLUMNS = {
+    "elicitation_at_once": "elicitation",
+    "ten_mb_result": "10 MB result",
+    "sixteen_at_once": "16 at once",
+}
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 //! `smcp tools`, `check` and `call`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{folder, line, program, stderr, stdout, with_plugins};
 use crate::support::plugins::Folder;
@@ -162,6 +162,22 @@ fn call_asks_only_the_plugin_that_it_calls() {
     assert!(!marker.exists(), "another plugin was run");
     run(&with_plugins("call elsewhere__go", &folder));
     assert!(marker.exists(), "an unknown name may be anybody's");
+}
+
+#[test]
+fn a_program_learns_that_call_is_a_client_which_can_be_asked_nothing() {
+    let folder = folder("printf '%s' \"$SMCP_CLIENT\"");
+    let output = run(&with_plugins("call walker__go", &folder));
+    let client: Value = serde_json::from_str(&stdout(&output)).expect("the client is JSON");
+    assert_eq!(
+        client,
+        json!({
+            "name": "smcp call",
+            "version": env!("CARGO_PKG_VERSION"),
+            "revision": "2025-11-25",
+            "capabilities": {},
+        })
+    );
 }
 
 #[test]

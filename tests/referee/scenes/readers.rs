@@ -136,8 +136,9 @@ pub fn no_stream(case: &Case, site: &Arc<Site>, words: &Words) {
             "params": {"name": tool, "arguments": arguments}})
     };
     let mark = word(words, "mark");
-    let said = client.post(&call(1, "probe__changed", json!({"mark": mark})));
-    assert_eq!(said.status, 200, "{}", said.text());
+    let detach = json!({"action": "detach", "tool": "probe__limits"});
+    let said = client.post(&call(1, "sanctum__tools", detach));
+    assert_eq!(said.json()["result"]["isError"], false, "{}", said.text());
     let seconds = number(case, "seconds");
     let headers = format!("{}{}", client.headers(), streamable::BOTH);
     let long = call(2, "probe__sleep", json!({"mark": mark, "seconds": seconds}));

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ProtocolVersion,
-    RequestMetaObject,
+    CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, GetPromptRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, RequestMetaObject,
 };
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, PeerRequestOptions, RequestHandle, RunningService,
@@ -16,7 +16,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::transport::{StreamableHttpClientTransport, TokioChildProcess};
 use rmcp::{Peer, RoleClient, ServiceError};
 use rustix::process::Pid;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::user::{Notice, User};
 use crate::support::plugins::Folder;
@@ -247,6 +247,21 @@ impl Connection {
         }
     }
 
+    /// The messages of a prompt as JSON, questions to the user included.
+    pub async fn prompt(&self, name: &str, arguments: Value) -> Result<Value, ServiceError> {
+        let prompt = GetPromptRequestParams::new(name).with_arguments(object(arguments));
+        let result = self.client.get_prompt(prompt).await?;
+        Ok(json!(result.messages))
+    }
+
+    /// The contents of a resource as JSON.
+    pub async fn read(&self, uri: &str) -> Result<Value, ServiceError> {
+        let result = self
+            .client
+            .read_resource(ReadResourceRequestParams::new(uri));
+        Ok(json!(result.await?.contents))
+    }
+
     /// Sends a call and does not wait for its result.
     pub async fn begin(&self, tool: &str, arguments: Value) -> RequestHandle<RoleClient> {
         self.begin_with(tool, arguments, PeerRequestOptions::no_options())
@@ -317,10 +332,14 @@ impl Connection {
 }
 
 fn call_of(tool: &str, arguments: Value) -> CallToolRequestParams {
+    CallToolRequestParams::new(tool.to_owned()).with_arguments(object(arguments))
+}
+
+fn object(arguments: Value) -> Map<String, Value> {
     let Value::Object(arguments) = arguments else {
         panic!("arguments are an object, not {arguments}");
     };
-    CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
+    arguments
 }
 
 /// The text of a result that is one text.

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationSchema,
     ErrorData, Implementation, ProgressNotificationParam, ProtocolVersion,
+    ResourceUpdatedNotificationParam,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ClientHandler, RoleClient};
@@ -21,12 +22,18 @@ pub enum Notice {
     ToolsChanged,
     /// A question to the user.
     Question(String, ElicitationSchema),
+    /// A question to the model, as it came.
+    Sampling(Value),
+    /// A resource is another one.
+    Updated(String),
 }
 
 /// Who sits before the client: keeps what is told, and answers questions in one way.
 #[derive(Debug, Default)]
 pub struct User {
     answer: Option<ElicitResult>,
+    model: Option<&'static str>,
+    roots: Option<&'static [&'static str]>,
     revision: Option<ProtocolVersion>,
     told: Mutex<Vec<Notice>>,
 }
@@ -38,6 +45,18 @@ impl User {
             answer: Some(answer),
             ..Self::default()
         }
+    }
+
+    /// Has a model that says this, whatever it is asked.
+    pub fn with_model(mut self, text: &'static str) -> Self {
+        self.model = Some(text);
+        self
+    }
+
+    /// Works in these directories.
+    pub fn with_roots(mut self, uris: &'static [&'static str]) -> Self {
+        self.roots = Some(uris);
+        self
     }
 
     /// Offers this revision in a handshake.
@@ -70,10 +89,10 @@ impl User {
 
 impl ClientHandler for User {
     fn get_info(&self) -> ClientConfig {
-        let capabilities = match self.answer {
-            Some(_) => ClientCapabilities::builder().enable_elicitation().build(),
-            None => ClientCapabilities::default(),
-        };
+        let mut capabilities = ClientCapabilities::default();
+        capabilities.elicitation = self.answer.as_ref().map(|_| Default::default());
+        capabilities.sampling = self.model.map(|_| Default::default());
+        capabilities.roots = self.roots.map(|_| Default::default());
         let config = ClientConfig::new(capabilities, Implementation::new("rust-sdk", "3"));
         match &self.revision {
             Some(revision) => config.with_protocol_version(revision.clone()),
@@ -97,6 +116,47 @@ impl ClientHandler for User {
         self.note(Notice::Question(message, requested_schema));
         let answer = self.answer.clone();
         answer.ok_or_else(|| ErrorData::invalid_params("there is nobody to ask", None))
+    }
+
+    #[expect(
+        deprecated,
+        reason = "on its way out of the protocol, and in use until then"
+    )]
+    async fn create_message(
+        &self,
+        request: rmcp::model::CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<rmcp::model::CreateMessageResult, ErrorData> {
+        use rmcp::model::{CreateMessageResult, SamplingMessage};
+        self.note(Notice::Sampling(serde_json::json!(request)));
+        let text = self
+            .model
+            .ok_or_else(|| ErrorData::invalid_params("there is no model", None))?;
+        let message = SamplingMessage::assistant_text(text);
+        Ok(CreateMessageResult::new(message, "a model".to_owned()))
+    }
+
+    #[expect(
+        deprecated,
+        reason = "on its way out of the protocol, and in use until then"
+    )]
+    async fn list_roots(
+        &self,
+        _: RequestContext<RoleClient>,
+    ) -> Result<rmcp::model::ListRootsResult, ErrorData> {
+        use rmcp::model::{ListRootsResult, Root};
+        let uris = self.roots.unwrap_or_default();
+        Ok(ListRootsResult::new(
+            uris.iter().copied().map(Root::new).collect(),
+        ))
+    }
+
+    async fn on_resource_updated(
+        &self,
+        told: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.note(Notice::Updated(told.uri));
     }
 
     async fn on_progress(

@@ -3,10 +3,26 @@
 import json
 import os
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 # Run by hand there is no such descriptor: the events are shown on stderr.
 EVENTS = int(os.environ.get("SMCP_EVENTS", 2))
+
+
+# As long as there were changes: clients are told of a list only when it is another one.
+BY_HAND = Path(tempfile.gettempdir(), f"smcp-conformance-changes-{os.getuid()}")
+CHANGES = Path(os.environ.get("CONFORMANCE_CHANGES", BY_HAND))
+
+
+def changes():
+    return CHANGES.stat().st_size if CHANGES.exists() else 0
+
+
+def count_a_change():
+    with CHANGES.open("a") as file:
+        file.write(".")
 
 
 def tell(**event):
@@ -37,13 +53,15 @@ def logging_tool():
 
 
 def trigger_tool_change():
-    """Says that the list of tools changed"""
+    """Changes the list of tools, and says so"""
+    count_a_change()
     tell(changed="tools")
     print("Tool list change announced")
 
 
 def trigger_prompt_change():
-    """Says that the list of prompts changed"""
+    """Changes the list of prompts, and says so"""
+    count_a_change()
     tell(changed="prompts")
     print("Prompt list change announced")
 
@@ -52,6 +70,11 @@ def update_watched_resource():
     """Says that test://watched-resource has new contents"""
     tell(updated="test://watched-resource")
     print("Update announced")
+
+
+def changing_prompt():
+    """A prompt whose entry is another one after each change"""
+    print(f"There were {changes()} changes.")
 
 
 def reconnection():
@@ -73,12 +96,25 @@ COMMANDS = [
 
 
 def describe():
+    counted = f" ({changes()} times by now)"
+    described = [
+        {
+            "name": run.__name__,
+            "tool": "test_" + run.__name__,
+            "description": run.__doc__ + (counted if run is trigger_tool_change else ""),
+        }
+        for run in COMMANDS
+    ]
+    prompt = {
+        "name": "test_" + changing_prompt.__name__,
+        "description": changing_prompt.__doc__ + counted,
+        "command": changing_prompt.__name__,
+    }
     return {
         "contract_version": "1.1",
         "plugin": {"name": "events", "version": "1.0.0", "description": __doc__},
-        "commands": [
-            {"name": run.__name__, "tool": "test_" + run.__name__, "description": run.__doc__} for run in COMMANDS
-        ],
+        "commands": described,
+        "prompts": [prompt],
     }
 
 
@@ -86,4 +122,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--describe"]:
         print(json.dumps(describe()))
     else:
-        {run.__name__: run for run in COMMANDS}[sys.argv[1]]()
+        {run.__name__: run for run in [*COMMANDS, changing_prompt]}[sys.argv[1]]()
