@@ -12,12 +12,13 @@ use super::command::Runnable;
 use super::event_channel::EventChannel;
 use super::output::{self, Expected, STDERR_TAIL};
 use super::prepare;
-use super::queue::{Client, Demand, Permit, Queue};
+use super::queue::{Bounds, Client, Demand, Load, Permits, Queue};
 use super::types::{
-    BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, Limits, ToolResult,
+    BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, Limits, OutputLoad, Permit,
+    ToolResult,
 };
 use crate::contract::environment::{Environment, OfCall};
-use crate::process::{Background, Finished, Job, Keep, Launcher, Leftover, Owner};
+use crate::process::{Background, Finished, Held, Job, Keep, Launcher, Leftover, Owner};
 use crate::telemetry::JobCounts;
 use crate::text::cut;
 
@@ -47,31 +48,36 @@ struct Run {
     /// Ends what it has left running.
     background: CancellationToken,
     /// Kept until the answer is written: outputs that wait for that take memory.
-    permit: Arc<Permit>,
+    permit: Permit,
 }
 
 impl Runner {
-    /// A runner that runs `permits` calls at once, each within `limits`.
+    /// A runner of as many calls at once as `bounds` allow, each within `limits`.
     pub fn new(
         launcher: Launcher,
         environment: Environment,
-        permits: usize,
+        bounds: Bounds,
         limits: Limits,
     ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             launcher,
             environment,
-            queue: Queue::new(permits),
+            queue: Queue::new(bounds),
             limits,
             large: Arc::new(Semaphore::new(cores)),
             large_arguments: Arc::new(Semaphore::new(prepare::MAX_LARGE_AT_ONCE)),
         }
     }
 
-    /// How many calls run and how many wait.
-    pub fn load(&self) -> (usize, usize) {
+    /// How many calls are in progress, compute, and wait.
+    pub fn load(&self) -> Load {
         self.queue.load()
+    }
+
+    /// How much memory what programs print takes at this moment.
+    pub fn outputs(&self) -> OutputLoad {
+        self.launcher.outputs()
     }
 
     /// The processes that do not end although they were sent SIGKILL, by run.
@@ -120,7 +126,7 @@ impl Runner {
                 limits,
             };
             let mut result = output::result(finished, expected)?;
-            result.permit = Some(permit);
+            result.permit = Some(Arc::new(permit));
             Ok(result)
         });
         let result = result.await;
@@ -152,7 +158,10 @@ impl Runner {
         } = self.run(name, run, request).await?;
         let name = name.to_owned();
         let printed = self.work_on(finished.stdout.len(), &cancel, move || {
-            Ok((read(output::text(finished, &name, limits)?)?, permit))
+            Ok((
+                read(output::text(finished, &name, limits)?)?,
+                Arc::new(permit),
+            ))
         });
         printed.await.inspect_err(|_| background.cancel())
     }
@@ -179,10 +188,17 @@ impl Runner {
         };
         // The request stays with whoever answers it, beside the line that is made from it.
         let size = sent + line.size();
-        let permit = self
-            .permit(run, size, &request.caller, &request.cancel)
+        let Permits {
+            run: in_progress,
+            compute,
+        } = self
+            .permits(run, size, &request.caller, &request.cancel)
             .await?;
-        let permit = Arc::new(permit);
+        let in_progress = Arc::new(in_progress);
+        let held = Held {
+            tree: Arc::clone(&in_progress),
+            busy: compute,
+        };
         let limits = Limits {
             time: shorter(self.limits.time, run.command.time_limit),
             bytes: self.limits.bytes,
@@ -208,11 +224,13 @@ impl Runner {
             finished
         };
         let (finished, ()) = tokio::join!(running, channel.until(ended));
+        let mut finished = finished.map_err(output::not_started)?;
+        let output = std::mem::take(&mut finished.share);
         Ok(Run {
-            finished: finished.map_err(output::not_started)?,
+            finished,
             limits,
             background,
-            permit,
+            permit: Permit::new(in_progress, output),
         })
     }
 
@@ -244,13 +262,13 @@ impl Runner {
         }
     }
 
-    async fn permit(
+    async fn permits(
         &self,
         run: &Runnable,
         size: usize,
         caller: &Caller,
         cancel: &CancellationToken,
-    ) -> Result<Permit, CallError> {
+    ) -> Result<Permits, CallError> {
         let demand = Demand {
             client: client(caller),
             limits: limits(run),
@@ -260,8 +278,8 @@ impl Runner {
         tokio::select! {
             biased;
             () = cancel.cancelled() => Err(CallError::Cancelled),
-            permit = self.queue.acquire(demand) => {
-                permit.map_err(|full| CallError::Overloaded(full.to_string()))
+            permits = self.queue.acquire(demand) => {
+                permits.map_err(|full| CallError::Overloaded(full.to_string()))
             }
         }
     }

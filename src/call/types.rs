@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use super::content::{BlockKind, Content, JsonText};
 pub use super::question::{Question, QuestionKind, key_used_twice};
-pub use super::queue::Permit;
+pub use super::queue::Load;
+use super::queue::RunPermit;
 pub use crate::contract::ClientCapabilities;
 use crate::contract::environment;
-pub use crate::process::{BackgroundJob, JobProcess};
+use crate::process::OutputShare;
+pub use crate::process::{BackgroundJob, JobProcess, OutputLoad};
 
 /// One call of one tool, as the floors above ask for it.
 #[derive(Debug)]
@@ -209,9 +211,25 @@ pub struct ToolResult {
     pub is_error: bool,
     /// Members of a `content` style output that this server does not know, `_meta` included.
     pub other: Vec<(String, Box<RawValue>)>,
-    /// The call's permit, kept until the result is written as an answer: what it holds of memory is
-    /// bounded by the number of permits, and from then on by the budget for what waits for clients.
+    /// The call's permit, kept until the result is written as an answer: what it holds of memory counts with
+    /// the outputs of all programs, and from then on with what waits for clients.
     pub permit: Option<Arc<Permit>>,
+}
+
+/// What a call takes until its answer is written: the right to be in progress, and memory for its output.
+#[derive(Debug)]
+pub struct Permit {
+    _run: Arc<RunPermit>,
+    _output: OutputShare,
+}
+
+impl Permit {
+    pub(super) fn new(run: Arc<RunPermit>, output: OutputShare) -> Self {
+        Self {
+            _run: run,
+            _output: output,
+        }
+    }
 }
 
 /// Why a call gave no result. Each has a stable code that a program can branch on.

@@ -21,9 +21,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::call::queue::Bounds;
 use crate::call::runner::Runner;
 pub use crate::call::types::BackgroundJob;
 use crate::call::types::Limits;
+pub use crate::call::types::Load;
 use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};
@@ -32,7 +34,7 @@ pub use crate::contract::{OfferKind, Reference};
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
 use crate::process::Launcher;
-use crate::telemetry::JobCounts;
+use crate::telemetry::{CallLoad, JobCounts};
 use calls::Calls;
 pub use calls::Printed;
 use home::Home;
@@ -58,8 +60,10 @@ pub struct Settings {
     pub reserved: Reserved,
     /// The limits of a call; a command's own smaller time limit wins.
     pub limits: Limits,
-    /// Calls that run at once; more wait in a bounded queue.
+    /// Calls in progress at once; more wait in a bounded queue.
     pub max_calls: usize,
+    /// Of those, calls that start or compute at once; those that wait do not count.
+    pub max_computing: usize,
     /// How long a plugin may take to describe itself.
     pub describe_limit: Duration,
     /// The plugins that are asked, by name, where any of them is there; all where none is.
@@ -94,7 +98,10 @@ impl Catalog {
         let runner = Arc::new(Runner::new(
             launcher.clone(),
             environment.clone(),
-            settings.max_calls,
+            Bounds {
+                running: settings.max_calls,
+                computing: settings.max_computing,
+            },
             settings.limits,
         ));
         let state = Arc::new(State::new(stop.clone()));
@@ -154,9 +161,21 @@ impl Catalog {
         self.state.complete_within(limit).await;
     }
 
-    /// How many calls run and how many wait for a place.
-    pub fn load(&self) -> (usize, usize) {
+    /// How many calls are in progress, compute, and wait for their turn.
+    pub fn load(&self) -> Load {
         self.runner.load()
+    }
+
+    /// The same with what the outputs of programs take, for whoever watches the server.
+    pub fn call_load(&self) -> CallLoad {
+        let (load, outputs) = (self.runner.load(), self.runner.outputs());
+        CallLoad {
+            calls_in_progress: load.running as u64,
+            calls_computing: load.computing as u64,
+            calls_waiting: load.waiting as u64,
+            output_bytes: outputs.bytes as u64,
+            outputs_waiting: outputs.waiting as u64,
+        }
     }
 
     /// How many processes do not end although they were sent SIGKILL, by the program of their run.

@@ -11,7 +11,7 @@ use crate::call::types::{DEFAULT_OUTPUT_BYTES, Limits};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
 use crate::discovery::scan::PROGRAMS;
-use crate::process::DEFAULT_MAX_BACKGROUND;
+use crate::process::{DEFAULT_MAX_BACKGROUND, max_runs};
 
 /// Variables that belong to the server alone and never reach a plugin.
 const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
@@ -19,6 +19,10 @@ const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
 const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 /// The least and the most that a setting may let a program print, in bytes. An answer is held in memory as a whole.
 const OUTPUT_BYTES: RangeInclusive<u64> = 1024..=1 << 30;
+/// Calls in progress where nothing is set and the system has room for them. Most of them wait for something.
+const DEFAULT_MAX_CALLS: usize = 256;
+/// Calls for each core: those that start or compute, and those in progress where the system has room for few.
+const CALLS_PER_CORE: usize = 4;
 /// Most calls that a setting may let run at once.
 const MAX_CALLS: usize = 100_000;
 /// Most programs that a setting may let calls leave running at once: each has a process and a descriptor of the server's.
@@ -49,10 +53,16 @@ pub(super) fn read(
             time: reader.time_limit(time_limit),
             bytes: max_output(reader),
         },
-        max_calls: reader.count("MCP_MAX_CALLS", 4 * cores, MAX_CALLS),
+        max_calls: reader.count("MCP_MAX_CALLS", default_calls(max_runs(), cores), MAX_CALLS),
+        max_computing: reader.count("MCP_MAX_COMPUTING", CALLS_PER_CORE * cores, MAX_CALLS),
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
     }
+}
+
+/// How many calls are in progress at once by default, where the system has room for `max_runs`.
+fn default_calls(max_runs: usize, cores: usize) -> usize {
+    max_runs.min(DEFAULT_MAX_CALLS).max(CALLS_PER_CORE * cores)
 }
 
 fn max_output(reader: &mut Reader) -> usize {
@@ -124,4 +134,17 @@ fn is_own_secret(name: &OsStr) -> bool {
     OWN_SECRETS
         .iter()
         .any(|secret| name.as_encoded_bytes().starts_with(secret.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_calls;
+
+    #[test]
+    fn calls_in_progress_are_many_but_no_more_than_fit_and_never_fewer_than_four_for_each_core() {
+        assert_eq!(default_calls(usize::MAX, 2), 256);
+        assert_eq!(default_calls(100, 2), 100);
+        assert_eq!(default_calls(1, 2), 8);
+        assert_eq!(default_calls(usize::MAX, 128), 512);
+    }
 }

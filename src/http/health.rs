@@ -56,6 +56,7 @@ pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
 pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
     let jobs = services.catalog.background_counts();
-    let text = services.counters.render_prometheus(jobs);
+    let load = services.catalog.call_load();
+    let text = services.counters.render_prometheus(load, jobs);
     reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)
 }

@@ -12,6 +12,8 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::output_budget::OutputShare;
+
 /// One program to run: its command line, environment, input and bounds.
 #[derive(Clone)]
 pub struct Job {
@@ -148,6 +150,17 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// The end of what it printed to stderr.
     pub stderr_tail: Vec<u8>,
+    /// The memory that its output takes of what all outputs may take; to be kept as long as that.
+    pub share: OutputShare,
+}
+
+/// What is kept for a run while it needs it, and dropped then.
+#[derive(Debug, Default)]
+pub struct Held<T = (), B = ()> {
+    /// Until no process of the run is left but a background job.
+    pub tree: T,
+    /// Until the program waits, or has ended, or has computed for ten seconds.
+    pub busy: B,
 }
 
 /// A program that the system does not end although it was sent SIGKILL: a process of another user,

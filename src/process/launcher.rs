@@ -13,10 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::background::{Background, Kept};
+use super::busy::Busy;
 use super::children::Children;
 use super::exec_error::{self, Explainer};
-use super::job::{self, BackgroundJob, Finished, Job, Keep, Leftover, SideChannels, StartError};
+use super::job::{
+    self, BackgroundJob, Finished, Held, Job, Keep, Leftover, SideChannels, StartError,
+};
 use super::leftovers::Leftovers;
+use super::output_budget::{DEFAULT_OUTPUT_BUDGET, OutputBudget, OutputLoad};
 use super::pipes::{Stderr, Stdin, Stdout};
 use super::pool::Supervisors;
 use super::preflight::{PreflightError, preflight};
@@ -41,6 +45,7 @@ pub struct Launcher {
     runs: TaskTracker,
     leftovers: Leftovers,
     background: Background,
+    outputs: OutputBudget,
     explainer: Explainer,
 }
 
@@ -79,6 +84,7 @@ impl Launcher {
             runs,
             leftovers: Leftovers::default(),
             background: Background::new(DEFAULT_MAX_BACKGROUND),
+            outputs: OutputBudget::new(DEFAULT_OUTPUT_BUDGET),
             explainer: Explainer::default(),
         })
     }
@@ -88,6 +94,14 @@ impl Launcher {
     #[must_use]
     pub fn with_max_background(mut self, most: usize) -> Self {
         self.background = Background::new(most);
+        self
+    }
+
+    /// The same launcher with `bytes` for what all programs print; see [`DEFAULT_OUTPUT_BUDGET`]. For one that has
+    /// run nothing yet.
+    #[must_use]
+    pub fn with_output_budget(mut self, bytes: usize) -> Self {
+        self.outputs = OutputBudget::new(bytes);
         self
     }
 
@@ -109,11 +123,12 @@ impl Launcher {
         side_channels: SideChannels,
         cancel: CancellationToken,
     ) -> Result<Finished, StartError> {
-        self.run_holding(job, side_channels, cancel, ()).await
+        self.run_holding(job, side_channels, cancel, Held::<(), ()>::default())
+            .await
     }
 
-    /// The same, and keeps `held` until no process of the run is left but a background job, whoever stops
-    /// waiting: a permit to run belongs to the process tree.
+    /// The same, and keeps what is `held` for as long as [`Held`] says, whoever stops waiting: a permit to run
+    /// belongs to the process tree, and one to compute to a program that does.
     ///
     /// # Errors
     /// As [`Launcher::run`].
@@ -122,7 +137,7 @@ impl Launcher {
         job: Job,
         side_channels: SideChannels,
         cancel: CancellationToken,
-        held: impl Send + 'static,
+        held: Held<impl Send + 'static, impl Send + 'static>,
     ) -> Result<Finished, StartError> {
         let (caller, answer) = oneshot::channel();
         let run = self
@@ -163,6 +178,11 @@ impl Launcher {
         self.background.close()
     }
 
+    /// How much memory what programs print takes at this moment.
+    pub fn outputs(&self) -> OutputLoad {
+        self.outputs.load()
+    }
+
     /// How many runs have processes left at this moment, background jobs included.
     pub fn running(&self) -> usize {
         self.runs.len()
@@ -179,15 +199,16 @@ impl Launcher {
         mut side_channels: SideChannels,
         cancel: CancellationToken,
         mut caller: ResultSender<StartError>,
-        held: impl Send + 'static,
+        held: Held<impl Send + 'static, impl Send + 'static>,
     ) {
-        let mut held = Some(held);
+        let mut in_progress = Some(held.tree);
         let job_background = job.background.clone();
         let open_questions = side_channels.open_questions.take();
-        let mut run = match self.start(&mut job, side_channels).await {
+        let busy = Busy::new(held.busy, open_questions.clone());
+        let mut run = match self.start(&mut job, side_channels, busy).await {
             Ok(run) => run,
             Err(fault) => {
-                drop(held);
+                drop(in_progress);
                 let _ = caller.send(Err(fault));
                 return;
             }
@@ -203,18 +224,18 @@ impl Launcher {
         };
         // Before the answer, where that is so: whoever calls again finds it free, and the job listed.
         let mut kept = self.keep(&job_background, &mut run);
-        held.take_if(|_| run.tree_is_gone() || kept.is_some());
+        in_progress.take_if(|_| run.tree_is_gone() || kept.is_some());
         let _ = caller.send(answer);
         run.until_call_is_over().await;
         if kept.is_none() {
             kept = self.keep(&job_background, &mut run);
         }
         if let Some(kept) = kept {
-            drop(held);
+            drop(in_progress);
             run.until_job_is_over(&kept).await;
         } else {
             run.until_tree_is_gone().await;
-            drop(held);
+            drop(in_progress);
         }
         run.release_supervisor().await;
     }
@@ -236,7 +257,12 @@ impl Launcher {
         background.map_or(Keep::Nothing, |background| background.keep)
     }
 
-    async fn start(&self, job: &mut Job, side_channels: SideChannels) -> Result<Run, StartError> {
+    async fn start(
+        &self,
+        job: &mut Job,
+        side_channels: SideChannels,
+        busy: Busy,
+    ) -> Result<Run, StartError> {
         let stdin = job.stdin.take();
         let order = wire::encode_order(
             &job.argv,
@@ -252,7 +278,7 @@ impl Launcher {
         .map_err(|refused| unsendable(job, refused))?;
         let bounds = (job.stdout_limit, job.stderr_tail);
         let (pipes, programs_ends) =
-            connect(stdin, side_channels, bounds).map_err(StartError::System)?;
+            connect(stdin, side_channels, bounds, &self.outputs).map_err(StartError::System)?;
         let descriptors: Vec<BorrowedFd<'_>> = programs_ends.iter().map(AsFd::as_fd).collect();
         let given = self.supervisors.give(order, &descriptors).await;
         Ok(Run::new(
@@ -261,6 +287,7 @@ impl Launcher {
             given.map_err(StartError::System)?,
             pipes,
             self.leftovers.clone(),
+            busy,
         ))
     }
 }
@@ -270,6 +297,7 @@ fn connect(
     stdin: Option<Vec<u8>>,
     side_channels: SideChannels,
     (stdout_limit, stderr_tail): (usize, usize),
+    outputs: &OutputBudget,
 ) -> io::Result<(Pipes, Vec<OwnedFd>)> {
     let (stdout, stdout_writer) = io::pipe()?;
     let (stderr, stderr_writer) = io::pipe()?;
@@ -286,7 +314,7 @@ fn connect(
     let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
     let pipes = Pipes {
         stdin: Stdin::new(feed, stdin.unwrap_or_default()),
-        stdout: Stdout::new(stdout, stdout_limit),
+        stdout: Stdout::new(stdout, stdout_limit, outputs.share()),
         stderr: Stderr::new(stderr, stderr_tail, side_channels.stderr_lines),
     };
     Ok((pipes, travelling))

@@ -3,13 +3,17 @@
 //! Knows no JSON-RPC, and of plugins, tools and agents only their names: it writes them beside what they left
 //! running ([`Owner`]). A [`Job`] goes in, a [`Finished`] comes out.
 
+mod activity;
 mod background;
+mod busy;
+mod capacity;
 mod children;
 mod exec_error;
 mod family;
 mod job;
 mod launcher;
 mod leftovers;
+mod output_budget;
 mod pipes;
 mod pool;
 mod preflight;
@@ -22,12 +26,14 @@ mod tree;
 mod watch;
 mod wire;
 
+pub use capacity::max_runs;
 pub use exec_error::{first_line_fault, is_shortage};
 pub use job::{
-    Background, BackgroundJob, Ending, Finished, Job, JobProcess, Keep, Leftover, Owner,
+    Background, BackgroundJob, Ending, Finished, Held, Job, JobProcess, Keep, Leftover, Owner,
     SideChannels, StartError,
 };
 pub use launcher::{DEFAULT_MAX_BACKGROUND, Launcher};
+pub use output_budget::{DEFAULT_OUTPUT_BUDGET, OutputLoad, OutputShare};
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;
 pub use watch::TERMINATE_GRACE;

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+use super::output_budget::OutputShare;
+
 /// Room for one read; grown output is read in larger steps.
 const CHUNK: usize = 16 << 10;
 
@@ -27,6 +29,8 @@ pub(super) struct Stdout {
     pipe: Option<pipe::Receiver>,
     kept: Vec<u8>,
     limit: usize,
+    /// The memory for it.
+    share: OutputShare,
 }
 
 /// The program printed more than the limit.
@@ -34,12 +38,18 @@ pub(super) struct Stdout {
 pub(super) struct OverLimit;
 
 impl Stdout {
-    pub(super) fn new(pipe: pipe::Receiver, limit: usize) -> Self {
+    pub(super) fn new(pipe: pipe::Receiver, limit: usize, share: OutputShare) -> Self {
         Self {
             pipe: Some(pipe),
             kept: Vec::new(),
             limit,
+            share,
         }
+    }
+
+    /// Whether it is not read because there is no memory for it. What it holds still is to be read then.
+    pub(super) fn waits_for_memory(&self) -> bool {
+        self.is_open() && self.share.waits()
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -57,12 +67,16 @@ impl Stdout {
             return pending().await;
         };
         // One byte above the limit tells "exactly the limit" from "more".
-        let room = self.limit.saturating_add(1) - self.kept.len();
+        let most = self.limit.saturating_add(1);
+        let wanted = (self.kept.len() + CHUNK).min(most);
+        self.share.grow(wanted, most).await;
+        let room = most - self.kept.len();
         if self.kept.capacity() - self.kept.len() < room.min(CHUNK) {
             let larger = (GROWTH * self.kept.capacity()).max(CHUNK);
             self.kept.reserve_exact(room.min(larger - self.kept.len()));
         }
-        let mut kept = (&mut self.kept).limit(room);
+        let allowed = room.min(self.share.room() - self.kept.len());
+        let mut kept = (&mut self.kept).limit(allowed);
         if !matches!(pipe.read_buf(&mut kept).await, Ok(1..)) {
             self.close();
         }
@@ -74,8 +88,11 @@ impl Stdout {
         Ok(())
     }
 
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.kept)
+    pub(super) fn take(&mut self) -> (Vec<u8>, OutputShare) {
+        (
+            std::mem::take(&mut self.kept),
+            std::mem::take(&mut self.share),
+        )
     }
 }
 
@@ -269,12 +286,12 @@ mod tests {
     }
 
     async fn stdout_of(bytes: &[u8], limit: usize) -> (Result<(), OverLimit>, Vec<u8>) {
-        let mut stdout = Stdout::new(pipe_with(bytes), limit);
+        let mut stdout = Stdout::new(pipe_with(bytes), limit, OutputShare::default());
         let mut result = Ok(());
         while stdout.is_open() && result.is_ok() {
             result = stdout.read().await;
         }
-        (result, stdout.take())
+        (result, stdout.take().0)
     }
 
     #[tokio::test]

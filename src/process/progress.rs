@@ -105,6 +105,14 @@ impl RunState {
         }
     }
 
+    /// Its output is not read for want of memory: the pipe is not late by that.
+    pub(super) fn wait_for_memory(&mut self) {
+        if self.verdict.is_none() && !self.supervisor_is_lost {
+            let later = Instant::now() + PIPES_GRACE;
+            self.answer_by = self.answer_by.map(|_| later);
+        }
+    }
+
     /// The server ends it; `gently`: SIGTERM comes before SIGKILL.
     pub(super) fn is_being_ended(&mut self, verdict: Ending, gently: bool) {
         let grace = if gently {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::background::Kept;
+use super::busy::Busy;
 use super::job::{Ending, Finished, Job};
 use super::leftovers::{Leftovers, Registered};
 use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
@@ -39,6 +40,8 @@ pub(super) struct Run {
     supervisor: Supervisor,
     pipes: Pipes,
     progress: RunState,
+    /// What is held while the program starts or computes.
+    busy: Busy,
     /// Ends what a lost supervisor leaves.
     cleanup: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     leftovers: Leftovers,
@@ -62,6 +65,7 @@ impl Run {
         supervisor: Supervisor,
         pipes: Pipes,
         leftovers: Leftovers,
+        busy: Busy,
     ) -> Self {
         let owner = job.background.as_ref().map(|background| &background.owner);
         Self {
@@ -71,6 +75,7 @@ impl Run {
             supervisor,
             pipes,
             progress: RunState::new(),
+            busy,
             cleanup: None,
             leftovers,
             left: None,
@@ -94,10 +99,15 @@ impl Run {
             if let Some(not_run) = self.progress.not_run {
                 return Err(not_run);
             }
+            let waits_for_memory = self.pipes.stdout.waits_for_memory();
+            if waits_for_memory {
+                self.progress.wait_for_memory();
+            }
             if let Some(ending) = self.known() {
                 return Ok(self.finished(ending));
             }
-            let may_be_ended = self.progress.may_be_ended();
+            let may_be_ended = self.progress.may_be_ended()
+                || (waits_for_memory && self.progress.verdict.is_none());
             tokio::select! {
                 () = self.pipes.stdin.feed() => {}
                 // Also of a program that has exited: what it printed is read after that.
@@ -116,7 +126,7 @@ impl Run {
                 }
                 // Only to look again whether the answer is known.
                 () = at(self.progress.answer_by) => {}
-                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress) => {
+                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress, &mut self.busy) => {
                     self.handle(event);
                 }
             }
@@ -145,7 +155,13 @@ impl Run {
         self.pipes.stderr.close();
         self.pipes.stdin.close();
         while !self.progress.tree_is_gone && self.progress.kept().is_none() {
-            let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
+            let event = next_event(
+                &mut self.supervisor,
+                &mut self.cleanup,
+                &self.progress,
+                &mut self.busy,
+            )
+            .await;
             self.handle(event);
         }
     }
@@ -157,7 +173,7 @@ impl Run {
         while !self.progress.tree_is_gone {
             tokio::select! {
                 () = &mut end, if self.kept().is_some() => self.end_job(),
-                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress) => {
+                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress, &mut self.busy) => {
                     self.handle(event);
                 }
             }
@@ -175,7 +191,13 @@ impl Run {
     /// Waits until no process of the run is left.
     pub(super) async fn until_tree_is_gone(&mut self) {
         while !self.progress.tree_is_gone {
-            let event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress).await;
+            let event = next_event(
+                &mut self.supervisor,
+                &mut self.cleanup,
+                &self.progress,
+                &mut self.busy,
+            )
+            .await;
             self.handle(event);
         }
         self.left = None;
@@ -195,17 +217,21 @@ impl Run {
         let ending = progress.verdict.or(progress.ended)?;
         // A program that ended by itself is answered although something of its tree is left.
         let by_itself = progress.verdict.is_none() && !progress.supervisor_is_lost;
-        let quiet = !self.pipes.stdout.is_open() && !self.pipes.stderr.is_open();
+        // What the server has ended is not waited for until there is memory for the rest of its output.
+        let unread = progress.verdict.is_some() && self.pipes.stdout.waits_for_memory();
+        let quiet = (unread || !self.pipes.stdout.is_open()) && !self.pipes.stderr.is_open();
         let late = progress.answer_by.is_some_and(|by| by <= Instant::now());
         (((progress.tree_is_gone || by_itself) && quiet) || late).then_some(ending)
     }
 
     fn finished(&mut self, ending: Ending) -> Finished {
         self.pipes.stderr.close();
+        let (stdout, share) = self.pipes.stdout.take();
         Finished {
             ending,
-            stdout: self.pipes.stdout.take(),
+            stdout,
             stderr_tail: self.pipes.stderr.take(),
+            share,
         }
     }
 
@@ -217,8 +243,10 @@ impl Run {
             Event::Look => self.look_for_life(),
             Event::Cleaned => {
                 self.cleanup = None;
+                self.busy.give_back();
                 self.progress.tree_ended();
             }
+            Event::BusyForLong => self.busy.give_back(),
             Event::CleaningTakesLong => {
                 self.progress.give_up_at = None;
                 self.register_left(self.supervisors.unkillable().max(1));
@@ -235,9 +263,17 @@ impl Run {
             Report::Failed(errno) => {
                 progress.not_run = Some(NotRun::Refused(errno));
                 progress.tree_is_gone = true;
+                self.busy.give_back();
             }
-            Report::Exited(status) => progress.program_ended(Ending::Exited(status)),
-            Report::Signalled(signal) => progress.program_ended(Ending::Signalled(signal)),
+            Report::Waits => self.busy.give_back(),
+            Report::Exited(status) => {
+                progress.program_ended(Ending::Exited(status));
+                self.busy.give_back();
+            }
+            Report::Signalled(signal) => {
+                progress.program_ended(Ending::Signalled(signal));
+                self.busy.give_back();
+            }
             Report::Leftovers(processes) => self.log_leftovers(processes),
             Report::Kept(processes) => {
                 progress.kept = Some(usize::try_from(processes).unwrap_or(1));
@@ -251,7 +287,10 @@ impl Run {
                 progress.give_up_at = None;
                 self.register_left(usize::try_from(processes).unwrap_or(1));
             }
-            Report::Done => progress.tree_ended(),
+            Report::Done => {
+                progress.tree_ended();
+                self.busy.give_back();
+            }
         }
     }
 
@@ -292,6 +331,10 @@ impl Run {
     }
 
     fn end(&mut self, verdict: Ending, command: u8) {
+        // Of a program that has ended, what waits for memory is not read any more.
+        if self.progress.ended.is_some() && self.pipes.stdout.waits_for_memory() {
+            self.pipes.stdout.close();
+        }
         self.supervisor.commands.push(command);
         self.progress
             .is_being_ended(verdict, command == wire::TERMINATE);
@@ -327,6 +370,8 @@ enum Event {
     Cleaned,
     /// What a lost supervisor left does not end.
     CleaningTakesLong,
+    /// What is held while the program is busy was held for as long as may be.
+    BusyForLong,
 }
 
 /// The next event. Safe to drop while it waits.
@@ -334,6 +379,7 @@ async fn next_event(
     supervisor: &mut Supervisor,
     cleanup: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     progress: &RunState,
+    busy: &mut Busy,
 ) -> Event {
     if progress.tree_is_gone {
         // After the last report the socket ends, which would look like a death.
@@ -343,6 +389,7 @@ async fn next_event(
         return tokio::select! {
             () = cleanup => Event::Cleaned,
             () = at(progress.give_up_at) => Event::CleaningTakesLong,
+            () = busy.is_over() => Event::BusyForLong,
         };
     }
     tokio::select! {
@@ -350,5 +397,6 @@ async fn next_event(
         () = supervisor.commands.send() => Event::Sent,
         () = at(progress.give_up_at) => Event::GiveUp,
         () = sleep_until(progress.look_at) => Event::Look,
+        () = busy.is_over() => Event::BusyForLong,
     }
 }

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use super::activity::Activity;
 use super::family::Tree;
 use super::job::Keep;
 use super::wire::{self, Report};
@@ -71,6 +72,8 @@ pub(super) struct Watch<'a> {
     /// What may live on. Nothing any more once the tree is to end.
     keep: Keep,
     exited: bool,
+    /// Whether the tree waits, as long as that is not known and the program runs.
+    activity: Option<Activity>,
     /// How the program ended, until that is reported.
     ending: Option<Report>,
     /// Until when what is left may still detach itself.
@@ -109,6 +112,7 @@ impl<'a> Watch<'a> {
             program,
             keep,
             exited: false,
+            activity: Some(Activity::begin()),
             ending: None,
             may_detach_until: None,
             is_keeper: false,
@@ -149,6 +153,7 @@ impl<'a> Watch<'a> {
                 self.kill();
             }
             self.wait_for_something()?;
+            self.look_at_activity();
             self.handle_command();
         }
     }
@@ -181,6 +186,17 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Reports once that the tree waits.
+    fn look_at_activity(&mut self) {
+        let Some(activity) = &mut self.activity else {
+            return;
+        };
+        if activity.due() <= Instant::now() && activity.waits() {
+            self.activity = None;
+            self.reports.extend(Report::Waits.encode());
+        }
+    }
+
     /// From now on nothing may live on.
     fn keep_nothing(&mut self) {
         self.keep = Keep::Nothing;
@@ -204,6 +220,7 @@ impl<'a> Watch<'a> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == self.program && !self.exited {
                 self.exited = true;
+                self.activity = None;
                 self.ending = Some(how_it_ended(status));
                 if self.ending != Some(Report::Exited(0)) {
                     self.keep_nothing();
@@ -224,6 +241,7 @@ impl<'a> Watch<'a> {
     }
 
     fn terminate_within(&mut self, grace: Duration) {
+        self.activity = None;
         let due = Instant::now() + grace;
         self.kill_at = Some(self.kill_at.map_or(due, |earlier| earlier.min(due)));
         self.tree.terminate(self.keep);
@@ -238,7 +256,11 @@ impl<'a> Watch<'a> {
                 let left = due.saturating_duration_since(Instant::now());
                 Some(if left.is_zero() { self.pause } else { left })
             }
-            None => looks_again.then_some(self.pause.min(MAX_LOOK_PAUSE)),
+            None if looks_again => Some(self.pause.min(MAX_LOOK_PAUSE)),
+            None => self
+                .activity
+                .as_ref()
+                .map(|activity| activity.due().saturating_duration_since(Instant::now())),
         };
         let timeout =
             timeout.map(|pause| Timespec::try_from(pause).expect("a grace of seconds fits"));

@@ -53,6 +53,8 @@ pub(super) enum Report {
     Started,
     /// It could not be started, by this errno; nothing else follows.
     Failed(i32),
+    /// The program, which has started, and all that it started wait. Reported once at most.
+    Waits,
     /// The program exited with this status.
     Exited(i32),
     /// The program was ended by this signal.
@@ -79,6 +81,7 @@ impl Report {
         let (tag, value) = match self {
             Self::Started => (b's', 0),
             Self::Failed(errno) => (b'f', errno),
+            Self::Waits => (b'w', 0),
             Self::Exited(status) => (b'x', status),
             Self::Signalled(signal) => (b'k', signal),
             Self::Leftovers(processes) => (b'l', processes),
@@ -97,6 +100,7 @@ impl Report {
         match tag {
             b's' => Some(Self::Started),
             b'f' => Some(Self::Failed(value)),
+            b'w' => Some(Self::Waits),
             b'x' => Some(Self::Exited(value)),
             b'k' => Some(Self::Signalled(value)),
             b'l' => Some(Self::Leftovers(value)),

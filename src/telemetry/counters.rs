@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::metrics::{self, JobCounts, Sessions, Tables};
+use super::metrics::{self, CallLoad, JobCounts, Sessions, Tables};
 use super::queue::Losses;
 
 /// Content type of [`Counters::render_prometheus`].
@@ -199,13 +199,14 @@ impl Counters {
         }
     }
 
-    /// All counters, and the background `jobs` by plugin, as OpenMetrics text; answer it with
+    /// All counters, what calls use at this moment, and the background `jobs` by plugin, as OpenMetrics text; answer it with
     /// [`METRICS_CONTENT_TYPE`].
-    pub fn render_prometheus(&self, jobs: BTreeMap<String, JobCounts>) -> String {
+    pub fn render_prometheus(&self, load: CallLoad, jobs: BTreeMap<String, JobCounts>) -> String {
         metrics::render(metrics::Exposed {
             tables: self.tables().clone(),
             call_duration: self.0.call_duration.clone(),
             jobs,
+            load,
             received: self.0.received.load(Ordering::Relaxed),
             sent: self.0.sent.load(Ordering::Relaxed),
             client_logs_lost: self.0.client_logs_lost.load(Ordering::Relaxed),
@@ -322,7 +323,7 @@ mod tests {
             BTreeMap::from([("timeout", 1), ("cancelled", 1)])
         );
 
-        let text = counters.render_prometheus(BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
         for line in [
             r#"smcp_tool_calls_total{tool="demo_math__add",outcome="ok"} 1"#,
             r#"smcp_tool_calls_total{tool="demo_math__add",outcome="timeout"} 1"#,
@@ -364,7 +365,7 @@ mod tests {
             ),
             (1, 2, 1)
         );
-        let text = counters.render_prometheus(BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
         assert!(
             text.contains("smcp_sessions{transport=\"sse\"} 0\n"),
             "{text}"
@@ -397,7 +398,7 @@ mod tests {
             (&json["bytes_received"], &json["bytes_sent"]),
             (&10.into(), &20.into())
         );
-        let text = counters.render_prometheus(BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
         assert!(
             text.contains("smcp_requests_total{method=\"ping\",outcome=\"ok\"} 1\n"),
             "{text}"
@@ -416,7 +417,7 @@ mod tests {
         losses.file.add(3);
         losses.console.add(1);
         assert_eq!(counters.snapshot().log_lines_lost, 4);
-        let text = counters.render_prometheus(BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
         assert!(
             text.contains("smcp_log_lines_lost_total{log=\"file\"} 3\n"),
             "{text}"
@@ -432,7 +433,7 @@ mod tests {
                 .call_started(Some(&format!("t__{tool}")))
                 .finish(OK);
         }
-        let text = counters.render_prometheus(BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
         let series = text
             .lines()
             .filter(|l| l.starts_with("smcp_tool_calls_total"))

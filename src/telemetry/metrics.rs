@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use serde::Serialize;
 
 use super::queue::Losses;
 
@@ -64,6 +65,21 @@ pub struct JobCounts {
     pub ended: BTreeMap<&'static str, u64>,
 }
 
+/// What calls use at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CallLoad {
+    /// Calls in progress: between their turn and their answer, their processes included.
+    pub calls_in_progress: u64,
+    /// Of those, calls that start or compute.
+    pub calls_computing: u64,
+    /// Calls that wait for their turn.
+    pub calls_waiting: u64,
+    /// Bytes that outputs take which are being read or written.
+    pub output_bytes: u64,
+    /// Programs whose output is not read because the memory for outputs is taken.
+    pub outputs_waiting: u64,
+}
+
 /// All numbers of one moment.
 #[derive(Debug)]
 pub(super) struct Exposed {
@@ -71,6 +87,7 @@ pub(super) struct Exposed {
     pub(super) call_duration: Histogram,
     /// Background jobs, by plugin.
     pub(super) jobs: BTreeMap<String, JobCounts>,
+    pub(super) load: CallLoad,
     pub(super) received: u64,
     pub(super) sent: u64,
     pub(super) client_logs_lost: u64,
@@ -109,6 +126,12 @@ impl Collector for Exposed {
             seconds.map(|(labels, seconds)| (labels, ConstCounter::new(seconds))))?;
         families.one("tool_call_duration", "How long tool calls take", Some(&Unit::Seconds), &self.call_duration)?;
         families.one("tool_calls_running", "Tool calls under way", None, &gauge(tables.calls_running))?;
+        let load = self.load;
+        families.one("calls_in_progress", "Calls in progress, until their answers are written and their processes gone", None, &gauge(load.calls_in_progress))?;
+        families.one("calls_computing", "Calls in progress that start or compute", None, &gauge(load.calls_computing))?;
+        families.one("calls_waiting", "Calls that wait for their turn", None, &gauge(load.calls_waiting))?;
+        families.one("output", "Bytes that the outputs of programs take until they are written as answers", Some(&Unit::Bytes), &gauge(load.output_bytes))?;
+        families.one("outputs_waiting", "Programs whose output is not read for want of memory", None, &gauge(load.outputs_waiting))?;
         let jobs = self.jobs.iter();
         families.gauges("background_jobs", "Background jobs that there are, by plugin",
             jobs.clone().map(|(plugin, jobs)| ([("plugin", plugin.as_str())], jobs.running)))?;

@@ -27,7 +27,7 @@ pub use console::stderr_is_journal;
 pub use counters::{
     Counters, CountersSnapshot, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall,
 };
-pub use metrics::JobCounts;
+pub use metrics::{CallLoad, JobCounts};
 pub use queue::{Loss, Losses};
 pub use settings::{
     Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives,

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use smcp::catalog::Load;
+
 use crate::catalog::{Plugins, Running, live, settings};
 
 #[test]
@@ -38,6 +40,6 @@ fn a_program_that_is_gone_or_was_replaced_fails_cleanly() {
                 .expect_err("it cannot start");
             assert_eq!(fault.code(), "spawn_failed", "{fault}");
         }
-        assert_eq!(running.catalog.load(), (0, 0));
+        assert_eq!(running.catalog.load(), Load::default());
     });
 }

@@ -5,10 +5,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 use smcp::call::types::{CallError, CallRequest, Caller};
-use smcp::catalog::Settings;
+use smcp::catalog::{Load, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Plugins, Running, live, request, settings, until};
+
+/// How many calls are in progress and wait.
+fn load(running: &Running) -> (usize, usize) {
+    let load = running.catalog.load();
+    (load.running, load.waiting)
+}
 
 #[test]
 fn a_run_ends_with_its_time_and_says_what_it_had_printed() {
@@ -23,7 +29,7 @@ fn a_run_ends_with_its_time_and_says_what_it_had_printed() {
             .expect_err("it is ended");
         assert_eq!(fault.code(), "timeout");
         assert!(fault.to_string().contains("begun"), "{fault}");
-        assert_eq!(running.catalog.load(), (0, 0));
+        assert_eq!(running.catalog.load(), Load::default());
     });
 }
 
@@ -44,10 +50,14 @@ fn a_result_keeps_its_permit_until_it_is_written() {
             let running = Arc::clone(&running);
             async move { running.call("one__say", json!({})).await }
         });
-        until("the next waits", || running.catalog.load() == (1, 1)).await;
+        until("the next waits", || load(&running) == (1, 1)).await;
         drop(held);
         assert!(next.await.expect("no panic").is_ok());
-        assert_eq!(running.catalog.load(), (0, 0), "its result is gone too");
+        assert_eq!(
+            running.catalog.load(),
+            Load::default(),
+            "its result is gone too"
+        );
     });
 }
 
@@ -84,21 +94,21 @@ fn a_cancelled_call_is_over_whether_it_runs_or_waits() {
             })
         };
         let first = start(runs.clone());
-        until("the first runs", || running.catalog.load() == (1, 0)).await;
+        until("the first runs", || load(&running) == (1, 0)).await;
         let second = start(waits.clone());
-        until("the second waits", || running.catalog.load() == (1, 1)).await;
+        until("the second waits", || load(&running) == (1, 1)).await;
         waits.cancel();
         assert_eq!(
             second.await.expect("no panic").expect_err("it never ran"),
             CallError::Cancelled
         );
-        assert_eq!(running.catalog.load(), (1, 0));
+        assert_eq!(load(&running), (1, 0));
         runs.cancel();
         assert_eq!(
             first.await.expect("no panic").expect_err("it was ended"),
             CallError::Cancelled
         );
-        assert_eq!(running.catalog.load(), (0, 0));
+        assert_eq!(running.catalog.load(), Load::default());
     });
 }
 
@@ -124,7 +134,7 @@ fn a_call_that_is_dropped_ends_its_program_and_then_gives_its_permit_back() {
                 () = until("it runs", || pid.exists()) => {}
             }
         }
-        until("its permit is back", || running.catalog.load() == (0, 0)).await;
+        until("its permit is back", || load(&running) == (0, 0)).await;
         let pid = std::fs::read_to_string(pid).expect("it is written whole");
         let process = Path::new("/proc").join(pid.trim());
         assert!(!process.exists(), "a permit belongs to the processes");
@@ -188,7 +198,7 @@ fn more_calls_than_places_to_run_and_to_wait_are_refused() {
                 })
             })
             .collect();
-        until("all wait", || running.catalog.load() == (1, 256)).await;
+        until("all wait", || load(&running) == (1, 256)).await;
         let caller = Caller {
             session_id: "busy".to_owned(),
             ..Caller::default()

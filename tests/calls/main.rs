@@ -9,3 +9,4 @@ mod failures;
 mod limits;
 mod names;
 mod offerings;
+mod waiting;

@@ -18,7 +18,7 @@ use smcp::contract::{self, Command, Output, find_payload};
 use smcp::discovery::introspect;
 use smcp::jsonrpc;
 use smcp::jsonrpc::{members, strict};
-use smcp::process::{Ending, Finished};
+use smcp::process::{Ending, Finished, OutputShare};
 use smcp::text;
 
 /// An object with so many members, whose values are all `value`.
@@ -242,6 +242,7 @@ fn outputs_are_read_in_linear_time() {
                 ending: Ending::Exited(0),
                 stdout: printed.clone().into_bytes(),
                 stderr_tail: Vec::new(),
+                share: OutputShare::default(),
             };
             let expected = Expected {
                 tool: "one__run",

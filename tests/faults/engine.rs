@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use smcp::process::{Ending, Finished, Job, Launcher, SideChannels, StartError};
+use smcp::process::{Ending, Finished, Held, Job, Launcher, SideChannels, StartError};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::server::is_root;
@@ -195,6 +195,10 @@ fn a_permit_that_is_held_is_given_back_when_the_last_process_is_gone() {
         let mut deaf = job(&["sh", "-c", deaf, "engine-held"]);
         deaf.stderr_tail = 0;
         let nobody = CancellationToken::new();
+        let held = Held {
+            tree: held,
+            busy: (),
+        };
         let running = launcher.run_holding(deaf, SideChannels::default(), nobody, held);
         let gone = tokio::time::timeout(Duration::from_millis(500), running).await;
         assert!(gone.is_err(), "whoever waited has left");

@@ -98,6 +98,7 @@ impl Running {
                 ..Limits::default()
             },
             max_calls: 8,
+            max_computing: 8,
             describe_limit: Duration::from_secs(50),
             ..Settings::default()
         };

@@ -6,7 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use smcp::process::{Background, BackgroundJob, Ending, Finished, Job, Keep, Launcher, Owner};
+use smcp::process::{
+    Background, BackgroundJob, Ending, Finished, Held, Job, Keep, Launcher, Owner,
+};
 use smcp::process::{SideChannels, StartError};
 use tokio_util::sync::CancellationToken;
 
@@ -269,6 +271,10 @@ async fn a_job_is_listed_before_its_call_is_answered_and_holds_nothing_of_it() {
     let text = format!("setsid {STAYS} & {WAIT}");
     let job = script("listed", &text, directory.path());
     let (held, released) = std::sync::mpsc::channel::<()>();
+    let held = Held {
+        tree: held,
+        busy: (),
+    };
     let run = launcher.run_holding(job, SideChannels::default(), CancellationToken::new(), held);
     let done = within("the run ends", run).await.expect("it starts");
     assert_eq!(done.stdout, b"said\n");

@@ -1,11 +1,13 @@
 //! Standard input, output and error of a running program.
 
-use smcp::process::{Ending, SideChannels};
+use smcp::process::{Ending, OutputLoad, SideChannels};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::alone::test_name;
-use crate::{finished, in_a_process_of_its_own, launcher, left, marked, next, run, shell, within};
+use crate::{
+    finished, in_a_process_of_its_own, launcher, left, marked, next, run, shell, until, within,
+};
 
 #[tokio::test]
 async fn stdin_reaches_a_program_that_reads_it() {
@@ -118,4 +120,71 @@ fn peak_kib() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.expect("Linux tells it").trim().trim_end_matches(" kB");
     number.parse().expect("a number")
+}
+
+/// Prints so many bytes and then does `next`.
+fn prints(bytes: usize, next: &str) -> smcp::process::Job {
+    let mut job = shell("memory", &format!("head -c {bytes} /dev/zero; {next}"));
+    job.stdout_limit = 16 << 20;
+    job
+}
+
+#[tokio::test]
+async fn outputs_that_wait_for_memory_are_read_whole_one_after_the_other() {
+    let launcher = launcher().with_output_budget(1);
+    // What was read is dropped at once, as it is when an answer is written.
+    let runs = (0..4).map(async |_| {
+        let done = run(&launcher, prints(1 << 20, ":")).await;
+        let done = done.expect("it starts");
+        (done.ending, done.stdout.len())
+    });
+    for done in futures_util::future::join_all(runs).await {
+        assert_eq!(done, (Ending::Exited(0), 1 << 20));
+    }
+    assert_eq!(launcher.outputs(), OutputLoad::default());
+}
+
+#[tokio::test]
+async fn an_output_that_waits_for_memory_is_not_cut_short_and_its_call_can_be_ended() {
+    let launcher = launcher().with_output_budget(1);
+    let [first, ends, stops] = [(); 3].map(|()| CancellationToken::new());
+    let start = |job, cancel: &CancellationToken| {
+        let (launcher, cancel) = (launcher.clone(), cancel.clone());
+        tokio::spawn(async move { launcher.run(job, SideChannels::default(), cancel).await })
+    };
+    let waiting = async |count| {
+        let waits = || launcher.outputs().waiting == count;
+        until("they wait", crate::LIMIT, waits).await;
+    };
+    let first_run = start(prints(1 << 20, "sleep 600"), &first);
+    let taken = || launcher.outputs().bytes >= 1 << 20;
+    until("the first goes on above the budget", crate::LIMIT, taken).await;
+    // One whose program goes on, one whose program has printed all into its pipe and ended.
+    let stopped_run = start(prints(1 << 20, "sleep 600"), &stops);
+    waiting(1).await;
+    let ended_run = start(prints(100_000, ":"), &ends);
+    waiting(2).await;
+    stops.cancel();
+    let stopped = within("it is ended", stopped_run).await.expect("no panic");
+    assert_eq!(stopped.expect("it starts").ending, Ending::Cancelled);
+    // Longer than pipes that somebody else holds are waited for.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(!ended_run.is_finished());
+    let mut late = prints(100_000, ":");
+    late.time_limit = Some(std::time::Duration::from_millis(200));
+    let late = within("its time is over", run(&launcher, late)).await;
+    assert_eq!(late.expect("it starts").ending, Ending::TimedOut);
+    first.cancel();
+    within("it is ended", first_run)
+        .await
+        .expect("no panic")
+        .expect("it starts");
+    let ended = within("it is read", ended_run)
+        .await
+        .expect("no panic")
+        .expect("it starts");
+    assert_eq!(
+        (ended.ending, ended.stdout.len()),
+        (Ending::Exited(0), 100_000)
+    );
 }

@@ -118,6 +118,7 @@ pub fn settings(directory: Option<PathBuf>) -> Settings {
             ..Limits::default()
         },
         max_calls: 8,
+        max_computing: 8,
         describe_limit: Duration::from_secs(50),
         ..Settings::default()
     }

@@ -3,12 +3,14 @@ use serde_json::{Value, json};
 use super::super::types::DEFAULT_OUTPUT_BYTES;
 use super::*;
 use crate::contract::shape::MAX_MEMBERS;
+use crate::process::OutputShare;
 
 fn finished(ending: Ending, stdout: &[u8], stderr: &str) -> Finished {
     Finished {
         ending,
         stdout: stdout.to_vec(),
         stderr_tail: stderr.as_bytes().to_vec(),
+        share: OutputShare::default(),
     }
 }
 

@@ -4,6 +4,14 @@ use std::task::{Context, Poll, Waker};
 
 use super::*;
 
+/// A queue whose gates let in equally many.
+fn of_size(permits: usize) -> Queue {
+    Queue::new(Bounds {
+        running: permits,
+        computing: permits,
+    })
+}
+
 fn demand(session: &str) -> Demand {
     of("key", session)
 }
@@ -33,7 +41,7 @@ fn limited(session: &str, limit: usize) -> Demand {
     }
 }
 
-type Waiting<'q> = Pin<Box<dyn Future<Output = Result<Permit, Full>> + 'q>>;
+type Waiting<'q> = Pin<Box<dyn Future<Output = Result<Permits, Full>> + 'q>>;
 
 fn ask(queue: &Queue, demand: Demand) -> Waiting<'_> {
     let mut waiting: Waiting<'_> = Box::pin(queue.acquire(demand));
@@ -41,7 +49,7 @@ fn ask(queue: &Queue, demand: Demand) -> Waiting<'_> {
     waiting
 }
 
-fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Permit, Full>> {
+fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Permits, Full>> {
     match waiting
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
@@ -51,7 +59,7 @@ fn poll(waiting: &mut Waiting<'_>) -> Option<Result<Permit, Full>> {
     }
 }
 
-fn permit(queue: &Queue, demand: Demand) -> Permit {
+fn permit(queue: &Queue, demand: Demand) -> Permits {
     let mut waiting: Waiting<'_> = Box::pin(queue.acquire(demand));
     poll(&mut waiting)
         .expect("there is a permit")
@@ -60,7 +68,7 @@ fn permit(queue: &Queue, demand: Demand) -> Permit {
 
 #[test]
 fn one_permit_serialises_all_calls_in_the_order_of_their_coming() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let first = permit(&queue, demand("a"));
     let (mut second, mut third) = (ask(&queue, demand("b")), ask(&queue, demand("c")));
     drop(first);
@@ -72,7 +80,7 @@ fn one_permit_serialises_all_calls_in_the_order_of_their_coming() {
 
 #[test]
 fn the_session_with_fewer_running_calls_is_next_whoever_came_first() {
-    let queue = Queue::new(4);
+    let queue = of_size(4);
     let busy: Vec<_> = (0..3).map(|_| permit(&queue, demand("busy"))).collect();
     let other = permit(&queue, demand("other"));
     let mut fourth = ask(&queue, demand("busy"));
@@ -86,7 +94,7 @@ fn the_session_with_fewer_running_calls_is_next_whoever_came_first() {
 
 #[test]
 fn one_session_leaves_permits_to_the_others() {
-    let queue = Queue::new(4);
+    let queue = of_size(4);
     let _busy: Vec<_> = (0..3).map(|_| permit(&queue, demand("busy"))).collect();
     let _waits = ask(&queue, demand("busy"));
     permit(&queue, demand("other"));
@@ -94,7 +102,7 @@ fn one_session_leaves_permits_to_the_others() {
 
 #[test]
 fn a_full_limit_holds_up_its_own_calls_alone() {
-    let queue = Queue::new(8);
+    let queue = of_size(8);
     let first = permit(&queue, limited("a", 1));
     let mut second = ask(&queue, limited("b", 1));
     drop(permit(&queue, demand("a")));
@@ -104,7 +112,7 @@ fn a_full_limit_holds_up_its_own_calls_alone() {
 
 #[test]
 fn a_call_that_left_the_queue_takes_no_permit() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let first = permit(&queue, demand("a"));
     let gone = ask(&queue, demand("b"));
     let gone_with_its_permit = ask(&queue, demand("c"));
@@ -112,13 +120,13 @@ fn a_call_that_left_the_queue_takes_no_permit() {
     drop(first);
     // Its turn has come, but nobody is there to see it.
     drop(gone_with_its_permit);
-    assert_eq!(queue.load(), (0, 0));
+    assert_eq!(queue.load(), Load::default());
     permit(&queue, demand("d"));
 }
 
 #[test]
 fn waiting_is_bounded_for_one_session_and_for_all() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let _running = permit(&queue, demand("first"));
     let client = |number: usize| demand(&format!("p{}", number / MAX_WAITING_OF_ONE));
     let _waiting: Vec<_> = (0..MAX_WAITING - 1)
@@ -137,7 +145,7 @@ fn waiting_is_bounded_for_one_session_and_for_all() {
 
 #[test]
 fn another_key_waits_for_one_turn_however_many_sessions_a_key_opens() {
-    let queue = Queue::new(2);
+    let queue = of_size(2);
     let first = permit(&queue, of("flood", "1"));
     let _second = permit(&queue, of("flood", "2"));
     let mut flood: Vec<_> = (3..40)
@@ -153,7 +161,7 @@ fn another_key_waits_for_one_turn_however_many_sessions_a_key_opens() {
 
 #[test]
 fn agents_of_one_key_take_turns_and_sessions_of_one_agent() {
-    let queue = Queue::new(3);
+    let queue = of_size(3);
     let agent = |agent: &str, session: &str| {
         let mut demand = of("key", session);
         demand.client.agent = Some(agent.to_owned());
@@ -172,7 +180,7 @@ fn agents_of_one_key_take_turns_and_sessions_of_one_agent() {
 
 #[test]
 fn keys_take_turns_at_a_single_permit() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let first = permit(&queue, direct("flood"));
     let mut flood: Vec<_> = (0..10).map(|_| ask(&queue, direct("flood"))).collect();
     let mut other: Vec<_> = (0..2).map(|_| ask(&queue, direct("other"))).collect();
@@ -186,7 +194,7 @@ fn keys_take_turns_at_a_single_permit() {
 
 #[test]
 fn a_full_queue_has_room_for_a_key_that_has_fewer_calls_in_it() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let running = permit(&queue, direct("flood"));
     let mut flood: Vec<_> = (0..MAX_WAITING)
         .map(|_| ask(&queue, direct("flood")))
@@ -204,7 +212,7 @@ fn a_full_queue_has_room_for_a_key_that_has_fewer_calls_in_it() {
 
 #[test]
 fn a_client_that_does_not_read_waits_without_a_permit_and_is_next_when_it_reads() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let (unread, receiver) = watch::channel(1);
     let mut stalled = ask(
         &queue,
@@ -213,7 +221,14 @@ fn a_client_that_does_not_read_waits_without_a_permit_and_is_next_when_it_reads(
             ..demand("stalled")
         },
     );
-    assert_eq!(queue.load(), (0, 1), "it takes no permit");
+    assert_eq!(
+        queue.load(),
+        Load {
+            waiting: 1,
+            ..Load::default()
+        },
+        "it takes no permit"
+    );
     drop(permit(&queue, demand("other")));
     assert!(poll(&mut stalled).is_none());
     unread.send_replace(0);
@@ -232,7 +247,7 @@ fn holding(mebibytes: usize, demand: Demand) -> Demand {
 
 #[test]
 fn what_waiting_calls_hold_is_bounded_for_one_client_and_for_all() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let running = permit(&queue, holding(100, direct("first")));
     let refused = |demand| {
         let mut waiting: Waiting<'_> = Box::pin(queue.acquire(demand));
@@ -263,7 +278,7 @@ fn what_waiting_calls_hold_is_bounded_for_one_client_and_for_all() {
 
 #[test]
 fn what_waits_before_the_queue_counts_with_what_waits_in_it() {
-    let queue = Queue::new(1);
+    let queue = of_size(1);
     let client = demand("one").client;
     let share = MAX_WAITING_BYTES_OF_ONE;
     let held = queue.hold(&client, share / 2).expect("there is room");
@@ -288,4 +303,103 @@ fn what_waits_before_the_queue_counts_with_what_waits_in_it() {
         .collect();
     assert!(matches!(queue.hold(&client, 1), Err(Full::BytesOfAll)));
     drop(all);
+}
+
+/// A queue with many permits to run and few to compute.
+fn of_sizes(running: usize, computing: usize) -> Queue {
+    Queue::new(Bounds { running, computing })
+}
+
+#[test]
+fn a_call_that_waits_lets_others_in_and_stays_in_progress() {
+    let queue = of_sizes(8, 1);
+    let first = permit(&queue, demand("a"));
+    let mut second = ask(&queue, demand("b"));
+    drop(first.compute);
+    let second = poll(&mut second)
+        .expect("the first waits")
+        .expect("the queue is not full");
+    let load = Load {
+        running: 2,
+        computing: 1,
+        waiting: 0,
+    };
+    assert_eq!(queue.load(), load);
+    // In whichever order they come back.
+    drop(second.run);
+    drop(second.compute);
+    drop(first.run);
+    assert_eq!(queue.load(), Load::default());
+}
+
+#[test]
+fn one_call_in_progress_is_one_call_whatever_may_compute() {
+    let queue = of_sizes(1, 8);
+    let first = permit(&queue, demand("a"));
+    let mut second = ask(&queue, demand("b"));
+    drop(first.compute);
+    assert!(poll(&mut second).is_none(), "the first is in progress");
+    drop(first.run);
+    assert!(poll(&mut second).is_some());
+}
+
+#[test]
+fn a_key_whose_calls_compute_lets_another_compute_within_one_turn() {
+    let queue = of_sizes(64, 2);
+    let first = permit(&queue, of("flood", "1"));
+    let _second = permit(&queue, of("flood", "2"));
+    let mut flood: Vec<_> = (0..40).map(|_| ask(&queue, direct("flood"))).collect();
+    let mut other = ask(&queue, of("other", "1"));
+    drop(first.compute);
+    let _other = poll(&mut other).expect("its turn is the first");
+    assert!(flood.iter_mut().all(|waiting| poll(waiting).is_none()));
+}
+
+#[test]
+fn a_key_with_many_calls_that_wait_is_not_kept_out_by_one_that_computes() {
+    let queue = of_sizes(64, 4);
+    let mut sleepers = Vec::new();
+    for number in 0..20 {
+        let Permits { run, compute } = permit(&queue, of("sleeps", &number.to_string()));
+        drop(compute);
+        sleepers.push(run);
+    }
+    let mut burning: Vec<_> = (0..4).map(|_| permit(&queue, direct("burns"))).collect();
+    let mut burns: Vec<_> = (0..40).map(|_| ask(&queue, direct("burns"))).collect();
+    let mut sleeps = ask(&queue, of("sleeps", "20"));
+    // A third of the one gate is less than three quarters of the other.
+    burning.pop();
+    let _sleeps = poll(&mut sleeps).expect("its share is the smaller");
+    assert!(burns.iter_mut().all(|waiting| poll(waiting).is_none()));
+}
+
+#[test]
+fn a_key_whose_calls_wait_lets_another_into_the_full_gate_within_one_turn() {
+    let queue = of_sizes(4, 4);
+    let mut sleepers: Vec<_> = (0..4)
+        .map(|_| {
+            let Permits { run, compute } = permit(&queue, direct("sleeps"));
+            drop(compute);
+            run
+        })
+        .collect();
+    let mut more: Vec<_> = (0..9).map(|_| ask(&queue, direct("sleeps"))).collect();
+    let mut other = ask(&queue, direct("other"));
+    sleepers.pop();
+    let _other = poll(&mut other).expect("its turn is the first");
+    assert!(more.iter_mut().all(|waiting| poll(waiting).is_none()));
+}
+
+#[test]
+fn what_calls_in_progress_were_asked_with_is_bounded_and_one_alone_is_not() {
+    let queue = of_size(8);
+    let alone = permit(&queue, holding(200, direct("a")));
+    let mut small = ask(&queue, holding(1, direct("b")));
+    drop(alone.compute);
+    assert!(poll(&mut small).is_none(), "its arguments are still there");
+    drop(alone.run);
+    let _small = poll(&mut small).expect("there is room");
+    let _more = permit(&queue, holding(127, direct("c")));
+    let _waits = ask(&queue, holding(1, direct("d")));
+    permit(&queue, direct("e"));
 }

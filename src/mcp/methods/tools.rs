@@ -240,6 +240,7 @@ async fn health(services: &Services) -> serde_json::Value {
         "skipped": skipped,
         "unkillable": unkillable,
         "background": services.catalog.background().await,
+        "load": services.catalog.call_load(),
         "metrics": services.counters.snapshot(),
     })
 }
