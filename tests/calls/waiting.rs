@@ -151,7 +151,10 @@ fn both_permits_come_back_however_a_call_ends() {
             ("exit 3", Err("plugin_error")),
             ("kill -9 $$", Err("plugin_error")),
             // The supervisor, from outside.
-            ("kill -9 $PPID; while :; do :; done", Err("internal_error")),
+            (
+                "sleep 0.5; kill -9 $PPID; while :; do :; done",
+                Err("internal_error"),
+            ),
             (BURNS, Err("timeout")),
         ] {
             let plugins = Plugins::new();
