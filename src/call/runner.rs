@@ -195,10 +195,6 @@ impl Runner {
             .permits(run, size, &request.caller, &request.cancel)
             .await?;
         let in_progress = Arc::new(in_progress);
-        let held = Held {
-            tree: Arc::clone(&in_progress),
-            busy: compute,
-        };
         let limits = Limits {
             time: shorter(self.limits.time, run.command.time_limit),
             bytes: self.limits.bytes,
@@ -212,8 +208,11 @@ impl Runner {
             .map_err(|fault| {
                 CallError::SpawnFailed(format!("cannot open a channel to {tool}: {fault}"))
             })?;
-        // Neither is another's before no process is left.
-        let held = (Arc::clone(&permit), channel.held());
+        let held = Held {
+            // Neither is another's before no process is left.
+            tree: (Arc::clone(&in_progress), channel.held()),
+            busy: compute,
+        };
         let ended = CancellationToken::new();
         // The token counts when this future is dropped as well: nobody may listen on for ever.
         let over = ended.clone().drop_guard();
