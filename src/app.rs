@@ -233,6 +233,8 @@ async fn notify_of_new_catalogues(
     stopped: CancellationToken,
 ) {
     let mut catalogues = services.catalog.changes();
+    // The first may be in place already.
+    catalogues.mark_changed();
     let mut known = Generations::default();
     let mut said = HashSet::new();
     loop {

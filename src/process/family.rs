@@ -23,12 +23,24 @@ pub(super) use in_a_group::Tree;
 mod below_a_reaper {
     use std::cell::OnceCell;
     use std::collections::HashSet;
+    use std::time::{Duration, Instant};
 
+    use rustix::event::{Timespec, poll};
     use rustix::process::{Pid, Signal, getpid, getsid};
 
     use super::super::signals;
     use super::super::tree::{self, Member};
     use super::{Keep, Left};
+
+    /// How long processes may take to stop before they are asked to end: one in the middle of a read from a disk
+    /// stops only after it.
+    const STOPPING: Duration = Duration::from_millis(100);
+
+    /// Between two looks whether they have stopped.
+    const LOOK_PAUSE: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 1_000_000,
+    };
 
     #[derive(Debug)]
     pub(in crate::process) struct Tree {
@@ -66,14 +78,40 @@ mod below_a_reaper {
         }
 
         pub(in crate::process) fn terminate(&mut self, keep: Keep) {
-            let (_, to_end) = self.split(keep);
-            let stopped = tree::stop(&to_end, &self.asked);
-            // Looked at again, for what one of them has started in between.
+            let stopped = self.stop(keep);
             let (_, to_end) = self.split(keep);
             tree::terminate(&to_end, &mut self.asked);
             // What detached itself at this moment may live on after all.
             let spared = stopped.into_iter().filter(|pid| !self.asked.contains(pid));
             spared.for_each(tree::resume);
+        }
+
+        /// Stops what has to end, until a look that comes after all of them stood still finds nothing else: a
+        /// process that is starting another one does so before it stops. Which they are.
+        fn stop(&self, keep: Keep) -> HashSet<Pid> {
+            let deadline = Instant::now() + STOPPING;
+            let mut stopped = HashSet::new();
+            loop {
+                let (_, to_end) = self.split(keep);
+                let known = |member: &Member| {
+                    member.is_dead
+                        || self.asked.contains(&member.pid)
+                        || stopped.contains(&member.pid)
+                };
+                let new: Vec<Pid> = to_end
+                    .iter()
+                    .filter(|member| !known(member))
+                    .map(|member| member.pid)
+                    .collect();
+                if new.is_empty() || Instant::now() >= deadline {
+                    return stopped;
+                }
+                tree::stop(&new);
+                while !new.iter().copied().all(tree::stands_still) && Instant::now() < deadline {
+                    let _ = poll(&mut [], Some(&LOOK_PAUSE));
+                }
+                stopped.extend(new);
+            }
         }
 
         /// How many processes it was sent to.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// What all outputs together may take where nobody says otherwise, in bytes.
-pub const DEFAULT_OUTPUT_BUDGET: usize = 128 << 20;
+pub const DEFAULT_OUTPUT_BUDGET: usize = 64 << 20;
 
 /// What each run may keep of its output without asking, in bytes: as much as a pipe holds.
 const FREE: usize = 64 << 10;

@@ -183,14 +183,19 @@ pub(super) fn terminate(members: &[Member], asked: &mut HashSet<Pid>) {
     }
 }
 
-/// Stops every member that is not among `asked`, so that it starts nothing meanwhile. Which they were.
-pub(super) fn stop(members: &[Member], asked: &HashSet<Pid>) -> Vec<Pid> {
-    let pids = members.iter().map(|member| member.pid);
-    let pids: Vec<Pid> = pids.filter(|pid| !asked.contains(pid)).collect();
-    for pid in &pids {
+/// Stops these processes.
+pub(super) fn stop(pids: &[Pid]) {
+    for pid in pids {
         let _ = kill_process(*pid, Signal::STOP);
     }
-    pids
+}
+
+/// Whether a process has stopped or ended, or cannot be seen.
+pub(super) fn stands_still(pid: Pid) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let name_ends = stat.iter().rposition(|byte| *byte == b')');
+    let state = name_ends.and_then(|end| stat.get(end + 2));
+    state.is_none_or(|state| b"TtZX".contains(state))
 }
 
 /// Lets a stopped process go on.
