@@ -9,6 +9,7 @@ mod command;
 pub mod environment;
 pub mod faults;
 mod features;
+mod keywords;
 mod kind;
 mod members;
 mod older;

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::keywords::{Holds, holds};
 use super::members::Members;
 use crate::text::in_quotes;
 
@@ -108,41 +109,6 @@ fn walk(schema: &Value, place: &str, seen: &mut impl FnMut(&str, &Map<String, Va
             (Holds::Schemas, schema) => walk(schema, &place, seen),
             _ => {}
         }
-    }
-}
-
-/// What a keyword of JSON Schema has within.
-#[derive(Clone, Copy)]
-enum Holds {
-    /// Schemas by name.
-    Named,
-    /// A schema, or a list of them.
-    Schemas,
-    /// No schema.
-    None,
-}
-
-fn holds(keyword: &str) -> Holds {
-    match keyword {
-        "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
-        | "dependencies" => Holds::Named,
-        "allOf"
-        | "anyOf"
-        | "oneOf"
-        | "prefixItems"
-        | "items"
-        | "additionalItems"
-        | "additionalProperties"
-        | "propertyNames"
-        | "contains"
-        | "not"
-        | "if"
-        | "then"
-        | "else"
-        | "unevaluatedItems"
-        | "unevaluatedProperties"
-        | "contentSchema" => Holds::Schemas,
-        _ => Holds::None,
     }
 }
 

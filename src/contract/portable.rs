@@ -9,6 +9,8 @@ mod loosened;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::keywords::{Holds, holds};
+
 /// The dialects that all clients know.
 const DIALECTS: [&str; 4] = [
     "json-schema.org/draft/2020-12/schema",
@@ -75,29 +77,10 @@ fn check(schema: &Value, whole: &Value) -> Result<(), String> {
     }
     let check = |schema: &Value| check(schema, whole);
     for (keyword, value) in members {
-        match (keyword.as_str(), value) {
-            (
-                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
-                | "dependencies",
-                Value::Object(schemas),
-            ) => schemas.values().try_for_each(&check)?,
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(schemas)) => {
-                schemas.iter().try_for_each(&check)?;
-            }
-            (
-                "items"
-                | "additionalProperties"
-                | "propertyNames"
-                | "contains"
-                | "not"
-                | "if"
-                | "then"
-                | "else"
-                | "unevaluatedItems"
-                | "unevaluatedProperties"
-                | "contentSchema",
-                schema,
-            ) => check(schema)?,
+        match (holds(keyword), value) {
+            (Holds::Named, Value::Object(schemas)) => schemas.values().try_for_each(&check)?,
+            (Holds::Schemas, Value::Array(schemas)) => schemas.iter().try_for_each(&check)?,
+            (Holds::Schemas, schema) => check(schema)?,
             _ => {}
         }
     }

@@ -155,14 +155,7 @@ impl Run {
         self.pipes.stderr.close();
         self.pipes.stdin.close();
         while !self.progress.tree_is_gone && self.progress.kept().is_none() {
-            let event = next_event(
-                &mut self.supervisor,
-                &mut self.cleanup,
-                &self.progress,
-                &mut self.busy,
-            )
-            .await;
-            self.handle(event);
+            self.handle_next_event().await;
         }
     }
 
@@ -173,14 +166,24 @@ impl Run {
         while !self.progress.tree_is_gone {
             tokio::select! {
                 () = &mut end, if self.kept().is_some() => self.end_job(),
-                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress, &mut self.busy) => {
-                    self.handle(event);
-                }
+                () = self.handle_next_event() => {}
             }
             if self.progress.supervisor_is_lost {
                 job.keeper_is_lost();
             }
         }
+    }
+
+    /// Waits for the next event and takes it into account. Safe to drop while it waits.
+    async fn handle_next_event(&mut self) {
+        let event = next_event(
+            &mut self.supervisor,
+            &mut self.cleanup,
+            &self.progress,
+            &mut self.busy,
+        );
+        let event = event.await;
+        self.handle(event);
     }
 
     /// Begins to end what is kept.
@@ -191,14 +194,7 @@ impl Run {
     /// Waits until no process of the run is left.
     pub(super) async fn until_tree_is_gone(&mut self) {
         while !self.progress.tree_is_gone {
-            let event = next_event(
-                &mut self.supervisor,
-                &mut self.cleanup,
-                &self.progress,
-                &mut self.busy,
-            )
-            .await;
-            self.handle(event);
+            self.handle_next_event().await;
         }
         self.left = None;
     }

@@ -3,6 +3,8 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use super::super::keywords::{Holds, holds};
+
 /// Keywords that some validators check and others do not, or not in the same way.
 const LEFT_OUT: [&str; 12] = [
     "format",
@@ -43,28 +45,14 @@ fn parts(members: &mut Map<String, Value>, turned: bool) -> Vec<(&mut Value, boo
     let mut parts = Vec::new();
     for (keyword, value) in members {
         let turned = turned || turns(keyword);
-        match (keyword.as_str(), value) {
-            (
-                "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas"
-                | "dependencies",
-                Value::Object(schemas),
-            ) => parts.extend(schemas.values_mut().map(|schema| (schema, turned))),
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems" | "items", Value::Array(schemas)) => {
+        match (holds(keyword), value) {
+            (Holds::Named, Value::Object(schemas)) => {
+                parts.extend(schemas.values_mut().map(|schema| (schema, turned)));
+            }
+            (Holds::Schemas, Value::Array(schemas)) => {
                 parts.extend(schemas.iter_mut().map(|schema| (schema, turned)));
             }
-            (
-                "items"
-                | "additionalProperties"
-                | "propertyNames"
-                | "contains"
-                | "not"
-                | "if"
-                | "then"
-                | "else"
-                | "unevaluatedItems"
-                | "unevaluatedProperties",
-                schema,
-            ) => parts.push((schema, turned)),
+            (Holds::Schemas, schema) => parts.push((schema, turned)),
             _ => {}
         }
     }
