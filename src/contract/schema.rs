@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::command::Command;
 use super::faults::{Fault, Faults};
+use super::keywords::{Holds, holds};
 use super::parameter::Parameter;
 use crate::text::{excerpt, shown};
 use work::References;
@@ -208,32 +209,16 @@ fn headers(schema: &Value, reachable: bool, names: &mut Vec<String>) -> Result<(
         names.push(header_name(header, schema, reachable)?);
     }
     for (keyword, value) in members {
-        match (keyword.as_str(), value) {
-            ("properties", Value::Object(properties)) => {
-                for property in properties.values() {
-                    headers(property, reachable, names)?;
-                }
-            }
-            (
-                "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
-                Value::Object(schemas),
-            ) => {
-                for schema in schemas.values() {
-                    headers(schema, false, names)?;
-                }
-            }
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(schemas)) => {
-                for schema in schemas {
-                    headers(schema, false, names)?;
-                }
-            }
-            (
-                "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains",
-                schema,
-            ) => {
-                headers(schema, false, names)?;
-            }
-            _ => {}
+        // Only what a client can name by properties alone can be repeated in a header.
+        let reachable = reachable && keyword == "properties";
+        let within: Vec<&Value> = match (holds(keyword), value) {
+            (Holds::Named, Value::Object(schemas)) => schemas.values().collect(),
+            (Holds::Schemas, Value::Array(schemas)) => schemas.iter().collect(),
+            (Holds::Schemas, schema) => vec![schema],
+            _ => Vec::new(),
+        };
+        for schema in within {
+            headers(schema, reachable, names)?;
         }
     }
     Ok(())
