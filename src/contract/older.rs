@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::keywords::SHOWN;
 use super::members::MAX_ITEMS;
-use super::parameter::KEYWORDS;
 use super::schema::Schema;
 use crate::text::{in_quotes, shown};
 
@@ -175,7 +175,7 @@ impl Reducing {
         address: &str,
     ) {
         let is_keyword = |name: &str| {
-            KEYWORDS.contains(&name) && name != "default" && !OF_PARAMETER.contains(&name)
+            SHOWN.contains(&name) && name != "default" && !OF_PARAMETER.contains(&name)
         };
         let keywords = all.iter().filter(|(name, value)| {
             is_keyword(name) && (!value.is_null() || name.as_str() == "const")

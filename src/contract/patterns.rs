@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keywords::{Holds, holds};
+use super::keywords::{Place, subschemas, subschemas_mut};
 use super::members::Members;
 use crate::text::in_quotes;
 
@@ -93,22 +93,14 @@ fn walk(schema: &Value, place: &str, seen: &mut impl FnMut(&str, &Map<String, Va
         return;
     };
     seen(place, members);
-    for (keyword, value) in members {
+    for (keyword, within, inner) in subschemas(members) {
         let place = joined(place, keyword);
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => {
-                for (name, schema) in schemas {
-                    walk(schema, &joined(&place, name), seen);
-                }
-            }
-            (Holds::Schemas, Value::Array(schemas)) => {
-                for (index, schema) in schemas.iter().enumerate() {
-                    walk(schema, &format!("{place}[{index}]"), seen);
-                }
-            }
-            (Holds::Schemas, schema) => walk(schema, &place, seen),
-            _ => {}
-        }
+        let place = match within {
+            Place::Whole => place,
+            Place::Member(name) => joined(&place, name),
+            Place::Item(index) => format!("{place}[{index}]"),
+        };
+        walk(inner, &place, seen);
     }
 }
 
@@ -140,13 +132,8 @@ fn reduce(schema: &mut Value) {
             members.remove("additionalProperties");
         }
     }
-    for (keyword, value) in members {
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => schemas.values_mut().for_each(reduce),
-            (Holds::Schemas, Value::Array(schemas)) => schemas.iter_mut().for_each(reduce),
-            (Holds::Schemas, schema) => reduce(schema),
-            _ => {}
-        }
+    for (_, inner) in subschemas_mut(members) {
+        reduce(inner);
     }
 }
 

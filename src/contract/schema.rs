@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::command::Command;
 use super::faults::{Fault, Faults};
-use super::keywords::{Holds, holds};
+use super::keywords::subschemas;
 use super::parameter::Parameter;
 use crate::text::{excerpt, shown};
 use work::References;
@@ -208,18 +208,9 @@ fn headers(schema: &Value, reachable: bool, names: &mut Vec<String>) -> Result<(
     if let Some(header) = members.get("x-mcp-header") {
         names.push(header_name(header, schema, reachable)?);
     }
-    for (keyword, value) in members {
+    for (keyword, _, inner) in subschemas(members) {
         // Only what a client can name by properties alone can be repeated in a header.
-        let reachable = reachable && keyword == "properties";
-        let within: Vec<&Value> = match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => schemas.values().collect(),
-            (Holds::Schemas, Value::Array(schemas)) => schemas.iter().collect(),
-            (Holds::Schemas, schema) => vec![schema],
-            _ => Vec::new(),
-        };
-        for schema in within {
-            headers(schema, reachable, names)?;
-        }
+        headers(inner, reachable && keyword == "properties", names)?;
     }
     Ok(())
 }

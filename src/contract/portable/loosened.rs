@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::super::keywords::{Holds, holds};
+use crate::contract::keywords::subschemas_mut;
 
 /// Keywords that some validators check and others do not, or not in the same way.
 const LEFT_OUT: [&str; 12] = [
@@ -42,21 +42,9 @@ pub fn loosened(mut schema: Value) -> Result<Value, String> {
 
 /// The schemas below a schema, each with whether the whole may allow less when it allows more.
 fn parts(members: &mut Map<String, Value>, turned: bool) -> Vec<(&mut Value, bool)> {
-    let mut parts = Vec::new();
-    for (keyword, value) in members {
-        let turned = turned || turns(keyword);
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => {
-                parts.extend(schemas.values_mut().map(|schema| (schema, turned)));
-            }
-            (Holds::Schemas, Value::Array(schemas)) => {
-                parts.extend(schemas.iter_mut().map(|schema| (schema, turned)));
-            }
-            (Holds::Schemas, schema) => parts.push((schema, turned)),
-            _ => {}
-        }
-    }
-    parts
+    let inner = subschemas_mut(members).into_iter();
+    let inner = inner.map(|(keyword, inner)| (inner, turned || turns(keyword)));
+    inner.collect()
 }
 
 /// Whether the whole may allow less when a schema below this keyword allows more.
