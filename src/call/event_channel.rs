@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
-use super::types::{Event, LogLevel};
+use super::event::{Event, LogLevel};
 use crate::jsonrpc::members::to_raw;
 use crate::process::SideChannels;
 use crate::text::shown;

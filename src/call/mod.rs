@@ -6,6 +6,8 @@ pub mod arguments;
 pub mod argv;
 pub mod command;
 pub mod content;
+mod error;
+mod event;
 pub mod event_channel;
 mod failure;
 pub mod json_size;

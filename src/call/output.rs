@@ -9,10 +9,11 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::content::{Content, JsonText, LossyText, replaced_size};
+use super::error::CallError;
 use super::failure;
 use super::json_size;
 use super::printed_text::{into_text, repeated, trimmed, whole_text};
-use super::types::{CallError, Limits, ToolResult};
+use super::types::{Limits, ToolResult};
 use crate::contract::Output;
 use crate::contract::protocol::TOOL_RESULT;
 use crate::contract::schema::Schema;
