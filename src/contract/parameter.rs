@@ -32,7 +32,7 @@ pub fn folded(name: &str) -> String {
 }
 
 /// Keywords beside which the contract's default type would contradict what the author says.
-const SPEAK_FOR_THEMSELVES: [&str; 6] = ["$ref", "allOf", "anyOf", "oneOf", "const", "enum"];
+const WITHOUT_DEFAULT_TYPE: [&str; 6] = ["$ref", "allOf", "anyOf", "oneOf", "const", "enum"];
 
 impl Parameter {
     /// Reads one entry of `parameters`; `None` when it has no usable name.
@@ -48,7 +48,7 @@ impl Parameter {
         }
         let kind = match members.value("type") {
             Some(_) => members.choice("type", &ValueType::NAMES),
-            None => SPEAK_FOR_THEMSELVES
+            None => WITHOUT_DEFAULT_TYPE
                 .iter()
                 .all(|keyword| members.value(keyword).is_none())
                 .then_some(ValueType::String),

@@ -9,16 +9,17 @@ use super::keywords::{Place, subschemas, subschemas_mut};
 use super::members::Members;
 use crate::text::in_quotes;
 
-/// Keywords that refuse more when a part of what stands in them is gone, with those that only count beside them.
-const TURN_ROUND: [(&str, &[&str]); 4] = [
+/// Keywords under which a schema that allows more makes the whole allow less, each with those that mean something
+/// beside it alone.
+const INVERTING: [(&str, &[&str]); 4] = [
     ("not", &[]),
     ("if", &["then", "else"]),
     ("oneOf", &[]),
     ("contains", &["minContains", "maxContains"]),
 ];
 
-/// Keywords that refuse what no other keyword has looked at.
-const LOOK_AT_THE_REST: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
+/// Keywords that are about what no other keyword has evaluated.
+const UNEVALUATED: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
 
 /// The schema in the member `name` without such patterns, each of which is reported.
 pub fn readable(members: &Members<'_>, name: &str, mut schema: Value) -> Value {
@@ -113,10 +114,10 @@ fn reduce(schema: &mut Value) {
     if members.get("pattern").is_some_and(is_unreadable) {
         members.remove("pattern");
     }
-    for keyword in LOOK_AT_THE_REST {
+    for keyword in UNEVALUATED {
         members.remove(keyword);
     }
-    for (keyword, companions) in TURN_ROUND {
+    for (keyword, companions) in INVERTING {
         if members.get(keyword).is_some_and(may_shrink) {
             members.remove(keyword);
             for companion in companions {

@@ -34,7 +34,7 @@ pub fn find_payload(printed: &[u8]) -> Option<Payload> {
             continue;
         };
         let after = text[start + values.byte_offset()..].trim();
-        let warning = around(&text[..start], after);
+        let warning = warning_about(&text[..start], after);
         let is_description = json.get("commands").is_some();
         let payload = Payload { json, warning };
         if is_description {
@@ -55,7 +55,8 @@ fn beginnings(text: &str) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-fn around(before: &str, after: &str) -> Option<String> {
+/// What the author should read about the text that stands around the JSON.
+fn warning_about(before: &str, after: &str) -> Option<String> {
     let lines = before
         .lines()
         .chain(after.lines())

@@ -1,27 +1,28 @@
-//! The protocol's types of what a server asks its client, as far as a running program writes them itself.
-//! Where the revisions differ, all of them are known here: what only some clients can read is for the caller to tell.
+//! The parameters of the requests that a server sends to its client: elicitation, sampling, roots. A running program
+//! writes them itself. Where the revisions differ, all forms are known here; whether a client can read one is for the
+//! caller to find out.
 //! <https://modelcontextprotocol.io/specification/2025-11-25/schema>
 
 use super::protocol::{BLOCK, BYTES, META, TEXT, optional, required};
 use super::shape::{Form, Shape};
 
-/// The parameters of a question to the user in a form.
-pub const FORM: Form = Form::Shape(&FORM_PARAMS);
+/// `elicitation/create`: a question to the user in a form.
+pub const ELICIT_FORM: Form = Form::Shape(&ELICIT_FORM_PARAMS);
 
-static FORM_PARAMS: Shape = Shape {
+static ELICIT_FORM_PARAMS: Shape = Shape {
     members: &[
         required("message", Form::Text),
-        required("requestedSchema", Form::Shape(&FIELDS)),
+        required("requestedSchema", Form::Shape(&REQUESTED_SCHEMA)),
         optional("mode", Form::Word(&["form"])),
         optional("_meta", META),
     ],
     any_of: &[],
 };
 
-/// The parameters of a question to the user at an address. An `elicitationId` is asked for by some revisions alone.
-pub const ADDRESS: Form = Form::Shape(&ADDRESS_PARAMS);
+/// `elicitation/create`: a question to the user at an address. An `elicitationId` is asked for by some revisions alone.
+pub const ELICIT_URL: Form = Form::Shape(&ELICIT_URL_PARAMS);
 
-static ADDRESS_PARAMS: Shape = Shape {
+static ELICIT_URL_PARAMS: Shape = Shape {
     members: &[
         required("message", Form::Text),
         required("mode", Form::Word(&["url"])),
@@ -32,7 +33,7 @@ static ADDRESS_PARAMS: Shape = Shape {
     any_of: &[],
 };
 
-static FIELDS: Shape = Shape {
+static REQUESTED_SCHEMA: Shape = Shape {
     members: &[
         optional("$schema", Form::Text),
         required("type", Form::Word(&["object"])),
@@ -111,14 +112,14 @@ static CHOICES: Shape = Shape {
     any_of: &["enum", "anyOf"],
 };
 
-/// The parameters of a question to the client's model.
-pub const SAMPLE: Form = Form::Shape(&SAMPLE_PARAMS);
+/// `sampling/createMessage`: a question to the client's model.
+pub const CREATE_MESSAGE: Form = Form::Shape(&CREATE_MESSAGE_PARAMS);
 
-static SAMPLE_PARAMS: Shape = Shape {
+static CREATE_MESSAGE_PARAMS: Shape = Shape {
     members: &[
-        required("messages", Form::List(&Form::Shape(&MESSAGE))),
+        required("messages", Form::List(&Form::Shape(&SAMPLING_MESSAGE))),
         required("maxTokens", Form::Whole),
-        optional("modelPreferences", Form::Shape(&PREFERENCES)),
+        optional("modelPreferences", Form::Shape(&MODEL_PREFERENCES)),
         optional("systemPrompt", Form::Text),
         optional(
             "includeContext",
@@ -134,16 +135,16 @@ static SAMPLE_PARAMS: Shape = Shape {
     any_of: &[],
 };
 
-static MESSAGE: Shape = Shape {
+static SAMPLING_MESSAGE: Shape = Shape {
     members: &[
         required("role", Form::Word(&["user", "assistant"])),
-        required("content", Form::OneOrList(&SAMPLED)),
+        required("content", Form::OneOrList(&SAMPLING_BLOCK)),
         optional("_meta", Form::Object),
     ],
     any_of: &[],
 };
 
-const SAMPLED: Form = Form::Typed(&[
+const SAMPLING_BLOCK: Form = Form::Typed(&[
     ("text", &TEXT),
     ("image", &BYTES),
     ("audio", &BYTES),
@@ -174,9 +175,9 @@ static TOOL_RESULT: Shape = Shape {
     any_of: &[],
 };
 
-static PREFERENCES: Shape = Shape {
+static MODEL_PREFERENCES: Shape = Shape {
     members: &[
-        optional("hints", Form::List(&Form::Shape(&HINT))),
+        optional("hints", Form::List(&Form::Shape(&MODEL_HINT))),
         optional("costPriority", Form::Share),
         optional("speedPriority", Form::Share),
         optional("intelligencePriority", Form::Share),
@@ -184,7 +185,7 @@ static PREFERENCES: Shape = Shape {
     any_of: &[],
 };
 
-static HINT: Shape = Shape {
+static MODEL_HINT: Shape = Shape {
     members: &[optional("name", Form::Text)],
     any_of: &[],
 };
@@ -209,10 +210,10 @@ static TOOL_CHOICE: Shape = Shape {
     any_of: &[],
 };
 
-/// The parameters of a question for the directories of a workspace.
-pub const ROOTS: Form = Form::Shape(&ROOTS_PARAMS);
+/// `roots/list`: a question for the directories of a workspace.
+pub const LIST_ROOTS: Form = Form::Shape(&LIST_ROOTS_PARAMS);
 
-static ROOTS_PARAMS: Shape = Shape {
+static LIST_ROOTS_PARAMS: Shape = Shape {
     members: &[optional("_meta", META)],
     any_of: &[],
 };
