@@ -11,7 +11,7 @@ use rustix::fs::Access;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::scan::read_regular;
+use super::regular_file::read_regular;
 use super::unserved::Unserved;
 use crate::process::{Ending, Job, Launcher, SideChannels};
 

@@ -3,9 +3,6 @@
 //! Gives command lines to run and reads what they print; starts nothing itself.
 
 mod help;
-mod help_branch;
-mod help_option;
-mod help_page;
 mod private_copy;
 mod script;
 

@@ -272,11 +272,3 @@ fn choices_in(value: &str) -> Option<Vec<String>> {
         .all(|choice| plain(&choice.trim()))
         .then(|| list.iter().map(|choice| choice.trim().to_owned()).collect())
 }
-
-/// Left and right column of a line: two spaces or a tab stand between them.
-pub fn split_columns(line: &str) -> (&str, &str) {
-    let gap = line.find("  ").into_iter().chain(line.find('\t')).min();
-    gap.map_or((line, ""), |place| {
-        (line[..place].trim_end(), line[place..].trim_start())
-    })
-}

@@ -1,6 +1,6 @@
 //! The commands of argparse's own help page: `{add,remove}`, or a word in its place, and entries below it.
 
-use super::help_option::split_columns;
+use super::line::{is_command_name, split_columns};
 
 /// Where the entries of a page's commands begin.
 #[derive(Debug)]
@@ -77,10 +77,4 @@ fn place_in(usage: &str, heading: &str) -> Option<bool> {
         depth = depth.saturating_sub(word.matches(']').count());
     }
     None
-}
-
-/// Whether it can be the name of a tool.
-pub fn is_command_name(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    !name.is_empty() && name.len() <= 64 && !name.starts_with('-') && name.bytes().all(plain)
 }

@@ -5,8 +5,12 @@
 
 use std::collections::HashSet;
 
-use super::help_branch::{Branch, BranchEntry, is_command_name};
-use super::help_option::{HelpOption, split_columns};
+use super::branch::{Branch, BranchEntry};
+use super::line::{
+    indent_of, is_command_name, listed_in_a_row, names_commands, split_columns, title_of,
+    without_aliases,
+};
+use super::option::HelpOption;
 
 /// How many commands, and how many options, one page may give.
 const MAX_ENTRIES: usize = 1_000;
@@ -391,56 +395,6 @@ impl Reader {
             option.settle();
         }
         self.page
-    }
-}
-
-/// How far from the left a line begins, in columns; a tab reaches to the next eighth.
-fn indent_of(line: &str) -> usize {
-    let white = line.chars().take_while(|letter| letter.is_whitespace());
-    white.fold(0, |column, letter| match letter {
-        '\t' => column / 8 * 8 + 8,
-        _ => column + 1,
-    })
-}
-
-/// `Core commands:`, `CORE COMMANDS` and `Basic Commands (Beginner):` as lower case without the ends; `None` for a line
-/// that is no title.
-fn title_of(line: &str) -> Option<String> {
-    let has_colon = line.ends_with(':');
-    let shouted = line.chars().any(char::is_alphabetic) && !line.chars().any(char::is_lowercase);
-    if line.len() > 100 || line.starts_with('-') || !(has_colon || shouted) {
-        return None;
-    }
-    let title = line.trim_end_matches(':').trim_end();
-    let title = match title.rsplit_once(" (") {
-        Some((title, inside)) if inside.ends_with(')') => title,
-        _ => title,
-    };
-    Some(title.to_lowercase())
-}
-
-fn names_commands(title: &str) -> bool {
-    let last = title.rsplit(' ').next().unwrap_or_default();
-    matches!(last, "commands" | "subcommands" | "sub-commands")
-        || title.starts_with("these are common")
-}
-
-/// The names of a line such as npm's `access, adduser, audit,`.
-fn listed_in_a_row(line: &str, goes_on: bool) -> Option<Vec<&str>> {
-    let names: Vec<&str> = line
-        .trim_end_matches(',')
-        .split(',')
-        .map(str::trim)
-        .collect();
-    let several = names.len() > 2 || line.ends_with(',') || goes_on;
-    (several && names.iter().all(|name| is_command_name(name))).then_some(names)
-}
-
-/// `b   Compile it` of the entry `build, b   Compile it` as `Compile it`.
-fn without_aliases<'a>(word: &str, description: &'a str) -> &'a str {
-    match split_columns(description) {
-        (aliases, text) if word.ends_with(',') && aliases.split(", ").all(is_command_name) => text,
-        _ => description,
     }
 }
 
