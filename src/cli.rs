@@ -122,7 +122,7 @@ pub struct PluginFlags {
     pub plugin_timeout: Option<String>,
 }
 
-/// The flag of every command.
+/// The flags of every command.
 #[derive(Debug, Default, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct PluginsDir {
@@ -130,6 +130,13 @@ pub struct PluginsDir {
     /// program, else the built-in demos]
     #[arg(long, value_name = "DIR")]
     pub plugins_dir: Option<String>,
+    /// Where descriptions of unchanged plugins are kept from one start to the next [env: MCP_CACHE_DIR]
+    /// [default: ~/.cache/smcp]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<String>,
+    /// Ask every plugin, and keep no descriptions [env: MCP_CACHE=off]
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 impl Cli {
@@ -227,6 +234,8 @@ fn tool_argument(error: &clap::Error, line: &[OsString]) -> Option<String> {
 fn place(before: &Flags, after: &PluginsDir) -> PluginsDir {
     PluginsDir {
         plugins_dir: later(&before.plugins.place.plugins_dir, &after.plugins_dir),
+        cache_dir: later(&before.plugins.place.cache_dir, &after.cache_dir),
+        no_cache: before.plugins.place.no_cache || after.no_cache,
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
     /// Whether every plugin has answered or timed out.
     pub complete: bool,
+    /// How many of the plugins are served as they described themselves at an earlier start, and have not been asked
+    /// since.
+    pub recalled: usize,
     /// Whether there are plugins and none of them could be asked.
     pub(super) starved: bool,
     /// The tools by their exact name.

@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::reader::Reader;
+use super::reader::{Purpose, Reader};
 use crate::call::types::{DEFAULT_OUTPUT_BYTES, Limits};
+use crate::catalog::cache::{self, Usage};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
 use crate::discovery::scan::PROGRAMS;
@@ -30,6 +31,7 @@ const MAX_BACKGROUND: u64 = 10_000;
 
 pub(super) fn read(
     reader: &mut Reader,
+    purpose: Purpose,
     flags: &Flags,
     environment: Vec<(OsString, OsString)>,
     reserved: Reserved,
@@ -40,6 +42,7 @@ pub(super) fn read(
         "MCP_PLUGIN_TIMEOUT",
     );
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cache = cache(reader, purpose, flags, &environment);
     Settings {
         directory: directory(reader, flags),
         allow_writable: reader.switch("MCP_ALLOW_WRITABLE_PLUGINS", false),
@@ -57,7 +60,47 @@ pub(super) fn read(
         max_computing: reader.count("MCP_MAX_COMPUTING", CALLS_PER_CORE * cores, MAX_CALLS),
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
+        cache,
     }
+}
+
+/// Where descriptions are kept: where it is said, else where systemd gives a service room for it, else where users
+/// have their caches.
+fn cache(
+    reader: &mut Reader,
+    purpose: Purpose,
+    flags: &Flags,
+    environment: &[(OsString, OsString)],
+) -> Option<cache::Settings> {
+    let is_on = reader.switch("MCP_CACHE", true) && !flags.plugins.place.no_cache;
+    let variable = reader.path("MCP_CACHE_DIR");
+    let flag = flags.plugins.place.cache_dir.as_ref().map(PathBuf::from);
+    let named = flag
+        .filter(|path| !path.as_os_str().is_empty())
+        .or(variable);
+    if !is_on {
+        return None;
+    }
+    let is_named = named.is_some();
+    // What is not absolute counts as not set, as the XDG Base Directory Specification has it.
+    let place = |name: &str| {
+        let (_, value) = environment.iter().find(|(known, _)| known == name)?;
+        // systemd separates several directories by colons.
+        let path = std::env::split_paths(value).next()?;
+        path.is_absolute().then_some(path)
+    };
+    let directory = named
+        .or_else(|| place("CACHE_DIRECTORY"))
+        .or_else(|| Some(place("XDG_CACHE_HOME")?.join("smcp")))
+        .or_else(|| Some(place("HOME")?.join(".cache/smcp")))?;
+    Some(cache::Settings {
+        directory,
+        is_named,
+        usage: match purpose {
+            Purpose::Http | Purpose::Stdio => Usage::Serve,
+            Purpose::Once => Usage::Once,
+        },
+    })
 }
 
 /// How many calls are in progress at once by default, where the system has room for `max_runs`.

@@ -89,7 +89,7 @@ pub fn read(
     let profiles = governor::read(&mut reader);
     let (letta, reserved) = letta::read(&mut reader);
     let max_background = catalog::max_background(&mut reader);
-    let catalog = catalog::read(&mut reader, flags, environment, reserved);
+    let catalog = catalog::read(&mut reader, purpose, flags, environment, reserved);
     if rustix::process::geteuid().is_root() {
         reader.notices.push("running as root: every plugin may do everything on this machine; run smcp as a user of its own".to_owned());
     }

@@ -111,6 +111,11 @@ impl Environment {
         Arc::clone(&self.inherited)
     }
 
+    /// Whether the plugin in `directory` gets the reserved variables.
+    pub fn reaches_reserved(&self, directory: &Path) -> bool {
+        self.reserved.holders.include(directory)
+    }
+
     /// For a plugin that is asked what it can do. `variables` are those that calls get on top of what is inherited,
     /// whoever makes them.
     pub fn of_question(&self, directory: &Path, variables: &[(String, String)]) -> Vec<Variable> {

@@ -4,6 +4,7 @@
 
 pub mod advice;
 mod ask_python;
+pub mod cache;
 pub mod demo;
 pub mod describe;
 pub mod interpreter;

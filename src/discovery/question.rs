@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -103,6 +104,8 @@ pub(super) struct Asking<'a> {
     pub(super) plugin: &'a Found,
     pub(super) start: Vec<OsString>,
     pub(super) interpreter: Option<PathBuf>,
+    /// Whether every question so far had its answer: none ran out of time, was cut short, or could not be put.
+    pub(super) is_whole: AtomicBool,
 }
 
 /// A Python program and what runs it.
@@ -191,6 +194,7 @@ impl Asking<'_> {
         // All the pages together have the time of one question.
         let reading = self.add_pages(&mut json, pages);
         let in_time = tokio::time::timeout(self.asker.limit, reading).await;
+        self.is_whole.fetch_and(in_time.is_ok(), Ordering::Relaxed);
         let warning = in_time
             .is_err()
             .then(|| "its commands' own help pages took too long to be read".to_owned());
@@ -217,13 +221,24 @@ impl Asking<'_> {
 
     async fn run_with(&self, words: &[&str]) -> Result<Finished, NoAnswer> {
         let words = words.iter().map(OsString::from);
-        self.asker
-            .run(
-                self.plugin,
-                self.start.iter().cloned().chain(words).collect(),
-                self.asker.stop.clone(),
-            )
-            .await
+        let argv = self.start.iter().cloned().chain(words).collect();
+        let stop = self.asker.stop.clone();
+        let run = self.asker.run(self.plugin, argv, stop).await;
+        self.noted(run)
+    }
+
+    /// Notes whether a run may have said less than it would have said with more time or means.
+    fn noted(&self, run: Result<Finished, NoAnswer>) -> Result<Finished, NoAnswer> {
+        let is_whole = match &run {
+            Ok(finished) => !matches!(
+                finished.ending,
+                Ending::TimedOut | Ending::SupervisorLost | Ending::Cancelled
+            ),
+            Err(NoAnswer::Next(_)) => true,
+            Err(NoAnswer::Skip(_)) => false,
+        };
+        self.is_whole.fetch_and(is_whole, Ordering::Relaxed);
+        run
     }
 
     /// A program that hangs or floods is asked nothing more.
@@ -251,14 +266,15 @@ impl Asking<'_> {
         python: &Python<'_>,
         words: &[&str],
     ) -> Result<Finished, NoAnswer> {
-        let copy = aside(PrivateCopy::make).await.map_err(NoAnswer::Skip)?;
+        let made = aside(PrivateCopy::make).await.map_err(NoAnswer::Skip);
+        let copy = made.inspect_err(|_| self.is_whole.store(false, Ordering::Relaxed))?;
         let (limit, Python { interpreter, cli }) = (self.asker.limit, python);
         let argv = introspect::guarded_argv(interpreter, cli, limit, copy.path(), words);
         let stop = self.asker.stop.child_token();
         let running = self.asker.run(self.plugin, argv, stop.clone());
         let finished = within_bounds(running, copy.path(), &stop).await;
         aside(move || drop(copy)).await.map_err(NoAnswer::Skip)?;
-        finished
+        self.noted(finished)
     }
 
     /// What the program prints when it is run with `words` under the guard.

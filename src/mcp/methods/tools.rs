@@ -237,6 +237,7 @@ async fn health(services: &Services) -> serde_json::Value {
         "status": "healthy",
         "plugins": names.len(),
         "plugin_names": names,
+        "from_cache": snapshot.recalled,
         "skipped": skipped,
         "unkillable": unkillable,
         "background": services.catalog.background().await,
