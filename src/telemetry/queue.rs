@@ -11,6 +11,11 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuild
 
 /// Lines that wait for a writer at most; what comes on top is dropped and counted.
 const QUEUE_LINES: usize = 8 * 1024;
+/// How long a writer lets lines gather after it has written some, while they come one on the heels of the other.
+///
+/// One that waits for every single line has to be woken for every single line, which costs whoever writes it more than
+/// the line does: at 25,000 requests a second, a fifth of the processor.
+const GATHER: Duration = Duration::from_millis(5);
 /// How long a writer may show no progress at the end before it is left behind.
 const STUCK_AFTER: Duration = Duration::from_millis(250);
 
@@ -106,6 +111,7 @@ pub(super) fn spawn(
     let tracked = Tracked {
         sink,
         progress: Arc::clone(&progress),
+        written: None,
     };
     let (queue, guard) = NonBlockingBuilder::default()
         .lossy(true)
@@ -123,6 +129,8 @@ pub(super) fn spawn(
 struct Tracked<W> {
     sink: W,
     progress: Arc<Progress>,
+    /// When the last lines were written.
+    written: Option<Instant>,
 }
 
 impl<W> Tracked<W> {
@@ -143,7 +151,18 @@ impl<W: Write> Write for Tracked<W> {
         self.during(|sink| sink.write_all(line))
     }
 
+    /// The queue is empty: writes what has come from it. A line after a silence is written at once.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "on the writing thread, which nobody waits for"
+    )]
     fn flush(&mut self) -> io::Result<()> {
-        self.during(Write::flush)
+        let flushed = self.during(Write::flush);
+        let now = Instant::now();
+        let before = self.written.replace(now);
+        if before.is_some_and(|before| now.duration_since(before) < 2 * GATHER) {
+            std::thread::sleep(GATHER);
+        }
+        flushed
     }
 }
