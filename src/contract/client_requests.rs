@@ -178,9 +178,9 @@ static TOOL_RESULT: Shape = Shape {
 static MODEL_PREFERENCES: Shape = Shape {
     members: &[
         optional("hints", Form::List(&Form::Shape(&MODEL_HINT))),
-        optional("costPriority", Form::Share),
-        optional("speedPriority", Form::Share),
-        optional("intelligencePriority", Form::Share),
+        optional("costPriority", Form::Fraction),
+        optional("speedPriority", Form::Fraction),
+        optional("intelligencePriority", Form::Fraction),
     ],
     any_of: &[],
 };

@@ -72,3 +72,47 @@ fn warning_about(before: &str, after: &str) -> Option<String> {
         format!("--describe prints more than its JSON: '{line}'{also}; print logs to stderr")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_payload_is_found_among_what_a_plugin_prints() {
+        let found = |text: &str| {
+            find_payload(text.as_bytes()).map(|payload| (payload.json, payload.warning.is_some()))
+        };
+        let description = || json!({"commands": []});
+        let cases = [
+            ("{\"commands\":[]}", Some((description(), false))),
+            (
+                "\u{feff} \n{\"commands\":[]}\n\n",
+                Some((description(), false)),
+            ),
+            ("loading\n{\"commands\":[]}", Some((description(), true))),
+            (
+                "{\"level\":\"info\"}\n  {\"commands\":\n[]}\nbye",
+                Some((description(), true)),
+            ),
+            ("{broken\n{\"commands\":[]}", Some((description(), true))),
+            ("log\n{\"other\":1}", Some((json!({"other": 1}), true))),
+            ("[1]", Some((json!([1]), false))),
+            ("", None),
+            ("42", None),
+            ("\"text\"", None),
+            ("usage: x", None),
+            ("log {\"commands\":[]}", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(found(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_beginnings_is_searched_in_bounded_time() {
+        let flood = "{\"a\":\n".repeat(200_000);
+        assert_eq!(find_payload(flood.as_bytes()), None);
+    }
+}

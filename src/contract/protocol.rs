@@ -47,7 +47,7 @@ pub const ANNOTATIONS: Form = Form::Shape(&ANNOTATIONS_SHAPE);
 static ANNOTATIONS_SHAPE: Shape = Shape {
     members: &[
         optional("audience", Form::List(&Form::Word(&["user", "assistant"]))),
-        optional("priority", Form::Share),
+        optional("priority", Form::Fraction),
         optional("lastModified", Form::Time),
     ],
     any_of: &[],

@@ -101,7 +101,7 @@ impl Rewriter {
             Form::Number => return Err(must_be("a number", json)),
             Form::Token if json.starts_with('"') || is_whole(json) => {}
             Form::Token => return Err(must_be("a string or a whole number", json)),
-            Form::Share => {
+            Form::Fraction => {
                 let number = json.parse::<f64>().ok();
                 if !number.is_some_and(|number| (0.0..=1.0).contains(&number)) {
                     return Err(must_be("a number from 0 to 1", json));

@@ -60,7 +60,7 @@ pub enum Form {
     /// A number.
     Number,
     /// A number from 0 to 1.
-    Share,
+    Fraction,
     /// A text or a whole number, by which a client finds something again.
     Token,
     /// An object with any members.
