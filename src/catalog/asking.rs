@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
-use super::known::Outcome;
 use super::plugin::Plugin;
 use crate::discovery::Unserved;
 use crate::discovery::cache::{self, Cache, Fingerprint, Surroundings};
@@ -45,6 +44,17 @@ pub struct Memory {
     pub cache: Arc<Cache>,
     /// What they depend on.
     pub surroundings: Surroundings,
+}
+
+/// What came of one plugin.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plugin's name.
+    pub name: String,
+    /// The plugin, or why it is not served.
+    pub plugin: Result<Arc<Plugin>, Unserved>,
+    /// Where this is what it said at an earlier start: what to hold against what it says now.
+    pub recalled: Option<Arc<Recalled>>,
 }
 
 /// What a plugin said at an earlier start, to be held against what it says now.

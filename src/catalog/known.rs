@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::asking::Recalled;
+use super::asking::{Outcome, Recalled};
 use super::plugin::{Plugin, Skipped};
 use super::snapshot::Snapshot;
 use crate::discovery::Unserved;
@@ -16,17 +16,6 @@ pub struct Known {
     rejected: Vec<(String, Unserved)>,
     warnings: Vec<String>,
     entries: HashMap<String, Entry>,
-}
-
-/// What came of one plugin.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The plugin's name.
-    pub name: String,
-    /// The plugin, or why it is not served.
-    pub plugin: Result<Arc<Plugin>, Unserved>,
-    /// Where this is what it said at an earlier start: what to hold against what it says now.
-    pub recalled: Option<Arc<Recalled>>,
 }
 
 /// What is known of one plugin.

@@ -8,9 +8,9 @@ use tokio::sync::{OnceCell, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::asking::{Memory, PluginAsker, given_up};
+use super::asking::{Memory, Outcome, PluginAsker, given_up};
 use super::home::Home;
-use super::known::{Known, Outcome};
+use super::known::Known;
 use super::snapshot::Snapshot;
 use crate::discovery::Unserved;
 use crate::discovery::cache::{self, Cache, Surroundings, Usage};

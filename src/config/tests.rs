@@ -287,9 +287,40 @@ fn plugins_in(directory: &str) -> crate::cli::PluginFlags {
     crate::cli::PluginFlags {
         place: crate::cli::PluginsDir {
             plugins_dir: Some(directory.to_owned()),
+            ..crate::cli::PluginsDir::default()
         },
         plugin_timeout: None,
     }
+}
+
+#[test]
+fn descriptions_are_kept_where_it_is_said_or_where_the_system_has_room_for_them() {
+    let kept = |variables: &[(&str, &str)], flag: Option<&str>, no_cache: bool| {
+        let mut flags = Flags::default();
+        flags.plugins.place.cache_dir = flag.map(str::to_owned);
+        flags.plugins.place.no_cache = no_cache;
+        let cache = read_with(variables, flags).unwrap().catalog.cache;
+        cache.map(|cache| (cache.directory.display().to_string(), cache.is_named))
+    };
+    let all = [
+        ("MCP_CACHE_DIR", "named"),
+        ("CACHE_DIRECTORY", "/var/cache/smcp:/var/cache/more"),
+        ("XDG_CACHE_HOME", "/xdg"),
+        ("HOME", "/home/ada"),
+    ];
+    let at = |path: &str, is_named| Some((path.to_owned(), is_named));
+    assert_eq!(kept(&all, Some("flag"), false), at("flag", true));
+    assert_eq!(kept(&all, None, false), at("named", true));
+    assert_eq!(kept(&all[1..], None, false), at("/var/cache/smcp", false));
+    assert_eq!(kept(&all[2..], None, false), at("/xdg/smcp", false));
+    let home = at("/home/ada/.cache/smcp", false);
+    assert_eq!(kept(&all[3..], None, false), home);
+    let relative = [("XDG_CACHE_HOME", "cache"), all[3]];
+    assert_eq!(kept(&relative, None, false), home);
+    assert_eq!(kept(&[], None, false), None);
+    assert_eq!(kept(&all, None, true), None);
+    let off = [("MCP_CACHE", "off"), all[0]];
+    assert_eq!(kept(&off, Some("flag"), false), None);
 }
 
 #[test]

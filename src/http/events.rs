@@ -14,6 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::lasting::Lasting;
 use super::reply;
 use crate::mcp::outbox::{Outbox, Reader};
 use crate::mcp::streams::{Event, StreamReader};
@@ -35,6 +36,13 @@ pub fn event_stream(events: Body) -> Response {
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
+    response
+}
+
+/// The head of an event stream that lasts for as long as its client stays.
+pub fn lasting_stream(events: Body) -> Response {
+    let mut response = event_stream(events);
+    response.extensions_mut().insert(Lasting);
     response
 }
 

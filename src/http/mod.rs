@@ -13,6 +13,7 @@ pub mod events;
 pub mod framing;
 pub mod gate;
 pub mod health;
+pub mod lasting;
 pub mod mcp_headers;
 pub mod refusals;
 pub mod rejection;

@@ -67,7 +67,7 @@ pub async fn open(
         _held: session.hold(),
         session,
     };
-    events::event_stream(Body::new(EventBody::new(first, lines, opened)))
+    events::lasting_stream(Body::new(EventBody::new(first, lines, opened)))
 }
 
 /// `POST /sse`: clients that try Streamable HTTP first fall back to HTTP+SSE on a 400.

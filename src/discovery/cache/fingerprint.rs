@@ -273,9 +273,8 @@ impl Files {
 
 /// Whether the file may be written once more without a change of its times.
 fn is_unsettled(metadata: &Metadata) -> bool {
-    let is_coarse = metadata.mtime_nsec() == 0 && metadata.ctime_nsec() == 0;
     let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    is_coarse
+    metadata.mtime_nsec() == 0
         && SystemTime::now()
             .duration_since(written)
             .is_ok_and(|age| age <= COARSE)
@@ -322,4 +321,79 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15].map(|half| char::from(DIGITS[usize::from(half)])));
     digits.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// How many entries of a directory are found, if it can be told apart from what it will be.
+    fn count(directory: &Path) -> Option<usize> {
+        let mut files = Files::default();
+        files.walk(directory, OsStr::new(""), 0)?;
+        Some(files.found.len())
+    }
+
+    #[test]
+    fn a_directory_is_looked_at_within_bounds() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let path = directory.path();
+        for number in 0..MAX_FILES {
+            File::create(path.join(number.to_string())).unwrap();
+        }
+        assert_eq!(count(path), Some(MAX_FILES));
+        File::create(path.join("more")).unwrap();
+        assert_eq!(count(path), None, "too many");
+        let deep = tempfile::tempdir().expect("there is room");
+        let levels = vec!["d"; MAX_DEPTH].join("/");
+        fs::create_dir_all(deep.path().join(&levels)).unwrap();
+        assert_eq!(count(deep.path()), Some(MAX_DEPTH));
+        fs::create_dir(deep.path().join(levels).join("d")).unwrap();
+        assert_eq!(count(deep.path()), None, "too deep");
+        assert_eq!(count(Path::new("/nowhere")), None);
+    }
+
+    #[test]
+    fn links_that_lead_back_or_nowhere_end() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("inner")).unwrap();
+        symlink("..", at("inner/back")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
+        symlink("itself", at("itself")).unwrap();
+        assert!(count(directory.path()).is_some());
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_where_times_are_coarse_tells_nothing() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let file = File::create(directory.path().join("one")).unwrap();
+        let second = |ago: u64| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            SystemTime::UNIX_EPOCH + Duration::from_secs(now.unwrap().as_secs() - ago)
+        };
+        // A machine that is busy may take more than the two seconds.
+        let written = || {
+            file.set_modified(second(0)).unwrap();
+            count(directory.path())
+        };
+        assert!((0..100).any(|_| written().is_none()));
+        file.set_modified(second(60)).unwrap();
+        assert_eq!(count(directory.path()), Some(1));
+    }
+
+    #[test]
+    fn rows_of_texts_are_fed_apart() {
+        let of = |texts: &[&str]| {
+            let mut digest = Sha256::new();
+            texts.iter().for_each(|text| feed(&mut digest, text));
+            hex(&digest.finalize())
+        };
+        assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
+        assert_ne!(of(&["a"]), of(&["a", ""]));
+        assert_eq!(of(&[]).len(), 64);
+    }
 }
