@@ -138,8 +138,7 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn contains(&self, name: &str) -> bool {
         let few = self.few.iter().take(self.count);
-        few.flatten().any(|known| known == name)
-            || self.count > FEW && self.more.contains(name)
+        few.flatten().any(|known| known == name) || self.count > FEW && self.more.contains(name)
     }
 
     fn insert(&mut self, name: Cow<'a, str>) {

@@ -122,7 +122,7 @@ async fn written(id: &RequestId, mut success: Success) -> (Bytes, Option<Arc<Per
     let permit = success.permit.take();
     let size = success.written_size();
     if size <= LARGE {
-        return (jsonrpc::encode_result(id, &success), permit);
+        return (jsonrpc::encode_large_result(id, &success, size), permit);
     }
     let (to, kept) = (id.clone(), permit.clone());
     let writing = tokio::task::spawn_blocking(move || {

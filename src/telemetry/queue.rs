@@ -166,3 +166,36 @@ impl<W: Write> Write for Tracked<W> {
         flushed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long the second of two batches takes, and both with what is between them.
+    fn second_of_two(pause: Duration) -> (Duration, Duration) {
+        let mut tracked = Tracked {
+            sink: io::sink(),
+            progress: Arc::default(),
+            written: None,
+        };
+        let begun = Instant::now();
+        tracked.flush().expect("it takes everything");
+        std::thread::sleep(pause);
+        let second = Instant::now();
+        tracked.flush().expect("it takes everything");
+        (second.elapsed(), begun.elapsed())
+    }
+
+    #[test]
+    fn lines_gather_while_they_come_one_on_the_heels_of_the_other() {
+        let (second, both) = second_of_two(Duration::ZERO);
+        assert!(second >= GATHER || both >= 2 * GATHER, "{second:?}");
+    }
+
+    #[test]
+    fn a_line_after_a_silence_leaves_the_writer_ready_for_the_next() {
+        // A machine that is busy may take long once, and not every time.
+        let quick = |_| second_of_two(3 * GATHER).0 < GATHER;
+        assert!((0..100).any(quick));
+    }
+}

@@ -39,16 +39,16 @@ struct Cost {
 struct Server {
     runtime: Runtime,
     address: SocketAddr,
-    _app: App,
+    app: App,
     _plugins: tempfile::TempDir,
 }
 
 impl Server {
-    /// Serves so many tools, 50 to a plugin.
+    /// Serves so many tools, 500 to a plugin.
     fn with(tools: usize) -> Self {
         let plugins = tempfile::tempdir().expect("there is room");
-        for first in (0..tools).step_by(50) {
-            let commands: Vec<Value> = (first..tools.min(first + 50)).map(command).collect();
+        for first in (0..tools).step_by(500) {
+            let commands: Vec<Value> = (first..tools.min(first + 500)).map(command).collect();
             let description = json!({"contract_version": "1.1", "commands": commands});
             write_plugin(
                 &plugins.path().join(format!("set{first}")),
@@ -79,7 +79,7 @@ impl Server {
         Self {
             runtime,
             address: app.address(),
-            _app: app,
+            app,
             _plugins: plugins,
         }
     }
@@ -227,13 +227,25 @@ fn write_plugin(directory: &Path, description: &str) {
 #[test]
 fn a_ping_allocates_little() {
     let cost = Server::with(0).cost_of("ping", &json!({}));
-    assert!(cost.count <= 200 && cost.bytes <= 100_000, "{cost:?}");
+    assert!(cost.count <= 90 && cost.bytes <= 32 << 10, "{cost:?}");
 }
 
+/// What a list is made of is written once; after that it is copied into its answer, and from there in pieces.
 #[test]
-fn a_list_allocates_little() {
-    let cost = Server::with(500).cost_of("tools/list", &json!({}));
-    assert!(cost.count <= 200 && cost.bytes <= 2_000_000, "{cost:?}");
+fn a_list_is_copied_twice_and_never_written_again() {
+    let (few, many) = (Server::with(200), Server::with(2_000));
+    let length: usize = {
+        let snapshot = many.app.services().catalog.snapshot();
+        let tools = snapshot.tools.iter();
+        tools.map(|tool| tool.definition.get().len()).sum()
+    };
+    let few = few.cost_of("tools/list", &json!({}));
+    let many = many.cost_of("tools/list", &json!({}));
+    assert!(many.bytes <= 10 * few.bytes, "{many:?} and {few:?}");
+    assert!(
+        many.bytes as usize <= length * 9 / 4,
+        "{many:?} for {length}"
+    );
 }
 
 #[test]
@@ -241,5 +253,5 @@ fn a_call_allocates_little() {
     let call =
         json!({"name": "set0__tool-7", "arguments": {"amount": 5, "from": "EUR", "to": "USD"}});
     let cost = Server::with(50).cost_of("tools/call", &call);
-    assert!(cost.count <= 400 && cost.bytes <= 200_000, "{cost:?}");
+    assert!(cost.count <= 280 && cost.bytes <= 170_000, "{cost:?}");
 }
