@@ -15,9 +15,7 @@ DEMO = ROOT / "plugins" / "demo_math"
 PEERS = BENCHES / "peers"
 CACHE = ROOT / "target" / "bench"
 RELEASE = ROOT / "target" / "release"
-RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
-PLOTS = RESULTS.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
+DOCS = ROOT / "docs"
 
 
 def build() -> None:

@@ -117,14 +117,23 @@ class Server:
         line += ["--", *argv] if argv else []
         # Everything in it has limits of its own; this one is for what nobody thought of.
         limit = 90 + 2 * float(options.get("seconds", 3))
-        try:
-            done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=limit)
-        except subprocess.TimeoutExpired as slow:
-            raise Failed(f"{scenario}: not done within {limit:.0f} s") from slow
-        if done.returncode:
-            printed = self.log.read_text(errors="replace")[-500:]
-            raise Failed(f"{scenario}: {done.stderr.strip()[-500:]} {printed}".strip())
-        return json.loads(done.stdout)
+        env = os.environ | {"RUST_BACKTRACE": "0"}
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as generator:
+            stdout, stderr = self._watched(generator, limit)
+        if generator.returncode:
+            last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
+            raise Failed(f"{scenario}: {' '.join(stderr.split())[:500]}; the server: {last[:300]}")
+        return json.loads(stdout)
+
+    def _watched(self, generator: subprocess.Popen, limit: float) -> tuple[str, str]:
+        """What the generator printed; it is ended when the server ends, or when it takes too long."""
+        deadline = time.monotonic() + limit
+        while True:
+            try:
+                return generator.communicate(timeout=1)
+            except subprocess.TimeoutExpired:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    generator.kill()
 
     def call(self, tool: str, arguments: dict, **options) -> dict:
         """A closed loop of calls of one tool."""
