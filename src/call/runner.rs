@@ -298,6 +298,7 @@ impl Runner {
             stdout_limit: limits.bytes,
             stderr_tail: STDERR_TAIL,
             background: None,
+            warm: None,
         }
     }
 }
