@@ -160,7 +160,9 @@ impl Engine {
                 // One that was killed while it was idle has harmed nobody.
                 Err(_) => {
                     drop(lane);
-                    self.supervisors.give(order(Start::Cold)?, &descriptors).await
+                    self.supervisors
+                        .give(order(Start::Cold)?, &descriptors)
+                        .await
                 }
             },
         };

@@ -20,9 +20,9 @@ use super::output_budget::{DEFAULT_OUTPUT_BUDGET, OutputBudget, OutputLoad};
 use super::pool::Supervisors;
 use super::preflight::{PreflightError, preflight};
 use super::signals;
-use super::warm::{Warm, WarmParent, WarmSettings};
+use super::warm::{Warm, WarmSettings};
 use super::wire::Start;
-use crate::telemetry::JobCounts;
+use crate::telemetry::{JobCounts, WarmInterpreter};
 
 /// How many background jobs there may be where nobody says otherwise.
 pub const DEFAULT_MAX_BACKGROUND: usize = 64;
@@ -209,7 +209,7 @@ impl Launcher {
     }
 
     /// The warm interpreters of this moment, and the plugins that have none, by plugin.
-    pub fn warm_parents(&self) -> Vec<WarmParent> {
+    pub fn warm_parents(&self) -> Vec<WarmInterpreter> {
         self.warm.as_ref().map_or_else(Vec::new, Warm::parents)
     }
 

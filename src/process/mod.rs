@@ -30,7 +30,7 @@ mod warm;
 mod watch;
 mod wire;
 
-pub use capacity::max_runs;
+pub use capacity::{max_runs, total_memory};
 pub use exec_error::{first_line_fault, is_shortage};
 pub use job::{
     Background, BackgroundJob, Ending, Finished, Held, Job, JobProcess, Keep, Leftover, Owner,
@@ -40,5 +40,5 @@ pub use launcher::{DEFAULT_MAX_BACKGROUND, Launcher};
 pub use output_budget::{DEFAULT_OUTPUT_BUDGET, OutputLoad, OutputShare};
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;
-pub use warm::{WarmParent, WarmSettings, WarmState};
+pub use warm::WarmSettings;
 pub use watch::TERMINATE_GRACE;

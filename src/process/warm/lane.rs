@@ -3,7 +3,7 @@
 //! Knows no plugin. A lane serves one call after the other, never two at once.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -11,10 +11,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rustix::process::{
-    Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal,
-};
-use tokio::io::unix::AsyncFd;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -100,8 +98,9 @@ impl Lanes {
 #[derive(Debug)]
 struct LaneProcess {
     pid: Pid,
-    /// Names the process also when its number is another's.
-    handle: AsyncFd<OwnedFd>,
+    /// Names the process also when its number is another's, and can be read from its end on: what the runtime needs to
+    /// wait for that is the same as for a pipe.
+    handle: pipe::Receiver,
 }
 
 /// A lane in use.
@@ -147,7 +146,8 @@ impl Parent {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
         let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
-        let handle = AsyncFd::register(pidfd_open(pid, PidfdFlags::empty())?)?;
+        let handle = pidfd_open(pid, PidfdFlags::empty())?;
+        let handle = pipe::Receiver::from_owned_fd_unchecked(handle)?;
         // Only now is it certain that the number was not another's already.
         if !commands.is_connected() {
             return Err(io::ErrorKind::UnexpectedEof.into());

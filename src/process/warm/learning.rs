@@ -248,7 +248,12 @@ mod tests {
 
     #[test]
     fn a_module_goes_with_what_is_inside_it_and_nothing_else_does() {
-        let modules = json!([["json", "/a"], ["js", "/b"], ["js.inner", null], ["jsx", "/c"]]);
+        let modules = json!([
+            ["json", "/a"],
+            ["js", "/b"],
+            ["js.inner", null],
+            ["jsx", "/c"]
+        ]);
         let left = without(modules, "js");
         assert_eq!(left, json!([["json", "/a"], ["jsx", "/c"]]));
         assert_eq!(origins(&left), [PathBuf::from("/a"), PathBuf::from("/c")]);

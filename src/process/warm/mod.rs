@@ -9,13 +9,12 @@ mod learning;
 mod packets;
 mod parent;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +26,7 @@ use self::parent::{Fault, Parent};
 use super::engine::Engine;
 use super::job::{Job, Warmable};
 use super::pool::Supervisor;
+use crate::telemetry::{WarmInterpreter, WarmState};
 
 /// How often it is looked whether a plugin's files have changed, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -54,51 +54,6 @@ const MAX_ENTRIES: usize = 10_000;
 pub struct WarmSettings {
     /// How much memory all of them may take, in bytes.
     pub max_bytes: u64,
-}
-
-/// One plugin's interpreter, for people and counters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WarmParent {
-    /// Whose it is.
-    pub plugin: String,
-    /// Whether it is there.
-    pub state: WarmState,
-    /// Why it is not, where that lasts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Calls that might have been warm.
-    pub calls: u64,
-    /// Of them, those that were.
-    pub hits: u64,
-    /// Of them, those that were executed although a warm interpreter was there.
-    pub fallbacks: u64,
-    /// Memory of the interpreter's own, in MiB.
-    pub resident_mib: u64,
-    /// How long it has been there, in whole seconds.
-    pub age_seconds: u64,
-}
-
-/// Whether a plugin has a warm interpreter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WarmState {
-    /// One is being made.
-    Learning,
-    /// It has one.
-    Warm,
-    /// It has none.
-    Cold,
-}
-
-impl WarmState {
-    /// As counters have it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Learning => "learning",
-            Self::Warm => "warm",
-            Self::Cold => "cold",
-        }
-    }
 }
 
 /// All warm interpreters. Cheap to clone; all clones are one.
@@ -241,11 +196,24 @@ impl Warm {
     }
 
     /// What there is at this moment, by plugin.
-    pub(super) fn parents(&self) -> Vec<WarmParent> {
+    pub(super) fn parents(&self) -> Vec<WarmInterpreter> {
         let table = self.0.table();
-        let mut parents: Vec<_> = table.entries.values().map(Entry::shown).collect();
-        parents.sort_by(|one, other| one.plugin.cmp(&other.plugin));
-        parents
+        let mut entries: Vec<&Entry> = table.entries.values().collect();
+        // The last called first: of a plugin that was moved, the older one has no calls any more.
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.last_call));
+        let mut parents: BTreeMap<&str, WarmInterpreter> = BTreeMap::new();
+        for entry in entries {
+            let shown = entry.shown();
+            parents
+                .entry(&entry.plugin)
+                .and_modify(|newer| {
+                    newer.calls += shown.calls;
+                    newer.hits += shown.hits;
+                    newer.fallbacks += shown.fallbacks;
+                })
+                .or_insert(shown);
+        }
+        parents.into_values().collect()
     }
 
     /// Ends all of them, and makes none from now on.
@@ -310,8 +278,10 @@ impl Shared {
                 lessons.parent.look_at_memory();
                 entry.sources = lessons.sources;
                 entry.fingerprint = Some(lessons.fingerprint);
-                let old =
-                    std::mem::replace(&mut entry.phase, Phase::Warm(Arc::clone(&lessons.parent), now));
+                let old = std::mem::replace(
+                    &mut entry.phase,
+                    Phase::Warm(Arc::clone(&lessons.parent), now),
+                );
                 if let Phase::Warm(old, _) = old {
                     old.retire();
                 }
@@ -340,7 +310,10 @@ impl Shared {
         let Some(entry) = table.entries.get_mut(key) else {
             return;
         };
-        if entry.fingerprint == fingerprint && entry.fingerprint != Some(found) && !entry.is_learning {
+        if entry.fingerprint == fingerprint
+            && entry.fingerprint != Some(found)
+            && !entry.is_learning
+        {
             tracing::debug!(plugin = entry.plugin, "the plugin's files have changed");
             entry.lost = 0;
             entry.not_before = None;
@@ -376,9 +349,6 @@ impl Shared {
         for entry in table.entries.values_mut() {
             entry.look(now, kept);
         }
-        table
-            .entries
-            .retain(|_, entry| entry.is_learning || now.duration_since(entry.last_call) < IDLE_LIMIT);
         self.make_room(&mut table);
     }
 
@@ -449,13 +419,23 @@ impl Entry {
             return self.become_cold(reason);
         }
         if parent.over.is_cancelled() {
-            tracing::warn!(plugin = self.plugin, "the plugin's warm interpreter has ended");
+            tracing::warn!(
+                plugin = self.plugin,
+                "the plugin's warm interpreter has ended"
+            );
             self.lost += 1;
             self.pause();
             return self.forget();
         }
         if now.duration_since(*since) > MAX_PAUSE {
             self.lost = 0;
+        }
+        if now.duration_since(self.last_call) >= IDLE_LIMIT {
+            tracing::debug!(
+                plugin = self.plugin,
+                "the plugin's warm interpreter was idle for long"
+            );
+            self.forget();
         }
     }
 
@@ -484,7 +464,7 @@ impl Entry {
         }
     }
 
-    fn shown(&self) -> WarmParent {
+    fn shown(&self) -> WarmInterpreter {
         let count = |of: &std::sync::atomic::AtomicU64| of.load(Ordering::Relaxed);
         let (given, fallbacks) = (count(&self.counts.given), count(&self.counts.fell_back));
         let (memory, age) = match &self.phase {
@@ -497,7 +477,7 @@ impl Entry {
             Phase::Unknown if self.is_learning => (WarmState::Learning, None),
             Phase::Unknown => (WarmState::Cold, None),
         };
-        WarmParent {
+        WarmInterpreter {
             plugin: self.plugin.clone(),
             state,
             reason,

@@ -3,20 +3,21 @@
 //! Knows no message.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, socketpair};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixStream;
 
 use super::super::wire;
 
 /// The largest packet that is read.
 const MAX_PACKET: usize = 64 << 10;
 
-/// The server's end.
+/// The server's end. It is no stream, but the runtime waits for both in the same way.
 #[derive(Debug)]
-pub(super) struct Packets(AsyncFd<OwnedFd>);
+pub(super) struct Packets(UnixStream);
 
 impl Packets {
     /// Both ends. The other one waits when it is read, as programs expect.
@@ -30,7 +31,9 @@ impl Packets {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        Ok((Self(AsyncFd::register(ours)?), theirs))
+        let ours = StdUnixStream::from(ours);
+        ours.set_nonblocking(true)?;
+        Ok((Self(UnixStream::from_std(ours)?), theirs))
     }
 
     /// Sends one packet.
@@ -43,8 +46,8 @@ impl Packets {
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        let sending = self.0.async_io(Interest::WRITABLE, |socket| {
-            wire::send_with_descriptors(socket, packet, descriptors, flags)
+        let sending = self.0.async_io(Interest::WRITABLE, || {
+            wire::send_with_descriptors(&self.0, packet, descriptors, flags)
         });
         sending.await.map(|_| ())
     }
@@ -55,8 +58,8 @@ impl Packets {
     /// `UnexpectedEof` when there will be none.
     pub(super) async fn receive(&self) -> io::Result<Vec<u8>> {
         let mut packet = vec![0; MAX_PACKET];
-        let receiving = self.0.async_io(Interest::READABLE, |socket| {
-            let (received, _) = recv(socket.as_fd(), &mut packet[..], RecvFlags::DONTWAIT)?;
+        let receiving = self.0.async_io(Interest::READABLE, || {
+            let (received, _) = recv(&self.0, &mut packet[..], RecvFlags::DONTWAIT)?;
             Ok(received)
         });
         let received = receiving.await?;
