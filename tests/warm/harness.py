@@ -16,7 +16,7 @@ import tempfile
 import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ZYGOTE = os.path.join(HERE, "..", "..", "src", "process", "warm", "zygote.py")
+SOURCES = os.path.join(HERE, "..", "..", "src", "process", "warm")
 HAS_DIRECTORY, HAS_STDIN, HAS_EVENTS, WARM, REUSE = 1, 2, 4, 64, 128
 DEADLINE = 60
 
@@ -134,9 +134,13 @@ class Parent:
     """One warm parent."""
 
     def __init__(self, interpreter, script, environment, directory=None):
+        self.given = (interpreter, script, environment, directory)
         self.interpreter, self.script = interpreter, script
         self.private = tempfile.mkdtemp(prefix="warm-")
-        shutil.copy(ZYGOTE, os.path.join(self.private, "sitecustomize.py"))
+        for name in os.listdir(SOURCES):
+            if name.endswith(".py"):
+                own = "sitecustomize.py" if name == "zygote.py" else name
+                shutil.copy(os.path.join(SOURCES, name), os.path.join(self.private, own))
         # The supervisor's exec runs this interpreter with the relative path `__supervise`.
         self.room = tempfile.mkdtemp(prefix="warm-")
         with open(os.path.join(self.room, "__supervise"), "w") as file:
@@ -171,7 +175,9 @@ class Parent:
     def answer(self):
         packet = self.socket.recv(1 << 16)
         assert packet, "the warm parent ended: %r" % self.log.read()
-        return json.loads(packet)
+        answer = json.loads(packet)
+        assert "error" not in answer, answer
+        return answer
 
     def request(self, message, descriptors=()):
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
@@ -208,6 +214,21 @@ class Parent:
             file.flush()
             self.request({"do": "load"}, [descriptor])
         return self.answer()
+
+    def warm_up(self, call):
+        """Learns from the question and loads what is safe, beginning again without what spoils the parent. What was
+        loaded, and why the rest was not."""
+        result, modules = self.learn(call)
+        assert modules is not None, "the question did not come to its end: %r" % result
+        why = {}
+        while True:
+            answer = self.load(modules)
+            if "spoiled" not in answer:
+                return dict(answer, modules=modules, spoiled=why)
+            why[answer["spoiled"]] = answer["why"]
+            modules = [module for module in modules if module[0] != answer["spoiled"]]
+            self.close()
+            self.__init__(*self.given)
 
     def close(self):
         self.socket.close()
@@ -254,6 +275,7 @@ class Lane:
         self.order.sendall((header + body)[sent:])
         streams.begin()
         answer = receive(self.order, 1)
+        self.started = answer
         if answer != b"s":
             status = receive(self.control, 4)
             streams.end()

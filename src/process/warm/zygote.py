@@ -37,7 +37,9 @@ class Refused(Exception):
 
 def begin():
     """What a fork needs to know of the start of this process; removes all signs of this file."""
+    global learning, loading, ending
     own = os.path.dirname(__file__)
+    learning, loading, ending = map(hidden, ("zygote_learning", "zygote_loading", "zygote_ending"))
     sys.path[:] = [entry for entry in sys.path if entry != own]
     sys.path_importer_cache.pop(own, None)
     given = os.environ.pop("PYTHONPATH").partition(os.pathsep)[2]
@@ -66,13 +68,18 @@ def serve():
         if not packet:
             os._exit(0)
         ignore_children(False)
-        request = json.read(packet.decode())
         try:
+            request = json.read(packet.decode())
             if request["do"] == "lane":
                 if start_lane(requests, request["limit"], descriptors, state):
                     return
-                continue
-            raise ValueError("no such request: %r" % request["do"])
+            elif request["do"] == "learn":
+                if start_probe(requests, request, descriptors, state, json):
+                    return
+            elif request["do"] == "load":
+                requests.send(json.write(load(json.read(read_all(descriptors[0]).decode()), state)))
+            else:
+                raise ValueError("no such request: %r" % request["do"])
         except Exception as fault:
             requests.send(json.write({"error": "%s: %s" % (type(fault).__name__, fault)}))
         finally:
@@ -86,18 +93,68 @@ class State:
     def __init__(self, command, coerced):
         self.command = command
         self.coerced = coerced
-        self.pinned = {}
-        self.pin(())
+        self.stdins = {"null": sys.stdin, "pipe": open_pipe_as_stdin()}
+        self.renewals = []
+        self.pin((), READ_AT_START)
 
-    def pin(self, more):
-        """Variables whose value must be that of Z: those that were read when it started, and `more`."""
-        self.starts = READ_AT_START + tuple(more)
+    def pin(self, names, starts):
+        """Variables whose value must be that of Z: with these names, or names that begin so."""
+        self.names, self.starts = frozenset(names), tuple(starts)
         self.pinned = {name: value for name, value in os.environb.items() if self.is_pinned(name)}
         if self.coerced is not None:
             del self.pinned[b"LC_CTYPE"]
 
     def is_pinned(self, name):
-        return name.startswith(self.starts)
+        return name.startswith(self.starts) or name in self.names
+
+
+# Learning and loading
+
+
+def start_probe(requests, request, descriptors, state, json):
+    """Forks a process that runs the script with these arguments and reports what it imports. True in that process."""
+    pid = os.fork()
+    if pid:
+        status = os.waitpid(pid, 0)[1]
+        requests.send(json.write({"status": status}))
+        return False
+    try:
+        os.setpgid(0, 0)
+        os.close(requests.detach())
+        command = state.command + [os.fsencode(word) for word in request["argv"]]
+        variables = [os.fsencode(text) for item in request["environment"].items() for text in item]
+        report = descriptors.pop()
+        os.dup2(descriptors[0], 1)
+        os.dup2(descriptors[1], 2)
+        while descriptors:
+            os.close(descriptors.pop())
+        become(state, None, command, variables)
+        directory = os.path.dirname(os.path.realpath(sys.argv[0]))
+        recorder = learning.Recorder(directory, hidden("_locale"), lambda modules: write_all(report, json.write(modules)))
+        import atexit
+
+        # Registered first, it is called last.
+        atexit.register(recorder.report)
+        recorder.install()
+        return True
+    except BaseException as fault:
+        os.write(2, b"the question cannot be asked: %s\n" % os.fsencode(repr(fault)))
+        os._exit(1)
+
+
+def load(modules, state):
+    """Imports the modules; the answer to the server."""
+    loader = loading.Loader(hidden("_locale"))
+    try:
+        loader.load(modules)
+    except loading.Spoiled as spoiled:
+        return {"spoiled": spoiled.args[0], "why": spoiled.args[1]}
+    state.pin(loader.names(), READ_AT_START + loader.starts())
+    state.renewals = renewals()
+    loading.exercise()
+    state.ending = ending.Ending()
+    state.ending.prepare()
+    return {"loaded": loader.loaded, "read": sorted(loader.read), "left_out": loader.left_out}
 
 
 # Lanes
@@ -170,7 +227,9 @@ def take_order(socket, state):
         os.setpgid(0, 0)
         flags, directory, arguments, variables, descriptors = read_order(socket)
         become(state, directory, arguments, variables)
-        install(descriptors, flags)
+        install(descriptors, flags, state)
+        for renew in state.renewals:
+            renew()
         socket.send(GO_ON)
         os.close(socket.detach())
     except BaseException:
@@ -236,14 +295,14 @@ def become(state, directory, arguments, variables):
         time.tzset()
 
 
-def install(descriptors, flags):
+def install(descriptors, flags, state):
     """Gives the program its descriptors, and closes all others."""
     given = list(descriptors)
     os.dup2(given.pop(0), 1)
     os.dup2(given.pop(0), 2)
     if flags & HAS_STDIN:
         os.dup2(given.pop(0), 0)
-        renew_stdin()
+        sys.stdin = sys.__stdin__ = state.stdins["pipe"]
     if flags & HAS_EVENTS:
         events = given.pop(0)
         if events == CONTROL:
@@ -255,16 +314,52 @@ def install(descriptors, flags):
         os.close(descriptor)
 
 
-def renew_stdin():
-    """A pipe is read through another object than the null device: it cannot be positioned."""
-    io = sys.modules["io"]
-    old = sys.stdin
-    buffer = io.open(0, "rb", buffering=-1, closefd=False)
-    buffer.raw.name = "<stdin>"
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(
-        buffer, encoding=old.encoding, errors=old.errors, newline="\n", line_buffering=old.line_buffering
-    )
-    sys.stdin.mode = "r"
+# What the fork of a process has in common with it, and two runs of a program have not
+
+
+def open_pipe_as_stdin():
+    """An object for stdin as the interpreter makes it for a pipe, which unlike the null device has no position.
+
+    Made once, since its making costs a fork more than its use.
+    """
+    io, old = sys.modules["io"], sys.stdin
+    saved = os.dup(0)
+    pipe = os.pipe()
+    try:
+        os.dup2(pipe[0], 0)
+        buffer = io.open(0, "rb", buffering=-1, closefd=False)
+        buffer.raw.name = "<stdin>"
+        stdin = io.TextIOWrapper(
+            buffer, encoding=old.encoding, errors=old.errors, newline="\n", line_buffering=old.line_buffering
+        )
+        stdin.mode = "r"
+        return stdin
+    finally:
+        os.dup2(saved, 0)
+        for descriptor in pipe + (saved,):
+            os.close(descriptor)
+
+
+def renewals():
+    """Functions that give a fork what a fresh process would have of its own; `random` does so by itself."""
+    made = []
+    loaded = sys.modules
+    if "logging" in loaded:
+        made.append(lambda logging=loaded["logging"], time=loaded["time"]: renew_start_time(logging, time))
+    if "multiprocessing.process" in loaded:
+        made.append(lambda process=loaded["multiprocessing.process"]: renew_authkey(process))
+    if "numpy.random" in loaded:
+        made.append(loaded["numpy.random"].seed)
+    return made
+
+
+def renew_start_time(logging, time):
+    old = logging._startTime
+    logging._startTime = time.time() if isinstance(old, float) else time.time_ns()
+
+
+def renew_authkey(process):
+    process._current_process._config["authkey"] = process.AuthenticationString(os.urandom(32))
 
 
 # Tools
@@ -286,6 +381,15 @@ def receive(socket, size):
         raise Refused
     numbers = b"".join(part[2] for part in ancillary)
     return data, [int.from_bytes(numbers[at : at + 4], sys.byteorder) for at in range(0, len(numbers), 4)]
+
+
+def read_all(descriptor):
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def write_all(descriptor, data):
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def ignore_children(ignored):
