@@ -26,8 +26,13 @@ use super::super::job::{Ending, Finished, Held, Job, SideChannels, StartError};
 use super::super::sweeps::{Sweep, Sweeps};
 use super::packets::Packets;
 
-/// What the interpreter finds as its `sitecustomize`.
-const ZYGOTE: &str = include_str!("zygote.py");
+/// What the interpreter finds as its `sitecustomize`, and what that imports.
+const ZYGOTE: [(&str, &str); 4] = [
+    ("sitecustomize.py", include_str!("zygote.py")),
+    ("zygote_ending.py", include_str!("zygote_ending.py")),
+    ("zygote_learning.py", include_str!("zygote_learning.py")),
+    ("zygote_loading.py", include_str!("zygote_loading.py")),
+];
 
 /// How long an interpreter may take to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -166,12 +171,11 @@ impl Parent {
             }
         });
         let ended_early = cancel.drop_guard();
-        let ready: Result<Ready, Fault> = tokio::select! {
-            ready = timeout(START_LIMIT, packets.receive()) => match ready {
-                Ok(Ok(packet)) => read(&packet),
-                Ok(Err(_)) => Err(Fault(String::new())),
-                Err(_) => Err(Fault(format!("it has not started within {START_LIMIT:?}"))),
-            },
+        let ready: Result<Ready, Fault> = match timeout(START_LIMIT, packets.receive()).await {
+            Ok(Ok(packet)) => read(&packet),
+            // How it ended says why.
+            Ok(Err(_)) => Err(Fault(String::new())),
+            Err(_) => Err(Fault(format!("it has not started within {START_LIMIT:?}"))),
         };
         let ready = match ready {
             Ok(ready) => ready,
@@ -330,7 +334,9 @@ fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
 /// A private directory with the file that makes an interpreter a warm one. It is needed until that has started.
 fn hook() -> io::Result<tempfile::TempDir> {
     let directory = tempfile::Builder::new().prefix("smcp-warm-").tempdir()?;
-    std::fs::write(directory.path().join("sitecustomize.py"), ZYGOTE)?;
+    for (name, text) in ZYGOTE {
+        std::fs::write(directory.path().join(name), text)?;
+    }
     Ok(directory)
 }
 
