@@ -19,6 +19,7 @@ use super::pipes::{Stderr, Stdin, Stdout};
 use super::pool::{Supervisor, Supervisors};
 use super::progress::NotRun;
 use super::run::{Pipes, ResultSender, Run};
+use super::spare::Spare;
 use super::sweeps::Sweeps;
 use super::time_limit::TimeLimit;
 use super::wire::{self, Announced, Start, Unsendable};
@@ -59,17 +60,41 @@ impl Engine {
         let mut in_progress = Some(held.tree);
         let job_background = job.background.clone();
         let open_questions = side_channels.open_questions.take();
+        let spare = match &under {
+            // Without descriptors for it, the call fails if that happens.
+            Under::Lane(..) => Spare::of(&job, &side_channels).ok(),
+            Under::Any | Under::Nest(_) => None,
+        };
         let busy = Busy::new(held.busy, open_questions.clone());
-        let mut run = match self.start(&mut job, side_channels, busy, under).await {
-            Ok(run) => run,
+        let time_limit = job.time_limit;
+        let time = || TimeLimit::new(time_limit, open_questions.clone());
+        let started = async {
+            let mut run = self.start(&mut job, side_channels, busy, under).await?;
+            run.spare = spare;
+            let known = run.until_known(time(), &cancel, &mut caller).await;
+            // A lane or its warm interpreter died, and nothing of the program has run: nobody needs to know.
+            let (Err(NotRun::Lost), Some(spare)) = (&known, run.spare.take()) else {
+                return Ok((run, known));
+            };
+            run.until_tree_is_gone().await;
+            run.release_supervisor().await;
+            let side_channels = spare.into_channels(&mut job);
+            let busy = Busy::new((), open_questions.clone());
+            let mut run = self
+                .start(&mut job, side_channels, busy, Under::Any)
+                .await?;
+            let known = run.until_known(time(), &cancel, &mut caller).await;
+            Ok((run, known))
+        };
+        let (mut run, known) = match started.await {
+            Ok(started) => started,
             Err(fault) => {
                 drop(in_progress);
                 let _ = caller.send(Err(fault));
                 return;
             }
         };
-        let time = TimeLimit::new(job.time_limit, open_questions);
-        let answer = match run.until_known(time, &cancel, &mut caller).await {
+        let answer = match known {
             Ok(finished) => Ok(finished),
             Err(NotRun::Refused(errno)) => Err(self.explainer.explained(job, errno).await),
             Err(NotRun::Overdue) => Err(exec_error::overdue(&job)),

@@ -32,8 +32,11 @@ const KILL_LIMIT: Duration = Duration::from_secs(1);
 /// The word for one more process.
 const NEXT: &[u8] = b"n";
 
-/// What a forked process says when it goes on to run the program.
+/// What a forked process says when it can go on to run the program.
 const RUNS: u8 = b's';
+
+/// What it waits for then.
+const GO: &[u8] = b"g";
 
 /// What it says when the program has to be executed instead; it ends then.
 const REFUSES: u8 = b'r';
@@ -117,10 +120,15 @@ impl Forker {
         [Some(self.pid), waiting].into_iter().flatten().collect()
     }
 
-    /// Lets a forked process, or the worker, run the program.
+    /// Whether it runs the program, which has been reported.
+    pub(super) fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Lets a forked process, or the worker, run the program, and reports that.
     ///
     /// # Errors
-    /// It does not run, nothing of it has, and no process is left of the attempt.
+    /// It does not run, and no process is left of the attempt. Unless the server is gone, nothing of it has run.
     pub(super) fn start(&mut self, order: &Order) -> Result<Pid, Refused> {
         match self.attempt(order) {
             Ok(Some(program)) => Ok(program),
@@ -164,6 +172,9 @@ impl Forker {
             sockets.orders.read_exact(&mut answer)?;
             return match answer {
                 [RUNS] => {
+                    // The server first: what it has not been told of has not run, and can be started again.
+                    Socket.write_all(&Report::Started.encode())?;
+                    sockets.orders.write_all(GO)?;
                     self.worker = reuse.then_some(pid);
                     self.running = Some((pid, reuse));
                     Ok(Some(pid))

@@ -22,6 +22,7 @@ mod preflight;
 mod progress;
 mod run;
 mod signals;
+mod spare;
 pub mod supervisor;
 mod sweeps;
 mod time_limit;

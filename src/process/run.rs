@@ -20,6 +20,7 @@ use super::leftovers::{Leftovers, Registered};
 use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
 use super::pool::Supervisor;
 use super::progress::{NotRun, PIPES_GRACE, RunState, SUPERVISOR_GRACE};
+use super::spare::Spare;
 use super::sweeps::Sweeps;
 use super::time_limit::{TimeLimit, at};
 use super::wire::{self, Report};
@@ -39,6 +40,8 @@ pub(super) struct Run {
     /// What was run, in the words of whoever started it.
     tool: Option<String>,
     supervisor: Supervisor,
+    /// What a second start takes, until the program runs.
+    pub(super) spare: Option<Spare>,
     /// Who wants what came to a nest to be ended.
     sweeps: Sweeps,
     pipes: Pipes,
@@ -75,6 +78,7 @@ impl Run {
             program: job.program(),
             tool: owner.map(|owner| owner.tool.clone()),
             supervisor,
+            spare: None,
             sweeps,
             pipes,
             progress: RunState::new(),
@@ -261,7 +265,10 @@ impl Run {
         progress.owes_sign_of_life = false;
         progress.look_at = Instant::now() + PING_AFTER;
         match report {
-            Report::Started => progress.started = true,
+            Report::Started => {
+                progress.started = true;
+                self.spare = None;
+            }
             Report::Failed(errno) => {
                 progress.not_run = Some(NotRun::Refused(errno));
                 progress.tree_is_gone = true;
@@ -353,6 +360,7 @@ impl Run {
         self.cleanup = Some(Arc::clone(&self.supervisor.process).end_tree());
         if !progress.started && progress.verdict.is_none() {
             progress.not_run.get_or_insert(NotRun::Lost);
+            self.supervisor.process.note(Report::FellBack);
         }
         progress.ended.get_or_insert(Ending::SupervisorLost);
         let soon = Instant::now() + PIPES_GRACE;

@@ -126,8 +126,13 @@ impl<'a> Watch<'a> {
     /// Watches over a program. `children` becomes readable when a child dies.
     pub(super) fn over(watched: Watched<'a>, children: &'a UnixStream) -> Self {
         let mut tree = Tree::new(watched.program);
-        if let Some(forker) = &watched.forker {
+        let mut reports = Vec::new();
+        let forker = watched.forker.as_deref();
+        if let Some(forker) = forker {
             tree.set_aside(forker.set_aside());
+        }
+        if !forker.is_some_and(Forker::runs) {
+            reports.extend(Report::Started.encode());
         }
         Self {
             program: watched.program,
@@ -140,7 +145,7 @@ impl<'a> Watch<'a> {
             events_held: watched.events_held,
             server: Some(Socket),
             children,
-            reports: Report::Started.encode().to_vec(),
+            reports,
             tree,
             kill_at: None,
             pause: FIRST_PAUSE,

@@ -61,7 +61,10 @@ fn a_program_whose_answers_differ_stays_cold_and_says_why() {
         run(&hot, plugin.job(["x"])).await;
         until("it is known", || warm(&hot).reason.is_some()).await;
         let why = warm(&hot).reason.unwrap_or_default();
-        assert!(why.contains("--help") && why.contains("another output"), "{why}");
+        assert!(
+            why.contains("--help") && why.contains("another output"),
+            "{why}"
+        );
         nothing_is_left(&hot, &plugin).await;
     });
 }
@@ -70,7 +73,8 @@ fn a_program_whose_answers_differ_stays_cold_and_says_why() {
 fn an_installed_module_that_changes_makes_a_new_interpreter() {
     let name = test_name!(an_installed_module_that_changes_makes_a_new_interpreter);
     in_a_process_of_its_own(name, || async {
-        let program = "import argparse\nargparse.ArgumentParser().parse_known_args()\nprint('ran')\n";
+        let program =
+            "import argparse\nargparse.ArgumentParser().parse_known_args()\nprint('ran')\n";
         let (plugin, hot) = (Plugin::with("shadow", program), launcher());
         plugin.warm_up(&hot).await;
         let text = "raise SystemExit('the plugin has its own')\n";

@@ -16,31 +16,34 @@ use crate::kit::{
 
 #[test]
 fn a_warm_call_gives_what_a_cold_one_gives() {
-    in_a_process_of_its_own(test_name!(a_warm_call_gives_what_a_cold_one_gives), || async {
-        let (plugin, cold, hot) = (Plugin::new("same"), cold_launcher(), launcher());
-        plugin.warm_up(&hot).await;
-        for words in [
-            &["facts", "", "ü", "two words", "--", "-x"][..],
-            &["ends", "0"],
-            &["ends", "3"],
-            &["ends", "text"],
-            &["ends", "raise"],
-            &["ends", "--", "-9"],
-            &["ends", "--", "-15"],
-            &["fill", "0"],
-            &["fill", "3000000"],
-            &["nothing"],
-            &["--help"],
-            &[],
-        ] {
-            let expected = told(&run(&cold, plugin.job(words.iter().copied())).await);
-            let before = warm(&hot).hits;
-            let found = told(&run(&hot, plugin.job(words.iter().copied())).await);
-            assert_eq!(found, expected, "{words:?}");
-            assert_eq!(warm(&hot).hits, before + 1, "{words:?} was no warm call");
-        }
-        nothing_is_left(&hot, &plugin).await;
-    });
+    in_a_process_of_its_own(
+        test_name!(a_warm_call_gives_what_a_cold_one_gives),
+        || async {
+            let (plugin, cold, hot) = (Plugin::new("same"), cold_launcher(), launcher());
+            plugin.warm_up(&hot).await;
+            for words in [
+                &["facts", "", "ü", "two words", "--", "-x"][..],
+                &["ends", "0"],
+                &["ends", "3"],
+                &["ends", "text"],
+                &["ends", "raise"],
+                &["ends", "--", "-9"],
+                &["ends", "--", "-15"],
+                &["fill", "0"],
+                &["fill", "3000000"],
+                &["nothing"],
+                &["--help"],
+                &[],
+            ] {
+                let expected = told(&run(&cold, plugin.job(words.iter().copied())).await);
+                let before = warm(&hot).hits;
+                let found = told(&run(&hot, plugin.job(words.iter().copied())).await);
+                assert_eq!(found, expected, "{words:?}");
+                assert_eq!(warm(&hot).hits, before + 1, "{words:?} was no warm call");
+            }
+            nothing_is_left(&hot, &plugin).await;
+        },
+    );
 }
 
 #[test]
@@ -97,27 +100,30 @@ fn a_variable_that_was_read_at_the_start_is_answered_by_a_cold_call() {
 
 #[test]
 fn the_events_channel_is_descriptor_three() {
-    in_a_process_of_its_own(test_name!(the_events_channel_is_descriptor_three), || async {
-        let (plugin, hot) = (Plugin::new("events"), launcher());
-        plugin.warm_up(&hot).await;
-        let (mut ours, theirs) = UnixStream::pair().expect("a socket pair");
-        let channels = SideChannels {
-            events: Some(OwnedFd::from(theirs)),
-            ..SideChannels::default()
-        };
-        let talking = tokio::task::spawn_blocking(move || {
-            let mut word = [0; 7];
-            ours.read_exact(&mut word).expect("the program speaks");
-            ours.write_all(b"an answer").expect("the program listens");
-            word
-        });
-        let done = hot.run(plugin.job(["events"]), channels, CancellationToken::new());
-        let done = within("the run ends", done).await.expect("it starts");
-        assert_eq!(&talking.await.expect("nothing panics"), b"a word\n");
-        assert_eq!(done.stdout, b"an answer\n");
-        assert_eq!(warm(&hot).fallbacks, 0);
-        nothing_is_left(&hot, &plugin).await;
-    });
+    in_a_process_of_its_own(
+        test_name!(the_events_channel_is_descriptor_three),
+        || async {
+            let (plugin, hot) = (Plugin::new("events"), launcher());
+            plugin.warm_up(&hot).await;
+            let (mut ours, theirs) = UnixStream::pair().expect("a socket pair");
+            let channels = SideChannels {
+                events: Some(OwnedFd::from(theirs)),
+                ..SideChannels::default()
+            };
+            let talking = tokio::task::spawn_blocking(move || {
+                let mut word = [0; 7];
+                ours.read_exact(&mut word).expect("the program speaks");
+                ours.write_all(b"an answer").expect("the program listens");
+                word
+            });
+            let done = hot.run(plugin.job(["events"]), channels, CancellationToken::new());
+            let done = within("the run ends", done).await.expect("it starts");
+            assert_eq!(&talking.await.expect("nothing panics"), b"a word\n");
+            assert_eq!(done.stdout, b"an answer\n");
+            assert_eq!(warm(&hot).fallbacks, 0);
+            nothing_is_left(&hot, &plugin).await;
+        },
+    );
 }
 
 #[test]

@@ -157,7 +157,10 @@ fn a_background_job_outlives_its_call_and_ends_when_it_is_asked_to() {
                 end: CancellationToken::new(),
             });
             let done = run(&hot, job).await;
-            assert_eq!((done.ending, &done.stdout[..]), (Ending::Exited(0), &b"left\n"[..]));
+            assert_eq!(
+                (done.ending, &done.stdout[..]),
+                (Ending::Exited(0), &b"left\n"[..])
+            );
             until("the job is kept", || !hot.background().is_empty()).await;
             let jobs = hot.background();
             let processes: Vec<_> = jobs[0].processes.iter().map(|one| &one.command).collect();

@@ -99,7 +99,8 @@ fn a_killed_interpreter_fails_its_calls_and_nothing_is_left() {
 
 #[test]
 fn a_killed_supervisor_of_an_interpreter_fails_its_calls_and_nothing_is_left() {
-    let name = test_name!(a_killed_supervisor_of_an_interpreter_fails_its_calls_and_nothing_is_left);
+    let name =
+        test_name!(a_killed_supervisor_of_an_interpreter_fails_its_calls_and_nothing_is_left);
     in_a_process_of_its_own(name, || killed_during_a_call(Victim::Nest));
 }
 

@@ -3,9 +3,7 @@
 use smcp::process::Ending;
 
 use crate::alone::test_name;
-use crate::kit::{
-    Plugin, in_a_process_of_its_own, launcher, nothing_is_left, run, warm,
-};
+use crate::kit::{Plugin, in_a_process_of_its_own, launcher, nothing_is_left, run, warm};
 
 /// The number of the call in its process, and the process.
 fn counted(stdout: &[u8]) -> (u32, u32) {
@@ -19,8 +17,7 @@ fn counted(stdout: &[u8]) -> (u32, u32) {
 
 #[test]
 fn a_process_runs_one_call_after_the_other_and_ends_with_one_that_is_ended() {
-    let name =
-        test_name!(a_process_runs_one_call_after_the_other_and_ends_with_one_that_is_ended);
+    let name = test_name!(a_process_runs_one_call_after_the_other_and_ends_with_one_that_is_ended);
     in_a_process_of_its_own(name, || async {
         let (plugin, hot) = (Plugin::new("reuse").reused(), launcher());
         plugin.warm_up(&hot).await;

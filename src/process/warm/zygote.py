@@ -25,7 +25,7 @@ FORMAT_LIMIT = 64 << 10  # bytes of one packet from or to the server
 ORDER_HEADER = 10  # body length (u32), number of arguments (u32), flags (u16), all little-endian
 ORDER_LIMIT = 64 << 20
 HAS_DIRECTORY, HAS_STDIN, HAS_EVENTS, REUSE = 1, 2, 4, 128
-GO_ON, REFUSE = b"s", b"r"
+GO_ON, REFUSE, GOES = b"s", b"r", b"g"
 
 # Read by the interpreter, its libraries or the C library when a process starts: too late to change them in a fork.
 READ_AT_START = (b"PYTHON", b"LC_", b"LANG", b"LD_", b"MALLOC_", b"GLIBC_", b"HOME")
@@ -231,6 +231,9 @@ def take_order(socket, state):
         for renew in state.renewals:
             renew()
         socket.send(GO_ON)
+        # Only when the server knows that the program runs: a call whose supervisor dies before may be started again.
+        if socket.recv(1) != GOES:
+            os._exit(1)
         os.close(socket.detach())
     except BaseException:
         try:
