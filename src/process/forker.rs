@@ -18,8 +18,8 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, wait, waitid,
 };
 
+use super::socket::Socket;
 use super::tree;
-use super::watch::Socket;
 use super::wire::{self, Order, Report, Start};
 
 /// How long a forked process may take to say that it runs the program; it needs a few milliseconds. The same program

@@ -22,6 +22,7 @@ mod preflight;
 mod progress;
 mod run;
 mod signals;
+mod socket;
 mod spare;
 pub mod supervisor;
 mod sweeps;

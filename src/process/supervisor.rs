@@ -20,7 +20,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, setsid};
 
 use super::forker::{Forker, Refused};
 use super::signals;
-use super::watch::{Socket, Watch, Watched};
+use super::socket::Socket;
+use super::watch::{Watch, Watched};
 use super::wire::{self, Order, Report, Start};
 
 /// The descriptor at which a program finds its events channel.

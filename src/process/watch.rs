@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use super::activity::Activity;
 use super::family::Tree;
 use super::forker::Forker;
 use super::job::Keep;
+use super::socket::Socket;
 use super::tree;
 use super::wire::{self, Report, Start};
 
@@ -41,32 +42,6 @@ const MAX_LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest time between two rounds of SIGKILL.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-
-/// The control socket, which is descriptor 0 for the whole life of the process.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Socket;
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        rustix::stdio::stdin()
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(self.as_fd(), buffer)?)
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::io::write(self.as_fd(), bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The supervisor while its program, or something left of it, runs.
 #[derive(Debug)]

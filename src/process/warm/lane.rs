@@ -1,12 +1,12 @@
-//! Lanes: supervisors that a warm interpreter has started, each with a copy of it, kept while they are of use.
+//! Lanes: supervisors that a warm interpreter has started, each with a copy of it, which serves the calls.
 //!
 //! Knows no plugin. A lane serves one call after the other, never two at once.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -18,90 +18,14 @@ use tokio::time::timeout;
 
 use super::super::pool::{Commands, Process, Reports, Supervisor, channels};
 use super::super::wire::Report;
+use super::idle::{Counts, Idle, LaneProcess};
 use super::parent::Parent;
 
 /// How long an interpreter may take to start a lane. A call waits for that; the program is executed then.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long an idle lane is kept after its last call.
-const KEPT_FOR: Duration = Duration::from_secs(30);
-
-/// How long an idle lane is kept beyond those that are kept for every parent: as many calls as there were at once may
-/// come again.
-const SURPLUS_KEPT_FOR: Duration = Duration::from_secs(3);
-
-/// The most idle lanes of one parent.
-const MAX_IDLE: usize = 256;
-
 /// Signals by which an interpreter ends that something is wrong with.
 const CRASHES: [Signal; 4] = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::ABORT];
-
-/// What is counted of the calls of one plugin.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    /// Calls that might have been warm.
-    pub(super) calls: AtomicU64,
-    /// Those that were given to a lane.
-    pub(super) given: AtomicU64,
-    /// Those that a warm interpreter was to run, and that were executed after all.
-    pub(super) fell_back: AtomicU64,
-}
-
-/// The idle lanes of one parent, the last used last.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    idle: Vec<Idle>,
-}
-
-#[derive(Debug)]
-pub(super) struct Idle {
-    process: LaneProcess,
-    reports: Reports,
-    commands: Commands,
-    since: Instant,
-    /// Whether a worker of it has run the last call.
-    reuse: bool,
-}
-
-impl Lanes {
-    /// Takes all of them.
-    pub(super) fn take_all(&mut self) -> Vec<Idle> {
-        std::mem::take(&mut self.idle)
-    }
-
-    /// Takes those that were idle for too long. `kept` are kept longer than others.
-    pub(super) fn take_old(&mut self, kept: usize) -> Vec<Idle> {
-        let now = Instant::now();
-        let surplus = self.idle.len().saturating_sub(kept);
-        let mut number = 0;
-        // The oldest come first.
-        let old = self.idle.extract_if(.., |idle| {
-            let limit = if number < surplus {
-                SURPLUS_KEPT_FOR
-            } else {
-                KEPT_FOR
-            };
-            number += 1;
-            now.duration_since(idle.since) >= limit
-        });
-        old.collect()
-    }
-
-    fn take(&mut self, reuse: bool) -> Option<Idle> {
-        let fitting = self.idle.iter().rposition(|idle| idle.reuse == reuse);
-        let place = fitting.or_else(|| self.idle.len().checked_sub(1))?;
-        Some(self.idle.remove(place))
-    }
-}
-
-/// The supervisor of a lane, a child of the warm interpreter.
-#[derive(Debug)]
-struct LaneProcess {
-    pid: Pid,
-    /// Names the process also when its number is another's, and can be read from its end on: what the runtime needs to
-    /// wait for that is the same as for a pipe.
-    handle: pipe::Receiver,
-}
 
 /// A lane in use.
 #[derive(Debug)]
@@ -177,11 +101,6 @@ impl Parent {
             commands,
         }
     }
-
-    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
-        // A list is whole at every moment.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Process for Used {
@@ -218,9 +137,8 @@ impl Process for Used {
     fn take_back(self: Arc<Self>, reports: Reports, commands: Commands) -> BoxFuture<'static, ()> {
         if let Some(used) = Arc::into_inner(self) {
             let is_retired = used.parent.is_retired.load(Ordering::Relaxed);
-            let mut lanes = used.parent.lanes();
-            if !is_retired && lanes.idle.len() < MAX_IDLE {
-                lanes.idle.push(Idle {
+            if !is_retired {
+                used.parent.lanes().keep(Idle {
                     process: used.process,
                     reports,
                     commands,

@@ -17,7 +17,7 @@ use super::super::engine::{Engine, Under};
 use super::super::job::{Ending, Finished, Held, Job, SideChannels, Warmable};
 use super::super::wire::Start;
 use super::files::Sources;
-use super::lane::Counts;
+use super::idle::Counts;
 use super::parent::{Fault, Loading, Parent, Recipe};
 
 /// The time of one run of the question.

@@ -3,7 +3,9 @@
 //! Knows no call and no client. A plugin gets its interpreter after its first call, by a task of its own; until that is
 //! done, and wherever it fails, its programs are executed.
 
+mod entry;
 mod files;
+mod idle;
 mod lane;
 mod learning;
 mod packets;
@@ -19,32 +21,21 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::entry::{Entry, Phase};
 use self::files::Sources;
-use self::lane::Counts;
+use self::idle::Counts;
 use self::learning::{Learner, Lesson, Lessons};
 use self::parent::{Fault, Parent};
 use super::engine::Engine;
 use super::job::{Job, Warmable};
 use super::pool::Supervisor;
-use crate::telemetry::{WarmInterpreter, WarmState};
-
-/// How often it is looked whether a plugin's files have changed, at most.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+use crate::telemetry::WarmInterpreter;
 
 /// How many calls one interpreter serves: what they leave in it, if anything, does not grow for ever.
 const MAX_SERVED: u64 = 1000;
 
-/// How long an interpreter is kept without a call.
-const IDLE_LIMIT: Duration = Duration::from_secs(10 * 60);
-
 /// Between two looks at all interpreters.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-
-/// The first pause after an interpreter was lost or had to give way; each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-
-/// The longest such pause.
-const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// How many programs are known at once.
 const MAX_ENTRIES: usize = 10_000;
@@ -79,31 +70,6 @@ struct Table {
     entries: HashMap<(OsString, OsString), Entry>,
     /// Whether somebody looks after the entries.
     is_kept: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    plugin: String,
-    phase: Phase,
-    /// Whether an interpreter is being made; the one that there is serves until then.
-    is_learning: bool,
-    counts: Arc<Counts>,
-    last_call: Instant,
-    looked: Instant,
-    sources: Sources,
-    fingerprint: Option<u64>,
-    /// How often in a row an interpreter was lost.
-    lost: u32,
-    not_before: Option<Instant>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// The next call has one made.
-    Unknown,
-    Warm(Arc<Parent>, Instant),
-    /// Until the plugin's files change.
-    Cold(String),
 }
 
 impl Warm {
@@ -377,115 +343,6 @@ impl Shared {
             entry.lost += 1;
             entry.pause();
             entry.forget();
-        }
-    }
-}
-
-impl Entry {
-    fn new(plugin: &str, now: Instant) -> Self {
-        Self {
-            plugin: plugin.to_owned(),
-            phase: Phase::Unknown,
-            is_learning: false,
-            counts: Arc::default(),
-            last_call: now,
-            looked: now,
-            sources: Sources::default(),
-            fingerprint: None,
-            lost: 0,
-            not_before: None,
-        }
-    }
-
-    fn is_to_be_looked_at(&self, now: Instant) -> bool {
-        let is_old = now.duration_since(self.looked) >= LOOK_EVERY;
-        is_old && self.fingerprint.is_some() && !self.is_learning
-    }
-
-    /// Takes notice of an interpreter that has ended or crashed, and ends lanes that are not used any more.
-    fn look(&mut self, now: Instant, kept: usize) {
-        let Phase::Warm(parent, since) = &self.phase else {
-            return;
-        };
-        let old = parent.lanes().take_old(kept);
-        drop(old);
-        if let Some(signal) = parent.crash() {
-            let reason = format!("a program of it ended by signal {signal} in a warm interpreter");
-            tracing::warn!(
-                plugin = self.plugin,
-                reason,
-                "the plugin gets no warm interpreter until its files change"
-            );
-            return self.become_cold(reason);
-        }
-        if parent.over.is_cancelled() {
-            tracing::warn!(
-                plugin = self.plugin,
-                "the plugin's warm interpreter has ended"
-            );
-            self.lost += 1;
-            self.pause();
-            return self.forget();
-        }
-        if now.duration_since(*since) > MAX_PAUSE {
-            self.lost = 0;
-        }
-        if now.duration_since(self.last_call) >= IDLE_LIMIT {
-            tracing::debug!(
-                plugin = self.plugin,
-                "the plugin's warm interpreter was idle for long"
-            );
-            self.forget();
-        }
-    }
-
-    fn pause(&mut self) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.lost.saturating_sub(1).min(16));
-        self.not_before = Some(Instant::now() + pause.min(MAX_PAUSE));
-    }
-
-    fn forget(&mut self) {
-        self.replace(Phase::Unknown);
-    }
-
-    fn become_cold(&mut self, reason: String) {
-        self.replace(Phase::Cold(reason));
-    }
-
-    fn replace(&mut self, phase: Phase) {
-        if let Phase::Warm(parent, _) = std::mem::replace(&mut self.phase, phase) {
-            parent.retire();
-        }
-    }
-
-    fn retire(self) {
-        if let Phase::Warm(parent, _) = &self.phase {
-            parent.retire();
-        }
-    }
-
-    fn shown(&self) -> WarmInterpreter {
-        let count = |of: &std::sync::atomic::AtomicU64| of.load(Ordering::Relaxed);
-        let (given, fallbacks) = (count(&self.counts.given), count(&self.counts.fell_back));
-        let (memory, age) = match &self.phase {
-            Phase::Warm(parent, since) => (count(&parent.memory), since.elapsed().as_secs()),
-            Phase::Unknown | Phase::Cold(_) => (0, 0),
-        };
-        let (state, reason) = match &self.phase {
-            Phase::Warm(..) => (WarmState::Warm, None),
-            Phase::Cold(reason) => (WarmState::Cold, Some(reason.clone())),
-            Phase::Unknown if self.is_learning => (WarmState::Learning, None),
-            Phase::Unknown => (WarmState::Cold, None),
-        };
-        WarmInterpreter {
-            plugin: self.plugin.clone(),
-            state,
-            reason,
-            calls: count(&self.counts.calls),
-            hits: given.saturating_sub(fallbacks),
-            fallbacks,
-            resident_mib: memory >> 20,
-            age_seconds: age,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::super::engine::{Engine, Under};
 use super::super::job::{Ending, Finished, Held, Job, SideChannels, StartError};
 use super::super::sweeps::{Sweep, Sweeps};
+use super::idle::Lanes;
 use super::packets::Packets;
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
@@ -58,7 +59,7 @@ pub(super) struct Parent {
     pub(super) sweeps: mpsc::Sender<Sweep>,
     /// Cancelled when no process of it is left.
     pub(super) over: CancellationToken,
-    pub(super) lanes: Mutex<super::lane::Lanes>,
+    lanes: Mutex<Lanes>,
     /// How many calls it was given.
     pub(super) served: AtomicU64,
     /// The signal that ended a program as only a fault of the interpreter does.
@@ -294,11 +295,14 @@ impl Parent {
     /// Takes no lane back from now on and ends those that are idle. Those in use go on to their end, and keep it.
     pub(super) fn retire(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
-        let idle = {
-            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            lanes.take_all()
-        };
+        let idle = self.lanes().take_all();
         drop(idle);
+    }
+
+    /// The lanes that nobody uses.
+    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        // A list is whole at every moment.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The signal of a program that crashed, if one has.
