@@ -77,7 +77,10 @@ def serve():
                 if start_probe(requests, request, descriptors, state, json):
                     return
             elif request["do"] == "load":
-                requests.send(json.write(load(json.read(read_all(descriptors[0]).decode()), state)))
+                answer = load(json.read(read_all(descriptors[0]).decode()), state)
+                if state.ending is not None and state.ending.calibrate():
+                    return
+                requests.send(json.write(answer))
             else:
                 raise ValueError("no such request: %r" % request["do"])
         except Exception as fault:
@@ -95,6 +98,7 @@ class State:
         self.coerced = coerced
         self.stdins = {"null": sys.stdin, "pipe": open_pipe_as_stdin()}
         self.renewals = []
+        self.ending = None
         self.pin((), READ_AT_START)
 
     def pin(self, names, starts):

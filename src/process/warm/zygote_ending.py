@@ -20,6 +20,8 @@ import gc
 import os
 import sys
 
+from zygote_status import REACH, Stack, end_with, ways
+
 # Extension modules of the standard library whose objects have no effect when they die but to free memory, or are seen
 # by their `__del__`. A database, a terminal or a foreign library is none of these.
 HARMLESS = frozenset(
@@ -41,8 +43,7 @@ class Ending:
 
     def __init__(self):
         self.keep = []
-        self.status = None
-        self.stack = sys._getframe
+        self.stack = None
 
     def prepare(self):
         """To be called last, when Z holds all that it shares with its forks."""
@@ -50,46 +51,57 @@ class Ending:
         self.last = self.loaded[-1]
         self.known = frozenset(self.loaded)
         self.at_once = all(is_harmless(name) for name in self.loaded) and not has_options()
-        if self.at_once:
-            self.at_once = self.watch_exit()
+        self.instead = None
         first = first_to_die()
         gc.collect()
         # A reference from here to everything, and one from here to here: nothing of it is ever freed in a fork.
         self.keep.append(self.keep)
         for thing in gc.get_objects():
-            if thing is not first:
+            # Neither what has to die first, nor the list that holds it.
+            if thing is not first and thing is not sys.path_hooks:
                 self.keep.append(thing)
         if first is not None:
             self.keep.append(_weakref.ref(first, self.end))
         del first, thing
         gc.freeze()
 
-    def watch_exit(self):
-        """Learns the status of a script that ends by SystemExit, which the interpreter tells nobody.
-
-        It reads the exception's `code` once, when no frame is left. The member is replaced by a property around it.
-        Whether that works is tried out in a fork.
-        """
-        members = gc.get_referents(SystemExit.__dict__)[0]
-        member = members["code"]
-
-        def code(exception):
-            value = member.__get__(exception)
-            if self.stack().f_back is None:
-                self.status = status_of(value)
-            return value
-
-        members["code"] = property(code, member.__set__, member.__delete__, member.__doc__)
-        probe = SystemExit(7)
-        probe.code = 9
-        return SystemExit.code is members["code"] and probe.code == 9 and probe.args == (7,)
+    def calibrate(self):
+        """Learns from forks where the exit status is. True in a fork, which has to go on to the script at once."""
+        try:
+            stack = Stack()
+            samples = []
+            for way, code, status in ways():
+                read, write = os.pipe()
+                pid = os.fork()
+                if pid == 0:
+                    null = os.open(os.devnull, os.O_RDWR)
+                    for number in (1, 2):
+                        os.dup2(null, number)
+                    self.instead = lambda: os.write(write, stack.read())
+                    end_with(way, code)
+                    return True
+                os.close(write)
+                with open(read, "rb") as file:
+                    seen = file.read()
+                os.waitpid(pid, 0)
+                if len(seen) != REACH:
+                    return False
+                samples.append((status, seen))
+            stack.find(samples)
+            self.stack = stack
+        except OSError:
+            pass
+        return False
 
     def end(self, _):
         """Called by the interpreter when it begins to take apart its modules."""
         if not sys.is_finalizing():
             return
+        if self.instead is not None:
+            self.instead()
+            os._exit(0)
         try:
-            if not is_anything_left(self):
+            if not is_anything_left():
                 if self.at_once:
                     status = self.known_status()
                     if status is not None and self.new_modules_are_harmless():
@@ -107,13 +119,13 @@ class Ending:
     def known_status(self):
         """The status with which the process will exit; None when that is not certain."""
         main = sys.modules["__main__"].__dict__
-        if type(main.get("__loader__")).__name__ != "SourceFileLoader" or hasattr(sys, "last_type"):
-            # The script could not be opened, or an exception was printed.
+        if type(main.get("__loader__")).__name__ != "SourceFileLoader" or was_exception_printed():
+            # The script could not be opened, or has failed.
             return None
         # The interpreter removes `__file__` when the script has come to its end, and not when it has exited.
         if "__file__" in main:
-            return self.status
-        return 0 if self.status is None else None
+            return self.stack and self.stack.status()
+        return 0
 
     def new_modules_are_harmless(self):
         for name in reversed(sys.modules):
@@ -124,17 +136,17 @@ class Ending:
         return False
 
 
+def was_exception_printed():
+    """Whether the interpreter has left the exception that ended the script in `sys.last_type` and its like."""
+    names = list(sys.__dict__)
+    left = [number for number, name in enumerate(names) if name.startswith("last_")]
+    if not left or sys.version_info >= (3, 12):
+        return bool(left)
+    # By now all of these are None in any case. Those that had not been there before were made in this order.
+    return names[left[0] - 2 : left[0]] != ["ps1", "ps2"] or "code" in sys.modules
+
+
 KEPT = frozenset(("sys", "builtins", "__main__"))
-
-
-def status_of(code):
-    """The exit status that the interpreter makes of the code of a SystemExit; None when it is not certain."""
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        number = int.__index__(code)
-        return number & 0xFF if -1 << 31 <= number < 1 << 31 else None
-    return 1
 
 
 def first_to_die():
@@ -172,7 +184,7 @@ def has_options():
     )
 
 
-def is_anything_left(_):
+def is_anything_left():
     """Whether something is left that can be seen when it ends: a thread, or an object of this call."""
     if _thread._count():
         return True
