@@ -146,7 +146,7 @@ impl App {
         self.sessions.each(|session| session.close());
         // After the last call: until then one may still ask for its job.
         self.launcher.end_background();
-        if tokio::time::timeout(KILL_GRACE, self.launcher.idle())
+        if tokio::time::timeout(KILL_GRACE, end_processes(&self.launcher))
             .await
             .is_err()
         {
@@ -156,6 +156,12 @@ impl App {
             );
         }
     }
+}
+
+/// Waits until no run has a process left, and ends the warm interpreters.
+pub async fn end_processes(launcher: &Launcher) {
+    launcher.idle().await;
+    launcher.end_warm().await;
 }
 
 /// The part that every transport needs. First answers wait `discovery_wait` for plugins that are still being asked.

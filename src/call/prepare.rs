@@ -86,6 +86,7 @@ mod tests {
             command,
             output: None,
             plugin_limit: None,
+            warm_question: None,
         }
     }
 

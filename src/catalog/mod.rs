@@ -38,7 +38,7 @@ pub use crate::discovery::cache;
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
 use crate::process::Launcher;
-use crate::telemetry::{CallLoad, JobCounts};
+use crate::telemetry::{CallLoad, JobCounts, WarmInterpreter};
 use calls::Calls;
 pub use calls::Printed;
 use home::Home;
@@ -211,6 +211,11 @@ impl Catalog {
         // It reads `/proc`.
         let listed = tokio::task::spawn_blocking(move || runner.background());
         listed.await.unwrap_or_default()
+    }
+
+    /// The warm interpreters, by plugin.
+    pub fn warm_parents(&self) -> Vec<WarmInterpreter> {
+        self.runner.warm_parents()
     }
 
     /// How many background jobs there are and were, by plugin.

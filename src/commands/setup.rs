@@ -23,6 +23,10 @@ pub(super) fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Laun
     let guard = telemetry::init(&config.telemetry)?;
     hide_memory();
     let launcher = Launcher::new()?.with_max_background(config.max_background);
+    let launcher = match config.warm {
+        Some(settings) => launcher.with_warm(settings),
+        None => launcher,
+    };
     Ok((guard, launcher))
 }
 

@@ -12,7 +12,7 @@ use crate::catalog::cache::{self, Usage};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
 use crate::discovery::scan::PROGRAMS;
-use crate::process::{DEFAULT_MAX_BACKGROUND, max_runs};
+use crate::process::{DEFAULT_MAX_BACKGROUND, WarmSettings, max_runs, total_memory};
 
 /// Variables that belong to the server alone and never reach a plugin.
 const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
@@ -28,6 +28,10 @@ const CALLS_PER_CORE: usize = 4;
 const MAX_CALLS: usize = 100_000;
 /// Most programs that a setting may let calls leave running at once: each has a process and a descriptor of the server's.
 const MAX_BACKGROUND: u64 = 10_000;
+/// Most memory for warm interpreters where nothing is set, in MiB.
+const DEFAULT_WARM_MB: u64 = 1024;
+/// The most that a setting may give them, in MiB.
+const MAX_WARM_MB: u64 = 1 << 20;
 
 pub(super) fn read(
     reader: &mut Reader,
@@ -122,6 +126,24 @@ pub(super) fn max_background(reader: &mut Reader) -> usize {
     usize::try_from(most).unwrap_or(0) * usize::from(on)
 }
 
+/// Warm interpreters: their memory by `MCP_WARM_MAX_MB`, and none with `MCP_WARM=off`, with 0, and for what runs once.
+pub(super) fn warm(reader: &mut Reader, purpose: Purpose) -> Option<WarmSettings> {
+    let given = reader.variable("MCP_WARM_MAX_MB");
+    let default = default_warm_mb(total_memory());
+    let mebibytes = reader.whole(given, default, 0..=MAX_WARM_MB);
+    let on = reader.switch("MCP_WARM", true) && mebibytes > 0;
+    let settings = WarmSettings {
+        max_bytes: mebibytes << 20,
+    };
+    (on && purpose != Purpose::Once).then_some(settings)
+}
+
+/// A quarter of the memory, in MiB.
+fn default_warm_mb(memory: Option<u64>) -> u64 {
+    let quarter = memory.map_or(DEFAULT_WARM_MB, |bytes| bytes / 4 >> 20);
+    quarter.min(DEFAULT_WARM_MB)
+}
+
 /// What was named must be a directory: docs/decisions/0012-a-named-plugins-directory.md.
 fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
     let by_variable = reader.path("MCP_PLUGINS_DIR");
@@ -181,7 +203,14 @@ fn is_own_secret(name: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::default_calls;
+    use super::{default_calls, default_warm_mb};
+
+    #[test]
+    fn warm_interpreters_get_a_quarter_of_the_memory_and_a_gibibyte_at_most() {
+        assert_eq!(default_warm_mb(Some(1 << 30)), 256);
+        assert_eq!(default_warm_mb(Some(64 << 30)), 1024);
+        assert_eq!(default_warm_mb(None), 1024);
+    }
 
     #[test]
     fn calls_in_progress_are_many_but_no_more_than_fit_and_never_fewer_than_four_for_each_core() {

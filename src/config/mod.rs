@@ -29,6 +29,8 @@ pub struct Config {
     pub catalog: crate::catalog::Settings,
     /// Programs that calls may leave running at once; 0 where none may.
     pub max_background: usize,
+    /// Warm interpreters; `None` where there are none.
+    pub warm: Option<crate::process::WarmSettings>,
     /// Which tools clients see.
     pub profiles: Profiles,
     /// Where the agents' secrets come from; `None` where there is no Letta.
@@ -89,6 +91,7 @@ pub fn read(
     let profiles = governor::read(&mut reader);
     let (letta, reserved) = letta::read(&mut reader);
     let max_background = catalog::max_background(&mut reader);
+    let warm = catalog::warm(&mut reader, purpose);
     let catalog = catalog::read(&mut reader, purpose, flags, environment, reserved);
     if rustix::process::geteuid().is_root() {
         reader.notices.push("running as root: every plugin may do everything on this machine; run smcp as a user of its own".to_owned());
@@ -103,6 +106,7 @@ pub fn read(
         telemetry,
         catalog,
         max_background,
+        warm,
         profiles,
         letta,
         http: listening.http,

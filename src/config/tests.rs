@@ -76,6 +76,25 @@ fn background_jobs_have_a_number_and_can_be_turned_off() {
 }
 
 #[test]
+fn warm_interpreters_have_a_limit_and_can_be_turned_off() {
+    for (variables, expected) in [
+        (&[("MCP_WARM_MAX_MB", "3")][..], Some(3 << 20)),
+        (&[("MCP_WARM_MAX_MB", "0")][..], None),
+        (
+            &[("MCP_WARM", "on"), ("MCP_WARM_MAX_MB", "5")][..],
+            Some(5 << 20),
+        ),
+        (&[("MCP_WARM", "off"), ("MCP_WARM_MAX_MB", "3")][..], None),
+    ] {
+        let config = read_with(variables, Flags::default()).expect("nothing is wrong");
+        let given = config.warm.map(|settings| settings.max_bytes);
+        assert_eq!(given, expected, "{variables:?}");
+    }
+    let once = read(Purpose::Once, &Flags::default(), Vec::new()).expect("nothing is wrong");
+    assert!(once.warm.is_none(), "nothing is kept for what runs once");
+}
+
+#[test]
 fn flags_win_over_the_environment() {
     let flags = Flags {
         port: Some("9".to_owned()),

@@ -172,6 +172,7 @@ async fn ask(
         stdout_limit: 64 << 10,
         stderr_tail: 1 << 10,
         background: None,
+        warm: None,
     };
     let finished = launcher
         .run(job, SideChannels::default(), stop)

@@ -86,6 +86,7 @@ impl Asker {
             stdout_limit: MAX_OUTPUT_BYTES,
             stderr_tail: 8 << 10,
             background: None,
+            warm: None,
         };
         let finished = self.launcher.run(job, SideChannels::default(), stop).await;
         finished.map_err(|fault| {

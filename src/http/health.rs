@@ -57,6 +57,7 @@ pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
     let jobs = services.catalog.background_counts();
     let load = services.catalog.call_load();
-    let text = services.counters.render_prometheus(load, jobs);
+    let warm = services.catalog.warm_parents();
+    let text = services.counters.render_prometheus(load, jobs, warm);
     reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)
 }

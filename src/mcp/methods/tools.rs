@@ -249,6 +249,7 @@ async fn health(services: &Services) -> serde_json::Value {
         "skipped": skipped,
         "unkillable": unkillable,
         "background": services.catalog.background().await,
+        "warm": services.catalog.warm_parents(),
         "load": services.catalog.call_load(),
         "metrics": services.counters.snapshot(),
     })

@@ -1,0 +1,158 @@
+//! One plugin: its warm interpreter, or why it has none.
+//!
+//! Knows no other plugin and starts nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::files::Sources;
+use super::idle::Counts;
+use super::parent::Parent;
+use crate::telemetry::{WarmInterpreter, WarmState};
+
+/// How often it is looked whether a plugin's files have changed, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long an interpreter is kept without a call.
+const IDLE_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// The first pause after an interpreter was lost or had to give way; each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) plugin: String,
+    pub(super) phase: Phase,
+    /// Whether an interpreter is being made; the one that there is serves until then.
+    pub(super) is_learning: bool,
+    pub(super) counts: Arc<Counts>,
+    pub(super) last_call: Instant,
+    pub(super) looked: Instant,
+    pub(super) sources: Sources,
+    pub(super) fingerprint: Option<u64>,
+    /// How often in a row an interpreter was lost.
+    pub(super) lost: u32,
+    pub(super) not_before: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The next call has one made.
+    Unknown,
+    Warm(Arc<Parent>, Instant),
+    /// Until the plugin's files change.
+    Cold(String),
+}
+
+impl Entry {
+    pub(super) fn new(plugin: &str, now: Instant) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            phase: Phase::Unknown,
+            is_learning: false,
+            counts: Arc::default(),
+            last_call: now,
+            looked: now,
+            sources: Sources::default(),
+            fingerprint: None,
+            lost: 0,
+            not_before: None,
+        }
+    }
+
+    pub(super) fn is_to_be_looked_at(&self, now: Instant) -> bool {
+        let is_old = now.duration_since(self.looked) >= LOOK_EVERY;
+        is_old && self.fingerprint.is_some() && !self.is_learning
+    }
+
+    /// Takes notice of an interpreter that has ended or crashed, and ends lanes that are not used any more.
+    pub(super) fn look(&mut self, now: Instant, kept: usize) {
+        let Phase::Warm(parent, since) = &self.phase else {
+            return;
+        };
+        let old = parent.lanes().take_old(kept);
+        drop(old);
+        if let Some(signal) = parent.crash() {
+            let reason = format!("a program of it ended by signal {signal} in a warm interpreter");
+            tracing::warn!(
+                plugin = self.plugin,
+                reason,
+                "the plugin gets no warm interpreter until its files change"
+            );
+            return self.become_cold(reason);
+        }
+        if parent.over.is_cancelled() {
+            tracing::warn!(
+                plugin = self.plugin,
+                "the plugin's warm interpreter has ended"
+            );
+            self.lost += 1;
+            self.pause();
+            return self.forget();
+        }
+        if now.duration_since(*since) > MAX_PAUSE {
+            self.lost = 0;
+        }
+        if now.duration_since(self.last_call) >= IDLE_LIMIT {
+            tracing::debug!(
+                plugin = self.plugin,
+                "the plugin's warm interpreter was idle for long"
+            );
+            self.forget();
+        }
+    }
+
+    pub(super) fn pause(&mut self) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.lost.saturating_sub(1).min(16));
+        self.not_before = Some(Instant::now() + pause.min(MAX_PAUSE));
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.replace(Phase::Unknown);
+    }
+
+    pub(super) fn become_cold(&mut self, reason: String) {
+        self.replace(Phase::Cold(reason));
+    }
+
+    pub(super) fn replace(&mut self, phase: Phase) {
+        if let Phase::Warm(parent, _) = std::mem::replace(&mut self.phase, phase) {
+            parent.retire();
+        }
+    }
+
+    pub(super) fn retire(self) {
+        if let Phase::Warm(parent, _) = &self.phase {
+            parent.retire();
+        }
+    }
+
+    pub(super) fn shown(&self) -> WarmInterpreter {
+        let count = |of: &std::sync::atomic::AtomicU64| of.load(Ordering::Relaxed);
+        let (given, fallbacks) = (count(&self.counts.given), count(&self.counts.fell_back));
+        let (memory, age) = match &self.phase {
+            Phase::Warm(parent, since) => (count(&parent.memory), since.elapsed().as_secs()),
+            Phase::Unknown | Phase::Cold(_) => (0, 0),
+        };
+        let (state, reason) = match &self.phase {
+            Phase::Warm(..) => (WarmState::Warm, None),
+            Phase::Cold(reason) => (WarmState::Cold, Some(reason.clone())),
+            Phase::Unknown if self.is_learning => (WarmState::Learning, None),
+            Phase::Unknown => (WarmState::Cold, None),
+        };
+        WarmInterpreter {
+            plugin: self.plugin.clone(),
+            state,
+            reason,
+            calls: count(&self.counts.calls),
+            hits: given.saturating_sub(fallbacks),
+            fallbacks,
+            resident_mib: memory >> 20,
+            age_seconds: age,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+"""Watches one run of the script: which modules it imports, and which of them a warm interpreter may import for it.
+
+Safe is a module of the standard library or of an installed distribution, never a file of the plugin, that
+
+- the top-level code of the script imports, so that every run of the script imports it, and
+- was imported while the process was as it had started: what the script does to its environment, its search path, its
+  warnings or its signals before an import may be meant for that import, and
+- has imported no file of the plugin itself, and comes from the same place wherever it is imported.
+"""
+
+import os
+import sys
+
+IMPORTLIB = "<frozen importlib"
+
+
+class Recorder:
+    """A finder that finds nothing, and an `__import__` around the real one."""
+
+    def __init__(self, directory, locale, write):
+        self.locale = locale
+        self.directory = directory
+        self.write = write
+        self.before = frozenset(sys.modules)
+        self.path = list(sys.path)
+        self.finders = list(sys.meta_path)
+        self.seen = {}  # module: (may be safe, the installed modules that were being imported)
+        self.depth = 0
+        self.changed = False
+
+    def install(self):
+        builtins = sys.modules["builtins"]
+        self.real_import = builtins.__import__
+        builtins.__import__ = self.importing
+        sys.meta_path.insert(0, self)
+        self.state = self.look()
+
+    def look(self):
+        """What an import may depend on."""
+        signal = sys.modules["_signal"]
+        mask = os.umask(0o77)
+        os.umask(mask)
+        path = sys.path if sys.path[: len(self.path)] == self.path else sys.path[1:]
+        return (
+            dict(os.environ),
+            list(path),
+            [finder for finder in sys.meta_path if finder is not self],
+            list(sys.modules["_warnings"].filters),
+            os.getcwd(),
+            mask,
+            self.locale.setlocale(self.locale.LC_ALL, None),
+            [signal.getsignal(number) for number in range(1, signal.NSIG)],
+            (sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook),
+            sys.dont_write_bytecode,
+        )
+
+    def importing(self, name, *rest, **more):
+        """An import statement, or a call of `__import__`."""
+        outermost = self.depth == 0 and self.is_plugin(sys._getframe(1))
+        if outermost and not self.changed:
+            self.changed = self.look() != self.state
+        self.depth += outermost
+        try:
+            return self.real_import(name, *rest, **more)
+        finally:
+            self.depth -= outermost
+            root = sys.modules.get(name.partition(".")[0])
+            if outermost and not self.changed and root is not None and not self.is_own(origin_of(root)):
+                # What an installed module has changed in being imported, it changes where it is preloaded as well.
+                self.state = self.look()
+
+    def find_spec(self, name, path=None, target=None):
+        frame = sys._getframe(1)
+        at_top = True
+        inside = []
+        plugin = False
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if not file.startswith(IMPORTLIB) and frame.f_code is not self.importing.__func__.__code__:
+                is_module = frame.f_code.co_name == "<module>"
+                if self.is_plugin(frame):
+                    plugin = True
+                    at_top = at_top and is_module
+                elif is_module and not plugin:
+                    inside.append(frame.f_globals.get("__name__"))
+            frame = frame.f_back
+        if name not in self.seen:
+            self.seen[name] = (at_top and plugin and not self.changed, inside)
+        return None
+
+    def is_plugin(self, frame):
+        file = frame.f_code.co_filename
+        return frame.f_globals.get("__name__") == "__main__" or self.is_own(file)
+
+    def is_own(self, file):
+        """Whether this is a file of the plugin, and not of an environment that it brings along."""
+        if not file or not isinstance(file, str):
+            return False
+        file = os.path.realpath(file)
+        return file.startswith(self.directory + os.sep) and not is_installed(file)
+
+    def report(self):
+        """Writes the safe modules in the order of their imports. The last thing that this process does at exit."""
+        sys.modules["builtins"].__import__ = self.real_import
+        unsafe = set()
+        for name, (_, inside) in self.seen.items():
+            module = sys.modules.get(name)
+            # A module that is not there any more, or was not found, may be found by one run and not by another:
+            # only where it is a file of the plugin does it matter to those that have asked for it.
+            if module is not None and not self.is_standing(module):
+                unsafe.update(inside)
+        safe = []
+        for name, (may_be, inside) in self.seen.items():
+            module = sys.modules.get(name)
+            if may_be and module is not None and origin_of(module) and self.is_standing(module):
+                if name not in unsafe and unsafe.isdisjoint(inside):
+                    safe.append([name, origin_of(module)])
+        self.write(safe)
+
+    def is_standing(self, module):
+        """Whether the module is there for every program of this interpreter."""
+        origin = origin_of(module)
+        if origin in ("built-in", "frozen"):
+            return True
+        if origin:
+            return not self.is_own(origin) and (is_installed(origin) or is_standard(origin))
+        # A package without a file stands where its parts do; a module without either is made by another one.
+        return all(is_installed(part + os.sep) for part in getattr(module, "__path__", ()))
+
+
+def origin_of(module):
+    """Where a module comes from: a path, `built-in` or `frozen`. A package without a file has none."""
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return origin if isinstance(origin, str) else ""
+
+
+def is_installed(file):
+    return (os.sep + "site-packages" + os.sep) in file or (os.sep + "dist-packages" + os.sep) in file
+
+
+def is_standard(file):
+    return os.path.realpath(file).startswith(STANDARD)
+
+
+STANDARD = tuple(
+    {os.path.realpath(os.path.dirname(os.__file__)) + os.sep}
+    | {entry + os.sep for entry in sys.path if os.path.basename(entry) == "lib-dynload"}
+)

@@ -1,0 +1,225 @@
+"""Imports into the warm parent what was learned, and finds out whether that is safe to share.
+
+A module that does, while it is imported, what all forks would inherit and no fresh process has, spoils the parent:
+the server ends it and begins again without that module.
+"""
+
+import _thread
+import os
+import sys
+
+from zygote_learning import is_installed, is_standard, origin_of
+
+# Functions whose result, kept by a module that is not of the standard library, would be the same in all calls.
+MOMENTARY = {
+    "time": ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"),
+    "posix": ("getpid", "getppid", "urandom", "getrandom", "uname", "getlogin", "getcwd", "getcwdb", "times"),
+    "_socket": ("gethostname", "getaddrinfo", "gethostbyname"),
+    "_uuid": ("generate_time_safe",),
+    "_thread": ("start_new_thread", "start_joinable_thread"),
+}
+# Read by native libraries when they are loaded, without the interpreter.
+READ_BY_LIBRARIES = (
+    b"OMP_ OPENBLAS_ MKL_ GOTO_ BLIS_ NPY_ NUMPY_ NUMEXPR_ VECLIB_ KMP_ OPENSSL_ SSL_ RUST_ RAYON_ TOKIO_ "
+    b"ARROW_ POLARS_ CUDA_ TF_ TORCH_ GRPC_ XML_ ICU_ TZDIR GDAL_ PROJ_ QT_"
+).split()
+
+
+class Spoiled(Exception):
+    """The module of this name has done this while it was imported."""
+
+
+class Loader:
+    """Imports modules one after the other, and looks at the process after each."""
+
+    def __init__(self, locale):
+        self.locale = locale
+        self.read = set()
+        self.left_out = {}
+        self.loaded = 0
+
+    def load(self, modules):
+        """Imports `modules`, pairs of a name and an origin."""
+        expected = dict(modules)
+        state = self.look()
+        for name, origin in modules:
+            if name in self.left_out or name in sys.modules:
+                continue
+            before = set(sys.modules)
+            self.import_one(name, origin)
+            for other, module in list(sys.modules.items()):
+                if other in before:
+                    continue
+                if other not in expected:
+                    # An alias that a module has made of another, such as `os.path`, has an entry without an import.
+                    known = origin_of(module) in expected.values() or origin_of(module) == ""
+                    if not known:
+                        raise Spoiled(name, "imports %s here, and did not when it was learned" % other)
+                elif expected[other] != origin_of(module):
+                    raise Spoiled(name, "finds %s at %s" % (other, origin_of(module)))
+            now = self.look()
+            for what, old in state.items():
+                if now[what] != old:
+                    raise Spoiled(name, "changes " + what)
+            self.loaded += 1
+
+    def import_one(self, name, origin):
+        foreign = is_installed(origin) and not is_standard_module(name)
+        momentary = set()
+        watch = watch_momentary(momentary) if foreign else None
+        variables = os.environ._data
+        reading = Reading(variables)
+        reading.names = set()
+        os.environ._data = os.environb._data = reading
+        try:
+            sys.setprofile(watch)
+            __import__(name)
+        except BaseException as fault:
+            sys.setprofile(None)
+            raise Spoiled(name, "cannot be imported by itself: %s" % type(fault).__name__)
+        finally:
+            sys.setprofile(None)
+            os.environ._data = os.environb._data = variables
+        if reading != variables:
+            raise Spoiled(name, "changes the environment")
+        if reading.is_copied:
+            raise Spoiled(name, "reads the whole environment")
+        if momentary:
+            raise Spoiled(name, "calls %s" % ", ".join(sorted(momentary)))
+        self.read |= reading.names
+
+    def look(self):
+        """What forks inherit from this process, and no module may leave changed."""
+        signal = sys.modules["_signal"]
+        mask = os.umask(0o77)
+        os.umask(mask)
+        with open("/proc/self/limits", "rb") as file:
+            limits = file.read()
+        try:
+            children = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            children = None
+        return {
+            "its threads": (_thread._count(), len(os.listdir("/proc/self/task"))),
+            "its open files": open_files(),
+            "its children": children,
+            "the umask": mask,
+            "the directory": os.getcwd(),
+            "the signal handlers": [signal.getsignal(number) for number in range(1, signal.NSIG)],
+            "the limits": limits,
+            "the locale": self.locale.setlocale(self.locale.LC_ALL, None),
+            "the standard streams": (sys.stdin, sys.stdout, sys.stderr, sys.__stdin__, sys.__stdout__, sys.__stderr__),
+            "a hook of sys": (sys.excepthook, sys.displayhook, sys.unraisablehook, sys.breakpointhook, sys.gettrace()),
+            "the environment": dict(os.environ),
+            "the arguments": list(sys.argv),
+            "the search path": list(sys.path),
+        }
+
+    def names(self):
+        """The variables that were read: their value must not be another one in a call."""
+        return [os.fsencode(name) for name in self.read]
+
+    def starts(self):
+        """How the names of those begin that a library may have read."""
+        files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+        return tuple(READ_BY_LIBRARIES) if any(is_installed(file) for file in files) else ()
+
+
+def exercise():
+    """Runs what most programs run in their first milliseconds, so that its code is prepared and its caches are filled
+    here, once, and not in each fork."""
+    loaded = sys.modules
+    if "argparse" in loaded:
+        argparse = loaded["argparse"]
+        parser = argparse.ArgumentParser(prog="x", description="d", epilog="e")
+        parser.add_argument("--flag", action="store_true", help="h")
+        commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
+        for name in ("one", "two"):
+            command = commands.add_parser(name, help="h", description="d")
+            command.set_defaults(run=None)
+            for kind in (str, int, float):
+                command.add_argument("--" + kind.__name__, dest=kind.__name__, type=kind, required=True, help="h")
+            command.add_argument("--word", default="a", choices=["a", "b"])
+        for _ in range(3):
+            parser.parse_args(["two", "--str", "a", "--int", "1", "--float", "1.5", "--word", "b"])
+    if "json" in loaded:
+        json = loaded["json"]
+        value = {"ok": True, "text": "a", "numbers": [1, 2.5, None], "nested": {"a": []}}
+        for indent in (None, 2):
+            for _ in range(3):
+                json.loads(json.dumps(value, indent=indent))
+
+
+class Reading(dict):
+    """The variables of the environment; notes which are read."""
+
+    is_copied = False
+
+    def __getitem__(self, name):
+        self.names.add(os.fsdecode(name))
+        return dict.__getitem__(self, name)
+
+    def __contains__(self, name):
+        self.names.add(os.fsdecode(name))
+        return dict.__contains__(self, name)
+
+    def get(self, name, default=None):
+        return self[name] if name in self else default
+
+    def _copied(self, method):
+        self.is_copied = True
+        return method(self)
+
+    def __iter__(self):
+        return self._copied(dict.__iter__)
+
+    def keys(self):
+        return self._copied(dict.keys)
+
+    def items(self):
+        return self._copied(dict.items)
+
+    def values(self):
+        return self._copied(dict.values)
+
+    def copy(self):
+        return self._copied(dict.copy)
+
+
+def watch_momentary(called):
+    """A profiler that notes calls of functions whose result belongs to one moment or one process."""
+    watched = {}
+    for module, names in MOMENTARY.items():
+        for name in names:
+            function = getattr(sys.modules.get(module), name, None)
+            if function is not None:
+                watched[function] = "%s.%s" % (module, name)
+
+    def profiler(frame, event, function):
+        if event == "call" and frame.f_code.co_name == "seed" and frame.f_globals.get("__name__") == "random":
+            called.add("random.Random")
+        if event == "c_call":
+            try:
+                name = watched.get(function)
+            except TypeError:
+                return
+            if name is not None:
+                called.add(name)
+
+    return profiler
+
+
+def is_standard_module(name):
+    return name.partition(".")[0] in getattr(sys, "stdlib_module_names", ())
+
+
+def open_files():
+    """The numbers of the open descriptors and what they are."""
+    files = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            files[number] = os.readlink("/proc/self/fd/" + number)
+        except FileNotFoundError:
+            # The one by which the directory was read.
+            pass
+    return files
