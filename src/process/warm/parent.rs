@@ -28,11 +28,12 @@ use super::idle::Lanes;
 use super::packets::Packets;
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 4] = [
+const ZYGOTE: [(&str, &str); 5] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
+    ("zygote_status.py", include_str!("zygote_status.py")),
 ];
 
 /// How long an interpreter may take to start.
@@ -387,5 +388,36 @@ fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> String {
         }
         Some(Err(fault)) => fault.to_string(),
         None => "its interpreter ended at its start".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_interpreter_finds_all_files_of_this_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/process/warm");
+        let there = std::fs::read_dir(folder).expect("it is there");
+        let there: BTreeSet<String> = there
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.ends_with(".py"))
+            .map(|name| match name.as_str() {
+                "zygote.py" => "sitecustomize.py".to_owned(),
+                _ => name,
+            })
+            .collect();
+        let written: BTreeSet<String> = ZYGOTE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(written, there);
+    }
+
+    #[test]
+    fn a_search_path_of_the_environment_comes_after_the_hook() {
+        let with = |own: &str| with_hook(vec![("PYTHONPATH".into(), own.into())], "/hook".into());
+        assert_eq!(with("/own"), [("PYTHONPATH".into(), "/hook:/own".into())]);
+        assert_eq!(with(""), [("PYTHONPATH".into(), "/hook".into())]);
     }
 }

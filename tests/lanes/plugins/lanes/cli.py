@@ -35,7 +35,7 @@ def main():
     if arguments.describe:
         described = [{"name": name, "description": name, "parameters": []} for name in COMMANDS]
         described[-1]["reuse"] = True
-        print(json.dumps({"contract": "1.1", "plugin": {"name": "lanes", "description": "lanes"}, "commands": described}))
+        print(json.dumps({"contract_version": "1.1", "plugin": {"name": "lanes", "description": "lanes"}, "commands": described}))
         return 0
     if arguments.command == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
