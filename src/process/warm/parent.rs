@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub(super) struct Parent {
     pub(super) served: AtomicU64,
     /// The signal that ended a program as only a fault of the interpreter does.
     pub(super) crash: Mutex<Option<i32>>,
+    /// How many calls in a row it was given and did not run.
+    pub(super) refused: AtomicU32,
     /// Bytes of memory that are its own, as they were last looked at.
     pub(super) memory: AtomicU64,
     /// No lane is taken back any more.
@@ -137,6 +139,7 @@ impl Parent {
         recipe: Recipe,
     ) -> Result<Arc<Self>, Fault> {
         let hook = hook()?;
+        is_program(recipe.argv.first()).await?;
         let (packets, theirs) = Packets::pair()?;
         let (program, limit) = engine.supervisors.program();
         let program: OwnedFd = File::open(program)?.into();
@@ -203,6 +206,7 @@ impl Parent {
             lanes: Mutex::default(),
             served: AtomicU64::new(0),
             crash: Mutex::default(),
+            refused: AtomicU32::new(0),
             memory: AtomicU64::new(0),
             is_retired: AtomicBool::new(false),
             program,
@@ -266,6 +270,8 @@ impl Parent {
     pub(super) async fn open_lane(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         let request = json!({"do": "lane", "limit": self.descriptor_limit});
         let packets = self.packets.lock().await;
+        // Why a lane could not be started earlier: nobody reads that, and it must not fill the socket.
+        packets.discard();
         let packet = request.to_string();
         packets
             .send(packet.as_bytes(), &[socket, self.program.as_fd()])
@@ -334,6 +340,28 @@ fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
     }
     serde_json::from_value(answer)
         .map_err(|_| Fault("its warm interpreter answers something else".to_owned()))
+}
+
+/// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
+/// not, and the plugin's program would be run with no arguments.
+async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
+    let path = interpreter.map(PathBuf::from).unwrap_or_default();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut beginning = [0; 4];
+        File::open(path)?.read_exact(&mut beginning)?;
+        Ok::<_, io::Error>(beginning)
+    });
+    let beginning = reading
+        .await
+        .map_err(|fault| Fault(fault.to_string()))?
+        .map_err(|fault| Fault(format!("its interpreter cannot be read: {fault}")))?;
+    if beginning == *b"\x7fELF" {
+        Ok(())
+    } else {
+        Err(Fault(
+            "its interpreter is a script; set MCP_PYTHON to the interpreter itself".to_owned(),
+        ))
+    }
 }
 
 /// A private directory with the file that makes an interpreter a warm one. It is needed until that has started.
