@@ -5,10 +5,10 @@ use std::time::Duration;
 use smcp::process::{Ending, WarmSettings};
 use smcp::telemetry::WarmState;
 
-use crate::alone::test_name;
 use crate::kit::{
     Plugin, cold_launcher, in_a_process_of_its_own, launcher, nothing_is_left, run, until, warm,
 };
+use crate::support::alone::test_name;
 
 #[test]
 fn one_that_needs_more_memory_than_all_may_take_gives_way() {

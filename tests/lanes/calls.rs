@@ -8,11 +8,11 @@ use serde_json::Value;
 use smcp::process::{Ending, SideChannels};
 use tokio_util::sync::CancellationToken;
 
-use crate::alone::test_name;
 use crate::kit::{
     Plugin, cold_launcher, in_a_process_of_its_own, launcher, nothing_is_left, run, told, warm,
     within,
 };
+use crate::support::alone::test_name;
 
 #[test]
 fn a_warm_call_gives_what_a_cold_one_gives() {

@@ -7,11 +7,11 @@ use rustix::process::Pid;
 use smcp::process::{Background, Ending, Keep, Launcher, Owner, SideChannels};
 use tokio_util::sync::CancellationToken;
 
-use crate::alone::test_name;
 use crate::kit::{
     Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left, parent_of, run,
     until, warm, within,
 };
+use crate::support::alone::test_name;
 
 /// The processes of the plugin but for its interpreter and the forkers of its lanes.
 fn of_calls(plugin: &Plugin, interpreter: Pid) -> Vec<Pid> {

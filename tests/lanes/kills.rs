@@ -3,11 +3,11 @@
 use rustix::process::{Pid, Signal, kill_process};
 use smcp::process::Ending;
 
-use crate::alone::test_name;
 use crate::kit::{
     Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left, parent_of, run,
     until, warm,
 };
+use crate::support::alone::test_name;
 
 /// Which process of the lane is killed.
 #[derive(Debug, Clone, Copy, PartialEq)]

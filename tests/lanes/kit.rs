@@ -12,7 +12,7 @@ use smcp::process::{Ending, Finished, Job, Launcher, SideChannels, WarmSettings,
 use smcp::telemetry::{WarmInterpreter, WarmState};
 use tokio_util::sync::CancellationToken;
 
-use crate::alone;
+use crate::support::alone;
 
 const MARK: &str = "LANES_TEST_MARK";
 
@@ -135,7 +135,7 @@ impl Plugin {
 }
 
 /// The interpreter itself, not what finds it.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let chosen = std::env::var_os("SMCP_TEST_PYTHON").unwrap_or_else(|| "python3".into());

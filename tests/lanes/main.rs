@@ -2,8 +2,8 @@
 //!
 //! The supervisors are the real binary, the interpreter is the `python3` of `PATH`, or that of `SMCP_TEST_PYTHON`.
 
-#[path = "../support/alone.rs"]
-mod alone;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod bounds;
 mod calls;
@@ -11,3 +11,4 @@ mod endings;
 mod kills;
 mod kit;
 mod reuse;
+mod served;

@@ -2,8 +2,8 @@
 
 use smcp::process::Ending;
 
-use crate::alone::test_name;
 use crate::kit::{Plugin, in_a_process_of_its_own, launcher, nothing_is_left, run, warm};
+use crate::support::alone::test_name;
 
 /// The number of the call in its process, and the process.
 fn counted(stdout: &[u8]) -> (u32, u32) {

@@ -41,7 +41,7 @@ impl Parent {
     /// A lane for one call: an idle one, or a new one.
     ///
     /// # Errors
-    /// The interpreter starts none.
+    /// The interpreter starts none. `TimedOut`: not soon enough for this call.
     pub(super) async fn lane(
         self: &Arc<Self>,
         counts: &Arc<Counts>,
@@ -55,9 +55,11 @@ impl Parent {
                 return Ok(self.used(idle.process, idle.reports, idle.commands, counts, reuse));
             }
         }
-        let (process, reports, commands) = timeout(OPEN_LIMIT, self.new_lane())
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)??;
+        let opening = timeout(OPEN_LIMIT, self.new_lane()).await;
+        let (process, reports, commands) = opening.map_err(|_| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            io::ErrorKind::TimedOut
+        })??;
         Ok(self.used(process, reports, commands, counts, reuse))
     }
 
@@ -152,8 +154,12 @@ impl Process for Used {
 
     fn note(&self, report: Report) {
         match report {
+            Report::Started if !self.fell_back.load(Ordering::Relaxed) => {
+                self.parent.refused.store(0, Ordering::Relaxed);
+            }
             Report::FellBack => {
                 self.fell_back.store(true, Ordering::Relaxed);
+                self.parent.refused.fetch_add(1, Ordering::Relaxed);
                 self.counts.fell_back.fetch_add(1, Ordering::Relaxed);
             }
             Report::Signalled(signal)

@@ -13,6 +13,7 @@ mod parent;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -100,7 +101,9 @@ impl Warm {
             Err(fault) => {
                 counts.fell_back.fetch_add(1, Ordering::Relaxed);
                 given.fetch_add(1, Ordering::Relaxed);
-                self.0.lost(&parent, &fault.to_string());
+                if fault.kind() != io::ErrorKind::TimedOut {
+                    self.0.lost(&parent, &fault.to_string());
+                }
                 None
             }
         }
@@ -142,10 +145,7 @@ impl Warm {
                 }
             });
         }
-        let parent = match &entry.phase {
-            Phase::Warm(parent, _) => Some(Arc::clone(parent)),
-            Phase::Unknown | Phase::Cold(_) => None,
-        };
+        let parent = entry.parent().cloned();
         let is_used_up = parent
             .as_ref()
             .is_some_and(|parent| parent.served.load(Ordering::Relaxed) >= MAX_SERVED);
@@ -307,34 +307,39 @@ impl Shared {
         }
     }
 
-    /// One look at all entries.
+    /// One look at all entries. Reads `/proc`.
     fn look(&self) {
         let now = Instant::now();
         let kept = self.engine.supervisors.kept();
-        let mut table = self.table();
-        for entry in table.entries.values_mut() {
-            entry.look(now, kept);
+        let parents: Vec<Arc<Parent>> = {
+            let mut table = self.table();
+            let entries = table.entries.values_mut();
+            entries
+                .filter_map(|entry| {
+                    entry.look(now, kept);
+                    entry.parent().cloned()
+                })
+                .collect()
+        };
+        let total = parents.iter().map(|parent| parent.look_at_memory()).sum();
+        if total > self.settings.max_bytes {
+            self.make_room(total);
         }
-        self.make_room(&mut table);
     }
 
     /// Ends the interpreters that were not used for longest, as long as all together take too much memory.
-    fn make_room(&self, table: &mut Table) {
-        let mut parents: Vec<(Instant, u64, &mut Entry)> = table
-            .entries
-            .values_mut()
-            .filter_map(|entry| match &entry.phase {
-                Phase::Warm(parent, _) => Some((entry.last_call, parent.look_at_memory(), entry)),
-                Phase::Unknown | Phase::Cold(_) => None,
-            })
-            .collect();
-        let mut total: u64 = parents.iter().map(|(_, bytes, _)| bytes).sum();
-        parents.sort_by_key(|(last, ..)| *last);
-        for (_, bytes, entry) in parents {
+    fn make_room(&self, mut total: u64) {
+        let mut table = self.table();
+        let entries = table.entries.values_mut();
+        let mut entries: Vec<&mut Entry> =
+            entries.filter(|entry| entry.parent().is_some()).collect();
+        entries.sort_by_key(|entry| entry.last_call);
+        for entry in entries {
             if total <= self.settings.max_bytes {
                 return;
             }
-            total -= bytes;
+            let bytes = entry.memory();
+            total = total.saturating_sub(bytes);
             tracing::info!(
                 plugin = entry.plugin,
                 memory_mib = bytes >> 20,

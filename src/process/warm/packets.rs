@@ -69,4 +69,13 @@ impl Packets {
         packet.truncate(received);
         Ok(packet)
     }
+
+    /// Takes what has come and nobody waits for.
+    pub(super) fn discard(&self) {
+        let mut packet = [0; 1];
+        while matches!(
+            recv(&self.0, &mut packet[..], RecvFlags::DONTWAIT),
+            Ok((1.., _))
+        ) {}
+    }
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,11 +28,12 @@ use super::idle::Lanes;
 use super::packets::Packets;
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 4] = [
+const ZYGOTE: [(&str, &str); 5] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
+    ("zygote_status.py", include_str!("zygote_status.py")),
 ];
 
 /// How long an interpreter may take to start.
@@ -64,6 +65,8 @@ pub(super) struct Parent {
     pub(super) served: AtomicU64,
     /// The signal that ended a program as only a fault of the interpreter does.
     pub(super) crash: Mutex<Option<i32>>,
+    /// How many calls in a row it was given and did not run.
+    pub(super) refused: AtomicU32,
     /// Bytes of memory that are its own, as they were last looked at.
     pub(super) memory: AtomicU64,
     /// No lane is taken back any more.
@@ -136,6 +139,7 @@ impl Parent {
         recipe: Recipe,
     ) -> Result<Arc<Self>, Fault> {
         let hook = hook()?;
+        is_program(recipe.argv.first()).await?;
         let (packets, theirs) = Packets::pair()?;
         let (program, limit) = engine.supervisors.program();
         let program: OwnedFd = File::open(program)?.into();
@@ -202,6 +206,7 @@ impl Parent {
             lanes: Mutex::default(),
             served: AtomicU64::new(0),
             crash: Mutex::default(),
+            refused: AtomicU32::new(0),
             memory: AtomicU64::new(0),
             is_retired: AtomicBool::new(false),
             program,
@@ -265,6 +270,8 @@ impl Parent {
     pub(super) async fn open_lane(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         let request = json!({"do": "lane", "limit": self.descriptor_limit});
         let packets = self.packets.lock().await;
+        // Why a lane could not be started earlier: nobody reads that, and it must not fill the socket.
+        packets.discard();
         let packet = request.to_string();
         packets
             .send(packet.as_bytes(), &[socket, self.program.as_fd()])
@@ -335,6 +342,28 @@ fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
         .map_err(|_| Fault("its warm interpreter answers something else".to_owned()))
 }
 
+/// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
+/// not, and the plugin's program would be run with no arguments.
+async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
+    let path = interpreter.map(PathBuf::from).unwrap_or_default();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut beginning = [0; 4];
+        File::open(path)?.read_exact(&mut beginning)?;
+        Ok::<_, io::Error>(beginning)
+    });
+    let beginning = reading
+        .await
+        .map_err(|fault| Fault(fault.to_string()))?
+        .map_err(|fault| Fault(format!("its interpreter cannot be read: {fault}")))?;
+    if beginning == *b"\x7fELF" {
+        Ok(())
+    } else {
+        Err(Fault(
+            "its interpreter is a script; set MCP_PYTHON to the interpreter itself".to_owned(),
+        ))
+    }
+}
+
 /// A private directory with the file that makes an interpreter a warm one. It is needed until that has started.
 fn hook() -> io::Result<tempfile::TempDir> {
     let directory = tempfile::Builder::new().prefix("smcp-warm-").tempdir()?;
@@ -387,5 +416,36 @@ fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> String {
         }
         Some(Err(fault)) => fault.to_string(),
         None => "its interpreter ended at its start".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_interpreter_finds_all_files_of_this_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/process/warm");
+        let there = std::fs::read_dir(folder).expect("it is there");
+        let there: BTreeSet<String> = there
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.ends_with(".py"))
+            .map(|name| match name.as_str() {
+                "zygote.py" => "sitecustomize.py".to_owned(),
+                _ => name,
+            })
+            .collect();
+        let written: BTreeSet<String> = ZYGOTE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(written, there);
+    }
+
+    #[test]
+    fn a_search_path_of_the_environment_comes_after_the_hook() {
+        let with = |own: &str| with_hook(vec![("PYTHONPATH".into(), own.into())], "/hook".into());
+        assert_eq!(with("/own"), [("PYTHONPATH".into(), "/hook:/own".into())]);
+        assert_eq!(with(""), [("PYTHONPATH".into(), "/hook".into())]);
     }
 }

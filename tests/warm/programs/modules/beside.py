@@ -1,0 +1,5 @@
+import sys
+
+
+def main_name():
+    return sys.modules["__main__"].Picklable(1).value
