@@ -92,7 +92,8 @@ def figures_section(groups: dict) -> str:
         group = groups.get(name)
         if not group:
             continue
-        title = f"### {GROUPS[name].__doc__}\n\n"
+        words = GROUPS[name].__doc__
+        title = f"### {words[0].upper()}{words[1:]}\n\n"
         if "failed" in group:
             parts.append(f"{title}Not measured: {group['failed']}\n\n")
         elif name in LOOPS:

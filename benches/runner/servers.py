@@ -180,7 +180,7 @@ def peers(python: str) -> list[Kind]:
     gateway = node_packages("supergateway", PEERS / "supergateway") / "supergateway"
     server = PEERS / "fastmcp" / "server.py"
     versions = {
-        "fastmcp": f"FastMCP {locked_version('fastmcp', 'fastmcp-slim')}",
+        "fastmcp": f"FastMCP {locked_version('fastmcp', 'fastmcp')}",
         "mcp-proxy": f"mcp-proxy {locked_version('mcp-proxy', 'mcp-proxy')}",
         "supergateway": f"supergateway {locked_version('supergateway', 'supergateway')}",
         "rmcp": f"rmcp {rust_version('rmcp')}",

@@ -32,7 +32,12 @@ class Program(Tool):
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        stdout, stderr = await program.communicate()
+        try:
+            stdout, stderr = await program.communicate()
+        finally:
+            # Cancelled in mid-call, the program must not outlive it; whether it is cancelled is the server's doing.
+            if program.returncode is None:
+                program.kill()
         text = stdout if program.returncode == 0 else stdout or stderr
         return ToolResult(content=text.decode(), is_error=program.returncode != 0)
 
