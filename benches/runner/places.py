@@ -21,7 +21,9 @@ DOCS = ROOT / "docs"
 def build() -> None:
     """Two builds: with the features of the development dependencies, smcp would not be the one that users have."""
     cargo = ["cargo", "build", "--release", "--locked", "--quiet"]
-    subprocess.run([*cargo, "--example", "load", "--example", "rmcp_server", "--example", "allocations"], cwd=ROOT, check=True)
+    subprocess.run(
+        [*cargo, "--example", "load", "--example", "rmcp_server", "--example", "allocations"], cwd=ROOT, check=True
+    )
     subprocess.run(cargo, cwd=ROOT, check=True)
 
 

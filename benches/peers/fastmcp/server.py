@@ -1,8 +1,8 @@
 """The plugins of a directory as tools of FastMCP: each call starts the plugin's program, as smcp does.
 
-    server.py PLUGINS PYTHON sse PORT       over HTTP+SSE
-    server.py PLUGINS PYTHON stdio          over standard input and output, for the proxies
-    server.py PLUGINS PYTHON in-process PORT    a tool that computes in the server itself, isolated from nothing
+server.py PLUGINS PYTHON sse PORT       over HTTP+SSE
+server.py PLUGINS PYTHON stdio          over standard input and output, for the proxies
+server.py PLUGINS PYTHON in-process PORT    a tool that computes in the server itself, isolated from nothing
 """
 
 import asyncio
