@@ -16,7 +16,9 @@ use super::usage::Usage;
 const SESSION_LIMIT: Duration = Duration::from_secs(20);
 /// How many clients connect at the same time.
 const CONNECTING: usize = 64;
-/// What a client does before it tries again after an error: it would only make more of them.
+/// How long after the window a request is still waited for; its client goes then, and it counts as nothing.
+const DRAIN: Duration = Duration::from_millis(1_500);
+/// How long a client waits after an error: at once, it would only make more of them.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// What is asked, by how many, for how long.
@@ -147,7 +149,10 @@ async fn one_client(plan: Arc<Plan>, session: Session, window: Window) -> Found 
             check(&plan, &answer)?;
             Ok(answer.len())
         };
-        let asked = timeout(plan.limit, asked).await;
+        let asked = timeout_at(window.to + DRAIN, timeout(plan.limit, asked)).await;
+        let Ok(asked) = asked else {
+            return found;
+        };
         let asked = asked.unwrap_or_else(|_| Err(anyhow!("no answer within {:?}", plan.limit)));
         let ended = Instant::now();
         match asked {

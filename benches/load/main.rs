@@ -14,6 +14,9 @@ mod session;
 mod startup;
 mod usage;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use anyhow::Context;

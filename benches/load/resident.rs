@@ -14,7 +14,7 @@ use super::usage::Usage;
 /// After the last session was opened or closed, until the memory is looked at.
 const SETTLING: Duration = Duration::from_millis(1_500);
 /// How long is looked for the memory that comes back.
-const RETURN_LIMIT: Duration = Duration::from_secs(12);
+const RETURN_LIMIT: Duration = Duration::from_secs(8);
 /// Sessions that are opened between two looks at whether it still works.
 const PORTION: usize = 500;
 

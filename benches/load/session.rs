@@ -180,7 +180,7 @@ impl Session {
         Ok((id, self.post(&message.to_string()).await?))
     }
 
-    /// Writes one request without waiting for anything; the session is to be dropped.
+    /// Leaves: over Streamable HTTP the session is deleted, over HTTP+SSE the end of its stream says it.
     pub async fn close(mut self) -> anyhow::Result<()> {
         if let (Transport::Mcp, Some(id)) = (self.target.transport, &self.session_id) {
             let request = format!(

@@ -1,6 +1,6 @@
 """smcp beside what a user could take instead: the same plugins, the same interpreter, in turn."""
 
-from bench import Bench, interleaved
+from bench import Bench, medians
 from groups import COLD, SUM, abandoned
 from servers import Failed, Kind, copies, peers, smcp, usual_plugins
 
@@ -25,7 +25,7 @@ def compare(bench: Bench) -> dict:
                 figures[kind.name]["failures"].append(str(failure))
     for kind in kinds:
         if rounds := found[kind.name]:
-            figures[kind.name] |= interleaved(len(rounds), {"all": iter(rounds).__next__})["all"]
+            figures[kind.name] |= medians(rounds)
         try:
             figures[kind.name] |= _once(bench, kind)
         except Failed as failure:
@@ -41,19 +41,15 @@ def _one(bench: Bench, kind: Kind) -> dict:
     plugins = usual_plugins(bench.fresh("usual"))
     with bench.start(kind, plugins, 1 if _in_process(kind) else 4) as server:
         figures = {"ready 2": {"ms": server.ready_ms}}
-        figures["idle"] = server.load(
-            "idle", sessions=str(IDLE_SESSIONS), clients=1, seconds=0
-        )["steps"][0] | {"errors": 0}
+        figures["idle"] = server.load("idle", sessions=str(IDLE_SESSIONS), clients=1, seconds=0)["steps"][0] | {
+            "errors": 0
+        }
         for clients in (1, 32):
-            figures[f"ping {clients}"] = server.load(
-                "requests", clients=clients, seconds=bench.window(1.2), warmup=0.3
-            )
+            figures[f"ping {clients}"] = server.load("requests", clients=clients, seconds=bench.window(1.2), warmup=0.3)
         # What learns from calls learns from these.
         bench.warmed_up(server, *SUM, seconds=1.5)
         for clients in (1, 8, 32):
-            figures[f"calls {clients}"] = server.call(
-                *SUM, clients=clients, seconds=bench.window(1.5), warmup=0.3
-            )
+            figures[f"calls {clients}"] = server.call(*SUM, clients=clients, seconds=bench.window(1.5), warmup=0.3)
         figures["churn 16"] = server.load("churn", clients=16, seconds=bench.window(1.2), warmup=0.2)
         return figures
 
@@ -66,9 +62,7 @@ def _once(bench: Bench, kind: Kind) -> dict:
         figures = {"ready 50": {"ms": server.ready_ms}}
     with bench.start(kind, usual_plugins(bench.fresh("usual")), 4) as server:
         bench.warmed_up(server, "waits__nap", {"seconds": 0.01}, seconds=1.5)
-        figures["waits 64"] = server.call(
-            "waits__nap", {"seconds": 1}, clients=64, seconds=bench.window(5), warmup=2
-        )
+        figures["waits 64"] = server.call("waits__nap", {"seconds": 1}, clients=64, seconds=bench.window(5), warmup=2)
     with bench.start(kind, usual_plugins(bench.fresh("usual")), 4) as server:
         figures["resident"] = server.load("requests", clients=1, seconds=0.2, warmup=0)["usage"]
         figures["abandoned"] = abandoned(bench, server, warm_up=False)

@@ -12,7 +12,7 @@ def _points(figures: dict, prefix: str, value) -> list[tuple[float, float]]:
 
 
 def _bend(points: list[tuple[float, float]], factor: float) -> tuple[float, float] | None:
-    """The first point from which on `y` is more than so many times what the straight line through the one before gives."""
+    """The first point whose `y` is more than so many times what a straight line through the one before gives."""
     for (x0, y0), (x1, y1) in zip(points, points[1:]):
         if y1 / y0 > factor * x1 / x0:
             return x1, y1
@@ -21,21 +21,26 @@ def _bend(points: list[tuple[float, float]], factor: float) -> tuple[float, floa
 
 def sessions(figures: dict, _cores: int, folder: Path) -> str:
     steps = figures["sse"]["steps"]
-    memory = [(s["sessions"], (s["usage"]["server_kib"] - figures["sse"]["before"]["server_kib"]) / 1024) for s in steps]
+    before = figures["sse"]["before"]["server_kib"] / 1024
+    memory = [(s["sessions"], s["usage"]["server_kib"] / 1024 - before) for s in steps]
     pings = [(s["sessions"], s["beside_per_second"]) for s in steps]
     plot.write(
         folder / "sessions.svg", "Idle SSE sessions", "sessions", "MiB more; pings/s",
         [plot.Curve("memory, MiB", memory), plot.Curve("pings/s of one more client", pings)],
     )  # fmt: skip
     after = figures["sse"]["after"]["server_kib"] / 1024
-    slowest = min(pings, key=lambda point: point[1])
-    first, last = pings[0][1], steps[-1]
+    slowest, first, last = min(pings, key=lambda point: point[1]), pings[0], steps[-1]
+    beside = (
+        "which do not slow it down, for they take no processor"
+        if slowest[1] >= 0.8 * first[1]
+        else "more connections to look after, and memory that no longer fits the processor's caches"
+    )
     return (
-        f"Memory bends first, and stays a line: {number(last['kib_each'])} KiB for each of {last['sessions']:,} sessions, "
-        f"since each holds a connection, its buffers and its stream. A client beside them does {number(first)} pings/s with "
-        f"{pings[0][0]} sessions and {number(slowest[1])}/s at the least ({slowest[0]:,} sessions): sessions that only stay "
-        f"take no processor. When all had gone, {number(after)} MiB were resident, with "
-        f"{number(figures['sse']['before']['server_kib'] / 1024)} before the first."
+        f"Memory bends first, and grows as a straight line: {number(last['kib_each'])} KiB for each of "
+        f"{last['sessions']:,} sessions, since each holds a connection, its buffers and its stream. One more client "
+        f"does {number(first[1])} pings/s beside {first[0]:,} sessions, and {number(slowest[1])}/s at the least, beside "
+        f"{slowest[0]:,}: {beside}. When all had gone, {number(after)} MiB were resident, and {number(before)} before "
+        "the first."
     )
 
 
@@ -52,8 +57,9 @@ def tools(figures: dict, _cores: int, folder: Path) -> str:
     cpu = figures[str(count)]["server_cpu_ms"], figures[str(count)]["generator_cpu_ms"]
     return (
         f"{where}: {number(time)} ms and {number(size)} KiB with {count:,} tools, of which the server computes "
-        f"{number(cpu[0])} ms and the client {number(cpu[1])} ms; the rest is the way of so many bytes through the system. "
-        "Long before that, the list is longer than what a model can read; [profiles and the governor](governor.md) shorten it."
+        f"{number(cpu[0])} ms and the client {number(cpu[1])} ms; the rest is the way of so many bytes through the "
+        "system. Long before that, the list is longer than what a model can read; [the governor](governor.md) "
+        "shortens it."
     )
 
 
@@ -67,12 +73,13 @@ def parallel(figures: dict, cores: int, folder: Path) -> str:
         clients, most = max(curve.points, key=lambda point: point[1])
         enough = next(x for x, y in curve.points if y >= 0.9 * most)
         found = figures[f"{curve.name} {enough}"]
-        busy = (found["server_cpu_ms"] + found["children_cpu_ms"] + found["generator_cpu_ms"]) * found["per_second"] / 1e3
-        last = curve.points[-1]
+        cpu_ms = sum(found[f"{part}_cpu_ms"] for part in ("server", "children", "generator"))
+        busy, last = cpu_ms * found["per_second"] / 1e3 / cores, curve.points[-1]
         lines.append(
-            f"{curve.name.capitalize()}, {enough} clients get nine tenths of all there is ({number(most)}/s at {clients}); then "
-            f"{busy / cores * 100:.0f} % of the processor time of {cores} cores is used, {number(found['children_cpu_ms'])} ms for "
-            f"each call by its own processes. {last[0]:,} clients get {number(last[1])}/s."
+            f"{curve.name.capitalize()}, {enough} clients get nine tenths of all there is ({number(most)}/s at "
+            f"{clients}); then {busy * 100:.0f} % of the processor time of {cores} cores is used, "
+            f"{number(found['children_cpu_ms'])} ms for each call by its own processes. {last[0]:,} clients get "
+            f"{number(last[1])}/s."
         )
     return "The processors bend first. " + " ".join(lines)
 
@@ -85,8 +92,9 @@ def ready(figures: dict, cores: int, folder: Path) -> str:
     plot.write(folder / "plugins.svg", "From the start until a client sees all tools", "plugins", "ms", curves)
     (asked_count, asked), (_, kept) = curves[0].points[-1], curves[1].points[-1]
     return (
-        f"Asking bends first: each plugin is a Python that starts, {number(asked / asked_count)} ms for each of {asked_count:,} on "
-        f"{cores} cores. From kept descriptions {asked_count:,} plugins are ready in {number(kept)} ms."
+        f"Asking bends first: each plugin is a Python that starts, {number(asked / asked_count)} ms for each of "
+        f"{asked_count:,} on {cores} cores. From kept descriptions {asked_count:,} plugins are ready in "
+        f"{number(kept)} ms."
     )
 
 

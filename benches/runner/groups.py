@@ -1,6 +1,7 @@
 """What is measured of smcp alone: one function for each group, which returns its figures."""
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -24,10 +25,10 @@ def ping(bench: Bench) -> dict:
         for transport, path in [("sse", "/sse"), ("mcp", "/mcp")]:
             for clients in (1, 32):
                 figures[f"{transport} {clients}"] = lambda t=transport, p=path, c=clients: server.load(
-                    "requests", transport=t, path=p, clients=c, seconds=bench.window(1.5), warmup=0.3
+                    "requests", transport=t, path=p, clients=c, seconds=bench.window(1.2), warmup=0.2
                 )
         figures["list 8"] = lambda: server.load(
-            "requests", method="tools/list", clients=8, seconds=bench.window(1.5), warmup=0.3
+            "requests", method="tools/list", clients=8, seconds=bench.window(1.2), warmup=0.2
         )
         return interleaved(ROUNDS, figures)
 
@@ -35,7 +36,7 @@ def ping(bench: Bench) -> dict:
 def _calls(bench: Bench, servers: dict[str, Server], clients: tuple, tool: str, arguments: dict, expect: str) -> dict:
     measurements = {
         f"{name} {count}": lambda s=server, c=count: s.call(
-            tool, arguments, expect=expect, clients=c, seconds=bench.window(1.5), warmup=0.3
+            tool, arguments, expect=expect, clients=c, seconds=bench.window(1.2), warmup=0.2
         )
         for count in clients
         for name, server in servers.items()
@@ -75,7 +76,7 @@ def waits(bench: Bench) -> dict:
             bench.warmed_up(server, "waits__nap", {"seconds": 0.01}, seconds=2)
             for clients in (64, 256):
                 figures[f"{name} {clients}"] = server.call(
-                    "waits__nap", {"seconds": 1}, clients=clients, seconds=bench.window(5), warmup=3
+                    "waits__nap", {"seconds": 1}, clients=clients, seconds=bench.window(4), warmup=2.5
                 )
     return figures
 
@@ -140,22 +141,28 @@ def ready(bench: Bench) -> dict:
     for count in (1, 2, 10, 50, 100, 500, 1000):
         plugins = bench.copies(count)
         cache = bench.fresh("cache")
-        cache.mkdir()
 
         def start(**settings: str) -> dict:
             with bench.smcp(plugins, 3 * count, **settings) as server:
                 return {"ms": server.ready_ms}
 
         few = count <= 50
-        measurements = {"asked": start}
+        # The first start finds no descriptions, the next one those that it kept.
+        measurements = {
+            "asked": lambda: start(MCP_CACHE_DIR=str(emptied(cache))),
+            "kept": lambda: start(MCP_CACHE_DIR=str(cache)),
+        }
         if few:
             measurements["cold"] = lambda: start(**COLD)
-        # The first start with a cache fills it.
-        start(MCP_CACHE_DIR=str(cache))
-        measurements["kept"] = lambda: start(MCP_CACHE_DIR=str(cache))
         for name, found in interleaved(ROUNDS if few else 1, measurements).items():
             figures[f"{name} {count}"] = found
     return figures
+
+
+def emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def size(bench: Bench) -> dict:
@@ -222,12 +229,12 @@ def parallel(bench: Bench) -> dict:
     figures = {}
     with bench.usual(**COLD) as cold, bench.usual() as warm:
         bench.warmed_up(warm, *SUM, seconds=2)
-        for clients in (1, 2, 4, 16, 64, 256, 1000):
+        for clients in (1, 4, 16, 64, 256, 1000):
             for name, server in (("cold", cold), ("warm", warm)):
                 # So many clients wait for more than a window until each has had its turn.
                 warmup = 0.3 if clients <= 16 else 0.8
                 figures[f"{name} {clients}"] = server.call(
-                    *SUM, clients=clients, seconds=bench.window(1.5), warmup=warmup, limit=60
+                    *SUM, clients=clients, seconds=bench.window(1.2), warmup=warmup, limit=60
                 )
     return figures
 

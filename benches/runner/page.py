@@ -54,7 +54,18 @@ def loop_rows(figures: dict, names: dict[str, str]) -> list[list[str]]:
     ]
 
 
-LOOP_HEAD = ["", "per second", "p50 ms", "p90 ms", "p99 ms", "max ms", "CPU ms: server", "children", "generator", "errors"]
+LOOP_HEAD = [
+    "",
+    "per second",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "max ms",
+    "CPU ms: server",
+    "children",
+    "generator",
+    "errors",
+]
 
 
 def spaced(prefixes: dict[str, str], clients: tuple) -> dict[str, str]:
@@ -66,7 +77,8 @@ def spaced(prefixes: dict[str, str], clients: tuple) -> dict[str, str]:
 
 
 LOOPS = {
-    "ping": spaced({"sse": "ping, HTTP+SSE", "mcp": "ping, Streamable HTTP"}, (1, 32)) | {"list 8": "tools/list of 6 tools, HTTP+SSE, 8 clients"},
+    "ping": spaced({"sse": "ping, HTTP+SSE", "mcp": "ping, Streamable HTTP"}, (1, 32))
+    | {"list 8": "tools/list of 6 tools, HTTP+SSE, 8 clients"},
     "calls": spaced({"cold": "cold", "warm": "warm"}, (1, 8, 32)),
     "heavy": spaced({"cold": "cold", "warm": "warm"}, (1, 8)),
     "reused": spaced({"cold": "cold", "reused": "reused"}, (1, 8)),
@@ -78,11 +90,10 @@ LOOPS = {
 
 def goals_section(groups: dict) -> str:
     words = {True: "met", False: "**not met**", None: "not measured"}
-    rows = [
-        [v.what, v.goal, v.measured, words[v.met], f"`benches/run {v.group}`"] for v in verdicts(groups)
-    ]
+    rows = [[v.what, v.goal, v.measured, words[v.met], f"`benches/run {v.group}`"] for v in verdicts(groups)]
     counted = [v.met for v in verdicts(groups)]
-    said = f"{counted.count(True)} of {len(counted)} are met, {counted.count(False)} are not, {counted.count(None)} were not measured.\n\n"
+    met, missed, unknown = (counted.count(verdict) for verdict in (True, False, None))
+    said = f"{met} of {len(counted)} are met, {missed} are not, {unknown} were not measured.\n\n"
     return "## Goals\n\n" + said + table(["what", "goal", "measured", "", "repeat it with"], rows, numbers_from=5)
 
 
@@ -92,7 +103,8 @@ def figures_section(groups: dict) -> str:
         group = groups.get(name)
         if not group:
             continue
-        title = f"### {GROUPS[name].__doc__}\n\n"
+        words = GROUPS[name].__doc__
+        title = f"### {words[0].upper()}{words[1:]}\n\n"
         if "failed" in group:
             parts.append(f"{title}Not measured: {group['failed']}\n\n")
         elif name in LOOPS:
@@ -124,7 +136,10 @@ def ready_table(figures: dict) -> str:
     counts = sorted({int(key.split()[1]) for key in figures})
     shown = [
         [f"{count:,}"]
-        + [number(figures[f"{name} {count}"]["ms"]) if f"{name} {count}" in figures else "" for name in ("cold", "asked", "kept")]
+        + [
+            number(figures[f"{name} {count}"]["ms"]) if f"{name} {count}" in figures else ""
+            for name in ("cold", "asked", "kept")
+        ]
         for count in counts
     ]
     return table(["plugins", "`MCP_WARM=off`, ms", "asked, ms", "descriptions kept, ms"], shown)
@@ -133,7 +148,12 @@ def ready_table(figures: dict) -> str:
 def size_table(figures: dict) -> str:
     rows = [["binary, stripped", f"{figures['binary']['bytes'] / 1e6:.1f} MB", "", ""]]
     rows += [
-        [name, f"{found['server_kib'] / 1024:.1f} MiB", f"{found['children']:.0f}", f"{found['children_kib'] / 1024:.1f} MiB"]
+        [
+            name,
+            f"{found['server_kib'] / 1024:.1f} MiB",
+            f"{found['children']:.0f}",
+            f"{found['children_kib'] / 1024:.1f} MiB",
+        ]
         for name, found in figures.items()
         if name != "binary"
     ]
@@ -142,7 +162,13 @@ def size_table(figures: dict) -> str:
 
 def overhead_table(figures: dict) -> str:
     rows = [
-        [name, *(number(found[key]) for key in ("bare_p50_ms", "bare_p90_ms", "call_p50_ms", "call_p90_ms", "difference_p50_ms"))]
+        [
+            name,
+            *(
+                number(found[key])
+                for key in ("bare_p50_ms", "bare_p90_ms", "call_p50_ms", "call_p90_ms", "difference_p50_ms")
+            ),
+        ]
         for name, found in figures.items()
     ]
     return table(["", "bare p50 ms", "p90", "call p50 ms", "p90", "median of the differences"], rows)
@@ -167,7 +193,10 @@ def curves_section(groups: dict, cores: int, folder: Path) -> str:
     for name, describe in CURVES.items():
         if figures := groups.get(name, {}).get("figures"):
             picture = PICTURES[name]
-            parts.append(f"### {TITLES[name]}\n\n![{TITLES[name]}](benchmarks/{picture}.svg)\n\n{describe(figures, cores, folder)}\n\n")
+            parts.append(
+                f"### {TITLES[name]}\n\n![{TITLES[name]}](benchmarks/{picture}.svg)\n\n"
+                + f"{describe(figures, cores, folder)}\n\n"
+            )
     return "".join(parts)
 
 
@@ -202,7 +231,10 @@ def compare_section(groups: dict) -> str:
         + [number(elsewhere["ping 32"]), "", number(elsewhere["calls 8"]), "", number(elsewhere["waits 64"]), "", ""]
     )
     ratios = [
-        [name, *(ratio(figures, name, measure) for measure in ("ping 32", "calls 1", "calls 8", "calls 32", "churn 16"))]
+        [
+            name,
+            *(ratio(figures, name, measure) for measure in ("ping 32", "calls 1", "calls 8", "calls 32", "churn 16")),
+        ]
         for name in figures
         if name != "smcp"
     ]
@@ -213,13 +245,15 @@ def compare_section(groups: dict) -> str:
     )
     versions = "".join(f"- {name}: {found['version']}\n" for name, found in figures.items() if found["version"])
     return (
-        "## Beside others\n\nThe same two plugins, served by each; all with the same interpreter, started and measured in turn, "
-        "medians of the rounds. *In-process* is a tool that computes inside the server, without a process of its own. "
-        "*Left running* are programs that run on after their clients left in mid-call. `benches/run compare` repeats it.\n\n"
+        "## Beside others\n\nThe same two plugins, served by each; all with the same interpreter, started and measured in "
+        "turn, medians of the rounds. *In-process* is a tool that computes inside the server, without a process of its own. "
+        "*Left running* are programs that run on after their clients left in mid-call. `benches/run compare` repeats "
+        "it.\n\n"
         + table(head, rows)
         + "How many times as many smcp does in a second:\n\n"
         + table(["than", "pings, 32", "calls, 1", "calls, 8", "calls, 32", "churn"], ratios)
-        + "The figures of SMCP 3.1.0 are from another run on two cores, beside an early smcp; it cannot be installed from a registry.\n\n"
+        + "The figures of SMCP 3.1.0 are from another run on two cores, beside an early smcp; it cannot be "
+        + "installed from a registry.\n\n"
         + versions
         + (f"\nWhat failed:\n\n{failures}" if failures else "")
         + "\n"

@@ -21,7 +21,9 @@ DOCS = ROOT / "docs"
 def build() -> None:
     """Two builds: with the features of the development dependencies, smcp would not be the one that users have."""
     cargo = ["cargo", "build", "--release", "--locked", "--quiet"]
-    subprocess.run([*cargo, "--example", "load", "--example", "rmcp_server", "--example", "allocations"], cwd=ROOT, check=True)
+    subprocess.run(
+        [*cargo, "--example", "load", "--example", "rmcp_server", "--example", "allocations"], cwd=ROOT, check=True
+    )
     subprocess.run(cargo, cwd=ROOT, check=True)
 
 
@@ -96,9 +98,12 @@ def _first_line(*command: str) -> str:
 
 
 def commit() -> str:
-    """The source that was measured; `+` where it has changes that are in no commit (those of the page aside)."""
-    changed = _first_line("git", "status", "--porcelain", "--", ".", ":!docs/benchmarks*")
-    return _first_line("git", "rev-parse", "--short=10", "HEAD") + ("+" if changed != "unknown" else "")
+    """The source that was measured; with a `+` where it had changes that are in no commit, those of the page aside."""
+    head = _first_line("git", "rev-parse", "--short=10", "HEAD")
+    changed = subprocess.run(
+        ["git", "status", "--porcelain", "--", ".", ":!docs/benchmarks*"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    return head + ("+" if changed.stdout.strip() else "")
 
 
 def machine(python: str) -> dict[str, str]:
@@ -112,7 +117,7 @@ def machine(python: str) -> dict[str, str]:
         "processor": cpu,
         "cores": str(os.cpu_count()),
         "memory": f"{memory:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": _first_line(python, "--version"),
         "rust": " ".join(_first_line("rustc", "--version").split()[:2]),
     }

@@ -47,7 +47,8 @@ def write(path: Path, title: str, x_label: str, y_label: str, curves: list[Curve
         return f'<text x="{x}" y="{y}" {more}>{escape(words)}</text>'
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"',
+        'font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         text(LEFT, 20, title, 'font-size="14" font-weight="bold"'),
         text(WIDTH / 2, HEIGHT - 10, x_label, 'text-anchor="middle"'),

@@ -107,7 +107,9 @@ class Server:
         except ProcessLookupError:
             pass
 
-    def load(self, scenario: str, argv: list[str] | None = None, transport: str = "", path: str = "", **options) -> dict:
+    def load(
+        self, scenario: str, argv: list[str] | None = None, transport: str = "", path: str = "", **options
+    ) -> dict:
         """What the load generator finds. Options are its flags."""
         url = self.url.replace(self.kind.path, path) if path else self.url
         line = [str(self.load_program), scenario, "--url", url, "--pid", str(self.process.pid)]
@@ -180,7 +182,7 @@ def peers(python: str) -> list[Kind]:
     gateway = node_packages("supergateway", PEERS / "supergateway") / "supergateway"
     server = PEERS / "fastmcp" / "server.py"
     versions = {
-        "fastmcp": f"FastMCP {locked_version('fastmcp', 'fastmcp-slim')}",
+        "fastmcp": f"FastMCP {locked_version('fastmcp', 'fastmcp')}",
         "mcp-proxy": f"mcp-proxy {locked_version('mcp-proxy', 'mcp-proxy')}",
         "supergateway": f"supergateway {locked_version('supergateway', 'supergateway')}",
         "rmcp": f"rmcp {rust_version('rmcp')}",
@@ -205,16 +207,20 @@ def peers(python: str) -> list[Kind]:
             "sse",
             "/sse",
             f"{versions['mcp-proxy']} before a {versions['fastmcp']} stdio server",
-            lambda plugins, python, port: [proxy, "--port", port, "--log-level", "ERROR", "--pass-environment", "--"]
-            + [fastmcp, server, plugins, python, "stdio"],
+            lambda plugins, python, port: (
+                [proxy, "--port", port, "--log-level", "ERROR", "--pass-environment", "--"]
+                + [fastmcp, server, plugins, python, "stdio"]
+            ),
         ),
         Kind(
             "supergateway",
             "sse",
             "/sse",
             f"{versions['supergateway']} before a {versions['fastmcp']} stdio server",
-            lambda plugins, python, port: [gateway, "--port", port, "--logLevel", "none", "--stdio"]
-            + [" ".join(f"'{word}'" for word in (fastmcp, server, plugins, python, "stdio"))],
+            lambda plugins, python, port: (
+                [gateway, "--port", port, "--logLevel", "none", "--stdio"]
+                + [" ".join(f"'{word}'" for word in (fastmcp, server, plugins, python, "stdio"))]
+            ),
         ),
         Kind(
             "rmcp",

@@ -1,8 +1,8 @@
 """The plugins of a directory as tools of FastMCP: each call starts the plugin's program, as smcp does.
 
-    server.py PLUGINS PYTHON sse PORT       over HTTP+SSE
-    server.py PLUGINS PYTHON stdio          over standard input and output, for the proxies
-    server.py PLUGINS PYTHON in-process PORT    a tool that computes in the server itself, isolated from nothing
+server.py PLUGINS PYTHON sse PORT       over HTTP+SSE
+server.py PLUGINS PYTHON stdio          over standard input and output, for the proxies
+server.py PLUGINS PYTHON in-process PORT    a tool that computes in the server itself, isolated from nothing
 """
 
 import asyncio
@@ -32,7 +32,12 @@ class Program(Tool):
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        stdout, stderr = await program.communicate()
+        try:
+            stdout, stderr = await program.communicate()
+        finally:
+            # Cancelled in mid-call, the program must not outlive it; whether it is cancelled is the server's doing.
+            if program.returncode is None:
+                program.kill()
         text = stdout if program.returncode == 0 else stdout or stderr
         return ToolResult(content=text.decode(), is_error=program.returncode != 0)
 

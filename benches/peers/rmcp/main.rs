@@ -55,6 +55,8 @@ impl ServerHandler for Plugins {
         let unknown = || ErrorData::invalid_params(format!("no tool '{}'", request.name), None);
         let argv = self.argv.get(request.name.as_ref()).ok_or_else(unknown)?;
         let mut command = Command::new(&argv[0]);
+        // The program ends with the future of its call; whether that is dropped is the server's doing.
+        command.kill_on_drop(true);
         command.args(&argv[1..]).stdin(Stdio::null());
         for (name, value) in request.arguments.iter().flatten() {
             let value = value

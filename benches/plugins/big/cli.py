@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Prints much."""
+
 import argparse
 import json
 import sys

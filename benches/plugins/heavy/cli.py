@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Imports what many plugins import: requests and pydantic. It asks nobody anything."""
+
 import argparse
 import json
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A sum, by a command whose calls may run one after the other in one process."""
+
 import argparse
 import json
 

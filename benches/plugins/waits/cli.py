@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Waits, as tools do that ask a network, a model or a person."""
+
 import argparse
 import json
 import time
