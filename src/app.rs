@@ -243,6 +243,7 @@ async fn notify_of_new_catalogues(
     catalogues.mark_changed();
     let mut known = Generations::default();
     let mut said = HashSet::new();
+    let mut was_recalled = false;
     loop {
         tokio::select! {
             () = stopped.cancelled() => return,
@@ -257,6 +258,13 @@ async fn notify_of_new_catalogues(
         }
         known = now;
         let snapshot = services.catalog.snapshot();
+        if snapshot.recalled > 0 && !was_recalled {
+            was_recalled = true;
+            tracing::info!(
+                plugins = snapshot.recalled,
+                "served from the cache, as described at an earlier start; asked again in the background"
+            );
+        }
         log_plugins(&snapshot, &mut said);
         for line in faults(&snapshot, &services.governor, &settings) {
             if said.insert(line.clone()) {

@@ -96,12 +96,6 @@ fn announce(snapshot: &Snapshot, from: &str, directory: Option<&Path>) {
         "  plugins          {} with {tools}, from {from}",
         snapshot.plugins.len()
     ));
-    if snapshot.recalled > 0 {
-        say(format_args!(
-            "    {} of them from the cache, as described at an earlier start; each is asked again in the background",
-            snapshot.recalled
-        ));
-    }
     for warning in &snapshot.warnings {
         say(format_args!("    {warning}"));
     }

@@ -164,3 +164,136 @@ fn head(parts: &response::Parts) -> Bytes {
     let _ = write!(head, "transfer-encoding: chunked\r\ndate: {date}\r\n\r\n");
     head.freeze()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::HeaderValue;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use socket2::SockRef;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::super::connection::HeadBudget;
+    use super::*;
+
+    /// Both ends of a connection that holds little by itself.
+    async fn connected() -> (Arc<Connection>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (client, (server, _)) = (client.unwrap(), accepted.unwrap());
+        SockRef::from(&server).set_send_buffer_size(1).unwrap();
+        (Connection::new(server, HeadBudget::new(1 << 20)), client)
+    }
+
+    fn answer(body: Body, connection: &Arc<Connection>) -> LastingStream {
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert("x-one", HeaderValue::from_static("first"));
+        LastingStream::new(response, connection.answer().0)
+    }
+
+    /// Takes the chunks apart.
+    fn joined(mut chunks: &[u8]) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        loop {
+            let end = chunks.windows(2).position(|two| two == b"\r\n").unwrap();
+            let size = std::str::from_utf8(&chunks[..end]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            let (data, rest) = chunks[end + 2..].split_at(size);
+            let rest = rest.strip_prefix(b"\r\n").expect("a chunk has an end");
+            if size == 0 {
+                assert_eq!(rest, b"");
+                return found;
+            }
+            found.push(data.to_vec());
+            chunks = rest;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_body_gives_is_written_whole_in_its_order_whatever_the_socket_takes_at_once() {
+        let (connection, mut client) = connected().await;
+        let frames: Vec<Vec<u8>> = [1, 0, 40, SMALL, SMALL + 1, 300_000, 0, 7]
+            .iter()
+            .zip(b'a'..)
+            .map(|(size, letter)| vec![letter; *size])
+            .chain((0..200).map(|_| b"small".to_vec()))
+            .collect();
+        let given = frames.clone().into_iter();
+        let given = given.map(|frame| Ok::<_, Infallible>(Frame::data(Bytes::from(frame))));
+        let body = Body::new(StreamBody::new(futures_util::stream::iter(given)));
+        let stream = answer(body, &connection);
+        let writing = tokio::spawn(async move {
+            let written = stream.write(&connection).await;
+            written.map(|()| drop(connection))
+        });
+        let mut read = Vec::new();
+        client.read_to_end(&mut read).await.unwrap();
+        writing.await.unwrap().unwrap();
+        let end = read
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .unwrap();
+        let head = std::str::from_utf8(&read[..end]).unwrap();
+        assert!(
+            head.starts_with("HTTP/1.1 200 OK\r\nx-one: first\r\n"),
+            "{head}"
+        );
+        assert!(head.contains("\r\ntransfer-encoding: chunked"), "{head}");
+        let frames = frames.into_iter().filter(|frame| !frame.is_empty());
+        assert!(joined(&read[end + 4..]) == frames.collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_leaves_the_answer_without_an_end() {
+        let (connection, mut client) = connected().await;
+        let frames = [
+            Ok(Frame::data(Bytes::from_static(b"half"))),
+            Err(io::Error::other("the rest was dropped")),
+        ];
+        let body = Body::new(StreamBody::new(futures_util::stream::iter(frames)));
+        let fault = answer(body, &connection).write(&connection).await;
+        assert!(fault.is_err());
+        drop(connection);
+        let mut read = Vec::new();
+        client.read_to_end(&mut read).await.unwrap();
+        assert!(!read.ends_with(b"0\r\n\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_ends_the_writing() {
+        let (connection, mut client) = connected().await;
+        let endless = futures_util::stream::repeat_with(|| {
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 1000])))
+        });
+        let stream = answer(Body::new(StreamBody::new(endless)), &connection);
+        let writing = tokio::spawn(async move { stream.write(&connection).await });
+        let mut some = [0; 100_000];
+        client.read_exact(&mut some).await.unwrap();
+        client.shutdown().await.unwrap();
+        drop(client);
+        assert!(writing.await.unwrap().is_err());
+    }
+
+    #[test]
+    fn older_clients_and_those_that_want_no_second_answer_are_left_to_hyper() {
+        let request = |version: Version, connection: Option<&'static str>| {
+            let mut request = Request::new(());
+            *request.version_mut() = version;
+            if let Some(value) = connection {
+                let value = HeaderValue::from_static(value);
+                request.headers_mut().insert(header::CONNECTION, value);
+            }
+            may_take_over(&request)
+        };
+        assert!(request(Version::HTTP_11, None));
+        assert!(request(Version::HTTP_11, Some("Keep-Alive")));
+        assert!(!request(Version::HTTP_11, Some("close")));
+        assert!(!request(Version::HTTP_11, Some("keep-alive, upgrade")));
+        assert!(!request(Version::HTTP_10, Some("keep-alive")));
+    }
+}
