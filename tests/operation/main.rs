@@ -4,7 +4,9 @@
 mod support;
 
 mod command_line;
+mod health;
 mod letta;
 mod logging;
 mod metrics;
+mod service;
 mod start;
