@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
-use super::setup::{counted, say};
+use super::setup::{counted, in_one_line, say};
 
 /// How long the server may take to answer. Health checks of containers give up after 30 s.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -87,7 +87,7 @@ fn report(url: &str, asked: &anyhow::Result<Health>) -> Value {
         Err(error) => json!({
             "url": url,
             "healthy": false,
-            "error": super::in_one_line(error),
+            "error": in_one_line(error),
         }),
     }
 }

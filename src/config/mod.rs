@@ -23,7 +23,7 @@ use crate::governor::Profiles;
 pub use keys::KeySources;
 pub use reader::Purpose;
 use reader::Reader;
-pub use sockets::{PassedSocket, passed_sockets};
+pub use sockets::PassedSocket;
 
 /// All that the server needs to know.
 #[derive(Debug, Clone)]
@@ -81,6 +81,17 @@ impl fmt::Display for Faults {
 )]
 pub fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
+}
+
+/// Takes the sockets that the service manager has passed to this process; none where it was started otherwise. They can
+/// be taken once, and only while no other thread reads the environment.
+///
+/// # Errors
+/// A descriptor is no TCP socket that is listened on.
+pub fn passed_sockets(
+    environment: &[(OsString, OsString)],
+) -> Result<Vec<Arc<PassedSocket>>, Faults> {
+    sockets::take(environment).map_err(Faults)
 }
 
 /// Reads everything. `sockets` are what was passed by the service manager.

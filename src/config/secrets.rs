@@ -47,7 +47,6 @@ pub struct SecretFile {
 }
 
 /// What was read from a file.
-#[derive(Default)]
 pub struct Content {
     /// Without white space around it; may be empty.
     pub text: String,
@@ -145,18 +144,26 @@ pub fn find(reader: &mut Reader, names: Names) -> Option<Found> {
         },
         (None, None) => return None,
     };
-    let content = file.read().unwrap_or_else(|fault| {
-        reader.faults.push(fault);
-        Content::default()
-    });
+    let content = match file.read() {
+        Ok(content) => content,
+        Err(fault) => {
+            reader.faults.push(fault);
+            return None;
+        }
+    };
     reader.notices.extend(content.warning);
-    if content.text.is_empty() && reader.faults.is_empty() {
+    if content.text.is_empty() {
+        let there = match file.judged {
+            true => "it",
+            false => "the file that LoadCredential= names in the unit",
+        };
         reader.mistakes.push(format!(
-            "{} is empty and has no effect; write the secret into it",
+            "{} is empty and has no effect; write the secret into {there}",
             file.place
         ));
+        return None;
     }
-    (!content.text.is_empty()).then(|| Found {
+    Some(Found {
         place: file.place.clone(),
         text: content.text,
         file: Some(file),

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use listenfd::ListenFd;
 use socket2::SockRef;
 
-use super::Faults;
-
 /// The number of the first descriptor that is passed.
 const FIRST: usize = 3;
 /// What is wrong with most sockets that cannot be used.
@@ -36,10 +34,10 @@ impl fmt::Display for PassedSocket {
 /// Takes the sockets that were passed to this process; none where it was started otherwise. They can be taken once.
 ///
 /// # Errors
-/// A descriptor is no TCP socket that is listened on.
-pub fn passed_sockets(
+/// Each descriptor that is no TCP socket which is listened on, in a line.
+pub(super) fn take(
     environment: &[(OsString, OsString)],
-) -> Result<Vec<Arc<PassedSocket>>, Faults> {
+) -> Result<Vec<Arc<PassedSocket>>, Vec<String>> {
     let variable = |name: &str| {
         let mut found = environment.iter().filter(|(known, _)| known == name);
         found
@@ -58,7 +56,7 @@ pub fn passed_sockets(
     for index in 0..passed.len() {
         let name = names.get(index).filter(|name| !name.is_empty());
         let name = name.map_or("unknown", |name| *name);
-        match take(&mut passed, index) {
+        match take_one(&mut passed, index) {
             Ok((listener, address)) => sockets.push(Arc::new(PassedSocket {
                 name: name.to_owned(),
                 address,
@@ -72,11 +70,11 @@ pub fn passed_sockets(
     }
     match faults.is_empty() {
         true => Ok(sockets),
-        false => Err(Faults(faults)),
+        false => Err(faults),
     }
 }
 
-fn take(passed: &mut ListenFd, index: usize) -> Result<(TcpListener, SocketAddr), String> {
+fn take_one(passed: &mut ListenFd, index: usize) -> Result<(TcpListener, SocketAddr), String> {
     let listener = passed
         .take_tcp_listener(index)
         .map_err(|error| error.to_string())?
