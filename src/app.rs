@@ -168,21 +168,6 @@ impl App {
     }
 }
 
-/// The sockets that were passed, else one that is opened here.
-///
-/// # Errors
-/// The address cannot be bound, or a socket cannot be shared.
-fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
-    if config.sockets.is_empty() {
-        return Ok(vec![http::accept::bind(&config.addresses)?]);
-    }
-    let shared = config.sockets.iter().map(|passed| {
-        http::accept::share(&passed.listener)
-            .with_context(|| format!("cannot use the passed socket {passed}"))
-    });
-    shared.collect()
-}
-
 /// The part that every transport needs. First answers wait `discovery_wait` for plugins that are still being asked.
 ///
 /// # Errors
@@ -234,6 +219,21 @@ pub fn sessions(
         stopped.clone(),
     ));
     Ok(sessions)
+}
+
+/// The sockets that were passed, else one that is opened here.
+///
+/// # Errors
+/// The address cannot be bound, or a socket cannot be shared.
+fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
+    if config.sockets.is_empty() {
+        return Ok(vec![http::accept::bind(&config.addresses)?]);
+    }
+    let shared = config.sockets.iter().map(|passed| {
+        http::accept::share(&passed.listener)
+            .with_context(|| format!("cannot use the passed socket {passed}"))
+    });
+    shared.collect()
 }
 
 /// Begins to load the agents' variables. What comes of it is what plugins are asked with: where every call gets

