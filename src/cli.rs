@@ -38,6 +38,7 @@ Examples:
   MCP_API_KEY=… smcp --host 0.0.0.0 --require-auth
                                                 serve the network, for whoever has the key
   smcp check                                    say what is served, what is not, and why
+  smcp health http://127.0.0.1:8000             say whether a server is ready
   smcp call demo_math__calculate operation=add a=2 b=3
                                                 run one tool here, as an agent would
 
@@ -63,6 +64,18 @@ pub enum Command {
     },
     /// Run one tool and print its result
     Call(CallArgs),
+    /// Say whether a server is ready; exit with 0 if it is, else with 1
+    Health(HealthArgs),
+}
+
+/// Which server `smcp health` asks, and how it answers.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// The server's address [default: http://127.0.0.1:8000, or what MCP_HOST and MCP_PORT say]
+    pub url: Option<String>,
+    /// Print the answer as a JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `smcp call` runs.
@@ -164,7 +177,7 @@ impl Cli {
             plugin_timeout: later(&before.plugins.plugin_timeout, &after.plugin_timeout),
         };
         match &self.command {
-            None => before.clone(),
+            None | Some(Command::Health(_)) => before.clone(),
             Some(Command::Serve(after)) => Flags {
                 host: later(&before.host, &after.host),
                 port: later(&before.port, &after.port),

@@ -162,3 +162,37 @@ pub fn counted(number: usize, thing: &str) -> String {
 pub(super) fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
+
+/// An error with its causes. Many messages name their cause themselves: what was said is not said again.
+pub(super) fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_the_message_names_is_not_said_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {source}; try another port")]
+        struct Named {
+            source: std::io::Error,
+        }
+        let cause = std::io::Error::other("address in use");
+        let error = anyhow::Error::from(Named { source: cause }).context("starting");
+        assert_eq!(
+            in_one_line(&error),
+            "starting: cannot listen: address in use; try another port"
+        );
+        let unnamed = anyhow::anyhow!("no file").context("reading");
+        assert_eq!(in_one_line(&unnamed), "reading: no file");
+    }
+}

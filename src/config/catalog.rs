@@ -14,8 +14,29 @@ use crate::cli::Flags;
 use crate::discovery::scan::PROGRAMS;
 use crate::process::{DEFAULT_MAX_BACKGROUND, WarmSettings, max_runs, total_memory};
 
-/// Variables that belong to the server alone and never reach a plugin.
-const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
+/// Variables that belong to the server alone and never reach a plugin: where its keys are, where its audit log is
+/// written, and what its service manager says to it and hears from it.
+const OWN: [&str; 17] = [
+    "CREDENTIALS_DIRECTORY",
+    "FDSTORE",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LETTA_API_KEY_FILE",
+    "LETTA_SERVER_PASSWORD_FILE",
+    "LOGS_DIRECTORY",
+    "MAINPID",
+    "MANAGERPID",
+    "MCP_LOG_DIR",
+    "MCP_LOG_FILE",
+    "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
+    "NOTIFY_SOCKET",
+    "SYSTEMD_EXEC_PID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+/// Beginnings of such names.
+const OWN_BEGINNINGS: [&str; 2] = ["MCP_API_KEY", "LISTEN_"];
 /// How long a plugin may take to describe itself.
 const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 /// The least and the most that a setting may let a program print, in bytes. An answer is held in memory as a whole.
@@ -53,7 +74,7 @@ pub(super) fn read(
         python: reader.path("MCP_PYTHON"),
         environment: environment
             .into_iter()
-            .filter(|(name, _)| !is_own_secret(name))
+            .filter(|(name, _)| !is_own(name))
             .collect(),
         reserved,
         limits: Limits {
@@ -195,10 +216,9 @@ fn default_directory() -> Option<PathBuf> {
         .find(|directory| directory.is_dir())
 }
 
-fn is_own_secret(name: &OsStr) -> bool {
-    OWN_SECRETS
-        .iter()
-        .any(|secret| name.as_encoded_bytes().starts_with(secret.as_bytes()))
+fn is_own(name: &OsStr) -> bool {
+    let begins_so = |beginning: &&str| name.as_encoded_bytes().starts_with(beginning.as_bytes());
+    OWN.iter().any(|own| name == *own) || OWN_BEGINNINGS.iter().any(begins_so)
 }
 
 #[cfg(test)]

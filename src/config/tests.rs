@@ -17,6 +17,7 @@ fn read_for(purpose: Purpose, variables: &[(&str, &str)], flags: Flags) -> Resul
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
+        Vec::new(),
     )
 }
 
@@ -352,7 +353,7 @@ fn a_path_need_not_be_text() {
         ("MCP_PLUGINS_DIR".into(), odd.clone().into_os_string()),
         ("MCP_LOG_DIR".into(), odd.clone().into_os_string()),
     ];
-    let config = read(Purpose::Http, &Flags::default(), environment).unwrap();
+    let config = read(Purpose::Http, &Flags::default(), environment, Vec::new()).unwrap();
     assert_eq!(config.catalog.directory, Some(odd.clone()));
     let file = config.telemetry.file.unwrap();
     assert_eq!(file.path, odd.join("mcp_server.log"));
@@ -376,6 +377,15 @@ fn the_servers_secrets_are_not_for_plugins() {
             ("MCP_API_KEYS", "l"),
             ("NOTIFY_SOCKET", "/x"),
             ("LISTEN_FDS", "1"),
+            ("JOURNAL_STREAM", "9:1"),
+            ("LOGS_DIRECTORY", "/var/log/smcp"),
+            ("MCP_LOG_DIR", "/var/log/smcp"),
+            ("MCP_LOG_FILE", "audit.log"),
+            ("CREDENTIALS_DIRECTORY", "/run/credentials/smcp.service"),
+            ("INVOCATION_ID", "0"),
+            ("WATCHDOG_USEC", "1"),
+            ("SYSTEMD_EXEC_PID", "1"),
+            ("LETTA_API_KEY_FILE", ""),
             ("HOME", "/h"),
         ],
         Flags::default(),

@@ -1,6 +1,7 @@
-//! The accept loop: connections with deadlines and a cap. Knows no route.
+//! The accept loop: connections with deadlines and a cap. Knows no route, and not who opened the sockets.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -84,6 +85,16 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<TcpListener, BindError> {
     Err(failed.unwrap_or(BindError::NoAddress))
 }
 
+/// A socket that somebody else has opened and goes on holding: what waits in it is not lost with this process.
+///
+/// # Errors
+/// The system has no descriptor for it, or it cannot be waited for.
+pub fn share(socket: &std::net::TcpListener) -> io::Result<TcpListener> {
+    let socket = socket.try_clone()?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -127,14 +138,41 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// Serves connections, at most `max_connections` at once, until `stop`. The tasks belong to `tasks`.
+/// Sockets that are listened on side by side.
+#[derive(Debug)]
+struct Listeners {
+    sockets: Vec<TcpListener>,
+    /// Which of them is asked first: they take turns, so that a busy one holds up no other.
+    next: usize,
+}
+
+impl Listeners {
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|cx| {
+            for _ in 0..self.sockets.len() {
+                let socket = &self.sockets[self.next];
+                self.next = (self.next + 1) % self.sockets.len();
+                if let Poll::Ready(accepted) = socket.poll_accept(cx) {
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Serves connections, at most `max_connections` at once: accepts until `last`, serves until `stop`. The tasks belong
+/// to `tasks`.
 pub async fn serve(
-    listener: TcpListener,
+    sockets: Vec<TcpListener>,
     service: Service,
     max_connections: usize,
     tasks: TaskTracker,
+    last: CancellationToken,
     stop: CancellationToken,
 ) {
+    let mut listeners = Listeners { sockets, next: 0 };
     let limit = within_descriptors(max_connections);
     let permits = Arc::new(Semaphore::new(limit));
     let heads = HeadBudget::new(UNFINISHED_HEADS);
@@ -143,8 +181,10 @@ pub async fn serve(
     let mut pause = Pause::default();
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            // Whatever is accepted after that would be refused here, and is served by whoever comes next.
+            biased;
+            () = last.cancelled() => return,
+            accepted = listeners.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {

@@ -5,7 +5,9 @@ mod support;
 
 mod cache;
 mod command_line;
+mod health;
 mod letta;
 mod logging;
 mod metrics;
+mod service;
 mod start;
