@@ -170,7 +170,8 @@ class Parent:
         theirs.close()
         os.close(out)
         self.log = open(log, "rb")
-        assert self.answer() == {"ready": self.process.pid}, "the parent's first words"
+        ready = self.answer()
+        assert ready["ready"] == self.process.pid and self.private not in ready["paths"], ready
 
     def answer(self):
         packet = self.socket.recv(1 << 16)
@@ -281,6 +282,7 @@ class Lane:
             streams.end()
             self.worker = False
             return None
+        self.order.sendall(b"g")
         status = self.ending()
         stdout, stderr = streams.end()
         return Result(stdout, stderr, status)

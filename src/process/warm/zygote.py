@@ -25,7 +25,7 @@ FORMAT_LIMIT = 64 << 10  # bytes of one packet from or to the server
 ORDER_HEADER = 10  # body length (u32), number of arguments (u32), flags (u16), all little-endian
 ORDER_LIMIT = 64 << 20
 HAS_DIRECTORY, HAS_STDIN, HAS_EVENTS, REUSE = 1, 2, 4, 128
-GO_ON, REFUSE, GOES = b"s", b"r", b"g"
+GO_ON, REFUSE, GO = b"s", b"r", b"g"
 
 # Read by the interpreter, its libraries or the C library when a process starts: too late to change them in a fork.
 READ_AT_START = (b"PYTHON", b"LC_", b"LANG", b"LD_", b"MALLOC_", b"GLIBC_", b"HOME")
@@ -37,9 +37,11 @@ class Refused(Exception):
 
 def begin():
     """What a fork needs to know of the start of this process; removes all signs of this file."""
-    global learning, loading, ending
+    global learning, loading, ending, worker_module
     own = os.path.dirname(__file__)
-    learning, loading, ending = map(hidden, ("zygote_learning", "zygote_loading", "zygote_ending"))
+    learning, loading, ending, worker_module = map(
+        hidden, ("zygote_learning", "zygote_loading", "zygote_ending", "zygote_worker")
+    )
     sys.path[:] = [entry for entry in sys.path if entry != own]
     sys.path_importer_cache.pop(own, None)
     given = os.environ.pop("PYTHONPATH").partition(os.pathsep)[2]
@@ -61,7 +63,7 @@ def serve():
     requests = hidden("_socket").socket(fileno=CONTROL)
     json = Json()
     state = State(command, coerced)
-    requests.send(json.write({"ready": os.getpid()}))
+    requests.send(json.write({"ready": os.getpid(), "paths": sys.path}))
     while True:
         ignore_children(True)
         packet, descriptors = receive(requests, FORMAT_LIMIT)
@@ -155,7 +157,10 @@ def load(modules, state):
         return {"spoiled": spoiled.args[0], "why": spoiled.args[1]}
     state.pin(loader.names(), READ_AT_START + loader.starts())
     state.renewals = renewals()
+    visible = set(sys.modules)
     loading.exercise()
+    for name in set(sys.modules) - visible:
+        del sys.modules[name]
     state.ending = ending.Ending()
     state.ending.prepare()
     return {"loaded": loader.loaded, "read": sorted(loader.read), "left_out": loader.left_out}
@@ -224,26 +229,37 @@ def fork_calls(control, order, state):
 # Calls
 
 
-def take_order(socket, state):
+def take_order(socket, state, worker=None):
     """P: becomes the process that an exec of the order would have started, or refuses and ends."""
     try:
-        # As the supervisor does it for what it executes: the group of a call can be sent signals.
-        os.setpgid(0, 0)
+        if worker is None:
+            # As the supervisor does it for what it executes: the group of a call can be sent signals.
+            os.setpgid(0, 0)
         flags, directory, arguments, variables, descriptors = read_order(socket)
+        if worker is not None:
+            if not flags & REUSE or worker.has_script_changed():
+                raise Refused
+            worker.renew(state.stdins["null"] if not flags & HAS_STDIN else open_pipe_as_stdin())
         become(state, directory, arguments, variables)
         install(descriptors, flags, state)
         for renew in state.renewals:
             renew()
         socket.send(GO_ON)
-        # Only when the server knows that the program runs: a call whose supervisor dies before may be started again.
-        if socket.recv(1) != GOES:
+        # The supervisor reports the start first: a call of which no start was reported has not run.
+        if socket.recv(1) != GO:
             os._exit(1)
-        os.close(socket.detach())
     except BaseException:
         try:
             socket.send(REFUSE)
         finally:
             os._exit(1)
+    if not flags & REUSE:
+        os.close(socket.detach())
+    elif worker is None:
+        worker_module.work(
+            state, socket, flags & HAS_EVENTS, lambda worker: take_order(socket, state, worker)
+        )
+    return flags & HAS_EVENTS
 
 
 def read_order(socket):
@@ -351,6 +367,9 @@ def renewals():
     """Functions that give a fork what a fresh process would have of its own; `random` does so by itself."""
     made = []
     loaded = sys.modules
+    if "threading" in loaded:
+        # The system's number of the only thread; Python renews it in a thread that it starts itself.
+        made.append(loaded["threading"].main_thread()._set_native_id)
     if "logging" in loaded:
         made.append(lambda logging=loaded["logging"], time=loaded["time"]: renew_start_time(logging, time))
     if "multiprocessing.process" in loaded:

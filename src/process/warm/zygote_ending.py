@@ -118,13 +118,16 @@ class Ending:
 
     def known_status(self):
         """The status with which the process will exit; None when that is not certain."""
-        main = sys.modules["__main__"].__dict__
-        if type(main.get("__loader__")).__name__ != "SourceFileLoader" or was_exception_printed():
-            # The script could not be opened, or has failed.
+        if self.stack is None or self.stack.place is None or was_exception_printed():
             return None
-        # The interpreter removes `__file__` when the script has come to its end, and not when it has exited.
-        if "__file__" in main:
-            return self.stack and self.stack.status()
+        status = self.stack.status()
+        if status is not None:
+            return status
+        # The interpreter removes `__file__` when the script has come to its end. Where it could not even be opened,
+        # the loader is still another one.
+        main = sys.modules["__main__"].__dict__
+        if "__file__" in main or type(main.get("__loader__")).__name__ != "SourceFileLoader":
+            return None
         return 0
 
     def new_modules_are_harmless(self):

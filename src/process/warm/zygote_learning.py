@@ -2,7 +2,8 @@
 
 Safe is a module of the standard library or of an installed distribution, never a file of the plugin, that
 
-- the top-level code of the script imports, so that every run of the script imports it, and
+- the top-level code of the script imports, so that every run of the script imports it; or, of the standard library,
+  that its functions import when they are called, as `argparse` does with `shutil`, and
 - was imported while the process was as it had started: what the script does to its environment, its search path, its
   warnings or its signals before an import may be meant for that import, and
 - has imported no file of the plugin itself, and comes from the same place wherever it is imported.
@@ -24,7 +25,8 @@ class Recorder:
         self.before = frozenset(sys.modules)
         self.path = list(sys.path)
         self.finders = list(sys.meta_path)
-        self.seen = {}  # module: (may be safe, the installed modules that were being imported)
+        # module: (it may be safe, it may if it is of the standard library, the libraries that were being imported)
+        self.seen = {}
         self.depth = 0
         self.changed = False
 
@@ -73,7 +75,7 @@ class Recorder:
         frame = sys._getframe(1)
         at_top = True
         inside = []
-        plugin = False
+        plugin = called = False
         while frame is not None:
             file = frame.f_code.co_filename
             if not file.startswith(IMPORTLIB) and frame.f_code is not self.importing.__func__.__code__:
@@ -81,11 +83,15 @@ class Recorder:
                 if self.is_plugin(frame):
                     plugin = True
                     at_top = at_top and is_module
-                elif is_module and not plugin:
-                    inside.append(frame.f_globals.get("__name__"))
+                elif not plugin:
+                    # In the end, whether the outermost of these is a function that the plugin has called.
+                    called = not is_module
+                    if is_module:
+                        inside.append(frame.f_globals.get("__name__"))
             frame = frame.f_back
         if name not in self.seen:
-            self.seen[name] = (at_top and plugin and not self.changed, inside)
+            may_be = plugin and not self.changed
+            self.seen[name] = (may_be and at_top, may_be and called, inside)
         return None
 
     def is_plugin(self, frame):
@@ -103,18 +109,19 @@ class Recorder:
         """Writes the safe modules in the order of their imports. The last thing that this process does at exit."""
         sys.modules["builtins"].__import__ = self.real_import
         unsafe = set()
-        for name, (_, inside) in self.seen.items():
+        for name, (_, _, inside) in self.seen.items():
             module = sys.modules.get(name)
             # A module that is not there any more, or was not found, may be found by one run and not by another:
             # only where it is a file of the plugin does it matter to those that have asked for it.
             if module is not None and not self.is_standing(module):
                 unsafe.update(inside)
         safe = []
-        for name, (may_be, inside) in self.seen.items():
+        for name, (at_top, called, inside) in self.seen.items():
             module = sys.modules.get(name)
-            if may_be and module is not None and origin_of(module) and self.is_standing(module):
+            origin = module and origin_of(module)
+            if origin and self.is_standing(module) and (at_top or called and not is_installed(origin)):
                 if name not in unsafe and unsafe.isdisjoint(inside):
-                    safe.append([name, origin_of(module)])
+                    safe.append([name, origin])
         self.write(safe)
 
     def is_standing(self, module):

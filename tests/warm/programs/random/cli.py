@@ -43,6 +43,10 @@ def case_authentication_key():
     print(bytes(multiprocessing.current_process().authkey))
 
 
+def case_hash_of_word():
+    print(hash("word"))
+
+
 def case_process():
     print(os.getpid())
 

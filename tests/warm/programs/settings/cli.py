@@ -59,10 +59,6 @@ def case_builtins():
     print(sorted(dir(__builtins__)))
 
 
-def case_hash_of_word():
-    print(hash("word"))
-
-
 def case_type_of_exit():
     print(type(sys.exit), type(exit), sys.excepthook, sys.displayhook, sys.unraisablehook, sys.breakpointhook)
 

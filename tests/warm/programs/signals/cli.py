@@ -17,7 +17,7 @@ def case_dispositions():
 
 def case_kernel_view():
     with open("/proc/self/status") as file:
-        print("".join(line for line in file if line.startswith(("Sig", "Shd"))))
+        print("".join(line for line in file if line.startswith(("SigP", "SigB", "SigI", "SigC", "Shd"))))
 
 
 def case_mask():
@@ -59,7 +59,7 @@ def case_child_signal():
 
 def case_child_dispositions():
     sys.stdout.flush()
-    os.system("grep -E '^(Sig|Shd)' /proc/self/status")
+    os.system("grep -E '^(Sig[^Q]|Shd)' /proc/self/status")
 
 
 def case_faulthandler():

@@ -1,0 +1,180 @@
+"""A process that runs one call after the other: for commands whose author has said that this is fine.
+
+Each call has its own `__main__`, arguments, environment, directory, descriptors and stream objects. What the script
+imports is imported once, and what its modules keep is still there in the next call.
+"""
+
+import os
+import sys
+
+ENDED = b"e"
+EVENTS = 3
+NULL = 255  # out of the way of the numbers that a program gets, of which a fresh one gets 3 first
+
+
+class Worker:
+    """Runs the script, again and again."""
+
+    def __init__(self, state):
+        self.state = state
+        self.script = sys.argv[0]
+        self.directory = os.getcwd()
+        self.mask = os.umask(0o77)
+        os.umask(self.mask)
+        self.streams = (sys.stdout, sys.stderr)
+        self.threads = self.count_threads()
+        self.registered = []
+
+    def finish_start(self):
+        """Does what the interpreter does between the hook of this file and the first line of the script."""
+        site = sys.modules["site"]
+        site.execsitecustomize()
+        if site.ENABLE_USER_SITE:
+            site.execusercustomize()
+        if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
+            sys.path.insert(0, os.path.dirname(os.path.realpath(self.script)))
+        self.seen = self.look_at_script()
+        with open(self.script, "rb") as file:
+            self.code = compile(file.read(), self.script, "exec", dont_inherit=True)
+        import atexit
+        import importlib.machinery
+
+        # What a call registers belongs to that call; what was registered before is called when the process ends.
+        atexit.register = self.register
+        atexit.unregister = self.unregister
+        self.loader = importlib.machinery.SourceFileLoader
+
+    def register(self, function, *arguments, **named):
+        self.registered.append((function, arguments, named))
+        return function
+
+    def unregister(self, function):
+        self.registered[:] = [entry for entry in self.registered if entry[0] != function]
+
+    def look_at_script(self):
+        seen = os.stat(self.script)
+        return seen.st_mtime_ns, seen.st_size, seen.st_ino
+
+    def has_script_changed(self):
+        try:
+            return self.look_at_script() != self.seen
+        except OSError:
+            return True
+
+    def count_threads(self):
+        return sys.modules["_thread"]._count()
+
+    def renew(self, stdin):
+        """What a call must not find as the last one left it."""
+        sys.stdin = sys.__stdin__ = stdin
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self.streams
+        sys.argv = [self.script]
+        os.umask(self.mask)
+        os.chdir(self.directory)
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            sys.__dict__.pop(name, None)
+
+    def run(self):
+        """Runs the script once; its exit status."""
+        main = type(sys)("__main__")
+        main.__dict__.update(
+            __builtins__=sys.modules["builtins"],
+            __file__=self.script,
+            __cached__=None,
+            __loader__=self.loader("__main__", self.script),
+        )
+        if sys.version_info < (3, 14):
+            main.__annotations__ = {}
+        sys.modules["__main__"] = main
+        status = self.guarded(exec, self.code, main.__dict__)
+        self.join_threads()
+        while self.registered:
+            function, arguments, named = self.registered.pop()
+            self.guarded(function, *arguments, **named)
+        if not self.flush():
+            status = 120
+        return status
+
+    def guarded(self, function, *arguments, **named):
+        """Calls the function, and ends an exception as the interpreter would."""
+        try:
+            function(*arguments, **named)
+            return 0
+        except SystemExit as left:
+            return self.status_of(left.code)
+        except BaseException as fault:
+            # Without the frame of this function.
+            trace = fault.__traceback__.tb_next
+            sys.excepthook(type(fault), fault.with_traceback(trace), trace)
+            if isinstance(fault, KeyboardInterrupt):
+                self.flush()
+                signal = sys.modules["_signal"]
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                os.kill(os.getpid(), signal.SIGINT)
+            return 1
+
+    def status_of(self, code):
+        if code is None:
+            return 0
+        if isinstance(code, int):
+            return code & 0xFF if -1 << 63 <= code < 1 << 63 else 0xFF
+        if sys.stderr is not None:
+            sys.stderr.write(str(code) + "\n")
+        return 1
+
+    def join_threads(self):
+        threading = sys.modules.get("threading")
+        for thread in threading.enumerate() if threading else ():
+            if not thread.daemon and thread is not threading.current_thread():
+                thread.join()
+
+    def flush(self):
+        """Whether all that was printed is written. What is not must never come out in the next call."""
+        logging = sys.modules.get("logging")
+        for reference in logging._handlerList if logging else ():
+            handler = reference()
+            if handler is not None:
+                handler.flush()
+        written = True
+        for stream in {id(stream): stream for stream in (sys.stdout, sys.stderr) + self.streams}.values():
+            try:
+                if stream is not None and not getattr(stream, "closed", False):
+                    stream.flush()
+            except Exception:
+                written = False
+        return written
+
+    def may_go_on(self):
+        """Whether this process is as fresh as it can be: else it ends, and another takes the next call."""
+        try:
+            os.waitpid(-1, os.WNOHANG)
+            return False
+        except ChildProcessError:
+            pass
+        closed = any(stream is None or stream.closed for stream in self.streams)
+        return not closed and self.count_threads() <= self.threads and not self.has_script_changed()
+
+
+def work(state, socket, has_events, next_order):
+    """Runs the order that has been taken, and then each that `next_order` takes. Does not return.
+
+    `has_events` and the result of `next_order`: whether descriptor 3 is the program's events channel.
+    """
+    worker = Worker(state)
+    worker.finish_start()
+    # Not as number 3, which is the events channel of another call.
+    opened = os.open(os.devnull, os.O_RDWR)
+    null = os.dup2(opened, NULL, False)
+    os.close(opened)
+    while True:
+        status = worker.run()
+        may_go_on = status != 120 and worker.may_go_on()
+        # The pipes of this call end now.
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        if has_events:
+            os.close(EVENTS)
+        if not may_go_on:
+            os._exit(status)
+        socket.send(ENDED + status.to_bytes(4, "little"))
+        has_events = next_order(worker)
