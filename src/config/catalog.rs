@@ -161,7 +161,7 @@ pub(super) fn warm(reader: &mut Reader, purpose: Purpose) -> Option<WarmSettings
 
 /// A quarter of the memory, in MiB.
 fn default_warm_mb(memory: Option<u64>) -> u64 {
-    let quarter = memory.map_or(DEFAULT_WARM_MB, |bytes| bytes / 4 >> 20);
+    let quarter = memory.map_or(DEFAULT_WARM_MB, |bytes| (bytes / 4) >> 20);
     quarter.min(DEFAULT_WARM_MB)
 }
 

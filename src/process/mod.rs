@@ -3,6 +3,11 @@
 //! Knows no JSON-RPC, and of plugins, tools and agents only their names: it writes them beside what they left
 //! running ([`Owner`]). A [`Job`] goes in, a [`Finished`] comes out.
 
+#![cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "there are no warm interpreters elsewhere")
+)]
+
 mod activity;
 mod background;
 mod busy;
@@ -28,6 +33,10 @@ pub mod supervisor;
 mod sweeps;
 mod time_limit;
 mod tree;
+#[cfg(target_os = "linux")]
+mod warm;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_warm.rs"]
 mod warm;
 mod watch;
 mod wire;
