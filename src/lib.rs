@@ -18,6 +18,7 @@ pub mod commands;
 pub mod config;
 pub mod contract;
 pub mod discovery;
+pub mod fetch;
 pub mod governor;
 pub mod http;
 pub mod jsonrpc;

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::setup::{counted, in_one_line, say};
+use crate::fetch::{Client, Failure};
 
 /// How long the server may take to answer. Health checks of containers give up after 30 s.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -108,18 +108,13 @@ impl Server {
         let base = base.with_context(|| {
             format!("'{url}' is no address of a server; use one such as http://127.0.0.1:8000")
         })?;
-        // No proxy: the environment is not read here. No redirect: what answers there would not be the server.
-        let mut client = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(LIMIT);
-        if base.scheme() == "http" {
+        let client = match base.scheme() {
             // A small container has no certificate of any authority, and needs none.
-            client = client.tls_certs_only([]);
-        }
-        let client = client.build().with_context(|| {
-            format!("cannot ask {base}; over https that needs the certificates of authorities, which Debian has in the package ca-certificates")
-        })?;
+            "http" => Client::without_certificates(LIMIT),
+            _ => Client::new(LIMIT).map_err(|fault| {
+                anyhow!("cannot ask {base}: {fault}; https needs the certificates of authorities, which Debian has in the package ca-certificates")
+            })?,
+        };
         Ok(Self { client, base })
     }
 
@@ -145,21 +140,19 @@ impl Server {
 
     async fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
         let url = self.base.join(path)?;
-        let asked = self.client.get(url).send().await;
-        let mut response = asked.map_err(reqwest::Error::without_url).with_context(|| {
+        let response = self.client.get(url.as_str()).await.with_context(|| {
             format!(
                 "nothing answers at {}; is the server running, and is that its address? (smcp health URL)",
                 self.base
             )
         })?;
         let status = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await? {
-            body.extend_from_slice(&piece);
-            if body.len() > MAX_BODY {
-                bail!("{path} answers with more than smcp does; is the address right?");
+        let body = response.body(MAX_BODY).await.map_err(|fault| match fault {
+            Failure::TooLarge => {
+                anyhow!("{path} answers with more than smcp does; is the address right?")
             }
-        }
+            fault => anyhow!("{path} was not answered whole: {fault}"),
+        })?;
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 }

@@ -91,7 +91,8 @@ fn warm_interpreters_have_a_limit_and_can_be_turned_off() {
         let given = config.warm.map(|settings| settings.max_bytes);
         assert_eq!(given, expected, "{variables:?}");
     }
-    let once = read(Purpose::Once, &Flags::default(), Vec::new()).expect("nothing is wrong");
+    let once =
+        read(Purpose::Once, &Flags::default(), Vec::new(), Vec::new()).expect("nothing is wrong");
     assert!(once.warm.is_none(), "nothing is kept for what runs once");
 }
 

@@ -4,7 +4,6 @@
 //! [`Letta::environment_for`] alone.
 
 pub mod api;
-mod client;
 pub mod settings;
 pub mod variables;
 

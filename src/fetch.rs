@@ -1,7 +1,8 @@
-//! One GET over HTTP or HTTPS, bounded in time and size. Knows no agent and nothing of Letta's API.
+//! One GET over HTTP or HTTPS, bounded in time and size. Knows nothing of who is asked.
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use hyper::{Request, StatusCode};
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Connections;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,10 +22,10 @@ const IDLE_LIMIT: Duration = Duration::from_secs(90);
 /// Connections that are kept for the next request.
 const MAX_IDLE: usize = 4;
 
-/// A client that shows the same token with every request.
+/// A client of one server, which may show the same token with every request.
 pub struct Client {
     connections: Connections<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    authorization: HeaderValue,
+    authorization: Option<HeaderValue>,
     limit: Duration,
 }
 
@@ -52,22 +54,35 @@ pub struct Response {
 }
 
 impl Client {
-    /// A client that shows `token`. A request may take `limit`, from connecting to the last byte.
+    /// A client that trusts the system's certificates. A request may take `limit`, from connecting to the last byte.
     ///
     /// # Errors
-    /// What is missing: certificates of the system, or a token that a header can carry.
-    pub fn new(token: &str, limit: Duration) -> Result<Self, String> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| "the password has characters that no HTTP header can carry".to_owned())?;
-        authorization.set_sensitive(true);
+    /// The system has no certificates.
+    pub fn new(limit: Duration) -> Result<Self, String> {
+        let provider = rustls::crypto::ring::default_provider();
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_platform_verifier(provider)
+            .map_err(|error| innermost(&error))?;
+        Ok(Self::over(connector, limit))
+    }
+
+    /// The same for servers that are reached by HTTP alone: it needs no certificates, and trusts none.
+    pub fn without_certificates(limit: Duration) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring knows both versions of TLS")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        Self::over(HttpsConnectorBuilder::new().with_tls_config(tls), limit)
+    }
+
+    fn over(connector: HttpsConnectorBuilder<WantsSchemes>, limit: Duration) -> Self {
         let mut sockets = HttpConnector::new();
         sockets.set_nodelay(true);
         // What the scheme asks for is decided by the connector around it.
         sockets.enforce_http(false);
-        let provider = rustls::crypto::ring::default_provider();
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_platform_verifier(provider)
-            .map_err(|error| innermost(&error))?
+        let connector = connector
             .https_or_http()
             .enable_http1()
             .wrap_connector(sockets);
@@ -76,11 +91,23 @@ impl Client {
             .pool_idle_timeout(IDLE_LIMIT)
             .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
-        Ok(Self {
+        Self {
             connections,
-            authorization,
+            authorization: None,
             limit,
-        })
+        }
+    }
+
+    /// The same client, which shows `token`.
+    ///
+    /// # Errors
+    /// No header can carry it.
+    pub fn with_token(mut self, token: &str) -> Result<Self, String> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| "the password has characters that no HTTP header can carry".to_owned())?;
+        authorization.set_sensitive(true);
+        self.authorization = Some(authorization);
+        Ok(self)
     }
 
     /// Asks for `url`. Follows no redirect and uses no proxy: the environment is not read here, and the token goes to
@@ -91,9 +118,11 @@ impl Client {
     pub async fn get(&self, url: &str) -> Result<Response, Failure> {
         // No User-Agent: Letta takes a client that names itself, and is not its own SDK, for an old
         // one, and sends it every agent whole, tools' sources included.
-        let request = Request::get(url)
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT, "application/json")
+        let mut request = Request::get(url).header(ACCEPT, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let request = request
             .body(Empty::new())
             .map_err(|error| Failure::Broken(innermost(&error)))?;
         let deadline = Instant::now() + self.limit;
@@ -104,6 +133,18 @@ impl Client {
         }
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("no answer came in time"),
+            Self::TooLarge => f.write_str("the answer is too long"),
+            Self::Broken(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Error for Failure {}
 
 impl Response {
     /// The status.
