@@ -20,6 +20,8 @@ use super::settings::{FileSettings, Rotation};
 /// Pause before a file that failed is tried again, and before an outage counts as over.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 const OVER_AFTER: Duration = Duration::from_secs(60);
+/// So many lines of a batch are written at the same moment: the day is looked up in the rules of the time zone.
+const SAME_MOMENT: u64 = 256;
 /// Stands for "all" rotated files of a daily log: ten years of them.
 const ALL_BACKUPS: usize = 3_650;
 /// A file that smcp creates is for its owner: lines name sessions, agents and tools.
@@ -67,7 +69,7 @@ pub(super) struct LogFile {
     last_fault: Option<Instant>,
     loss: Loss,
     notices: Notices,
-    /// When the present batch of lines began.
+    /// The moment of the lines that are being written.
     batch: Option<Now>,
 }
 
@@ -226,14 +228,16 @@ impl LogFile {
 
 impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A batch takes a moment, and the day is looked up in the rules of the time zone.
-        let now = *self.batch.get_or_insert_with(Now::read);
+        let now = match self.batch {
+            Some(now) if !self.unflushed.is_multiple_of(SAME_MOMENT) => now,
+            _ => Now::read(),
+        };
+        self.batch = Some(now);
         self.append(line, now);
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.batch = None;
         self.flush_at(Now::read());
         Ok(())
     }
