@@ -26,7 +26,7 @@ not as an answer. Times are exact, not put into classes. A measurement has a war
 to five seconds, and limits for everything else.
 
 - The generator runs on the same machine and takes its part of the processors: see the column for it.
-- *cold* is smcp with `MCP_WARM=off`: every call starts an interpreter. *warm* is smcp with its own settings.
+- *cold* is smcp with warm interpreters turned off: every call starts one. *warm* is smcp with its own settings.
 - Where several rounds are made, every measurement is made once in each of them, and the median of the rounds is shown.
 - Processor times are from `/proc`: of the server alone, and of all processes below it. Memory is the resident size of the
   server alone (`VmRSS`), which does not include the system's buffers of connections.
@@ -142,7 +142,7 @@ def ready_table(figures: dict) -> str:
         ]
         for count in counts
     ]
-    return table(["plugins", "`MCP_WARM=off`, ms", "asked, ms", "descriptions kept, ms"], shown)
+    return table(["plugins", "asked cold, ms", "asked, ms", "descriptions kept, ms"], shown)
 
 
 def size_table(figures: dict) -> str:
