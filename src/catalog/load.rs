@@ -104,10 +104,13 @@ impl Loader {
             return;
         };
         let asker = self.plugin_asker(&directory).await;
-        for outcome in asker.recall_behind_shims(known.recalled()).await {
-            known.note(outcome);
+        let behind_shims = asker.recall_behind_shims(known.recalled()).await;
+        if !behind_shims.is_empty() {
+            for outcome in behind_shims {
+                known.note(outcome);
+            }
+            publish(known.snapshot(true));
         }
-        publish(known.snapshot(true));
         sleep(CHECK_AFTER).await;
         let mut published = Instant::now();
         let mut is_other = false;

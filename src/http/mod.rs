@@ -18,6 +18,7 @@ pub mod mcp_headers;
 pub mod refusals;
 pub mod rejection;
 pub mod reply;
+pub mod requests;
 pub mod sse;
 pub mod state;
 pub mod stateless;

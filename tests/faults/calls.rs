@@ -90,7 +90,7 @@ fn calls_go_on_when_the_working_directory_is_removed() {
     let server = Server::start(&setup);
     server.ready();
     let witness = Witness::of(server.address(), "");
-    std::fs::remove_dir(work.path()).expect("it is empty");
+    std::fs::remove_dir_all(work.path()).expect("it is empty");
     let mut session = Session::ready(server.address());
     let result = session.call("args__show", json!({"text": "a"}));
     if result["isError"] == true {
