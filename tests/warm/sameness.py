@@ -19,6 +19,8 @@ import tempfile
 import harness
 
 PROGRAMS = os.path.join(harness.HERE, "programs")
+# Each really uses a package of the index, and needs an interpreter that has it.
+PACKAGES = os.path.join(harness.HERE, "packages")
 
 # What a program can notice, by program and case; docs/warm.md says of each why.
 EXPECTED = {
@@ -30,7 +32,7 @@ EXPECTED = {
     ("settings", "collector_objects"),
 }
 # Cases whose output is another one in each run.
-DIFFERS = ("random",)
+DIFFERS = ("random", "use_numpy_random", "use_cryptography_random")
 STDIN = {"text": "words ä\nmore\n".encode(), "binary": bytes(range(256)), "empty": b"", "long": b"[1, 2]" + b" " * 300000}
 
 
@@ -126,20 +128,20 @@ def cases_of(interpreter, script, base):
     return [command["name"] for command in json.loads(described.stdout)["commands"]]
 
 
-def compare(interpreter, program, only=None, buffered=False):
+def compare(interpreter, directory, program, only=None, buffered=False, reuse=False):
     """The differences of one program: case, way, cold, warm."""
-    script = os.path.join(PROGRAMS, program, "cli.py")
+    script = os.path.join(directory, program, "cli.py")
     base = environment(buffered)
     cases = [case for case in cases_of(interpreter, script, base) if only is None or case == only]
     differences = []
     compared = 0
     with harness.Parent(interpreter, script, base) as parent:
-        parent.warm_up(harness.Call(["--describe"], base))
+        warmed = parent.warm_up(harness.Call(["--describe"], base))
         with parent.lane() as lane:
             for case in cases:
                 for way, options in calls(program, case, buffered):
                     cold = run(lambda call: harness.cold(interpreter, script, call), case, base, options)
-                    warm = run(lane.run, case, base, options)
+                    warm = run(lane.run, case, base, dict(options, reuse=reuse))
                     compared += 1
                     if program in DIFFERS:
                         again = run(lane.run, case, base, options)
@@ -147,7 +149,7 @@ def compare(interpreter, program, only=None, buffered=False):
                             differences.append((case, "twice the same", warm, again))
                     elif warm != cold:
                         differences.append((case, way, cold, warm))
-    return compared, differences
+    return compared, differences, warmed
 
 
 def show(part):
@@ -171,17 +173,25 @@ def main():
     parser.add_argument("--interpreter", action="append")
     parser.add_argument("--program", action="append")
     parser.add_argument("--case")
+    parser.add_argument("--packages", action="store_true", help="the programs that use packages of the index")
+    parser.add_argument("--reuse", action="store_true", help="all calls of a program in one process")
     parser.add_argument("--buffered", action="store_true", default=None)
     given = parser.parse_args()
     lead_session()
     failed = False
     total = 0
+    directory = PACKAGES if given.packages else PROGRAMS
     for interpreter in given.interpreter or interpreters():
-        for program in given.program or sorted(os.listdir(PROGRAMS)):
+        for program in given.program or sorted(os.listdir(directory)):
             seen = set()
-            for buffered in (False, True) if given.buffered is None else (True,):
-                compared, differences = compare(interpreter, program, given.case, buffered)
+            for buffered in (False, True) if given.buffered is None else (given.buffered,):
+                compared, differences, warmed = compare(
+                    interpreter, directory, program, given.case, buffered, given.reuse
+                )
                 total += compared
+                if given.packages:
+                    left = dict(warmed["left_out"], **warmed["spoiled"])
+                    print("%s: %d modules learned, left out: %s" % (program, len(warmed["modules"]), left))
                 for case, way, cold, warm in differences:
                     if (program, case) in EXPECTED:
                         seen.add((program, case))
@@ -190,7 +200,7 @@ def main():
                     name = " ".join(filter(None, (program, case, way, "buffered" if buffered else "")))
                     print("%s: %s\n    cold %s\n    warm %s" % (interpreter, name, show(cold), show(warm)), flush=True)
             missing = {entry for entry in EXPECTED if entry[0] == program} - seen
-            if missing and not given.case:
+            if missing and not given.case and not given.reuse:
                 failed = True
                 print("%s: no longer different: %s" % (interpreter, sorted(missing)))
     print("%d calls compared" % total)

@@ -1,0 +1,64 @@
+//! Claims about what a program sees of being run warm: nothing but what docs/warm.md lists.
+//!
+//! `sameness.py` runs the programs beside it cold and warm, by every interpreter of this machine, and compares status,
+//! output and files; it plays the server's part itself, so that nothing but the interpreter's side is compared.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs `sameness.py` with these words, and fails with what it prints.
+fn compared(words: &[&str]) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/warm");
+    let output = Command::new("python3")
+        .arg(directory.join("sameness.py"))
+        .args(words)
+        .output()
+        .expect("python3 is in PATH");
+    assert!(
+        output.status.success(),
+        "{words:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+macro_rules! programs_are_the_same {
+    ($($claim:ident: $($program:literal),+;)*) => {
+        $(
+            #[test]
+            fn $claim() {
+                compared(&[$("--program", $program),+]);
+            }
+        )*
+    };
+}
+
+programs_are_the_same! {
+    every_ending_is_the_same: "endings";
+    what_is_left_to_the_end_is_done: "cleanup", "outputs";
+    signals_threads_and_frames_are_the_same: "signals", "threads", "frames";
+    modules_and_settings_are_the_same: "modules", "settings";
+    surroundings_and_stdin_are_the_same: "surroundings", "stdin";
+    no_two_calls_draw_the_same: "random";
+    processes_started_by_a_call_are_the_same: "children";
+}
+
+#[test]
+fn a_reused_process_gives_what_an_executed_one_gives() {
+    compared(&["--reuse", "--program", "outputs", "--program", "stdin"]);
+}
+
+#[test]
+fn programs_with_packages_of_the_index_are_the_same() {
+    let Some(venv) = std::env::var_os("SMCP_TEST_PROGRAMS") else {
+        println!("SMCP_TEST_PROGRAMS is not set, so programs with packages of the index were not compared");
+        return;
+    };
+    let python = Path::new(&venv).join("bin/python3");
+    compared(&[
+        "--packages",
+        "--interpreter",
+        python.to_str().expect("the path of the tests is UTF-8"),
+    ]);
+}
