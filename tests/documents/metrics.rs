@@ -16,6 +16,12 @@ setsid sh -c ': >"$0"; exec sleep 600' "$here" >/dev/null 2>&1 &
 until [ -e "$here" ]; do sleep 0.02; done
 "#;
 
+/// A program that a warm interpreter may run.
+const WARM: &str = r#"import json, sys
+if sys.argv[1:] == ["--describe"]:
+    print(json.dumps({"commands": [{"name": "run", "description": "d"}]}))
+"#;
+
 #[test]
 fn the_page_lists_the_metrics_that_there_are() {
     let page = read(&root().join("docs/monitoring.md"));
@@ -32,23 +38,26 @@ fn the_page_lists_the_metrics_that_there_are() {
         .collect();
     let plugins = Folder::new();
     plugins.add_executable("tool", PLUGIN);
+    plugins.add("snake", WARM);
     let setup = Setup::new().plugins(plugins.path());
     let server = Server::start(&setup.variable("MCP_MAX_BACKGROUND", "1"));
     server.ready();
-    // Some appear only when there is something to count: a call, a session, a refusal, a background job, and one
-    // that is too many.
+    // Some appear only when there is something to count: a call, a session, a refusal, a background job, one that is
+    // too many, and a call that might have been warm.
     let messages = [
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool__leave"}}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool__leave"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"snake__run"}}"#,
         r#"{"jsonrpc":"2.0","id":2,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#,
     ];
     let counted = [
         "jobs_kept_total",
         "jobs_ended_total",
+        "warm_calls_total",
         "sessions_opened_total",
     ];
     for (index, message) in messages.iter().enumerate() {
-        let path = ["/messages/", "/messages/", "/mcp"][index];
+        let path = ["/messages/", "/messages/", "/messages/", "/mcp"][index];
         let accepts = "Accept: application/json, text/event-stream\r\n";
         let answer = exchange(
             server.address(),

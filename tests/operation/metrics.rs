@@ -21,10 +21,17 @@ else
 fi
 "#;
 
+/// A program that a warm interpreter may run.
+const WARM: &str = r#"import json, sys
+if sys.argv[1:] == ["--describe"]:
+    print(json.dumps({"commands": [{"name": "run", "description": "d"}]}))
+"#;
+
 /// A server that has answered, called, failed and refused.
 fn used_server() -> (Server, Session, Folder) {
     let plugins = Folder::new();
     plugins.add_executable("tool", PLUGIN);
+    plugins.add("snake", WARM);
     let setup = Setup::new()
         .plugins(plugins.path())
         .variable("MCP_API_KEY", "a-key")
@@ -34,6 +41,7 @@ fn used_server() -> (Server, Session, Folder) {
     let at = server.address();
     let mut session = Session::ready(at);
     session.call("tool__run", json!({}));
+    session.call("snake__run", json!({}));
     let failed = session.call("tool__fail", json!({}));
     assert_eq!(code_of(&failed), "plugin_error");
     // The second job is one too many.
@@ -74,8 +82,9 @@ fn what_happened_is_what_is_scraped() {
     for line in [
         r#"smcp_tool_calls_total{tool="tool__run",outcome="ok"} 1"#,
         r#"smcp_tool_calls_total{tool="tool__fail",outcome="plugin_error"} 1"#,
-        r#"smcp_tool_call_duration_seconds_count 4"#,
+        r#"smcp_tool_call_duration_seconds_count 5"#,
         r#"smcp_background_jobs{plugin="tool"} 1"#,
+        r#"smcp_warm_calls_total{plugin="snake"} 1"#,
         r#"smcp_background_jobs_ended_total{plugin="tool",reason="limit"} 1"#,
         r#"smcp_tool_calls_running 0"#,
         r#"smcp_requests_total{method="ping",outcome="ok"} 1"#,

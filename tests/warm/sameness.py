@@ -190,7 +190,8 @@ def main():
                 )
                 total += compared
                 if given.packages:
-                    print("%s: %d of %d modules shared, %s" % (program, warmed["loaded"], len(warmed["modules"]), warmed["spoiled"]))
+                    left = dict(warmed["left_out"], **warmed["spoiled"])
+                    print("%s: %d modules learned, left out: %s" % (program, len(warmed["modules"]), left))
                 for case, way, cold, warm in differences:
                     if (program, case) in EXPECTED:
                         seen.add((program, case))

@@ -27,6 +27,7 @@ class Recorder:
         self.finders = list(sys.meta_path)
         # module: (it may be safe, it may if it is of the standard library, the libraries that were being imported)
         self.seen = {}
+        self.imports = {}  # module: what it imports while it is imported
         self.depth = 0
         self.changed = False
 
@@ -66,10 +67,24 @@ class Recorder:
             return self.real_import(name, *rest, **more)
         finally:
             self.depth -= outermost
+            self.note_imports(name, *rest, **more)
             root = sys.modules.get(name.partition(".")[0])
             if outermost and not self.changed and root is not None and not self.is_own(origin_of(root)):
                 # What an installed module has changed in being imported, it changes where it is preloaded as well.
                 self.state = self.look()
+
+    def note_imports(self, name, globals=None, locals=None, fromlist=(), level=0):
+        importer = (globals or {}).get("__name__")
+        if not getattr((globals or {}).get("__spec__"), "_initializing", False):
+            # A function's own import, which comes after that of its module.
+            return
+        if level:
+            package = globals.get("__package__") or ""
+            base = package.rsplit(".", level - 1)[0]
+            name = base + "." + name if name else base
+        names = self.imports.setdefault(importer, set())
+        names.update(with_parents(name))
+        names.update(name + "." + part for part in fromlist or ())
 
     def find_spec(self, name, path=None, target=None):
         frame = sys._getframe(1)
@@ -89,6 +104,8 @@ class Recorder:
                     if is_module:
                         inside.append(frame.f_globals.get("__name__"))
             frame = frame.f_back
+        if inside:
+            self.imports.setdefault(inside[0], set()).update(with_parents(name))
         if name not in self.seen:
             may_be = plugin and not self.changed
             self.seen[name] = (may_be and at_top, may_be and called, inside)
@@ -106,7 +123,9 @@ class Recorder:
         return file.startswith(self.directory + os.sep) and not is_installed(file)
 
     def report(self):
-        """Writes the safe modules in the order of their imports. The last thing that this process does at exit."""
+        """Writes the safe modules in the order of their imports, each with its origin and the modules that it imports.
+        The last thing that this process does at exit.
+        """
         sys.modules["builtins"].__import__ = self.real_import
         unsafe = set()
         for name, (_, _, inside) in self.seen.items():
@@ -121,7 +140,8 @@ class Recorder:
             origin = module and origin_of(module)
             if origin and self.is_standing(module) and (at_top or called and not is_installed(origin)):
                 if name not in unsafe and unsafe.isdisjoint(inside):
-                    safe.append([name, origin])
+                    needed = self.imports.get(name, set()).union(with_parents(name)) - {name}
+                    safe.append([name, origin, sorted(needed.intersection(self.seen).intersection(sys.modules))])
         self.write(safe)
 
     def is_standing(self, module):
@@ -133,6 +153,11 @@ class Recorder:
             return not self.is_own(origin) and (is_installed(origin) or is_standard(origin))
         # A package without a file stands where its parts do; a module without either is made by another one.
         return all(is_installed(part + os.sep) for part in getattr(module, "__path__", ()))
+
+
+def with_parents(name):
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
 
 
 def origin_of(module):

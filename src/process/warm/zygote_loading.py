@@ -13,7 +13,7 @@ from zygote_learning import is_installed, is_standard, origin_of
 # Functions whose result, kept by a module that is not of the standard library, would be the same in all calls.
 MOMENTARY = {
     "time": ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"),
-    "posix": ("getpid", "getppid", "urandom", "getrandom", "uname", "getlogin", "getcwd", "getcwdb", "times"),
+    "posix": ("getpid", "getppid", "urandom", "getrandom", "getlogin", "times"),
     "_socket": ("gethostname", "getaddrinfo", "gethostbyname"),
     "_uuid": ("generate_time_safe",),
     "_thread": ("start_new_thread", "start_joinable_thread"),
@@ -39,10 +39,11 @@ class Loader:
         self.loaded = 0
 
     def load(self, modules):
-        """Imports `modules`, pairs of a name and an origin."""
-        expected = dict(modules)
+        """Imports `modules`: names, their origins and what they import."""
+        modules = self.complete(modules)
+        expected = {name: origin for name, origin, _ in modules}
         state = self.look()
-        for name, origin in modules:
+        for name, origin, _ in modules:
             if name in self.left_out or name in sys.modules:
                 continue
             before = set(sys.modules)
@@ -63,10 +64,24 @@ class Loader:
                     raise Spoiled(name, "changes " + what)
             self.loaded += 1
 
+    def complete(self, modules):
+        """Those of the modules that import nothing that is neither here nor among them."""
+        while True:
+            known = {name for name, _, _ in modules}.union(sys.modules)
+            whole = []
+            for module in modules:
+                missing = [name for name in module[2] if name not in known]
+                if missing:
+                    self.left_out[module[0]] = "imports %s, which cannot be shared" % missing[0]
+                else:
+                    whole.append(module)
+            if len(whole) == len(modules):
+                return whole
+            modules = whole
+
     def import_one(self, name, origin):
-        foreign = is_installed(origin) and not is_standard_module(name)
-        momentary = set()
-        watch = watch_momentary(momentary) if foreign else None
+        momentary = {}
+        watch = watch_momentary(momentary) if is_installed(origin) else None
         variables = os.environ._data
         reading = Reading(variables)
         reading.names = set()
@@ -84,8 +99,8 @@ class Loader:
             raise Spoiled(name, "changes the environment")
         if reading.is_copied:
             raise Spoiled(name, "reads the whole environment")
-        if momentary:
-            raise Spoiled(name, "calls %s" % ", ".join(sorted(momentary)))
+        for culprit, function in momentary.items():
+            raise Spoiled(culprit, "calls " + function)
         self.read |= reading.names
 
     def look(self):
@@ -100,7 +115,7 @@ class Loader:
         except ChildProcessError:
             children = None
         return {
-            "its threads": (_thread._count(), len(os.listdir("/proc/self/task"))),
+            "its threads": (_thread._count(), count_tasks()),
             "its open files": open_files(),
             "its children": children,
             "the umask": mask,
@@ -187,7 +202,9 @@ class Reading(dict):
 
 
 def watch_momentary(called):
-    """A profiler that notes calls of functions whose result belongs to one moment or one process."""
+    """A profiler that notes calls of functions whose result belongs to one moment or one process, by the module that
+    is the reason for it. What the standard library calls when it is imported is none: it is known, and renewed.
+    """
     watched = {}
     for module, names in MOMENTARY.items():
         for name in names:
@@ -197,20 +214,40 @@ def watch_momentary(called):
 
     def profiler(frame, event, function):
         if event == "call" and frame.f_code.co_name == "seed" and frame.f_globals.get("__name__") == "random":
-            called.add("random.Random")
+            note(frame.f_back, "random.Random")
         if event == "c_call":
             try:
                 name = watched.get(function)
             except TypeError:
                 return
             if name is not None:
-                called.add(name)
+                note(frame, name)
+
+    def note(frame, name):
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if is_installed(file):
+                module = frame.f_globals.get("__name__") or file
+                # Its generator is seeded anew in each fork.
+                if not module.startswith("numpy.random"):
+                    called[module] = name
+                return
+            if frame.f_code.co_name == "<module>" and is_standard(file):
+                return
+            frame = frame.f_back
 
     return profiler
 
 
-def is_standard_module(name):
-    return name.partition(".")[0] in getattr(sys, "stdlib_module_names", ())
+def count_tasks():
+    """How many threads the system sees, but for those of a library that ends them before a fork and starts them again
+    when they are needed, as OpenBLAS does."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    return len(os.listdir("/proc/self/task"))
 
 
 def open_files():

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Serves one request to itself with flask."""
+"""Serves requests to itself with flask."""
+import logging
 import sys
 
 import flask
@@ -18,6 +19,8 @@ def fail():
 
 
 def use():
+    # Without the time, which is another one in each run.
+    logging.basicConfig(format="%(levelname)s %(message)s")
     client = application.test_client()
     print(client.get("/ada?q=1").text, client.get("/no/page").status, client.get("/fail").status)
 

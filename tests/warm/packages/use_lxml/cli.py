@@ -6,7 +6,7 @@ from lxml import etree, html
 
 
 def use():
-    root = etree.fromstring(b"<r xmlns:x='u'><a n='1'>t</a><x:b/><a n='2'>ä</a></r>".replace("ä".encode(), b"&#228;"))
+    root = etree.fromstring(b"<r xmlns:x='u'><a n='1'>t</a><x:b/><a n='2'>&#228;</a></r>")
     print(root.xpath("//a/@n"), root.xpath("count(//x:b)", namespaces={"x": "u"}), etree.tostring(root, pretty_print=True))
     style = etree.XSLT(etree.XML('<s:stylesheet version="1.0" xmlns:s="http://www.w3.org/1999/XSL/Transform"><s:template match="/"><o><s:value-of select="//a[2]"/></o></s:template></s:stylesheet>'))
     print(str(style(root)), html.fromstring("<p>a<b>c").text_content())

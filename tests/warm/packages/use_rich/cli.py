@@ -19,7 +19,7 @@ def use():
     tree = Tree("root")
     tree.add("[bold]leaf[/bold]").add("😀")
     console.print(tree, Markdown("# title\n\n* one\n* two"))
-    Console(width=40, force_terminal=True, color_system="truecolor").print("[red]red[/red] [link=x]y[/link]")
+    Console(width=40, force_terminal=True, color_system="truecolor").print("[red]red[/red]")
     install(width=60, show_locals=False)
     raise ValueError("shown by rich")
 
