@@ -25,8 +25,16 @@ conformance: release
 clients: release
     SMCP_BIN="$PWD/target/release/smcp" tests/clients/run
 
-# Micro-benchmarks of the hot path
+# Measure smcp and write docs/benchmarks.md: a few minutes on a machine that does nothing else
 bench *args:
+    benches/run {{ args }}
+
+# Measure it beside FastMCP, mcp-proxy, supergateway and rmcp (Python with venv, Node): under fifteen minutes
+bench-peers *args:
+    benches/run {{ args }} compare
+
+# Micro-benchmarks of the parts, and of a run beside the bare spawn
+bench-micro *args:
     cargo bench --locked {{ args }}
 
 # Licences, bans and sources of the dependencies; then known advisories

@@ -82,6 +82,7 @@ async fn time_supervised(launcher: &Launcher, argv: &[OsString]) -> Duration {
         stdout_limit: 16 << 20,
         stderr_tail: 64 << 10,
         background: None,
+        warm: None,
     };
     let run = launcher.run(job, SideChannels::default(), CancellationToken::new());
     let finished = run.await.expect("the program starts");

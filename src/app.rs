@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -39,7 +40,7 @@ pub const KILL_GRACE: Duration = TERMINATE_GRACE.saturating_add(Duration::from_s
 /// A server that listens.
 #[derive(Debug)]
 pub struct App {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     sessions: Arc<Sessions>,
     launcher: Launcher,
     shutdown: Shutdown,
@@ -60,8 +61,9 @@ impl App {
         counters: Counters,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let listener = http::accept::bind(&config.addresses)?;
-        let address = listener.local_addr()?;
+        let sockets = listen(&config)?;
+        let addresses = sockets.iter().map(|socket| socket.local_addr());
+        let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
         let stopped = CancellationToken::new();
         let sessions = sessions(
             &config,
@@ -73,15 +75,22 @@ impl App {
         )?;
         let service = http::service(Arc::clone(&sessions), config.http);
         let connections = TaskTracker::new();
+        // What waits in a socket that outlives this process is left to the next one, which will not refuse it. What
+        // waits in one of its own would be lost: it is accepted, and told that the server ends.
+        let last = match config.sockets.is_empty() {
+            true => stopped.clone(),
+            false => shutdown.draining().clone(),
+        };
         tokio::spawn(http::accept::serve(
-            listener,
+            sockets,
             service,
             config.max_connections,
             connections.clone(),
+            last,
             stopped.clone(),
         ));
         Ok(Self {
-            address,
+            addresses,
             sessions,
             launcher,
             shutdown,
@@ -90,9 +99,9 @@ impl App {
         })
     }
 
-    /// The address that was bound, its port included.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The addresses that are listened on, their ports included; one at least.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// What the clients share.
@@ -128,6 +137,7 @@ impl App {
     /// Ends everything now and returns when no process is left, or at once when the end is forced: the
     /// supervisors of running programs end them when this process is gone.
     pub async fn stop(self) {
+        self.shutdown.leaving().cancel();
         self.shutdown.draining().cancel();
         tokio::select! {
             biased;
@@ -146,7 +156,7 @@ impl App {
         self.sessions.each(|session| session.close());
         // After the last call: until then one may still ask for its job.
         self.launcher.end_background();
-        if tokio::time::timeout(KILL_GRACE, self.launcher.idle())
+        if tokio::time::timeout(KILL_GRACE, end_processes(&self.launcher))
             .await
             .is_err()
         {
@@ -156,6 +166,12 @@ impl App {
             );
         }
     }
+}
+
+/// Waits until no run has a process left, and ends the warm interpreters.
+pub async fn end_processes(launcher: &Launcher) {
+    launcher.idle().await;
+    launcher.end_warm().await;
 }
 
 /// The part that every transport needs. First answers wait `discovery_wait` for plugins that are still being asked.
@@ -195,6 +211,7 @@ pub fn sessions(
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
         tasks: shutdown.tasks().clone(),
+        leaving: shutdown.leaving().clone(),
         draining: shutdown.draining().clone(),
     });
     let sessions = Sessions::new(services, config.max_sessions, stopped.child_token());
@@ -208,6 +225,21 @@ pub fn sessions(
         stopped.clone(),
     ));
     Ok(sessions)
+}
+
+/// The sockets that were passed, else one that is opened here.
+///
+/// # Errors
+/// The address cannot be bound, or a socket cannot be shared.
+fn listen(config: &Config) -> anyhow::Result<Vec<TcpListener>> {
+    if config.sockets.is_empty() {
+        return Ok(vec![http::accept::bind(&config.addresses)?]);
+    }
+    let shared = config.sockets.iter().map(|passed| {
+        http::accept::share(&passed.listener)
+            .with_context(|| format!("cannot use the passed socket {passed}"))
+    });
+    shared.collect()
 }
 
 /// Begins to load the agents' variables. What comes of it is what plugins are asked with: where every call gets
@@ -237,6 +269,7 @@ async fn notify_of_new_catalogues(
     catalogues.mark_changed();
     let mut known = Generations::default();
     let mut said = HashSet::new();
+    let mut was_recalled = false;
     loop {
         tokio::select! {
             () = stopped.cancelled() => return,
@@ -251,6 +284,13 @@ async fn notify_of_new_catalogues(
         }
         known = now;
         let snapshot = services.catalog.snapshot();
+        if snapshot.recalled > 0 && !was_recalled {
+            was_recalled = true;
+            tracing::info!(
+                plugins = snapshot.recalled,
+                "served from the cache, as described at an earlier start; asked again in the background"
+            );
+        }
         log_plugins(&snapshot, &mut said);
         for line in faults(&snapshot, &services.governor, &settings) {
             if said.insert(line.clone()) {

@@ -38,6 +38,7 @@ Examples:
   MCP_API_KEY=… smcp --host 0.0.0.0 --require-auth
                                                 serve the network, for whoever has the key
   smcp check                                    say what is served, what is not, and why
+  smcp health http://127.0.0.1:8000             say whether a server is ready
   smcp call demo_math__calculate operation=add a=2 b=3
                                                 run one tool here, as an agent would
 
@@ -63,6 +64,18 @@ pub enum Command {
     },
     /// Run one tool and print its result
     Call(CallArgs),
+    /// Say whether a server is ready; exit with 0 if it is, else with 1
+    Health(HealthArgs),
+}
+
+/// Which server `smcp health` asks, and how it answers.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// The server's address [default: http://127.0.0.1:8000, or what MCP_HOST and MCP_PORT say]
+    pub url: Option<String>,
+    /// Print the answer as a JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `smcp call` runs.
@@ -122,7 +135,7 @@ pub struct PluginFlags {
     pub plugin_timeout: Option<String>,
 }
 
-/// The flag of every command.
+/// The flags of every command.
 #[derive(Debug, Default, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct PluginsDir {
@@ -130,6 +143,13 @@ pub struct PluginsDir {
     /// program, else the built-in demos]
     #[arg(long, value_name = "DIR")]
     pub plugins_dir: Option<String>,
+    /// Where descriptions of unchanged plugins are kept from one start to the next [env: MCP_CACHE_DIR]
+    /// [default: ~/.cache/smcp]
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<String>,
+    /// Ask every plugin, and keep no descriptions [env: MCP_CACHE=off]
+    #[arg(long)]
+    pub no_cache: bool,
 }
 
 impl Cli {
@@ -157,7 +177,7 @@ impl Cli {
             plugin_timeout: later(&before.plugins.plugin_timeout, &after.plugin_timeout),
         };
         match &self.command {
-            None => before.clone(),
+            None | Some(Command::Health(_)) => before.clone(),
             Some(Command::Serve(after)) => Flags {
                 host: later(&before.host, &after.host),
                 port: later(&before.port, &after.port),
@@ -227,6 +247,8 @@ fn tool_argument(error: &clap::Error, line: &[OsString]) -> Option<String> {
 fn place(before: &Flags, after: &PluginsDir) -> PluginsDir {
     PluginsDir {
         plugins_dir: later(&before.plugins.place.plugins_dir, &after.plugins_dir),
+        cache_dir: later(&before.plugins.place.cache_dir, &after.cache_dir),
+        no_cache: before.plugins.place.no_cache || after.no_cache,
     }
 }
 

@@ -1,23 +1,31 @@
 //! How the server ends: signals to cancellation tokens, and the tasks that are waited for. Knows nobody who works.
 //!
-//! The first SIGTERM or SIGINT asks everyone to finish ([`Shutdown::draining`]), the second ends everything at
-//! once ([`Shutdown::forced`]). A SIGHUP is no shutdown for a daemon; for a server in a terminal it means that
-//! the terminal is gone, and counts like a SIGTERM. Signals that have no meaning here end nothing.
+//! The first SIGTERM or SIGINT says that the end is near ([`Shutdown::leaving`]) and, after a delay if there is one,
+//! asks everyone to finish ([`Shutdown::draining`]); the second ends everything at once ([`Shutdown::forced`]). A
+//! SIGHUP asks a daemon to reload; for a server in a terminal it means that the terminal is gone, and counts like a
+//! SIGTERM. Signals that have no meaning here end nothing.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// The end of the server, as everyone who must know of it sees it. Clones speak of the same end.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
+    leaving: CancellationToken,
+    /// From `leaving` to `draining`.
+    delay: Duration,
     draining: CancellationToken,
     forced: CancellationToken,
     tasks: TaskTracker,
+    /// Holds one SIGHUP that nobody has taken: several that come together ask for one reload.
+    hangups: Arc<Notify>,
 }
 
 /// Listens for signals until it is dropped.
@@ -43,6 +51,30 @@ impl Shutdown {
         Self::default()
     }
 
+    /// A shutdown that goes on working for `delay` after it was asked for, so that whoever sends clients here can see
+    /// in time that it leaves.
+    pub fn delayed(delay: Duration) -> Self {
+        Self {
+            delay,
+            ..Self::default()
+        }
+    }
+
+    /// Cancelled once the server should end, before anything is refused.
+    pub fn leaving(&self) -> &CancellationToken {
+        &self.leaving
+    }
+
+    /// From [`leaving`](Self::leaving) to [`draining`](Self::draining).
+    pub fn delay(&self) -> Duration {
+        self.delay
+    }
+
+    /// Waits for a SIGHUP that asks for a reload.
+    pub async fn hung_up(&self) {
+        self.hangups.notified().await;
+    }
+
     /// Cancelled once the server should end: take no new work, finish what runs.
     pub fn draining(&self) -> &CancellationToken {
         &self.draining
@@ -59,14 +91,32 @@ impl Shutdown {
     }
 
     /// Asks for the end; asked again, forces it. `why` goes to the log: `SIGTERM`, `end of input` …
+    ///
+    /// Must be called in a tokio runtime where there is a delay.
     pub fn request(&self, why: &str) {
-        if !self.draining.is_cancelled() {
+        if !self.leaving.is_cancelled() {
             tracing::info!(why, "shutting down; once more forces it");
-            self.draining.cancel();
+            self.leaving.cancel();
+            self.drain_after_delay();
         } else if !self.forced.is_cancelled() {
             tracing::warn!(why, "shutting down at once");
+            self.draining.cancel();
             self.forced.cancel();
         }
+    }
+
+    fn drain_after_delay(&self) {
+        if self.delay.is_zero() {
+            return self.draining.cancel();
+        }
+        let (delay, draining) = (self.delay, self.draining.clone());
+        // Ends with the delay at the latest.
+        tokio::spawn(async move {
+            tokio::select! {
+                () = draining.cancelled() => {}
+                () = tokio::time::sleep(delay) => draining.cancel(),
+            }
+        });
     }
 
     /// Turns the process's signals into requests, until the returned listener is dropped.
@@ -104,7 +154,7 @@ impl Shutdown {
         if in_terminal {
             self.request("SIGHUP");
         } else {
-            tracing::info!("SIGHUP is not a shutdown; going on");
+            self.hangups.notify_one();
         }
     }
 
@@ -149,6 +199,32 @@ mod tests {
         assert!(shutdown.draining().is_cancelled() && !shutdown.forced().is_cancelled());
         shutdown.request("test");
         assert!(shutdown.forced().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_with_a_delay_leaves_first_and_drains_when_the_delay_is_over() {
+        let shutdown = Shutdown::delayed(LONG);
+        let asked = tokio::time::Instant::now();
+        shutdown.request("test");
+        assert!(shutdown.leaving().is_cancelled() && !shutdown.draining().is_cancelled());
+        shutdown.draining().cancelled().await;
+        assert_eq!(asked.elapsed(), LONG);
+        assert!(!shutdown.forced().is_cancelled());
+
+        let shutdown = Shutdown::delayed(LONG);
+        shutdown.request("test");
+        shutdown.request("test");
+        assert!(shutdown.draining().is_cancelled() && shutdown.forced().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn hangups_that_come_together_ask_for_one_reload() {
+        let shutdown = Shutdown::new();
+        shutdown.hang_up(false);
+        shutdown.hang_up(false);
+        shutdown.hung_up().await;
+        let another = tokio::time::timeout(Duration::from_millis(20), shutdown.hung_up());
+        assert!(another.await.is_err());
     }
 
     #[tokio::test]

@@ -225,9 +225,9 @@ fn every_way_of_reading_the_environment_is_caught() {
     }
 }
 
-/// A `tests.rs` is the lower half of the file it tests, moved out for its length.
+/// A `tests.rs`, with the files of a folder `tests`, is the lower half of the file it tests, moved out for its length.
 fn is_tests(file: &str) -> bool {
-    file.rsplit('/').next() == Some("tests.rs")
+    file.rsplit('/').next() == Some("tests.rs") || file.contains("/tests/")
 }
 
 /// The arrows that break the plan, each as one line that says which rule.

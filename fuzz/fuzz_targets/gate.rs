@@ -150,7 +150,8 @@ impl World {
                 vec![KeyId::of(KEY)]
             } else {
                 Vec::new()
-            },
+            }
+            .into(),
             loopback_exempt: self.exempt,
             disabled: self.disabled,
         };

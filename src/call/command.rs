@@ -23,4 +23,7 @@ pub struct Runnable {
     pub output: Option<Schema>,
     /// How many calls of the whole plugin run at once.
     pub plugin_limit: Option<usize>,
+    /// The argument with which the program tells what it can do and does nothing else, where a warm interpreter may
+    /// run the command.
+    pub warm_question: Option<&'static str>,
 }

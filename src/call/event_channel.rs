@@ -3,44 +3,39 @@
 //! Lines of JSON over a socket pair, lines of text from stderr. Knows no client. Whatever a program
 //! writes, reading it yields to others, and a program that writes what is no event is cut off.
 
+mod bad_lines;
 mod lines;
+mod open_question;
 mod parse;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::net::Shutdown;
-use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::coop::consume_budget;
 use tokio_util::sync::CancellationToken;
 
-use super::types::{Event, LogLevel};
-use crate::jsonrpc::members::to_raw;
+use super::event::{Event, LogLevel};
 use crate::process::SideChannels;
-use crate::text::shown;
+use bad_lines::BadLines;
 use lines::{Line, Lines, may_ask};
+use open_question::{Counted, OpenQuestion, no_question, nobody_listens};
 use parse::{BadLine, Parsed};
 
 /// How many lines that are no events a call may write before its channel is closed.
 const MAX_BAD_LINES: usize = 1_000;
-
-/// The least time between two log lines about what is no event.
-const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Lines of stderr that may wait to be forwarded.
 const WAITING_LINES: usize = 256;
 
 /// Questions that may wait for their answers.
 const WAITING_QUESTIONS: usize = 16;
-
-/// The code of an error that says that a question is wrong: JSON-RPC's of invalid parameters.
-const WRONG_QUESTION: i64 = -32602;
 
 /// How long what was written before the end may take to be forwarded after it.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -256,67 +251,6 @@ impl Forwarder {
             }
         }
     }
-}
-
-/// The lines of one call that were no events.
-#[derive(Debug, Default)]
-struct BadLines {
-    count: usize,
-    logged: Option<Instant>,
-    /// How many have come since one was logged.
-    unlogged: usize,
-}
-
-impl BadLines {
-    fn log(&mut self, tool: &str, fault: &BadLine, line: &Line) {
-        self.count += 1;
-        if self.logged.is_some_and(|at| at.elapsed() < LOG_PAUSE) {
-            self.unlogged += 1;
-            return;
-        }
-        self.logged = Some(Instant::now());
-        let quoted = match line {
-            Line::Whole(bytes) => shown(&String::from_utf8_lossy(bytes), 120),
-            Line::Blank | Line::TooLong { .. } => String::new(),
-        };
-        let more = std::mem::take(&mut self.unlogged);
-        tracing::warn!(tool, more, "a line that is no event: {fault}: {quoted}");
-    }
-}
-
-/// A line of questions whose answers are still to come.
-#[derive(Debug)]
-struct OpenQuestion {
-    answers: oneshot::Receiver<Box<RawValue>>,
-    counted: Counted,
-}
-
-/// One of the questions that are open, until it is dropped: what nobody waits for any more is not open.
-#[derive(Debug)]
-struct Counted(watch::Sender<usize>);
-
-impl Counted {
-    fn in_all(open_questions: &watch::Sender<usize>) -> Self {
-        open_questions.send_modify(|open| *open += 1);
-        Self(open_questions.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
-    }
-}
-
-fn nobody_listens() -> Box<RawValue> {
-    let text = r#"{"error":{"code":-32021,"message":"nobody can be asked: this call has no client that listens"}}"#;
-    RawValue::from_string(text.to_owned()).expect("the text above is JSON")
-}
-
-/// What a program reads whose question cannot be read, and is not asked.
-fn no_question(fault: &BadLine) -> Box<RawValue> {
-    let message = format!("this line cannot be asked: {fault}");
-    to_raw(&json!({"error": {"code": WRONG_QUESTION, "message": message}}))
 }
 
 async fn write_all(socket: &UnixStream, mut bytes: &[u8]) -> io::Result<()> {

@@ -6,26 +6,24 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use rustix::process::Signal;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::content::{Content, JsonText, LossyText, replaced_size};
+use super::error::CallError;
+use super::failure;
 use super::json_size;
-use super::types::{CallError, Limits, ToolResult};
+use super::printed_text::{into_text, repeated, trimmed, whole_text};
+use super::types::{Limits, ToolResult};
 use crate::contract::Output;
 use crate::contract::protocol::TOOL_RESULT;
 use crate::contract::schema::Schema;
 use crate::contract::shape::Form;
 use crate::jsonrpc::members;
 use crate::process::{Ending, Finished, StartError};
-use crate::text::{cleaned, shown};
+use crate::text::shown;
 
 /// How much of the end of stderr is kept, in bytes.
 pub const STDERR_TAIL: usize = 64 << 10;
-
-/// The most that an error message repeats of what was printed, in bytes.
-const MAX_REPEATED: usize = 64 << 10;
 
 /// What a command's output has to be.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +45,7 @@ pub struct Expected<'a> {
 /// How it failed, in the words of the program where it has any; [`CallError::NotFound`] when it says that.
 pub fn text(finished: Finished, tool: &str, limits: Limits) -> Result<String, CallError> {
     if matches!(finished.ending, Ending::Exited(status) if status != 0)
-        && let Some(words) = super::missing::not_found(&finished.stdout)
+        && let Some(words) = failure::not_found(&finished.stdout)
     {
         let mut words = repeated(words.as_bytes());
         if words.is_empty() {
@@ -93,7 +91,7 @@ fn printed(finished: Finished, tool: &str, limits: Limits) -> Result<Vec<u8>, Ca
             "the supervisor of {tool} was killed from outside, and the program with it; call again"
         ))),
         Ending::Exited(_) | Ending::Signalled(_) => {
-            Err(CallError::Plugin(failure_message(&finished, tool)))
+            Err(CallError::Plugin(failure::message(&finished, tool)))
         }
     }
 }
@@ -232,127 +230,6 @@ fn check(text: &str, size: usize, expected: Expected<'_>) -> Result<(), CallErro
     )))
 }
 
-/// The message of a program that failed: `error` of an object on stdout, else stdout, else the end of
-/// stderr, else how it ended.
-fn failure_message(finished: &Finished, tool: &str) -> String {
-    let stdout = trim(&finished.stdout);
-    let stderr = trim(&finished.stderr_tail);
-    if let Some(error) = error_member(stdout) {
-        return repeated(error.as_bytes());
-    }
-    if !stdout.is_empty() {
-        return repeated(stdout);
-    }
-    if !stderr.is_empty() {
-        return repeated(stderr);
-    }
-    match finished.ending {
-        Ending::Signalled(signal) => format!(
-            "{tool} was ended by {} and printed nothing",
-            signal_name(signal)
-        ),
-        Ending::Exited(status) => format!("{tool} exited with status {status} and printed nothing"),
-        other => format!("{tool} ended: {other:?}"),
-    }
-}
-
-/// `error` of the object that stdout is, or that its last line is: logs may stand before it.
-fn error_member(stdout: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Failure<'a> {
-        #[serde(borrow)]
-        error: Option<&'a RawValue>,
-    }
-    let last_line = stdout.rsplit(|byte| *byte == b'\n').next();
-    let objects = [Some(stdout), last_line].into_iter().flatten();
-    let mut objects = objects.filter(|text| text.starts_with(b"{"));
-    objects.find_map(|text| {
-        let error = serde_json::from_slice::<Failure<'_>>(text)
-            .ok()?
-            .error?
-            .get();
-        if !error.starts_with('"') {
-            return (error != "null").then(|| error.to_owned());
-        }
-        let message: String = serde_json::from_str(error).ok()?;
-        (!message.is_empty()).then_some(message)
-    })
-}
-
-fn signal_name(signal: i32) -> String {
-    let known = SIGNALS.iter().find(|(known, _)| known.as_raw() == signal);
-    known.map_or_else(
-        || format!("signal {signal}"),
-        |(_, name)| format!("{name} (signal {signal})"),
-    )
-}
-
-/// Those that end programs in practice.
-const SIGNALS: [(Signal, &str); 14] = [
-    (Signal::HUP, "SIGHUP"),
-    (Signal::INT, "SIGINT"),
-    (Signal::QUIT, "SIGQUIT"),
-    (Signal::ILL, "SIGILL"),
-    (Signal::TRAP, "SIGTRAP"),
-    (Signal::ABORT, "SIGABRT"),
-    (Signal::BUS, "SIGBUS"),
-    (Signal::FPE, "SIGFPE"),
-    (Signal::KILL, "SIGKILL"),
-    (Signal::SEGV, "SIGSEGV"),
-    (Signal::PIPE, "SIGPIPE"),
-    (Signal::ALARM, "SIGALRM"),
-    (Signal::TERM, "SIGTERM"),
-    (Signal::XCPU, "SIGXCPU"),
-];
-
-/// The bytes without the white space around them.
-fn trim(bytes: &[u8]) -> &[u8] {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim().as_bytes(),
-        Err(_) => bytes.trim_ascii(),
-    }
-}
-
-/// The same, in place.
-fn trimmed(mut bytes: Vec<u8>) -> Vec<u8> {
-    let inner = trim(&bytes);
-    let begin = inner.as_ptr().addr() - bytes.as_ptr().addr();
-    let end = begin + inner.len();
-    bytes.truncate(end);
-    bytes.drain(..begin);
-    bytes
-}
-
-/// The same as a text, in place where it is one.
-fn into_text(bytes: Vec<u8>) -> String {
-    whole_text(trimmed(bytes))
-}
-
-/// Bytes as a text with all its white space, in place where they are one.
-fn whole_text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
-}
-
-/// The beginning of what was printed, for an error message: colours and the like mean nothing to its reader.
-fn repeated(bytes: &[u8]) -> String {
-    let bytes = trim(bytes);
-    if bytes.len() <= MAX_REPEATED {
-        return cleaned(&String::from_utf8_lossy(bytes));
-    }
-    // A letter may be cut in two: what is left of it counts as three bytes at most.
-    let cut = &bytes[..MAX_REPEATED];
-    let whole = cut.len()
-        - cut
-            .iter()
-            .rev()
-            .take(3)
-            .take_while(|byte| **byte >= 0x80)
-            .count();
-    let begin = cleaned(&String::from_utf8_lossy(&cut[..whole]));
-    format!("{begin}… ({} bytes in all)", bytes.len())
-}
-
 fn too_large(tool: &str, why: &'static str) -> CallError {
     CallError::ResultTooLarge {
         tool: tool.to_owned(),
@@ -360,7 +237,7 @@ fn too_large(tool: &str, why: &'static str) -> CallError {
     }
 }
 
-fn internal(fault: impl std::fmt::Display) -> CallError {
+fn internal(fault: impl fmt::Display) -> CallError {
     CallError::Internal(fault.to_string())
 }
 

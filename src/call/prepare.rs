@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 use super::arguments;
 use super::argv::{self, Line, Unwritable};
 use super::command::Runnable;
+use super::error::CallError;
 use super::queue::Held;
-use super::types::CallError;
 
 /// The size in bytes above which arguments are read off the event loop: below it, that takes about a millisecond.
 const LARGE: usize = 64 << 10;
@@ -86,6 +86,7 @@ mod tests {
             command,
             output: None,
             plugin_limit: None,
+            warm_question: None,
         }
     }
 

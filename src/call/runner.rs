@@ -18,8 +18,8 @@ use super::types::{
     ToolResult,
 };
 use crate::contract::environment::{Environment, OfCall};
-use crate::process::{Background, Finished, Held, Job, Keep, Launcher, Leftover, Owner};
-use crate::telemetry::JobCounts;
+use crate::process::{Background, Finished, Held, Job, Keep, Launcher, Leftover, Owner, Warmable};
+use crate::telemetry::{JobCounts, WarmInterpreter};
 use crate::text::cut;
 
 /// Outputs above this size, in bytes, are worked on off the runtime's threads.
@@ -93,6 +93,11 @@ impl Runner {
     /// How many background jobs there are and were, by plugin.
     pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
         self.launcher.background_counts()
+    }
+
+    /// The plugins that have, had, or might have warm interpreters.
+    pub fn warm_parents(&self) -> Vec<WarmInterpreter> {
+        self.launcher.warm_parents()
     }
 
     /// Begins to end a background job. False when there is none of this id.
@@ -298,6 +303,20 @@ impl Runner {
             stdout_limit: limits.bytes,
             stderr_tail: STDERR_TAIL,
             background: None,
+            warm: run
+                .warm_question
+                .map(|question| self.warmable(run, question)),
+        }
+    }
+
+    fn warmable(&self, run: &Runnable, question: &str) -> Warmable {
+        let (environment, directory) = (self.environment.clone(), run.directory.clone());
+        Warmable {
+            plugin: run.plugin.clone(),
+            directory: run.directory.clone(),
+            question: vec![question.into()],
+            environment: Arc::new(move || environment.of_question(&directory, &[])),
+            reuse: run.command.reuse,
         }
     }
 }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::error::CallError;
 use super::json_size;
-use super::types::CallError;
 use crate::contract::protocol::{COMPLETE_RESULT, PROMPT_RESULT, READ_RESULT};
 use crate::contract::shape::{Form, object};
 use crate::contract::{OfferKind, Prints};

@@ -1,4 +1,5 @@
-//! The types of a call: request, caller, events, result, error.
+//! What the layers above see of a call: request, caller and result here; events, questions and errors as their own
+//! files have them.
 //!
 //! Knows no protocol, and runs nothing.
 
@@ -6,12 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::content::{BlockKind, Content, JsonText};
+pub use super::error::CallError;
+pub use super::event::{Event, Listed, LogLevel};
 pub use super::question::{Question, QuestionKind, key_used_twice};
 pub use super::queue::Load;
 use super::queue::RunPermit;
@@ -128,80 +130,6 @@ impl Limits {
     }
 }
 
-/// An event of a running program, sent beside its output (`SMCP_EVENTS`, stderr).
-#[derive(Debug)]
-pub enum Event {
-    /// `{"progress":3,"total":10,"message":"…"}`; the numbers keep the text they came with.
-    Progress {
-        /// How far the work has come.
-        progress: Box<RawValue>,
-        /// How much there is in all, when known.
-        total: Option<Box<RawValue>>,
-        /// For a person to read.
-        message: Option<String>,
-    },
-    /// `{"log":"info","data":…}`, or a line of stderr at level `debug`.
-    Log {
-        /// How grave it is.
-        level: LogLevel,
-        /// Any JSON value.
-        data: Box<RawValue>,
-    },
-    /// `{"changed":"tools"}`: a list has to be asked for again.
-    Changed(Listed),
-    /// `{"updated":"uri"}`: a resource has new contents.
-    Updated(String),
-    /// `{"reconnect":MS}`: the client may hang up and fetch the answer after this long.
-    Reconnect(Duration),
-    /// `{"ask":{key: question}}`: the program waits for the client's answers.
-    Ask {
-        /// The object of questions, by key.
-        questions: Box<RawValue>,
-        /// Takes the line that is written back: an object of answers by the same keys, or
-        /// `{"error":{"code":…,"message":…}}`. Dropped when there will be no answer: the run ends.
-        answers: oneshot::Sender<Box<RawValue>>,
-    },
-}
-
-/// How grave a log message is: the syslog levels, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
-    /// Details for debugging.
-    Debug,
-    /// What a session gets until it asks for something else.
-    #[default]
-    Info,
-    /// Normal but notable.
-    Notice,
-    /// Something may be wrong.
-    Warning,
-    /// Something failed.
-    Error,
-    /// A part failed.
-    Critical,
-    /// Somebody must act at once.
-    Alert,
-    /// Nothing works.
-    Emergency,
-}
-
-/// The lists that a plugin may declare changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Listed {
-    /// The tools.
-    Tools,
-    /// The prompts.
-    Prompts,
-    /// The resources.
-    Resources,
-}
-
-impl Listed {
-    /// All that there are.
-    pub const ALL: [Self; 3] = [Self::Tools, Self::Prompts, Self::Resources];
-}
-
 /// A tool result of the Model Context Protocol, its parts kept as the plugin wrote them.
 #[derive(Debug, Clone)]
 pub struct ToolResult {
@@ -229,126 +157,5 @@ impl Permit {
             _run: run,
             _output: output,
         }
-    }
-}
-
-/// Why a call gave no result. Each has a stable code that a program can branch on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// The name has neither form that a tool name can have.
-    #[error("invalid tool name '{0}': expected plugin__command; call tools/list for the names")]
-    InvalidToolName(String),
-    /// No plugin of that name.
-    #[error("plugin '{0}' not found; call tools/list for the tools there are")]
-    PluginNotFound(String),
-    /// A plugin of that name is there, but cannot be served.
-    #[error("plugin '{0}' is not served; `smcp check` and the server's log say why")]
-    PluginNotServed(String),
-    /// The plugin has no such command.
-    #[error("command '{command}' not found in plugin '{plugin}'; it has: {available}")]
-    CommandNotFound {
-        /// The plugin's name.
-        plugin: String,
-        /// The name that was asked for.
-        command: String,
-        /// The tools it has, separated by commas.
-        available: String,
-    },
-    /// The arguments do not fit the declared schema; nothing was started.
-    #[error("invalid arguments for {tool}: {}", faults.join("; "))]
-    InvalidArguments {
-        /// The tool's name.
-        tool: String,
-        /// Every fault, each naming the argument.
-        faults: Vec<String>,
-    },
-    /// Larger than the system can pass to a program.
-    #[error("{0}")]
-    ArgumentsTooLarge(String),
-    /// The program failed; the message is its own.
-    #[error("{0}")]
-    Plugin(String),
-    /// The program says that what it is to read is not there.
-    #[error("{0}")]
-    NotFound(String),
-    /// Over its time limit.
-    #[error("{tool} was ended after {} s without finishing{}", after.as_secs_f64(), printed_so_far(printed))]
-    TimedOut {
-        /// The tool's name.
-        tool: String,
-        /// The limit that applied.
-        after: Duration,
-        /// What it had printed by then.
-        printed: String,
-    },
-    /// More on stdout than is passed on.
-    #[error(
-        "{tool} printed more than {limit} bytes and was ended; let it print less, or write to a file and print its path, or raise MCP_MAX_OUTPUT_BYTES"
-    )]
-    OutputTooLarge {
-        /// The tool's name.
-        tool: String,
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// Less than that on stdout, but too much to be passed on as it has to be.
-    #[error("the output of {tool} is too large to be passed on: {why}")]
-    ResultTooLarge {
-        /// The tool's name.
-        tool: String,
-        /// What makes it grow.
-        why: &'static str,
-    },
-    /// No permit to run it, and no room to wait for one.
-    #[error("{0}")]
-    Overloaded(String),
-    /// The program could not be started.
-    #[error("{0}")]
-    SpawnFailed(String),
-    /// The command needs what the client did not declare.
-    #[error("{tool} needs a client with the capability {}; this client did not declare it", missing.join(", "))]
-    MissingCapability {
-        /// The tool's name.
-        tool: String,
-        /// The names of the capabilities.
-        missing: Vec<&'static str>,
-    },
-    /// The governor has the tool detached for this client.
-    #[error("{0}")]
-    NotAttached(String),
-    /// Cancelled by the client, its disconnect or a shutdown: nobody waits for an answer.
-    #[error("cancelled")]
-    Cancelled,
-    /// A fault of the server itself.
-    #[error("{0}")]
-    Internal(String),
-}
-
-impl CallError {
-    /// The stable code of `structuredContent.error.code`.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidToolName(_) => "invalid_tool_name",
-            Self::PluginNotFound(_) | Self::PluginNotServed(_) => "plugin_not_found",
-            Self::CommandNotFound { .. } => "command_not_found",
-            Self::InvalidArguments { .. } => "invalid_arguments",
-            Self::ArgumentsTooLarge(_) => "arguments_too_large",
-            Self::Plugin(_) | Self::NotFound(_) | Self::MissingCapability { .. } => "plugin_error",
-            Self::TimedOut { .. } => "timeout",
-            Self::OutputTooLarge { .. } | Self::ResultTooLarge { .. } => "output_too_large",
-            Self::Overloaded(_) => "overloaded",
-            Self::SpawnFailed(_) => "spawn_failed",
-            Self::NotAttached(_) => "tool_not_attached",
-            Self::Cancelled => "cancelled",
-            Self::Internal(_) => "internal_error",
-        }
-    }
-}
-
-fn printed_so_far(printed: &str) -> String {
-    if printed.is_empty() {
-        "; it had printed nothing".to_owned()
-    } else {
-        format!("; it had printed: {printed}")
     }
 }

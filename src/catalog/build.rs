@@ -30,10 +30,12 @@ impl Plugin {
     /// # Errors
     /// Schemas that are none, each with the address of its field.
     pub fn new(found: &Found, described: Described) -> Result<Self, Faults> {
+        let warm_question = warm_question(found, &described);
         let mut building = Building {
             found,
             start: described.start,
             plugin_limit: described.description.max_concurrency,
+            warm_question,
             about: described.description.about.clone(),
             warnings: described.description.warnings,
             faults: Faults::default(),
@@ -96,6 +98,8 @@ struct Building<'a> {
     found: &'a Found,
     start: Vec<OsString>,
     plugin_limit: Option<usize>,
+    /// As [`Runnable`] has it, where its description leaves it to the commands.
+    warm_question: Option<&'static str>,
     about: String,
     warnings: Vec<String>,
     faults: Faults,
@@ -124,6 +128,7 @@ impl Building<'_> {
             directory: self.found.directory.clone(),
             start: self.start.clone(),
             plugin_limit: self.plugin_limit,
+            warm_question: self.warm_question.filter(|_| command.warm),
             command,
             input,
             output,
@@ -193,6 +198,16 @@ impl Building<'_> {
             is_declared,
         })
     }
+}
+
+/// What a Python program can be asked without any other effect: what it was asked already.
+fn warm_question(found: &Found, described: &Described) -> Option<&'static str> {
+    let is_python = matches!(found.program, Program::Python(_)) && described.start.len() == 2;
+    let question = match described.source {
+        "describe" => "--describe",
+        _ => "--help",
+    };
+    (is_python && described.description.warm).then_some(question)
 }
 
 fn fault_of_name(name: &str) -> Option<String> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::load::{Known, Loader};
+use super::known::Known;
+use super::load::Loader;
 use super::state::State;
 
 /// The first pause before plugins are asked again that could not be asked.
@@ -37,30 +38,34 @@ async fn keep(state: &State, loader: &Loader) {
     let mut is_retry = false;
     loop {
         let target = *wanted.borrow_and_update();
+        // Whoever asks for a reload wants to know what plugins say now.
+        let may_recall = target == 1;
+        let publish = |snapshot| state.publish(snapshot);
         if is_retry {
-            loader
-                .retry(&mut known, |snapshot| state.publish(snapshot))
-                .await;
+            loader.retry(&mut known, may_recall, publish).await;
         } else {
-            loader
-                .load(&mut known, |snapshot| state.publish(snapshot))
-                .await;
+            loader.load(&mut known, may_recall, publish).await;
             state.have_loaded(target);
         }
-        let wait = async {
-            if !known.has_passing_faults() {
-                pause = FIRST_PAUSE;
-                return std::future::pending().await;
+        let mut is_checked = false;
+        is_retry = loop {
+            let is_short = known.has_passing_faults();
+            let wait = async {
+                if !is_short {
+                    pause = FIRST_PAUSE;
+                    return std::future::pending().await;
+                }
+                tokio::time::sleep(pause).await;
+                pause = MAX_PAUSE.min(pause * 2);
+            };
+            tokio::select! {
+                changed = wanted.changed() => match changed {
+                    Ok(()) => break false,
+                    Err(_) => return,
+                },
+                () = wait => break true,
+                () = loader.check_recalled(&mut known, publish), if !is_checked => is_checked = true,
             }
-            tokio::time::sleep(pause).await;
-            pause = MAX_PAUSE.min(pause * 2);
         };
-        tokio::select! {
-            changed = wanted.changed() => match changed {
-                Ok(()) => is_retry = false,
-                Err(_) => return,
-            },
-            () = wait => is_retry = true,
-        }
     }
 }

@@ -1,118 +1,32 @@
 //! Asks all plugins side by side and puts together what they answer, as it comes.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
+use super::asking::{Memory, Outcome, PluginAsker, given_up};
 use super::home::Home;
-use super::plugin::{Plugin, Skipped};
+use super::known::Known;
 use super::snapshot::Snapshot;
 use crate::discovery::Unserved;
+use crate::discovery::cache::{self, Cache, Surroundings, Usage};
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::{Candidates, Resolved};
-use crate::discovery::scan::{Found, Look, Program, look};
-
-/// How long an asked plugin keeps others from being asked. One that takes longer waits for something
-/// else than the processor.
-const AT_WORK: Duration = Duration::from_millis(700);
-
-/// How many plugins are asked at once at most, those included that take long.
-const MAX_ASKED: usize = 64;
+use crate::discovery::scan::{Found, Look, look};
 
 /// How long what plugins answer when they are asked again is kept for the answers of the others: what was served
 /// before is served meanwhile, and clients are notified once.
 const HELD: Duration = Duration::from_secs(2);
 
-/// The pauses after which a plugin is asked once more, within one load, when the system was out of something.
-const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
+/// How long after a start plugins are asked again that were recalled: the first clients come first.
+const CHECK_AFTER: Duration = Duration::from_secs(2);
 
-/// What is known of all plugins from one load to the next.
-#[derive(Debug, Default)]
-pub struct Known {
-    found: Vec<Found>,
-    rejected: Vec<(String, Unserved)>,
-    warnings: Vec<String>,
-    entries: HashMap<String, Entry>,
-}
-
-/// What is known of one plugin.
-#[derive(Debug, Default)]
-struct Entry {
-    /// As it is served: what it said when it last said something that can be.
-    plugin: Option<Arc<Plugin>>,
-    /// What came of it when it was asked last, if that cannot be served.
-    fault: Option<Unserved>,
-}
-
-impl Known {
-    /// Whether something was not asked, or not looked at, because the system was out of something.
-    pub fn has_passing_faults(&self) -> bool {
-        let faults = self
-            .entries
-            .values()
-            .filter_map(|entry| entry.fault.as_ref());
-        let rejected = self.rejected.iter().map(|(_, fault)| fault);
-        faults.chain(rejected).any(Unserved::passes)
-    }
-
-    fn note(&mut self, name: String, outcome: Result<Arc<Plugin>, Unserved>) {
-        let entry = self.entries.entry(name).or_default();
-        match outcome {
-            Ok(plugin) => {
-                *entry = Entry {
-                    plugin: Some(plugin),
-                    fault: None,
-                }
-            }
-            Err(fault) => entry.fault = Some(fault),
-        }
-    }
-
-    fn has_all(&self) -> bool {
-        let mut names = self.found.iter().map(|plugin| &plugin.name);
-        names.all(|name| self.entries.contains_key(name))
-    }
-
-    /// What can be served of it.
-    fn snapshot(&self, complete: bool) -> Snapshot {
-        let skip = |name: &str, fault: &Unserved| Skipped {
-            name: name.to_owned(),
-            reason: fault.to_string(),
-        };
-        let rejected = self.rejected.iter();
-        let mut skipped: Vec<Skipped> = rejected.map(|(name, fault)| skip(name, fault)).collect();
-        let mut plugins = Vec::new();
-        for Found { name, .. } in &self.found {
-            match self.entries.get(name) {
-                Some(Entry {
-                    plugin: Some(plugin),
-                    fault: None,
-                }) => plugins.push(Arc::clone(plugin)),
-                Some(Entry {
-                    plugin: Some(plugin),
-                    fault: Some(fault),
-                }) => {
-                    let warning = format!("served as before, for when it was asked again: {fault}");
-                    plugins.push(Arc::new(plugin.with_warning(warning)));
-                }
-                Some(Entry {
-                    plugin: None,
-                    fault: Some(fault),
-                }) => skipped.push(skip(name, fault)),
-                _ => {}
-            }
-        }
-        let mut snapshot = Snapshot::new(&plugins, skipped, complete);
-        snapshot.warnings.clone_from(&self.warnings);
-        snapshot.starved = plugins.is_empty() && self.has_passing_faults();
-        snapshot
-    }
-}
+/// A plugin that is asked in the background is followed by a pause of so many times what that took.
+const CHECK_PAUSE: u32 = 3;
 
 /// Finds and asks plugins.
 #[derive(Debug)]
@@ -129,61 +43,131 @@ pub struct Loader {
     pub python: Option<PathBuf>,
     /// Interpreters behind shims, kept from one load to the next.
     pub resolved: Arc<Resolved>,
+    /// Where descriptions are kept, if anywhere.
+    pub cache_settings: Option<cache::Settings>,
+    /// The same, open; opened when it is needed.
+    pub cache: OnceCell<Option<Arc<Cache>>>,
 }
 
 impl Loader {
-    /// Looks for plugins and asks each. Whenever some have answered, `publish` gets what is known by then: of those
-    /// that have not answered yet, and of those whose answer is of no use, what they said before.
-    pub async fn load(&self, known: &mut Known, publish: impl FnMut(Snapshot)) {
+    /// Looks for plugins and asks each, those that are known by now, too, unless `may_recall`: then what a plugin said
+    /// at an earlier start, when everything was as it is now, stands for its answer. Whenever some have answered,
+    /// `publish` gets what is known by then: of those that have not answered yet, and of those whose answer is of no
+    /// use, what they said before.
+    pub async fn load(
+        &self,
+        known: &mut Known,
+        may_recall: bool,
+        mut publish: impl FnMut(Snapshot),
+    ) {
         let (directory, look) = match self.look().await {
             Ok((directory, look)) => (directory, self.wanted(look)),
             Err(fault) => return self.keep(known, fault, publish),
         };
-        known.found = look.found;
-        known.rejected = look.rejected;
-        known.warnings = look.warnings;
-        let names = known.found.iter().map(|plugin| plugin.name.as_str());
-        let names: HashSet<&str> = names.collect();
-        known
-            .entries
-            .retain(|name, _| names.contains(name.as_str()));
-        let all = known.found.clone();
-        self.ask_and_publish(&directory, all, known, publish).await;
+        known.see(look);
+        let asker = self.plugin_asker(&directory).await;
+        let mut left = known.all();
+        if may_recall {
+            for outcome in asker.recall(known.unknown()).await {
+                known.note(outcome);
+            }
+            left = known.unanswered();
+            if !left.is_empty() {
+                publish(known.snapshot(false));
+            }
+        }
+        self.ask_and_publish(&asker, left, known, publish).await;
+        asker.sweep();
     }
 
     /// Asks those plugins again that were not asked because the system was out of something.
-    pub async fn retry(&self, known: &mut Known, publish: impl FnMut(Snapshot)) {
-        if known.rejected.iter().any(|(_, fault)| fault.passes()) {
-            return self.load(known, publish).await;
-        }
+    pub async fn retry(&self, known: &mut Known, may_recall: bool, publish: impl FnMut(Snapshot)) {
+        let Some(left) = known.left() else {
+            return self.load(known, may_recall, publish).await;
+        };
         let directory = match self.directory().await {
             Ok(directory) => directory,
             Err(fault) => return self.keep(known, fault, publish),
         };
-        let is_left = |plugin: &&Found| {
-            let entry = known.entries.get(&plugin.name);
-            entry.is_none_or(|entry| entry.fault.as_ref().is_some_and(Unserved::passes))
+        let asker = self.plugin_asker(&directory).await;
+        self.ask_and_publish(&asker, left, known, publish).await;
+    }
+
+    /// Asks one after the other those that are served as they described themselves at an earlier start, with most of
+    /// the time left to others. What they say now is published, and nothing where it is the same.
+    pub async fn check_recalled(&self, known: &mut Known, mut publish: impl FnMut(Snapshot)) {
+        let usage = self.cache_settings.as_ref().map(|cache| cache.usage);
+        if usage != Some(Usage::Serve) || known.recalled().is_empty() {
+            return;
+        }
+        let Ok(directory) = self.directory().await else {
+            return;
         };
-        let left = known.found.iter().filter(is_left).cloned().collect();
-        self.ask_and_publish(&directory, left, known, publish).await;
+        let asker = self.plugin_asker(&directory).await;
+        for outcome in asker.recall_behind_shims(known.recalled()).await {
+            known.note(outcome);
+        }
+        publish(known.snapshot(true));
+        sleep(CHECK_AFTER).await;
+        let mut published = Instant::now();
+        let mut is_other = false;
+        for (plugin, recalled) in known.recalled() {
+            let began = Instant::now();
+            match asker.ask(&plugin, Some(&recalled)).await {
+                Some(outcome) => {
+                    known.note(outcome);
+                    is_other = true;
+                }
+                None => known.confirm(&plugin.name),
+            }
+            sleep(began.elapsed() * CHECK_PAUSE).await;
+            if is_other && published.elapsed() >= HELD {
+                publish(known.snapshot(true));
+                (published, is_other) = (Instant::now(), false);
+            }
+        }
+        publish(known.snapshot(true));
     }
 
     /// Nothing can be said of any plugin at this moment: what is served stays so.
     fn keep(&self, known: &mut Known, fault: Unserved, mut publish: impl FnMut(Snapshot)) {
-        known.rejected = vec![(self.home.name(), fault)];
+        known.cannot_see(self.home.name(), fault);
         publish(known.snapshot(true));
+    }
+
+    /// What asks plugins now, with what their answers depend on at this moment.
+    async fn plugin_asker(&self, directory: &Path) -> Arc<PluginAsker> {
+        let candidates = Candidates {
+            configured: self.python.clone(),
+            plugins: directory.to_owned(),
+            environment: self.asker.environment.inherited(),
+        };
+        let cache = self
+            .cache
+            .get_or_init(|| open_cache(self.cache_settings.clone()));
+        let cache = cache.await.clone();
+        let asker = self.asker.clone();
+        let memory = spawn_blocking(move || {
+            cache.map(|cache| Memory {
+                cache,
+                surroundings: Surroundings::new(&asker),
+            })
+        });
+        let memory = memory.await.unwrap_or_default();
+        let (asker, resolved) = (self.asker.clone(), Arc::clone(&self.resolved));
+        Arc::new(PluginAsker::new(asker, candidates, resolved, memory))
     }
 
     async fn ask_and_publish(
         &self,
-        directory: &Path,
+        asker: &Arc<PluginAsker>,
         plugins: Vec<Found>,
         known: &mut Known,
         mut publish: impl FnMut(Snapshot),
     ) {
         let had_all = known.has_all();
         let mut left = plugins.len();
-        let mut answers = self.ask(directory, plugins);
+        let mut answers = ask(asker, plugins);
         let mut fresh = Vec::new();
         let held_until = Instant::now() + if had_all { HELD } else { Duration::ZERO };
         let mut is_held = false;
@@ -200,8 +184,8 @@ impl Loader {
                 break;
             }
             left -= count;
-            for (name, outcome) in fresh.drain(..) {
-                known.note(name, outcome);
+            for outcome in fresh.drain(..) {
+                known.note(outcome);
             }
             if Instant::now() < held_until {
                 is_held = true;
@@ -238,107 +222,45 @@ impl Loader {
         }
         look
     }
+}
 
-    /// Asks them in the background; what they answer comes in the order of the answers. Dropping the receiver
-    /// ends the asking.
-    fn ask(
-        &self,
-        directory: &Path,
-        plugins: Vec<Found>,
-    ) -> mpsc::Receiver<(String, Result<Arc<Plugin>, Unserved>)> {
-        let (sender, receiver) = mpsc::channel(plugins.len().max(1));
-        let plugin_asker = Arc::new(PluginAsker {
-            asker: self.asker.clone(),
-            candidates: Arc::new(Candidates {
-                configured: self.python.clone(),
-                plugins: directory.to_owned(),
-                environment: self.asker.environment.inherited(),
-            }),
-            resolved: Arc::clone(&self.resolved),
-            at_work: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
-            asked: Semaphore::new(MAX_ASKED),
-        });
-        let mut asking = JoinSet::new();
-        for plugin in plugins {
-            let plugin_asker = Arc::clone(&plugin_asker);
-            asking.spawn(async move { (plugin.name.clone(), plugin_asker.plugin(plugin).await) });
+/// Asks them in the background; what they answer comes in the order of the answers. Dropping the receiver
+/// ends the asking.
+fn ask(asker: &Arc<PluginAsker>, plugins: Vec<Found>) -> mpsc::Receiver<Outcome> {
+    let (sender, receiver) = mpsc::channel(plugins.len().max(1));
+    let mut asking = JoinSet::new();
+    for plugin in plugins {
+        let asker = Arc::clone(asker);
+        asking.spawn(async move { asker.ask(&plugin, None).await });
+    }
+    let collecting = async move {
+        while let Some(answer) = asking.join_next().await {
+            let Ok(Some(answer)) = answer else { continue };
+            if sender.send(answer).await.is_err() {
+                return;
+            }
         }
-        let collecting = async move {
-            while let Some(answer) = asking.join_next().await {
-                let Ok(answer) = answer else { continue };
-                if sender.send(answer).await.is_err() {
-                    return;
-                }
-            }
-        };
-        // Owned by the receiver: when that is dropped, the next answer ends the task and with it all askers.
-        tokio::spawn(collecting);
-        receiver
-    }
+    };
+    // Owned by the receiver: when that is dropped, the next answer ends the task and with it all askers.
+    tokio::spawn(collecting);
+    receiver
 }
 
-/// What asking one plugin needs.
-struct PluginAsker {
-    asker: Asker,
-    candidates: Arc<Candidates>,
-    resolved: Arc<Resolved>,
-    at_work: Semaphore,
-    asked: Semaphore,
-}
-
-impl PluginAsker {
-    /// The plugin, asked again after a pause when the system is out of something.
-    async fn plugin(&self, plugin: Found) -> Result<Arc<Plugin>, Unserved> {
-        for pause in PAUSES {
-            match self.plugin_at_once(&plugin).await {
-                Err(fault) if fault.passes() && !self.asker.stop.is_cancelled() => {}
-                known => return known,
+/// The directory of kept descriptions. Without one, every plugin is asked at every start.
+async fn open_cache(settings: Option<cache::Settings>) -> Option<Arc<Cache>> {
+    let settings = settings?;
+    let is_named = settings.is_named;
+    let opening = spawn_blocking(move || Cache::open(&settings));
+    match opening.await.unwrap_or_else(|fault| Err(fault.to_string())) {
+        Ok(cache) => Some(Arc::new(cache)),
+        Err(why) => {
+            let text = "descriptions of plugins are not kept from one start to the next";
+            if is_named {
+                tracing::warn!("{text}: {why}");
+            } else {
+                tracing::info!("{text}: {why}; MCP_CACHE_DIR names another directory");
             }
-            tokio::time::sleep(pause).await;
+            None
         }
-        self.plugin_at_once(&plugin).await
     }
-
-    async fn plugin_at_once(&self, plugin: &Found) -> Result<Arc<Plugin>, Unserved> {
-        let _asked = self.asked.acquire().await;
-        let at_work = self.at_work.acquire().await;
-        let asking = async {
-            let interpreter = self.interpreter(plugin).await?;
-            self.asker.ask(plugin, interpreter).await
-        };
-        tokio::pin!(asking);
-        let described = match tokio::time::timeout(AT_WORK, &mut asking).await {
-            Ok(described) => described?,
-            Err(_) => {
-                drop(at_work);
-                asking.await?
-            }
-        };
-        let plugin = plugin.clone();
-        // Compiling large schemas takes its time.
-        let making = spawn_blocking(move || Plugin::new(&plugin, described));
-        let made = making.await.map_err(given_up)?;
-        made.map(Arc::new).map_err(|faults| {
-            Unserved::Plugin(format!("its description breaks the contract: {faults}"))
-        })
-    }
-
-    async fn interpreter(&self, plugin: &Found) -> Result<Option<PathBuf>, Unserved> {
-        let Program::Python(_) = plugin.program else {
-            return Ok(None);
-        };
-        let (candidates, directory) = (Arc::clone(&self.candidates), plugin.directory.clone());
-        let choosing = spawn_blocking(move || candidates.choose(&directory));
-        let chosen = choosing.await.map_err(given_up)??;
-        let asker = &self.asker;
-        let inherited = asker.environment.inherited();
-        let real = self
-            .resolved
-            .real(chosen, &asker.launcher, &inherited, &asker.stop);
-        Ok(Some(real.await))
-    }
-}
-
-fn given_up(fault: tokio::task::JoinError) -> Unserved {
-    Unserved::Plugin(format!("loading it was given up: {fault}"))
 }

@@ -1,9 +1,12 @@
 //! The catalogue of tools of now: what the layers above see of plugins.
 
+mod asking;
 mod build;
 mod calls;
 mod home;
 mod keeper;
+mod known;
+mod listings;
 mod load;
 mod offered;
 pub mod plugin;
@@ -18,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::queue::Bounds;
@@ -31,13 +34,15 @@ use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};
 pub use crate::contract::uri_template::MAX_URI_BYTES;
 pub use crate::contract::{OfferKind, Reference};
+pub use crate::discovery::cache;
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
 use crate::process::Launcher;
-use crate::telemetry::{CallLoad, JobCounts};
+use crate::telemetry::{CallLoad, JobCounts, WarmInterpreter};
 use calls::Calls;
 pub use calls::Printed;
 use home::Home;
+pub use listings::{Listing, View, Visible};
 use load::Loader;
 pub use offered::{Readable, Unreadable};
 pub use plugin::{BUILT_IN, GOVERNOR_TOOL, HEALTH_TOOL, Offering, PluginInfo, Skipped, Tool};
@@ -68,6 +73,9 @@ pub struct Settings {
     pub describe_limit: Duration,
     /// The plugins that are asked, by name, where any of them is there; all where none is.
     pub only: Vec<String>,
+    /// Where descriptions are kept from one start to the next; `None` where they are not. Those of the demo plugins,
+    /// which lie elsewhere at each start, never are.
+    pub cache: Option<cache::Settings>,
 }
 
 /// The catalogue: cheap to clone, shared by all sessions.
@@ -105,6 +113,7 @@ impl Catalog {
             settings.limits,
         ));
         let state = Arc::new(State::new(stop.clone()));
+        let has_own_directory = settings.directory.is_some();
         let home = Arc::new(Home::new(settings.directory));
         let asker = Asker {
             launcher,
@@ -120,6 +129,8 @@ impl Catalog {
             allow_writable: settings.allow_writable,
             python: settings.python,
             resolved: Arc::new(Resolved::default()),
+            cache_settings: settings.cache.filter(|_| has_own_directory),
+            cache: OnceCell::new(),
         };
         // Ends with `stop`.
         tokio::spawn(keeper::keep_loaded(Arc::clone(&state), loader, variables));
@@ -200,6 +211,11 @@ impl Catalog {
         // It reads `/proc`.
         let listed = tokio::task::spawn_blocking(move || runner.background());
         listed.await.unwrap_or_default()
+    }
+
+    /// The warm interpreters, by plugin.
+    pub fn warm_parents(&self) -> Vec<WarmInterpreter> {
+        self.runner.warm_parents()
     }
 
     /// How many background jobs there are and were, by plugin.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::call::command::Runnable;
-use crate::discovery::scan::irregular;
+use crate::discovery::regular_file::irregular;
 
 /// How long looking at a file may take; a file system that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -5,6 +5,9 @@ use std::collections::hash_map::Entry;
 use std::mem::Discriminant;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
+use super::listings::{Listing, Listings, View};
 use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::types::{CallError, Listed};
 use crate::contract::OfferKind;
@@ -34,10 +37,15 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
     /// Whether every plugin has answered or timed out.
     pub complete: bool,
+    /// How many of the plugins are served as they described themselves at an earlier start, and have not been asked
+    /// since.
+    pub recalled: usize,
     /// Whether there are plugins and none of them could be asked.
     pub(super) starved: bool,
     /// The tools by their exact name.
     by_name: HashMap<String, Arc<Tool>>,
+    /// The list of tools as text, for each view that was asked for.
+    listings: Listings,
 }
 
 /// Which plugin serves what, by its kind and its key.
@@ -132,6 +140,11 @@ impl Snapshot {
                     && look_the_same(&self.templates, &other.templates)
             }
         }
+    }
+
+    /// The list of tools for this view, made by `write` when it is asked for first.
+    pub fn listing(&self, view: View, write: impl FnOnce() -> Box<RawValue>) -> Listing {
+        self.listings.get(view, write)
     }
 
     /// The tool of exactly this name.

@@ -2,7 +2,9 @@
 
 mod call;
 mod check;
+mod health;
 mod local;
+mod manager;
 mod serve;
 mod setup;
 mod stdio;
@@ -13,9 +15,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Flags, HealthArgs};
 use crate::config::{self, Config, Purpose};
 use crate::discovery::introspect::PrivateCopy;
+use setup::in_one_line;
 
 /// A setting is wrong, or the server must not start with it.
 const BAD_SETTINGS: u8 = 2;
@@ -26,7 +29,17 @@ const COPIES_GRACE: Duration = Duration::from_millis(500);
 /// Runs the command line; the environment is read once, here.
 pub fn run(cli: Cli) -> ExitCode {
     let environment: Vec<(OsString, OsString)> = config::environment();
-    let config = match config::read(purpose(&cli), &cli.settings(), environment) {
+    if let Some(Command::Health(asked)) = &cli.command {
+        return ask_for_health(asked, &cli.settings(), &environment);
+    }
+    let purpose = purpose(&cli);
+    let sockets = match purpose {
+        Purpose::Http => config::passed_sockets(&environment),
+        Purpose::Stdio | Purpose::Once => Ok(Vec::new()),
+    };
+    let config =
+        sockets.and_then(|sockets| config::read(purpose, &cli.settings(), environment, sockets));
+    let config = match config {
         Ok(config) => config,
         Err(faults) => {
             faults
@@ -51,11 +64,28 @@ pub fn run(cli: Cli) -> ExitCode {
     })
 }
 
+/// Looks at no other setting than where the server is: a health check must not fail because of them.
+fn ask_for_health(
+    asked: &HealthArgs,
+    flags: &Flags,
+    environment: &[(OsString, OsString)],
+) -> ExitCode {
+    let own = || config::own_url(flags, environment).map_err(anyhow::Error::from);
+    let url = asked.url.clone().map_or_else(own, Ok);
+    let outcome = url.and_then(|url| runtime()?.block_on(health::run(&url, asked.json)));
+    outcome.unwrap_or_else(|error| {
+        eprintln!("smcp: {}", in_one_line(&error));
+        ExitCode::FAILURE
+    })
+}
+
 fn purpose(cli: &Cli) -> Purpose {
     match &cli.command {
         None | Some(Command::Serve(_)) => Purpose::Http,
         Some(Command::Stdio(_)) => Purpose::Stdio,
-        Some(Command::Check(_) | Command::Tools { .. } | Command::Call(_)) => Purpose::Once,
+        Some(Command::Check(_) | Command::Tools { .. } | Command::Call(_) | Command::Health(_)) => {
+            Purpose::Once
+        }
     }
 }
 
@@ -74,6 +104,7 @@ async fn perform(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         Command::Check(_) => check::run(config).await,
         Command::Tools { json, .. } => tools::run(config, json).await,
         Command::Call(args) => call::run(config, args).await,
+        Command::Health(_) => unreachable!("it is answered before the settings are read"),
     }
 }
 
@@ -83,38 +114,4 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?)
-}
-
-/// An error with its causes. Many messages name their cause themselves: what was said is not said again.
-fn in_one_line(error: &anyhow::Error) -> String {
-    let mut line = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !line.contains(&cause) {
-            line.push_str(": ");
-            line.push_str(&cause);
-        }
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cause_that_the_message_names_is_not_said_again() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("cannot listen: {source}; try another port")]
-        struct Named {
-            source: std::io::Error,
-        }
-        let cause = std::io::Error::other("address in use");
-        let error = anyhow::Error::from(Named { source: cause }).context("starting");
-        assert_eq!(
-            in_one_line(&error),
-            "starting: cannot listen: address in use; try another port"
-        );
-        let unnamed = anyhow::anyhow!("no file").context("reading");
-        assert_eq!(in_one_line(&unnamed), "reading: no file");
-    }
 }

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::manager::{Reloadable, attend};
 use super::setup::{counted, prepare, say, source};
 use crate::app::{App, nothing_found};
 use crate::catalog::Snapshot;
@@ -29,7 +31,8 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let key_in_shell = config.key_in_shell;
     let directory = config.catalog.directory.clone();
     let plugins = source(config.catalog.directory.as_deref());
-    let shutdown = Shutdown::new();
+    let (managed, sources) = (config.managed, config.keys.clone());
+    let shutdown = Shutdown::delayed(config.drain_delay);
     let _signals = shutdown.listen()?;
     let app = App::start(
         config,
@@ -38,12 +41,22 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         shutdown.clone(),
     )
     .await?;
-    let address = app.address();
-    tracing::info!(%address, "listening");
+    let server = Reloadable {
+        sessions: Arc::clone(app.sessions()),
+        keys: auth.keys.clone(),
+        sources,
+    };
+    let _attended = attend(managed, server, shutdown);
+    for address in app.addresses() {
+        tracing::info!(%address, "listening");
+    }
     for notice in &notices {
         tracing::warn!("{notice}");
     }
-    say_addresses(address, &root_path);
+    let address = app.addresses()[0];
+    for address in app.addresses() {
+        say_addresses(*address, &root_path);
+    }
     say(format_args!(
         "  keys             {}",
         who_needs_a_key(&auth)
@@ -172,7 +185,11 @@ mod tests {
 
     fn example_at(address: &str, keyed: bool, loopback_exempt: bool) -> String {
         let auth = auth::Settings {
-            keys: keyed.then(|| KeyId::of(b"k")).into_iter().collect(),
+            keys: keyed
+                .then(|| KeyId::of(b"k"))
+                .into_iter()
+                .collect::<Vec<_>>()
+                .into(),
             loopback_exempt,
             disabled: false,
         };
@@ -182,7 +199,7 @@ mod tests {
     #[test]
     fn where_the_shell_has_no_key_the_example_says_to_put_it_in() {
         let auth = auth::Settings {
-            keys: vec![KeyId::of(b"k")],
+            keys: vec![KeyId::of(b"k")].into(),
             ..auth::Settings::default()
         };
         let line = example("127.0.0.1:1".parse().unwrap(), &auth, false);

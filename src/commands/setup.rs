@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app;
+use crate::catalog::cache::Usage;
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
 use crate::letta::Letta;
@@ -22,6 +23,10 @@ pub(super) fn prepare(config: &Config) -> anyhow::Result<(telemetry::Guard, Laun
     let guard = telemetry::init(&config.telemetry)?;
     hide_memory();
     let launcher = Launcher::new()?.with_max_background(config.max_background);
+    let launcher = match config.warm {
+        Some(settings) => launcher.with_warm(settings),
+        None => launcher,
+    };
     Ok((guard, launcher))
 }
 
@@ -78,19 +83,24 @@ impl Workbench {
         self.unless_ended(app::load(Arc::new(letta))).await
     }
 
-    /// Asks the plugins of these names, or all where none of them is there, and waits for their answers.
+    /// Asks the plugins of these names, or all where none of them is there, and waits for their answers. With `renew`,
+    /// none of them is served as it described itself to an earlier command.
     ///
     /// # Errors
     /// A signal asked for the end meanwhile.
     pub(super) async fn catalog(
         &self,
         only: Vec<String>,
+        renew: bool,
         variables: &[(String, String)],
     ) -> anyhow::Result<Catalog> {
-        let settings = catalog::Settings {
+        let mut settings = catalog::Settings {
             only,
             ..self.config.catalog.clone()
         };
+        if let Some(cache) = settings.cache.as_mut().filter(|_| renew) {
+            cache.usage = Usage::Renew;
+        }
         let catalog = Catalog::start_with(
             settings,
             self.launcher.clone(),
@@ -151,4 +161,38 @@ pub fn counted(number: usize, thing: &str) -> String {
 /// Prints a line of a command's answer. A reader who has had enough, such as `head`, is no fault.
 pub(super) fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// An error with its causes. Many messages name their cause themselves: what was said is not said again.
+pub(super) fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_the_message_names_is_not_said_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot listen: {source}; try another port")]
+        struct Named {
+            source: std::io::Error,
+        }
+        let cause = std::io::Error::other("address in use");
+        let error = anyhow::Error::from(Named { source: cause }).context("starting");
+        assert_eq!(
+            in_one_line(&error),
+            "starting: cannot listen: address in use; try another port"
+        );
+        let unnamed = anyhow::anyhow!("no file").context("reading");
+        assert_eq!(in_one_line(&unnamed), "reading: no file");
+    }
 }

@@ -55,7 +55,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     stopped.cancel();
     sessions.each(|session| session.close());
     launcher.end_background();
-    let _ = tokio::time::timeout(app::KILL_GRACE, launcher.idle()).await;
+    let _ = tokio::time::timeout(app::KILL_GRACE, app::end_processes(&launcher)).await;
     drop(guard);
     Ok(ExitCode::SUCCESS)
 }

@@ -6,15 +6,37 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::reader::Reader;
+use super::reader::{Purpose, Reader};
 use crate::call::types::{DEFAULT_OUTPUT_BYTES, Limits};
+use crate::catalog::cache::{self, Usage};
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
 use crate::discovery::scan::PROGRAMS;
-use crate::process::{DEFAULT_MAX_BACKGROUND, max_runs};
+use crate::process::{DEFAULT_MAX_BACKGROUND, WarmSettings, max_runs, total_memory};
 
-/// Variables that belong to the server alone and never reach a plugin.
-const OWN_SECRETS: [&str; 3] = ["MCP_API_KEY", "NOTIFY_SOCKET", "LISTEN_"];
+/// Variables that belong to the server alone and never reach a plugin: where its keys are, where its audit log is
+/// written, and what its service manager says to it and hears from it.
+const OWN: [&str; 17] = [
+    "CREDENTIALS_DIRECTORY",
+    "FDSTORE",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LETTA_API_KEY_FILE",
+    "LETTA_SERVER_PASSWORD_FILE",
+    "LOGS_DIRECTORY",
+    "MAINPID",
+    "MANAGERPID",
+    "MCP_LOG_DIR",
+    "MCP_LOG_FILE",
+    "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
+    "NOTIFY_SOCKET",
+    "SYSTEMD_EXEC_PID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+/// Beginnings of such names.
+const OWN_BEGINNINGS: [&str; 2] = ["MCP_API_KEY", "LISTEN_"];
 /// How long a plugin may take to describe itself.
 const DESCRIBE_LIMIT: Duration = Duration::from_secs(10);
 /// The least and the most that a setting may let a program print, in bytes. An answer is held in memory as a whole.
@@ -27,9 +49,14 @@ const CALLS_PER_CORE: usize = 4;
 const MAX_CALLS: usize = 100_000;
 /// Most programs that a setting may let calls leave running at once: each has a process and a descriptor of the server's.
 const MAX_BACKGROUND: u64 = 10_000;
+/// Most memory for warm interpreters where nothing is set, in MiB.
+const DEFAULT_WARM_MB: u64 = 1024;
+/// The most that a setting may give them, in MiB.
+const MAX_WARM_MB: u64 = 1 << 20;
 
 pub(super) fn read(
     reader: &mut Reader,
+    purpose: Purpose,
     flags: &Flags,
     environment: Vec<(OsString, OsString)>,
     reserved: Reserved,
@@ -40,13 +67,14 @@ pub(super) fn read(
         "MCP_PLUGIN_TIMEOUT",
     );
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cache = cache(reader, purpose, flags, &environment);
     Settings {
         directory: directory(reader, flags),
         allow_writable: reader.switch("MCP_ALLOW_WRITABLE_PLUGINS", false),
         python: reader.path("MCP_PYTHON"),
         environment: environment
             .into_iter()
-            .filter(|(name, _)| !is_own_secret(name))
+            .filter(|(name, _)| !is_own(name))
             .collect(),
         reserved,
         limits: Limits {
@@ -57,7 +85,47 @@ pub(super) fn read(
         max_computing: reader.count("MCP_MAX_COMPUTING", CALLS_PER_CORE * cores, MAX_CALLS),
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
+        cache,
     }
+}
+
+/// Where descriptions are kept: where it is said, else where systemd gives a service room for it, else where users
+/// have their caches.
+fn cache(
+    reader: &mut Reader,
+    purpose: Purpose,
+    flags: &Flags,
+    environment: &[(OsString, OsString)],
+) -> Option<cache::Settings> {
+    let is_on = reader.switch("MCP_CACHE", true) && !flags.plugins.place.no_cache;
+    let variable = reader.path("MCP_CACHE_DIR");
+    let flag = flags.plugins.place.cache_dir.as_ref().map(PathBuf::from);
+    let named = flag
+        .filter(|path| !path.as_os_str().is_empty())
+        .or(variable);
+    if !is_on {
+        return None;
+    }
+    let is_named = named.is_some();
+    // What is not absolute counts as not set, as the XDG Base Directory Specification has it.
+    let place = |name: &str| {
+        let (_, value) = environment.iter().find(|(known, _)| known == name)?;
+        // systemd separates several directories by colons.
+        let path = std::env::split_paths(value).next()?;
+        path.is_absolute().then_some(path)
+    };
+    let directory = named
+        .or_else(|| place("CACHE_DIRECTORY"))
+        .or_else(|| Some(place("XDG_CACHE_HOME")?.join("smcp")))
+        .or_else(|| Some(place("HOME")?.join(".cache/smcp")))?;
+    Some(cache::Settings {
+        directory,
+        is_named,
+        usage: match purpose {
+            Purpose::Http | Purpose::Stdio => Usage::Serve,
+            Purpose::Once => Usage::Once,
+        },
+    })
 }
 
 /// How many calls are in progress at once by default, where the system has room for `max_runs`.
@@ -77,6 +145,24 @@ pub(super) fn max_background(reader: &mut Reader) -> usize {
     let most = reader.whole(given, DEFAULT_MAX_BACKGROUND as u64, 0..=MAX_BACKGROUND);
     let on = reader.switch("MCP_BACKGROUND", true);
     usize::try_from(most).unwrap_or(0) * usize::from(on)
+}
+
+/// Warm interpreters: their memory by `MCP_WARM_MAX_MB`, and none with `MCP_WARM=off`, with 0, and for what runs once.
+pub(super) fn warm(reader: &mut Reader, purpose: Purpose) -> Option<WarmSettings> {
+    let given = reader.variable("MCP_WARM_MAX_MB");
+    let default = default_warm_mb(total_memory());
+    let mebibytes = reader.whole(given, default, 0..=MAX_WARM_MB);
+    let on = reader.switch("MCP_WARM", true) && mebibytes > 0;
+    let settings = WarmSettings {
+        max_bytes: mebibytes << 20,
+    };
+    (on && purpose != Purpose::Once).then_some(settings)
+}
+
+/// A quarter of the memory, in MiB.
+fn default_warm_mb(memory: Option<u64>) -> u64 {
+    let quarter = memory.map_or(DEFAULT_WARM_MB, |bytes| (bytes / 4) >> 20);
+    quarter.min(DEFAULT_WARM_MB)
 }
 
 /// What was named must be a directory: docs/decisions/0012-a-named-plugins-directory.md.
@@ -130,15 +216,21 @@ fn default_directory() -> Option<PathBuf> {
         .find(|directory| directory.is_dir())
 }
 
-fn is_own_secret(name: &OsStr) -> bool {
-    OWN_SECRETS
-        .iter()
-        .any(|secret| name.as_encoded_bytes().starts_with(secret.as_bytes()))
+fn is_own(name: &OsStr) -> bool {
+    let begins_so = |beginning: &&str| name.as_encoded_bytes().starts_with(beginning.as_bytes());
+    OWN.iter().any(|own| name == *own) || OWN_BEGINNINGS.iter().any(begins_so)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::default_calls;
+    use super::{default_calls, default_warm_mb};
+
+    #[test]
+    fn warm_interpreters_get_a_quarter_of_the_memory_and_a_gibibyte_at_most() {
+        assert_eq!(default_warm_mb(Some(1 << 30)), 256);
+        assert_eq!(default_warm_mb(Some(64 << 30)), 1024);
+        assert_eq!(default_warm_mb(None), 1024);
+    }
 
     #[test]
     fn calls_in_progress_are_many_but_no_more_than_fit_and_never_fewer_than_four_for_each_core() {

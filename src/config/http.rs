@@ -1,9 +1,13 @@
 //! Settings of HTTP: what is listened on, who may call, and how much of it at once.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::keys::{self, KeySources};
 use super::reader::{Given, Reader, switch_value};
+use super::sockets::PassedSocket;
 use crate::cli::Flags;
 use crate::http::authority::Allowed;
 use crate::http::sse::clean_prefix;
@@ -22,25 +26,28 @@ const WAITING_BYTES: RangeInclusive<u64> = 1 << 20..=usize::MAX as u64;
 const MAX_CONNECTIONS: usize = 8192;
 /// The largest such number that a setting may give.
 const MAX_COUNT: usize = 1_000_000;
-/// A key shorter than this can be found by trying.
-const SHORT_KEY: usize = 16;
-
-/// What stands before the digest of a key.
-const DIGEST: &str = "sha256:";
 
 /// What is listened on, and how.
 #[derive(Debug)]
 pub(super) struct Listening {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) http: http::Settings,
+    pub(super) keys: KeySources,
     pub(super) key_in_shell: bool,
     pub(super) max_connections: usize,
 }
 
-pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
-    let one = reader.text("MCP_API_KEY").unwrap_or_default();
-    let keys = keys(reader, &one);
-    let (host, addresses) = addresses(reader, flags);
+/// `sockets` are listened on instead of what flags and variables say, where any were passed.
+pub(super) fn read(reader: &mut Reader, flags: &Flags, sockets: &[Arc<PassedSocket>]) -> Listening {
+    let (keys, sources, key_in_shell) = keys::read(reader);
+    let (host, addresses) = match sockets {
+        [] => addresses(reader, flags),
+        [first, ..] => {
+            note_unused_addresses(reader, flags, first);
+            let addresses = sockets.iter().map(|socket| socket.address).collect();
+            (first.address.ip().to_string(), addresses)
+        }
+    };
     let loopback = addresses
         .iter()
         .all(|address| address.ip().to_canonical().is_loopback());
@@ -63,10 +70,16 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     let auth = auth(reader, flags, keys, proxied);
     // A server that runs programs is never open to a network unless somebody said so.
     if !loopback && auth.keys.is_empty() && !auth.disabled {
-        reader.faults.push(format!("refusing to bind {host} without a key; set MCP_API_KEY, or MCP_AUTH_DISABLED=1 to serve everybody"));
+        let what = sockets
+            .iter()
+            .find(|socket| !socket.address.ip().to_canonical().is_loopback())
+            .map_or(format!("bind {host}"), |open| {
+                format!("serve the passed socket {open}")
+            });
+        reader.faults.push(format!("refusing to {what} without a key; set MCP_API_KEY or MCP_API_KEY_FILE, or MCP_AUTH_DISABLED=1 to serve everybody"));
     }
     if auth.keys.is_empty() && reader.faults.is_empty() {
-        note_empty_keys(reader);
+        keys::note_empty(reader);
     }
     let gate = gate::Settings {
         bound_host: host,
@@ -80,7 +93,8 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags) -> Listening {
     };
     Listening {
         addresses,
-        key_in_shell: !one.is_empty() && !is_digest(&one),
+        keys: sources,
+        key_in_shell,
         http: http::Settings {
             root_path,
             manifest: reader.switch("MCP_SSE_MANIFEST", false),
@@ -97,6 +111,44 @@ pub(super) fn limits(reader: &mut Reader) -> (usize, usize) {
     let given = reader.variable("MCP_MAX_WAITING_BYTES");
     let waiting = reader.whole(given, DEFAULT_BYTES as u64, WAITING_BYTES);
     (sessions, usize::try_from(waiting).unwrap_or(usize::MAX))
+}
+
+/// Whoever passes sockets has chosen the addresses.
+fn note_unused_addresses(reader: &mut Reader, flags: &Flags, first: &PassedSocket) {
+    let given = [
+        reader.flag(flags.host.as_ref(), "--host", "MCP_HOST"),
+        reader.flag(flags.port.as_ref(), "--port", "MCP_PORT"),
+    ];
+    let external = flags.allow_external.then_some("--allow-external");
+    let given = given.into_iter().flatten().map(|given| given.name);
+    for name in given.chain(external) {
+        reader.mistakes.push(format!(
+            "{name} has no effect: the service manager has passed sockets, first of them {first}; change the socket unit, or stop it"
+        ));
+    }
+}
+
+/// How long the server goes on after it was asked to end, before it refuses anything.
+pub(super) fn drain_delay(reader: &mut Reader) -> Duration {
+    let given = reader.variable("MCP_DRAIN_DELAY");
+    reader.time_limit(given).unwrap_or_default()
+}
+
+/// Where a server with these settings is reached from this machine.
+pub(super) fn own_address(reader: &mut Reader, flags: &Flags) -> Option<SocketAddr> {
+    let (_, addresses) = addresses(reader, flags);
+    let first = addresses.first()?;
+    let ip = match first.ip() {
+        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    if first.port() == 0 {
+        reader.faults.push(
+            "port 0 is a different one for each server; name the one to ask: smcp health http://127.0.0.1:PORT".to_owned(),
+        );
+    }
+    Some(SocketAddr::new(ip, first.port()))
 }
 
 /// The host as it was given, and every address that it stands for.
@@ -161,58 +213,6 @@ fn is_any(host: &str) -> bool {
         .is_ok_and(|address: IpAddr| address.to_canonical().is_unspecified())
 }
 
-/// `MCP_API_KEY` is one key, whatever is in it; `MCP_API_KEYS` is a list.
-fn keys(reader: &mut Reader, one: &str) -> Vec<KeyId> {
-    let several = reader.text("MCP_API_KEYS").unwrap_or_default();
-    let listed = several
-        .split(',')
-        .map(str::trim)
-        .filter(|key| !key.is_empty())
-        .enumerate();
-    let one = Some(("MCP_API_KEY: the key".to_owned(), one)).filter(|(_, key)| !key.is_empty());
-    let given = one
-        .into_iter()
-        .chain(listed.map(|(index, key)| (format!("MCP_API_KEYS: key {}", index + 1), key)));
-    let mut keys = Vec::new();
-    for (which, key) in given {
-        // No message shows the key: it is a secret even when it is a wrong one.
-        match key_id(key) {
-            Some(id) => keys.push(id),
-            None => reader.faults.push(format!(
-                "{which} is no digest; use sha256: and 64 hex digits, as printed by: printf %s KEY | sha256sum"
-            )),
-        }
-        if !is_sendable(key) {
-            reader.notices.push(format!(
-                "{which} has characters that no client can send in a header; make one with: openssl rand -hex 32"
-            ));
-        }
-        if key.len() < SHORT_KEY {
-            let letters = if key.len() == 1 {
-                "character"
-            } else {
-                "characters"
-            };
-            reader.notices.push(format!(
-                "{which} has {} {letters} and can be guessed; make one with: openssl rand -hex 32",
-                key.len()
-            ));
-        }
-    }
-    keys
-}
-
-/// Whoever sets one of them means to close the server.
-fn note_empty_keys(reader: &mut Reader) {
-    for name in ["MCP_API_KEY", "MCP_API_KEYS"] {
-        if reader.is_set(name) {
-            reader.mistakes.push(format!(
-                "{name} is set and has no key in it: NOBODY NEEDS A KEY; set it to one, or unset it if that is meant"
-            ));
-        }
-    }
-}
-
 fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> auth::Settings {
     let disabled = reader.switch("MCP_AUTH_DISABLED", false);
     let allowed = loopback_allowed(reader);
@@ -231,14 +231,14 @@ fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> 
     } else if !keyed && flags.require_auth && reader.faults.is_empty() {
         reader
             .faults
-            .push("--require-auth: there is no key to ask for; set MCP_API_KEY".to_owned());
+            .push("--require-auth: there is no key to ask for; set MCP_API_KEY, or name a file that has it in MCP_API_KEY_FILE".to_owned());
     } else if !keyed && proxied {
         reader.notices.push("there is a proxy (MCP_ROOT_PATH, MCP_ALLOWED_HOSTS) and no key: whoever the proxy lets through may call; set MCP_API_KEY".to_owned());
     } else if keyed && loopback_exempt {
         reader.notices.push("clients on this machine need no key; --require-auth asks them too, which a reverse proxy on this machine needs".to_owned());
     }
     auth::Settings {
-        keys,
+        keys: keys.into(),
         loopback_exempt,
         disabled,
     }
@@ -264,38 +264,6 @@ fn loopback_allowed(reader: &mut Reader) -> bool {
         ));
         false
     })
-}
-
-fn key_id(key: &str) -> Option<KeyId> {
-    if is_digest(key) {
-        digest(&key[DIGEST.len()..]).map(KeyId::from_digest)
-    } else {
-        Some(KeyId::of(key.as_bytes()))
-    }
-}
-
-/// In capitals too: taken as a key, the text in a unit file would be the secret itself.
-fn is_digest(key: &str) -> bool {
-    key.get(..DIGEST.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(DIGEST))
-}
-
-/// Whether clients can show this key.
-fn is_sendable(key: &str) -> bool {
-    key.bytes()
-        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-}
-
-fn digest(digits: &str) -> Option<[u8; 32]> {
-    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut digest = [0; 32];
-    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok()?;
-        *byte = u8::from_str_radix(pair, 16).ok()?;
-    }
-    Some(digest)
 }
 
 /// An origin as browsers send it: without a path, in lower case.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::reader::Reader;
+use super::secrets::{self, Names};
 use crate::catalog::{Holders, Reserved};
 use crate::letta::settings::{Scope, Settings, exported};
 use crate::letta::variables::Secret;
@@ -12,7 +13,16 @@ use crate::letta::variables::Secret;
 const DEFAULT_URL: &str = "http://127.0.0.1:8284";
 const URL: &str = "LETTA_SERVER_URL";
 /// What Letta asks for; the first one that is set counts.
-const TOKENS: [&str; 2] = ["LETTA_SERVER_PASSWORD", "LETTA_API_KEY"];
+const TOKENS: [Names; 2] = [
+    Names {
+        variable: "LETTA_SERVER_PASSWORD",
+        file: "LETTA_SERVER_PASSWORD_FILE",
+    },
+    Names {
+        variable: "LETTA_API_KEY",
+        file: "LETTA_API_KEY_FILE",
+    },
+];
 
 /// Where Letta is, if there is one to ask, and its credentials with the plugins that get them.
 pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
@@ -30,7 +40,7 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
     );
     let agent = reader.text("LETTA_AGENT_ID");
     let url = reader.text(URL);
-    let tokens = TOKENS.map(|name| reader.text(name));
+    let tokens = TOKENS.map(|names| secrets::find(reader, names).map(|found| found.text));
     // The file completes the environment; where nothing is missing, it is not looked at.
     let complete = url.is_some() && tokens.iter().any(Option::is_some);
     let file = reader
@@ -41,7 +51,9 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
     let tokens: Vec<(&str, String)> = TOKENS
         .into_iter()
         .zip(tokens)
-        .filter_map(|(name, value)| Some((name, value.or_else(|| in_file(name))?)))
+        .filter_map(|(Names { variable, .. }, value)| {
+            Some((variable, value.or_else(|| in_file(variable))?))
+        })
         .collect();
     let given = url.or_else(|| in_file(URL));
     let url = given
@@ -60,7 +72,7 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
     let reserved = Reserved {
         names: [URL]
             .into_iter()
-            .chain(TOKENS)
+            .chain(TOKENS.map(|names| names.variable))
             .map(OsString::from)
             .collect(),
         variables: variables

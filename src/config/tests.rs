@@ -17,6 +17,7 @@ fn read_for(purpose: Purpose, variables: &[(&str, &str)], flags: Flags) -> Resul
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
+        Vec::new(),
     )
 }
 
@@ -73,6 +74,25 @@ fn background_jobs_have_a_number_and_can_be_turned_off() {
         let config = read_with(variables, Flags::default()).expect("nothing is wrong");
         assert_eq!(config.max_background, expected, "{variables:?}");
     }
+}
+
+#[test]
+fn warm_interpreters_have_a_limit_and_can_be_turned_off() {
+    for (variables, expected) in [
+        (&[("MCP_WARM_MAX_MB", "3")][..], Some(3 << 20)),
+        (&[("MCP_WARM_MAX_MB", "0")][..], None),
+        (
+            &[("MCP_WARM", "on"), ("MCP_WARM_MAX_MB", "5")][..],
+            Some(5 << 20),
+        ),
+        (&[("MCP_WARM", "off"), ("MCP_WARM_MAX_MB", "3")][..], None),
+    ] {
+        let config = read_with(variables, Flags::default()).expect("nothing is wrong");
+        let given = config.warm.map(|settings| settings.max_bytes);
+        assert_eq!(given, expected, "{variables:?}");
+    }
+    let once = read(Purpose::Once, &Flags::default(), Vec::new()).expect("nothing is wrong");
+    assert!(once.warm.is_none(), "nothing is kept for what runs once");
 }
 
 #[test]
@@ -287,9 +307,40 @@ fn plugins_in(directory: &str) -> crate::cli::PluginFlags {
     crate::cli::PluginFlags {
         place: crate::cli::PluginsDir {
             plugins_dir: Some(directory.to_owned()),
+            ..crate::cli::PluginsDir::default()
         },
         plugin_timeout: None,
     }
+}
+
+#[test]
+fn descriptions_are_kept_where_it_is_said_or_where_the_system_has_room_for_them() {
+    let kept = |variables: &[(&str, &str)], flag: Option<&str>, no_cache: bool| {
+        let mut flags = Flags::default();
+        flags.plugins.place.cache_dir = flag.map(str::to_owned);
+        flags.plugins.place.no_cache = no_cache;
+        let cache = read_with(variables, flags).unwrap().catalog.cache;
+        cache.map(|cache| (cache.directory.display().to_string(), cache.is_named))
+    };
+    let all = [
+        ("MCP_CACHE_DIR", "named"),
+        ("CACHE_DIRECTORY", "/var/cache/smcp:/var/cache/more"),
+        ("XDG_CACHE_HOME", "/xdg"),
+        ("HOME", "/home/ada"),
+    ];
+    let at = |path: &str, is_named| Some((path.to_owned(), is_named));
+    assert_eq!(kept(&all, Some("flag"), false), at("flag", true));
+    assert_eq!(kept(&all, None, false), at("named", true));
+    assert_eq!(kept(&all[1..], None, false), at("/var/cache/smcp", false));
+    assert_eq!(kept(&all[2..], None, false), at("/xdg/smcp", false));
+    let home = at("/home/ada/.cache/smcp", false);
+    assert_eq!(kept(&all[3..], None, false), home);
+    let relative = [("XDG_CACHE_HOME", "cache"), all[3]];
+    assert_eq!(kept(&relative, None, false), home);
+    assert_eq!(kept(&[], None, false), None);
+    assert_eq!(kept(&all, None, true), None);
+    let off = [("MCP_CACHE", "off"), all[0]];
+    assert_eq!(kept(&off, Some("flag"), false), None);
 }
 
 #[test]
@@ -302,7 +353,7 @@ fn a_path_need_not_be_text() {
         ("MCP_PLUGINS_DIR".into(), odd.clone().into_os_string()),
         ("MCP_LOG_DIR".into(), odd.clone().into_os_string()),
     ];
-    let config = read(Purpose::Http, &Flags::default(), environment).unwrap();
+    let config = read(Purpose::Http, &Flags::default(), environment, Vec::new()).unwrap();
     assert_eq!(config.catalog.directory, Some(odd.clone()));
     let file = config.telemetry.file.unwrap();
     assert_eq!(file.path, odd.join("mcp_server.log"));
@@ -326,6 +377,15 @@ fn the_servers_secrets_are_not_for_plugins() {
             ("MCP_API_KEYS", "l"),
             ("NOTIFY_SOCKET", "/x"),
             ("LISTEN_FDS", "1"),
+            ("JOURNAL_STREAM", "9:1"),
+            ("LOGS_DIRECTORY", "/var/log/smcp"),
+            ("MCP_LOG_DIR", "/var/log/smcp"),
+            ("MCP_LOG_FILE", "audit.log"),
+            ("CREDENTIALS_DIRECTORY", "/run/credentials/smcp.service"),
+            ("INVOCATION_ID", "0"),
+            ("WATCHDOG_USEC", "1"),
+            ("SYSTEMD_EXEC_PID", "1"),
+            ("LETTA_API_KEY_FILE", ""),
             ("HOME", "/h"),
         ],
         Flags::default(),

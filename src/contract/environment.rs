@@ -6,69 +6,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Names that decide what runs or how, rather than what it works on: a caller or an agent who may set them runs
-/// code of its own in every plugin, or passes for the server.
-const STEERING: [&str; 41] = [
-    "BASHOPTS",
-    "BASH_ENV",
-    "BROWSER",
-    "EDITOR",
-    "ENV",
-    "GIT_ASKPASS",
-    "GIT_DIR",
-    "GIT_EDITOR",
-    "GIT_EXEC_PATH",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_PAGER",
-    "GIT_PROXY_COMMAND",
-    "GIT_SEQUENCE_EDITOR",
-    "GIT_TEMPLATE_DIR",
-    "GLIBC_TUNABLES",
-    "HOME",
-    "IFS",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "LESSCLOSE",
-    "LESSOPEN",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "NOTIFY_SOCKET",
-    "PAGER",
-    "PATH",
-    "PROMPT_COMMAND",
-    "PS4",
-    "RUBYLIB",
-    "RUBYOPT",
-    "RUBYPATH",
-    "RUBYSHELL",
-    "SHELL",
-    "SHELLOPTS",
-    "SSH_ASKPASS",
-    "SUDO_ASKPASS",
-    "VIRTUAL_ENV",
-    "VISUAL",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-    "_JAVA_OPTIONS",
-];
-
-/// Beginnings of such names.
-const STEERING_BEGINNINGS: [&str; 13] = [
-    "BASH_FUNC_",
-    "DYLD_",
-    "GCONV_",
-    "GIT_CONFIG",
-    "GIT_SSH",
-    "LD_",
-    "LISTEN_",
-    "MALLOC_",
-    "MCP_API_KEY",
-    "PERL5",
-    "PYENV_",
-    "PYTHON",
-    "SMCP_",
-];
-
 /// The call's own id.
 pub const CALL_ID: &str = "SMCP_CALL_ID";
 /// The tool's name.
@@ -83,8 +20,8 @@ pub const CLIENT: &str = "SMCP_CLIENT";
 pub const EVENTS: &str = "SMCP_EVENTS";
 /// The plugin's directory.
 const PLUGIN_DIR: &str = "SMCP_PLUGIN_DIR";
-/// What a server says to a program of one call, or of one question.
-const SAID_OF_A_CALL: [&str; 7] = [
+/// The variables that a server sets for one call, or for one question.
+const CALL_VARIABLES: [&str; 7] = [
     CALL_ID, TOOL, SESSION_ID, AGENT_ID, CLIENT, EVENTS, PLUGIN_DIR,
 ];
 
@@ -145,7 +82,7 @@ impl Holders {
     }
 }
 
-/// What is said of one call.
+/// A call, as far as its program learns of it by its environment.
 #[derive(Debug)]
 pub struct OfCall<'a> {
     /// The plugin's directory.
@@ -161,7 +98,7 @@ impl Environment {
     pub fn new(environment: &[Variable], reserved: Reserved) -> Self {
         let inherited = environment
             .iter()
-            .filter(|(name, _)| SAID_OF_A_CALL.iter().all(|own| name != own))
+            .filter(|(name, _)| CALL_VARIABLES.iter().all(|own| name != own))
             .filter(|(name, _)| !reserved.names.contains(name));
         Self {
             inherited: inherited.cloned().collect(),
@@ -172,6 +109,11 @@ impl Environment {
     /// What plugins inherit.
     pub fn inherited(&self) -> Arc<[Variable]> {
         Arc::clone(&self.inherited)
+    }
+
+    /// Whether the plugin in `directory` gets the reserved variables.
+    pub fn reaches_reserved(&self, directory: &Path) -> bool {
+        self.reserved.holders.include(directory)
     }
 
     /// For a plugin that is asked what it can do. `variables` are those that calls get on top of what is inherited,
@@ -185,7 +127,7 @@ impl Environment {
 
     /// For one call.
     pub fn of_call(&self, call: OfCall<'_>) -> Vec<Variable> {
-        let mut own = always(call.directory);
+        let mut own = fixed(call.directory);
         let variables = call.variables.into_iter();
         own.extend(variables.map(|(name, value)| (name.into(), value.into())));
         self.with(call.directory, own)
@@ -207,20 +149,13 @@ impl Environment {
     }
 }
 
-fn always(directory: &Path) -> Vec<Variable> {
+/// The variables that are the same for every run of the plugin in `directory`.
+fn fixed(directory: &Path) -> Vec<Variable> {
     vec![
         ("PYTHONUNBUFFERED".into(), "1".into()),
         ("PYTHONIOENCODING".into(), "utf-8".into()),
         (PLUGIN_DIR.into(), directory.into()),
     ]
-}
-
-/// Whether a variable of this name decides what runs or how. Programs differ in whether they mind the case, so it
-/// does not count.
-pub fn steers_programs(name: &str) -> bool {
-    let upper = name.to_ascii_uppercase();
-    let begins_so = |beginning: &&str| upper.starts_with(beginning);
-    STEERING.contains(&upper.as_str()) || STEERING_BEGINNINGS.iter().any(begins_so)
 }
 
 /// What the system can carry; anything else would stop the program from being started at all.

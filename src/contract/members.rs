@@ -61,23 +61,23 @@ pub struct Members<'a> {
     pub address: String,
     /// The members as they stand.
     pub all: &'a Map<String, Value>,
-    faults: &'a Findings,
+    findings: &'a Findings,
     /// Whether what is wrong with a member keeps nothing from being served.
     is_decoration: bool,
 }
 
 impl<'a> Members<'a> {
     /// The object at `address`; a fault when the value is none.
-    pub fn of(value: &'a Value, address: String, faults: &'a Findings) -> Option<Self> {
+    pub fn of(value: &'a Value, address: String, findings: &'a Findings) -> Option<Self> {
         match value {
             Value::Object(all) => Some(Self {
                 address,
                 all,
-                faults,
+                findings,
                 is_decoration: false,
             }),
             other => {
-                faults.add(&address, &must_be("an object", other));
+                findings.add(&address, &must_be("an object", other));
                 None
             }
         }
@@ -109,33 +109,33 @@ impl<'a> Members<'a> {
     fn note(&self, address: &str, what: &str) {
         if self.is_decoration {
             let hint = format!("{address} {what}; it is left out");
-            self.faults.hints.borrow_mut().add(&hint);
+            self.findings.hints.borrow_mut().add(&hint);
         } else {
-            self.faults.add(address, what);
+            self.findings.add(address, what);
         }
     }
 
     /// Notes what the author should read of the member `name`.
     pub fn hint(&self, name: &str, what: &str) {
         let hint = format!("{} {what}", self.at(name));
-        self.faults.hints.borrow_mut().add(&hint);
+        self.findings.hints.borrow_mut().add(&hint);
     }
 
     /// Notes what the author should read of the object itself.
     pub fn hint_of_itself(&self, what: &str) {
         let hint = format!("{} {what}", self.address);
-        self.faults.hints.borrow_mut().add(&hint);
+        self.findings.hints.borrow_mut().add(&hint);
     }
 
     /// Whether the description is one of version 1.0.
     pub fn is_version_1_0(&self) -> bool {
-        self.faults.is_version_1_0
+        self.findings.is_version_1_0
     }
 
     /// The member's value.
     pub fn value(&self, name: &str) -> Option<&'a Value> {
         #[cfg(test)]
-        self.faults.looked_for.borrow_mut().insert(self.at(name));
+        self.findings.looked_for.borrow_mut().insert(self.at(name));
         self.all.get(name).filter(|value| !value.is_null())
     }
 

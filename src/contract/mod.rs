@@ -2,8 +2,8 @@
 //!
 //! Knows no process and no catalogue: a text goes in, a [`Description`] or its faults come out.
 
-pub mod asked;
 mod capabilities;
+pub mod client_requests;
 pub mod client_schema;
 mod command;
 pub mod environment;
@@ -12,7 +12,6 @@ mod features;
 mod keywords;
 mod kind;
 mod members;
-mod older;
 mod parameter;
 mod parameters;
 mod patterns;
@@ -21,9 +20,11 @@ pub mod portable;
 pub mod protocol;
 pub mod schema;
 pub mod shape;
+pub mod steering;
 #[cfg(test)]
 mod tests;
 pub mod uri_template;
+mod version_1_0;
 mod writing;
 
 use std::collections::HashSet;
@@ -70,10 +71,10 @@ pub struct Description {
 /// # Errors
 /// What is wrong with it, each fault with the address of its field.
 pub fn read(payload: &Value) -> Result<Description, Faults> {
-    if !older::is_version_1_0(payload) {
+    if !version_1_0::is_version_1_0(payload) {
         return read_as(payload, false);
     }
-    let (reduced, hints) = older::as_version_1_0(payload);
+    let (reduced, hints) = version_1_0::as_version_1_0(payload);
     let mut description = read_as(&reduced, true)?;
     description.warnings.extend(hints);
     Ok(description)

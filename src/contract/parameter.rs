@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::keywords::SHOWN;
 use super::kind::ValueType;
 use super::members::Members;
 use super::patterns::readable_members;
@@ -30,86 +31,8 @@ pub fn folded(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The members of a parameter that are ours and no schema's.
-const OWN: [&str; 13] = [
-    "name",
-    "type",
-    "description",
-    "required",
-    "action",
-    "arg_style",
-    "takes_value",
-    "flag",
-    "negative_flag",
-    "level",
-    "separator",
-    "dashes",
-    "env",
-];
-
-/// The keywords of JSON Schema that go through; what else a description says here is no business of clients.
-pub const KEYWORDS: &[&str] = &[
-    "$anchor",
-    "$comment",
-    "$defs",
-    "$dynamicAnchor",
-    "$dynamicRef",
-    "$id",
-    "$ref",
-    "additionalItems",
-    "additionalProperties",
-    "allOf",
-    "anyOf",
-    "const",
-    "contains",
-    "contentEncoding",
-    "contentMediaType",
-    "contentSchema",
-    "default",
-    "definitions",
-    "dependencies",
-    "dependentRequired",
-    "dependentSchemas",
-    "deprecated",
-    "else",
-    "enum",
-    "enumNames",
-    "examples",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "format",
-    "if",
-    "items",
-    "maxContains",
-    "maxItems",
-    "maxLength",
-    "maxProperties",
-    "maximum",
-    "minContains",
-    "minItems",
-    "minLength",
-    "minProperties",
-    "minimum",
-    "multipleOf",
-    "not",
-    "nullable",
-    "oneOf",
-    "pattern",
-    "patternProperties",
-    "prefixItems",
-    "properties",
-    "propertyNames",
-    "readOnly",
-    "then",
-    "title",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "uniqueItems",
-    "writeOnly",
-];
-
 /// Keywords beside which the contract's default type would contradict what the author says.
-const SPEAK_FOR_THEMSELVES: [&str; 6] = ["$ref", "allOf", "anyOf", "oneOf", "const", "enum"];
+const WITHOUT_DEFAULT_TYPE: [&str; 6] = ["$ref", "allOf", "anyOf", "oneOf", "const", "enum"];
 
 impl Parameter {
     /// Reads one entry of `parameters`; `None` when it has no usable name.
@@ -125,7 +48,7 @@ impl Parameter {
         }
         let kind = match members.value("type") {
             Some(_) => members.choice("type", &ValueType::NAMES),
-            None => SPEAK_FOR_THEMSELVES
+            None => WITHOUT_DEFAULT_TYPE
                 .iter()
                 .all(|keyword| members.value(keyword).is_none())
                 .then_some(ValueType::String),
@@ -218,9 +141,9 @@ fn schema(members: &Members<'_>, kind: Option<ValueType>) -> Map<String, Value> 
         schema.insert("description".to_owned(), description.into());
     }
     for (keyword, value) in members.all {
-        let known = KEYWORDS.contains(&keyword.as_str()) || keyword.starts_with("x-");
+        let known = SHOWN.contains(&keyword.as_str()) || keyword.starts_with("x-");
         let says_something = !value.is_null() || keyword == "const";
-        if known && says_something && !OWN.contains(&keyword.as_str()) {
+        if known && says_something {
             let value = match value {
                 Value::String(text) if keyword == "title" => cleaned(text).into(),
                 other => other.clone(),

@@ -33,7 +33,7 @@ impl Parameters {
         let declared = members.objects("parameters");
         let declared = declared.iter().filter_map(Parameter::read).collect();
         Self::new(match input_schema {
-            Some(schema) => along(schema, declared),
+            Some(schema) => of_schema(schema, declared),
             None => declared,
         })
     }
@@ -97,7 +97,7 @@ impl Deref for Parameters {
 }
 
 /// The properties of a whole schema as parameters, with what `declared` says about writing them.
-fn along(schema: &Value, declared: Vec<Parameter>) -> Vec<Parameter> {
+fn of_schema(schema: &Value, declared: Vec<Parameter>) -> Vec<Parameter> {
     let required = schema["required"].as_array().into_iter().flatten();
     let required: HashSet<&str> = required.filter_map(Value::as_str).collect();
     let mut places: HashMap<String, usize> = HashMap::new();

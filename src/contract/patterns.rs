@@ -5,20 +5,21 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keywords::{Holds, holds};
+use super::keywords::{Place, subschemas, subschemas_mut};
 use super::members::Members;
 use crate::text::in_quotes;
 
-/// Keywords that refuse more when a part of what stands in them is gone, with those that only count beside them.
-const TURN_ROUND: [(&str, &[&str]); 4] = [
+/// Keywords under which a schema that allows more makes the whole allow less, each with those that mean something
+/// beside it alone.
+const INVERTING: [(&str, &[&str]); 4] = [
     ("not", &[]),
     ("if", &["then", "else"]),
     ("oneOf", &[]),
     ("contains", &["minContains", "maxContains"]),
 ];
 
-/// Keywords that refuse what no other keyword has looked at.
-const LOOK_AT_THE_REST: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
+/// Keywords that are about what no other keyword has evaluated.
+const UNEVALUATED: [&str; 2] = ["unevaluatedProperties", "unevaluatedItems"];
 
 /// The schema in the member `name` without such patterns, each of which is reported.
 pub fn readable(members: &Members<'_>, name: &str, mut schema: Value) -> Value {
@@ -93,22 +94,14 @@ fn walk(schema: &Value, place: &str, seen: &mut impl FnMut(&str, &Map<String, Va
         return;
     };
     seen(place, members);
-    for (keyword, value) in members {
+    for (keyword, within, inner) in subschemas(members) {
         let place = joined(place, keyword);
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => {
-                for (name, schema) in schemas {
-                    walk(schema, &joined(&place, name), seen);
-                }
-            }
-            (Holds::Schemas, Value::Array(schemas)) => {
-                for (index, schema) in schemas.iter().enumerate() {
-                    walk(schema, &format!("{place}[{index}]"), seen);
-                }
-            }
-            (Holds::Schemas, schema) => walk(schema, &place, seen),
-            _ => {}
-        }
+        let place = match within {
+            Place::Whole => place,
+            Place::Member(name) => joined(&place, name),
+            Place::Item(index) => format!("{place}[{index}]"),
+        };
+        walk(inner, &place, seen);
     }
 }
 
@@ -121,10 +114,10 @@ fn reduce(schema: &mut Value) {
     if members.get("pattern").is_some_and(is_unreadable) {
         members.remove("pattern");
     }
-    for keyword in LOOK_AT_THE_REST {
+    for keyword in UNEVALUATED {
         members.remove(keyword);
     }
-    for (keyword, companions) in TURN_ROUND {
+    for (keyword, companions) in INVERTING {
         if members.get(keyword).is_some_and(may_shrink) {
             members.remove(keyword);
             for companion in companions {
@@ -140,13 +133,8 @@ fn reduce(schema: &mut Value) {
             members.remove("additionalProperties");
         }
     }
-    for (keyword, value) in members {
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => schemas.values_mut().for_each(reduce),
-            (Holds::Schemas, Value::Array(schemas)) => schemas.iter_mut().for_each(reduce),
-            (Holds::Schemas, schema) => reduce(schema),
-            _ => {}
-        }
+    for (_, inner) in subschemas_mut(members) {
+        reduce(inner);
     }
 }
 

@@ -34,7 +34,7 @@ pub fn find_payload(printed: &[u8]) -> Option<Payload> {
             continue;
         };
         let after = text[start + values.byte_offset()..].trim();
-        let warning = around(&text[..start], after);
+        let warning = warning_about(&text[..start], after);
         let is_description = json.get("commands").is_some();
         let payload = Payload { json, warning };
         if is_description {
@@ -55,7 +55,8 @@ fn beginnings(text: &str) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-fn around(before: &str, after: &str) -> Option<String> {
+/// What the author should read about the text that stands around the JSON.
+fn warning_about(before: &str, after: &str) -> Option<String> {
     let lines = before
         .lines()
         .chain(after.lines())
@@ -70,4 +71,48 @@ fn around(before: &str, after: &str) -> Option<String> {
         };
         format!("--describe prints more than its JSON: '{line}'{also}; print logs to stderr")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_payload_is_found_among_what_a_plugin_prints() {
+        let found = |text: &str| {
+            find_payload(text.as_bytes()).map(|payload| (payload.json, payload.warning.is_some()))
+        };
+        let description = || json!({"commands": []});
+        let cases = [
+            ("{\"commands\":[]}", Some((description(), false))),
+            (
+                "\u{feff} \n{\"commands\":[]}\n\n",
+                Some((description(), false)),
+            ),
+            ("loading\n{\"commands\":[]}", Some((description(), true))),
+            (
+                "{\"level\":\"info\"}\n  {\"commands\":\n[]}\nbye",
+                Some((description(), true)),
+            ),
+            ("{broken\n{\"commands\":[]}", Some((description(), true))),
+            ("log\n{\"other\":1}", Some((json!({"other": 1}), true))),
+            ("[1]", Some((json!([1]), false))),
+            ("", None),
+            ("42", None),
+            ("\"text\"", None),
+            ("usage: x", None),
+            ("log {\"commands\":[]}", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(found(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_beginnings_is_searched_in_bounded_time() {
+        let flood = "{\"a\":\n".repeat(200_000);
+        assert_eq!(find_payload(flood.as_bytes()), None);
+    }
 }

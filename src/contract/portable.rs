@@ -9,7 +9,7 @@ mod loosened;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::keywords::{Holds, holds};
+use super::keywords::subschemas;
 
 /// The dialects that all clients know.
 const DIALECTS: [&str; 4] = [
@@ -75,16 +75,8 @@ fn check(schema: &Value, whole: &Value) -> Result<(), String> {
             "refers to {reference}, which is nothing but references in a circle"
         ));
     }
-    let check = |schema: &Value| check(schema, whole);
-    for (keyword, value) in members {
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => schemas.values().try_for_each(&check)?,
-            (Holds::Schemas, Value::Array(schemas)) => schemas.iter().try_for_each(&check)?,
-            (Holds::Schemas, schema) => check(schema)?,
-            _ => {}
-        }
-    }
-    Ok(())
+    let mut inner = subschemas(members).into_iter();
+    inner.try_for_each(|(_, _, inner)| check(inner, whole))
 }
 
 fn check_keywords(members: &Map<String, Value>) -> Result<(), String> {

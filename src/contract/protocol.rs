@@ -42,21 +42,21 @@ static ICON: Shape = Shape {
 };
 
 /// `annotations` of everything but tools.
-pub const ANNOTATIONS: Form = Form::Shape(&NOTES);
+pub const ANNOTATIONS: Form = Form::Shape(&ANNOTATIONS_SHAPE);
 
-static NOTES: Shape = Shape {
+static ANNOTATIONS_SHAPE: Shape = Shape {
     members: &[
         optional("audience", Form::List(&Form::Word(&["user", "assistant"]))),
-        optional("priority", Form::Share),
+        optional("priority", Form::Fraction),
         optional("lastModified", Form::Time),
     ],
     any_of: &[],
 };
 
 /// `annotations` of a tool.
-pub const TOOL_ANNOTATIONS: Form = Form::Shape(&HINTS);
+pub const TOOL_ANNOTATIONS: Form = Form::Shape(&TOOL_ANNOTATIONS_SHAPE);
 
-static HINTS: Shape = Shape {
+static TOOL_ANNOTATIONS_SHAPE: Shape = Shape {
     members: &[
         optional("title", Form::Text),
         optional("readOnlyHint", Form::Flag),
@@ -68,9 +68,9 @@ static HINTS: Shape = Shape {
 };
 
 /// An entry of `resources/list`.
-pub const RESOURCE: Form = Form::Shape(&RESOURCE_ENTRY);
+pub const RESOURCE: Form = Form::Shape(&RESOURCE_SHAPE);
 
-static RESOURCE_ENTRY: Shape = Shape {
+static RESOURCE_SHAPE: Shape = Shape {
     members: &[
         required("uri", Form::Iri),
         required("name", Form::Text),
@@ -86,9 +86,9 @@ static RESOURCE_ENTRY: Shape = Shape {
 };
 
 /// An entry of `resources/templates/list`.
-pub const RESOURCE_TEMPLATE: Form = Form::Shape(&TEMPLATE_ENTRY);
+pub const RESOURCE_TEMPLATE: Form = Form::Shape(&TEMPLATE_SHAPE);
 
-static TEMPLATE_ENTRY: Shape = Shape {
+static TEMPLATE_SHAPE: Shape = Shape {
     members: &[
         required("uriTemplate", Form::UriTemplate),
         required("name", Form::Text),
@@ -103,21 +103,21 @@ static TEMPLATE_ENTRY: Shape = Shape {
 };
 
 /// An entry of `prompts/list`.
-pub const PROMPT: Form = Form::Shape(&PROMPT_ENTRY);
+pub const PROMPT: Form = Form::Shape(&PROMPT_SHAPE);
 
-static PROMPT_ENTRY: Shape = Shape {
+static PROMPT_SHAPE: Shape = Shape {
     members: &[
         required("name", Form::Text),
         optional("title", Form::Text),
         optional("description", Form::Text),
-        optional("arguments", Form::List(&Form::Shape(&ARGUMENT))),
+        optional("arguments", Form::List(&Form::Shape(&PROMPT_ARGUMENT))),
         optional("icons", ICONS),
         optional("_meta", Form::Object),
     ],
     any_of: &[],
 };
 
-static ARGUMENT: Shape = Shape {
+static PROMPT_ARGUMENT: Shape = Shape {
     members: &[
         required("name", Form::Text),
         optional("title", Form::Text),
@@ -128,21 +128,24 @@ static ARGUMENT: Shape = Shape {
 };
 
 /// `_meta` of a result or of a request: any members, but of those that the protocol names each as it has it.
-pub(super) const META: Form = Form::Shape(&NAMED);
+pub(super) const META: Form = Form::Shape(&META_SHAPE);
 
-static NAMED: Shape = Shape {
+static META_SHAPE: Shape = Shape {
     members: &[
         optional("progressToken", Form::Token),
         optional(
             "io.modelcontextprotocol/related-task",
             Form::Shape(&RELATED_TASK),
         ),
-        optional("io.modelcontextprotocol/serverInfo", Form::Shape(&SERVER)),
+        optional(
+            "io.modelcontextprotocol/serverInfo",
+            Form::Shape(&SERVER_INFO),
+        ),
     ],
     any_of: &[],
 };
 
-static SERVER: Shape = Shape {
+static SERVER_INFO: Shape = Shape {
     members: &[
         required("name", Form::Text),
         required("version", Form::Text),
@@ -174,9 +177,9 @@ fn block(name: &str) -> (BlockKind, Option<&'static Shape>) {
     match name {
         "text" => (BlockKind::Basic, Some(&TEXT)),
         "image" => (BlockKind::Basic, Some(&BYTES)),
-        "resource" => (BlockKind::Basic, Some(&EMBEDDED)),
+        "resource" => (BlockKind::Basic, Some(&EMBEDDED_RESOURCE)),
         "audio" => (BlockKind::Audio, Some(&BYTES)),
-        "resource_link" => (BlockKind::ResourceLink, Some(&LINK)),
+        "resource_link" => (BlockKind::ResourceLink, Some(&RESOURCE_LINK)),
         _ => (BlockKind::Other, None),
     }
 }
@@ -202,17 +205,17 @@ pub(super) static BYTES: Shape = Shape {
     any_of: &[],
 };
 
-static EMBEDDED: Shape = Shape {
+static EMBEDDED_RESOURCE: Shape = Shape {
     members: &[
         required("type", Form::Text),
-        required("resource", Form::Shape(&CONTENTS)),
+        required("resource", Form::Shape(&RESOURCE_CONTENTS)),
         optional("annotations", ANNOTATIONS),
         optional("_meta", Form::Object),
     ],
     any_of: &[],
 };
 
-static LINK: Shape = Shape {
+static RESOURCE_LINK: Shape = Shape {
     members: &[
         required("type", Form::Text),
         required("uri", Form::Uri),
@@ -228,7 +231,7 @@ static LINK: Shape = Shape {
     any_of: &[],
 };
 
-static CONTENTS: Shape = Shape {
+static RESOURCE_CONTENTS: Shape = Shape {
     members: &[
         required("uri", Form::Uri),
         optional("mimeType", Form::Text),
@@ -240,11 +243,11 @@ static CONTENTS: Shape = Shape {
 };
 
 /// The result of reading a resource.
-pub const READ_RESULT: Form = Form::Shape(&READ);
+pub const READ_RESULT: Form = Form::Shape(&READ_RESULT_SHAPE);
 
-static READ: Shape = Shape {
+static READ_RESULT_SHAPE: Shape = Shape {
     members: &[
-        required("contents", Form::List(&Form::Shape(&CONTENTS))),
+        required("contents", Form::List(&Form::Shape(&RESOURCE_CONTENTS))),
         optional("_meta", META),
         optional("ttlMs", Form::Count),
         optional("cacheScope", Form::Word(&["public", "private"])),
@@ -254,11 +257,11 @@ static READ: Shape = Shape {
 };
 
 /// The result of getting a prompt.
-pub const PROMPT_RESULT: Form = Form::Shape(&GOT);
+pub const PROMPT_RESULT: Form = Form::Shape(&PROMPT_RESULT_SHAPE);
 
-static GOT: Shape = Shape {
+static PROMPT_RESULT_SHAPE: Shape = Shape {
     members: &[
-        required("messages", Form::List(&Form::Shape(&MESSAGE))),
+        required("messages", Form::List(&Form::Shape(&PROMPT_MESSAGE))),
         optional("description", Form::Text),
         optional("_meta", META),
         optional("resultType", Form::Word(&["complete"])),
@@ -266,7 +269,7 @@ static GOT: Shape = Shape {
     any_of: &[],
 };
 
-static MESSAGE: Shape = Shape {
+static PROMPT_MESSAGE: Shape = Shape {
     members: &[
         required("role", Form::Word(&["user", "assistant"])),
         required("content", BLOCK),
@@ -275,9 +278,9 @@ static MESSAGE: Shape = Shape {
 };
 
 /// The result of completing an argument.
-pub const COMPLETE_RESULT: Form = Form::Shape(&COMPLETED);
+pub const COMPLETE_RESULT: Form = Form::Shape(&COMPLETE_RESULT_SHAPE);
 
-static COMPLETED: Shape = Shape {
+static COMPLETE_RESULT_SHAPE: Shape = Shape {
     members: &[
         required("completion", Form::Shape(&COMPLETION)),
         optional("_meta", META),

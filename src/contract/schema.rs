@@ -2,25 +2,21 @@
 //!
 //! Fetches nothing: a reference that leaves the schema is a fault of the schema.
 
+mod headers;
+mod sentences;
 mod work;
 
 use std::collections::HashSet;
 
-use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 use super::command::Command;
 use super::faults::{Fault, Faults};
 use super::parameter::Parameter;
-use crate::text::{excerpt, shown};
+use crate::text::shown;
+use sentences::{QUOTED, add_sentences, described, place, unescaped};
 use work::References;
-
-/// How much of a value or a schema a message quotes.
-const QUOTED: usize = 200;
-
-/// How many known names a message about an unknown one lists.
-const MAX_LISTED: usize = 20;
 
 /// Of an instance with more values than this the first fault alone is looked for: the validator would gather all of
 /// them before it names one.
@@ -117,10 +113,10 @@ pub fn of_input(command: &Command) -> Result<Schema, Faults> {
     }
     let Some(whole) = &command.input_schema else {
         let schema = from_parameters(&command.parameters, Parameter::schema_shown);
-        let compiled = Schema::compile(schema).and_then(checked_headers);
+        let compiled = Schema::compile(schema).and_then(with_headers);
         return compiled.map_err(|fault| by_parameter(command, &fault));
     };
-    let compiled = Schema::compile(whole.clone()).and_then(checked_headers);
+    let compiled = Schema::compile(whole.clone()).and_then(with_headers);
     compiled.map_err(|fault| Fault::new(format!("{address}.input_schema {fault}")).into())
 }
 
@@ -136,6 +132,10 @@ pub fn of_output(command: &Command) -> Result<Option<Schema>, Faults> {
         .transpose();
     compiled
         .map_err(|fault| Fault::new(format!("{}.output_schema {fault}", command.address)).into())
+}
+
+fn with_headers(schema: Schema) -> Result<Schema, Fault> {
+    headers::check(&schema.value).map(|()| schema)
 }
 
 /// What a command of version 1.0 shows, and what its arguments are held against: their types.
@@ -183,194 +183,6 @@ fn by_parameter(command: &Command, whole: &Fault) -> Faults {
         faults.add(&format!("{address}.parameters: their schema {whole}"));
     }
     faults
-}
-
-/// Clients drop a tool whose `x-mcp-header` annotations they cannot follow, so such a schema is refused.
-fn checked_headers(schema: Schema) -> Result<Schema, Fault> {
-    let mut names = Vec::new();
-    headers(&schema.value, true, &mut names)?;
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
-            let name = shown(&pair[0], QUOTED);
-            let what = format!("has two properties with the x-mcp-header '{name}'");
-            Err(Fault::new(what))
-        }
-        None => Ok(schema),
-    }
-}
-
-fn headers(schema: &Value, reachable: bool, names: &mut Vec<String>) -> Result<(), Fault> {
-    let Some(members) = schema.as_object() else {
-        return Ok(());
-    };
-    if let Some(header) = members.get("x-mcp-header") {
-        names.push(header_name(header, schema, reachable)?);
-    }
-    for (keyword, value) in members {
-        match (keyword.as_str(), value) {
-            ("properties", Value::Object(properties)) => {
-                for property in properties.values() {
-                    headers(property, reachable, names)?;
-                }
-            }
-            (
-                "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
-                Value::Object(schemas),
-            ) => {
-                for schema in schemas.values() {
-                    headers(schema, false, names)?;
-                }
-            }
-            ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(schemas)) => {
-                for schema in schemas {
-                    headers(schema, false, names)?;
-                }
-            }
-            (
-                "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains",
-                schema,
-            ) => {
-                headers(schema, false, names)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn header_name(header: &Value, schema: &Value, reachable: bool) -> Result<String, Fault> {
-    let is_token = |text: &str| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
-    };
-    let Some(name) = header.as_str().filter(|text| is_token(text)) else {
-        let header = excerpt(header, QUOTED);
-        let what = format!("has an x-mcp-header that no header can be named by: {header}");
-        return Err(Fault::new(what));
-    };
-    let carried = ["string", "integer", "boolean"]
-        .iter()
-        .any(|kind| schema["type"] == *kind);
-    if !carried || !reachable {
-        let name = shown(name, QUOTED);
-        let what = format!(
-            "has the x-mcp-header '{name}' where clients cannot follow it: only on properties of type string, integer or boolean"
-        );
-        return Err(Fault::new(what));
-    }
-    Ok(name.to_ascii_lowercase())
-}
-
-/// Notes a fault of an instance in words; several where one error stands for several members.
-fn add_sentences(fault: &ValidationError<'_>, schema: &Value, faults: &mut Faults) {
-    let path = path(fault.instance_path().as_str());
-    match fault.kind() {
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            faults.add(&format!("{} is missing", quoted_path(&join(&path, name))));
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected } if path.is_empty() => {
-            let known = known_names(schema);
-            for (index, name) in unexpected.iter().enumerate() {
-                if faults.is_full() {
-                    return faults.add_unnamed(unexpected.len() - index);
-                }
-                let name = shown(name, QUOTED);
-                faults.add(&format!("'{name}' is not an argument; there is: {known}"));
-            }
-        }
-        ValidationErrorKind::Enum { options } if !path.is_empty() => {
-            let value = excerpt(&fault.instance().to_string(), QUOTED);
-            let options = listed(options);
-            faults.add(&format!(
-                "{}: {value} is not one of {options}",
-                quoted_path(&path)
-            ));
-        }
-        _ if path.is_empty() => faults.add(&described(fault)),
-        _ => faults.add(&format!("{}: {}", quoted_path(&path), described(fault))),
-    }
-}
-
-/// The values of an `enum`, as many as a message can list.
-fn listed(options: &Value) -> String {
-    let Some(options) = options.as_array() else {
-        return excerpt(&options.to_string(), QUOTED);
-    };
-    let shown: Vec<String> = options
-        .iter()
-        .take(MAX_LISTED)
-        .map(|option| excerpt(&option.to_string(), QUOTED))
-        .collect();
-    match options.len().saturating_sub(MAX_LISTED) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// The names of the arguments that there are, as many as a message can list.
-fn known_names(schema: &Value) -> String {
-    let Some(known) = schema["properties"]
-        .as_object()
-        .filter(|known| !known.is_empty())
-    else {
-        return "none".to_owned();
-    };
-    let names: Vec<&str> = known.keys().take(MAX_LISTED).map(String::as_str).collect();
-    let names = shown(&names.join(", "), QUOTED * 2);
-    match known.len().saturating_sub(MAX_LISTED) {
-        0 => names,
-        more => format!("{names} and {more} more"),
-    }
-}
-
-fn described(fault: &ValidationError<'_>) -> String {
-    excerpt(fault, QUOTED)
-}
-
-fn place(fault: &ValidationError<'_>, before: &str) -> String {
-    let path = path(fault.instance_path().as_str());
-    if path.is_empty() {
-        path
-    } else {
-        format!("{before}{}", shown(&path, QUOTED))
-    }
-}
-
-/// A JSON pointer as `a.b[0]`.
-fn path(pointer: &str) -> String {
-    let mut path = String::new();
-    for part in pointer.split('/').skip(1) {
-        if part.bytes().all(|byte| byte.is_ascii_digit()) && !path.is_empty() {
-            path.extend(["[", part, "]"]);
-        } else {
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(&unescaped(part));
-        }
-    }
-    path
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
-}
-
-fn quoted_path(path: &str) -> String {
-    format!("'{}'", shown(path, QUOTED))
-}
-
-/// A part of a JSON pointer as the name that it stands for.
-fn unescaped(part: &str) -> String {
-    part.replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]

@@ -4,116 +4,23 @@
 //! not know goes through as it was written. Knows no type of the protocol.
 
 mod entries;
+mod form;
+mod misfit;
+mod scalar;
 mod texts;
 
 use std::collections::HashSet;
-use std::fmt;
 
 use serde_json::value::RawValue;
 
 pub use entries::MAX_MEMBERS;
 use entries::{Entries, Items};
-use texts::{is_base64, is_exact_uri, is_iri, is_time, is_uri, is_uri_template};
+pub use form::{BlockKind, Form, Member, Need, Shape};
+pub use misfit::Misfit;
+use misfit::{must_be, unreadable};
+use scalar::{is_whole, text, whole};
 
-use crate::text::{excerpt, in_quotes};
-
-/// How much of a wrong value a message quotes, in characters.
-const QUOTED: usize = 60;
-
-/// What the members of an object have to be. Members that it does not name may be anything.
-#[derive(Debug)]
-pub struct Shape {
-    /// The members that it names.
-    pub members: &'static [Member],
-    /// Of these at least one must be there, if it names any.
-    pub any_of: &'static [&'static str],
-}
-
-/// One member of a [`Shape`].
-#[derive(Debug)]
-pub struct Member {
-    /// Its name.
-    pub name: &'static str,
-    /// What it has to be.
-    pub form: Form,
-    /// Whether it can be left out.
-    pub need: Need,
-}
-
-/// Whether a member can be left out. `null` counts as absent, and is left out where it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// It must be there.
-    Required,
-    /// It may be absent. If it does not fit, that is the fault of whoever wrote the object.
-    Optional,
-    /// The same, but nobody misses it: it is left out where it does not fit.
-    Decorative,
-}
-
-/// What a value has to be.
-#[derive(Debug)]
-pub enum Form {
-    /// Anything.
-    Any,
-    /// A text.
-    Text,
-    /// A text that stands for bytes, as base64 (RFC 4648, section 4): white space and missing padding are accepted,
-    /// as clients do.
-    Base64,
-    /// An address with a scheme that every client can read.
-    Uri,
-    /// The same, written as RFC 3986 has it.
-    ExactUri,
-    /// The same, with letters of every script (RFC 3987).
-    Iri,
-    /// A template of addresses as RFC 6570 has it.
-    UriTemplate,
-    /// A moment as RFC 3339 writes it, with seconds and an offset.
-    Time,
-    /// True or false.
-    Flag,
-    /// A whole number from 0.
-    Count,
-    /// A whole number, also one that is written with a fraction of nothing.
-    Whole,
-    /// A number.
-    Number,
-    /// A number from 0 to 1.
-    Share,
-    /// A text or a whole number, by which a client finds something again.
-    Token,
-    /// An object with any members.
-    Object,
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// A list.
-    List(&'static Form),
-    /// One of these, or a list of them.
-    OneOrList(&'static Form),
-    /// An object whose members, whatever their names, are all of this form.
-    Map(&'static Form),
-    /// An object whose member `type` has one of these names, and that is of the shape beside it.
-    Typed(&'static [(&'static str, &'static Shape)]),
-    /// An object of this shape.
-    Shape(&'static Shape),
-    /// An object whose member `type` says what it is.
-    Block(fn(&str) -> (BlockKind, Option<&'static Shape>)),
-}
-
-/// How old a type of content block is: clients refuse the whole result for one that their revision does not know.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BlockKind {
-    /// `text`, `image`, `resource`: every revision knows it.
-    #[default]
-    Basic,
-    /// `audio`: from 2025-03-26 on.
-    Audio,
-    /// `resource_link`: from 2025-06-18 on.
-    ResourceLink,
-    /// No revision of today knows it.
-    Other,
-}
+use crate::text::in_quotes;
 
 /// A text that fits its form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,47 +31,6 @@ pub struct Fitting {
     pub youngest: BlockKind,
     /// What was left out because it did not fit, in the order in which it stood.
     pub left_out: Vec<Misfit>,
-}
-
-/// Why a text does not fit: where, and what is wrong there.
-#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Misfit {
-    at: String,
-    what: String,
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at.as_str() {
-            "" => f.write_str(&self.what),
-            at => write!(f, "{at} {}", self.what),
-        }
-    }
-}
-
-impl Misfit {
-    fn new(what: impl Into<String>) -> Self {
-        Self {
-            at: String::new(),
-            what: what.into(),
-        }
-    }
-
-    /// Where it is, and what is wrong there.
-    pub fn into_parts(self) -> (String, String) {
-        (self.at, self.what)
-    }
-
-    /// The same, found in the member `name`.
-    pub fn within(mut self, name: &str) -> Self {
-        let joint = if self.at.is_empty() || self.at.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
-        self.at = format!("{name}{joint}{}", self.at);
-        self
-    }
 }
 
 impl Form {
@@ -185,22 +51,23 @@ impl Form {
     }
 
     fn held_against(&self, json: &str, in_part: bool) -> Result<Fitting, Misfit> {
-        let mut writing = Writing {
+        let mut rewriter = Rewriter {
             out: String::with_capacity(json.len()),
             youngest: BlockKind::default(),
             in_part,
             left_out: Vec::new(),
         };
-        writing.value(self, json.trim())?;
+        rewriter.value(self, json.trim())?;
         Ok(Fitting {
-            json: writing.out,
-            youngest: writing.youngest,
-            left_out: writing.left_out,
+            json: rewriter.out,
+            youngest: rewriter.youngest,
+            left_out: rewriter.left_out,
         })
     }
 }
 
-struct Writing {
+/// Reads a text and writes what of it fits.
+struct Rewriter {
     out: String,
     youngest: BlockKind,
     /// Whether everything that can be left out is left out where it does not fit.
@@ -208,7 +75,7 @@ struct Writing {
     left_out: Vec<Misfit>,
 }
 
-impl Writing {
+impl Rewriter {
     fn value(&mut self, form: &Form, json: &str) -> Result<(), Misfit> {
         match form {
             Form::List(items) => return self.list(items, json),
@@ -234,7 +101,7 @@ impl Writing {
             Form::Number => return Err(must_be("a number", json)),
             Form::Token if json.starts_with('"') || is_whole(json) => {}
             Form::Token => return Err(must_be("a string or a whole number", json)),
-            Form::Share => {
+            Form::Fraction => {
                 let number = json.parse::<f64>().ok();
                 if !number.is_some_and(|number| (0.0..=1.0).contains(&number)) {
                     return Err(must_be("a number from 0 to 1", json));
@@ -423,86 +290,9 @@ fn is_first<'n>(name: &'n str, given: &mut HashSet<&'n str>) -> Result<(), Misfi
     Err(Misfit::new(what))
 }
 
-/// A whole number from 0: 3 may be written as `3.0`, as whoever computes with fractions writes it.
-fn whole(json: &str) -> Option<u64> {
-    /// Up to here every whole number is one that a fraction can be.
-    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-    json.parse().ok().or_else(|| {
-        let number = json.parse::<f64>().ok()?;
-        let is_whole = number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number);
-        is_whole.then_some(number as u64)
-    })
-}
-
-fn text(form: &Form, json: &str) -> Result<(), Misfit> {
-    if !json.starts_with('"') {
-        return Err(must_be("a string", json));
-    }
-    if matches!(form, Form::Text) {
-        return Ok(());
-    }
-    let decoded: String;
-    let text = if json.contains('\\') {
-        decoded = serde_json::from_str(json).map_err(unreadable)?;
-        &decoded
-    } else {
-        &json[1..json.len() - 1]
-    };
-    let (fits, kind) = match form {
-        Form::Base64 => (is_base64(text), "base64"),
-        Form::Uri => (
-            is_uri(text),
-            "an address with a scheme, such as notes://all",
-        ),
-        Form::ExactUri => (
-            is_exact_uri(text),
-            "an address with a scheme, such as notes://all, as RFC 3986 writes it",
-        ),
-        Form::Iri => (
-            is_iri(text),
-            "an address with a scheme, such as notes://all, as RFC 3987 writes it",
-        ),
-        Form::UriTemplate => (
-            is_uri_template(text),
-            "a template of addresses, such as notes://{id}",
-        ),
-        Form::Time => (is_time(text), "a time such as 2025-01-12T15:00:58Z"),
-        Form::Word(words) if words.contains(&text) => (true, ""),
-        Form::Word(words) => {
-            let words = format!("one of {}", words.join(", "));
-            return Err(must_be(&words, json));
-        }
-        _ => (true, ""),
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(must_be(kind, json))
-    }
-}
-
 fn type_of<'j>(members: &[(String, &'j RawValue)]) -> Option<&'j str> {
     let kind = members.iter().find(|(name, _)| name == "type");
     kind.map(|(_, kind)| kind.get())
-}
-
-fn is_whole(json: &str) -> bool {
-    let number = json.parse::<f64>().ok();
-    number.is_some_and(|number| number.is_finite() && number.fract() == 0.0)
-}
-
-/// `must be a string, not 5`.
-fn must_be(kind: &str, json: &str) -> Misfit {
-    let found = match json.as_bytes().first() {
-        Some(b'{') => "an object".to_owned(),
-        Some(b'[') => "an array".to_owned(),
-        _ => excerpt(&json, QUOTED),
-    };
-    Misfit::new(format!("must be {kind}, not {found}"))
-}
-
-fn unreadable(fault: impl fmt::Display) -> Misfit {
-    Misfit::new(format!("cannot be read: {fault}"))
 }
 
 /// The members of the object `json`, in its order, repeated ones too.
@@ -519,121 +309,4 @@ pub fn object(json: &str) -> Result<Vec<(String, &RawValue)>, Misfit> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::entries::MAX_ITEMS;
-    use super::*;
-
-    const THING: Shape = Shape {
-        members: &[
-            Member {
-                name: "name",
-                form: Form::Text,
-                need: Need::Required,
-            },
-            Member {
-                name: "more",
-                form: Form::List(&Form::Shape(&INNER)),
-                need: Need::Optional,
-            },
-        ],
-        any_of: &[],
-    };
-    const INNER: Shape = Shape {
-        members: &[
-            Member {
-                name: "text",
-                form: Form::Text,
-                need: Need::Optional,
-            },
-            Member {
-                name: "blob",
-                form: Form::Base64,
-                need: Need::Optional,
-            },
-        ],
-        any_of: &["text", "blob"],
-    };
-
-    #[test]
-    fn what_fits_is_kept_to_the_letter_without_nulls_that_say_nothing() {
-        for (given, kept) in [
-            (r#"{"name":"a","x":1.50}"#, r#"{"name":"a","x":1.50}"#),
-            (
-                r#" { "name" : "\u0061" , "more":null, "x":null}"#,
-                r#"{"name":"\u0061","x":null}"#,
-            ),
-            (
-                r#"{"name":"a","more":[{"text":null,"blob":"aGk="}]}"#,
-                r#"{"name":"a","more":[{"blob":"aGk="}]}"#,
-            ),
-        ] {
-            let fitting = Form::Shape(&THING).fitting(given);
-            assert_eq!(fitting.map(|fitting| fitting.json), Ok(kept.to_owned()));
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_said_with_its_place() {
-        for (given, said) in [
-            ("[]", "must be an object, not an array"),
-            ("{}", "has no name"),
-            (r#"{"name":null}"#, "has no name"),
-            (r#"{"name":5}"#, "name must be a string, not 5"),
-            (r#"{"name":"a","name":"b"}"#, "has two members named 'name'"),
-            (
-                r#"{"name":"a","more":{}}"#,
-                "more must be an array, not an object",
-            ),
-            (
-                r#"{"name":"a","more":[{"text":"b"},{}]}"#,
-                "more[1] has neither text nor blob",
-            ),
-            (
-                r#"{"name":"a","more":[{"blob":"*"}]}"#,
-                r#"more[0].blob must be base64, not "*""#,
-            ),
-        ] {
-            let misfit = Form::Shape(&THING).fitting(given).expect_err("it is wrong");
-            assert_eq!(misfit.to_string(), said);
-        }
-    }
-
-    #[test]
-    fn what_can_be_left_out_is_left_out_and_named() {
-        let given = r#"{"name":"a","more":[{"text":5,"blob":"aGk="},{"text":5},{"text":"b"}]}"#;
-        let fitting = Form::Shape(&THING)
-            .fitting_in_part(given)
-            .expect("the rest fits");
-        let kept = r#"{"name":"a","more":[{"blob":"aGk="},{"text":"b"}]}"#;
-        assert_eq!(fitting.json, kept);
-        let said: Vec<String> = fitting.left_out.iter().map(Misfit::to_string).collect();
-        assert_eq!(
-            said,
-            [
-                "more[0].text must be a string, not 5",
-                "more[1] has neither text nor blob"
-            ]
-        );
-        let none = Form::Shape(&THING).fitting_in_part(r#"{"more":5,"name":"a"}"#);
-        assert_eq!(
-            none.map(|fitting| fitting.json),
-            Ok(r#"{"name":"a"}"#.to_owned())
-        );
-        let missing = Form::Shape(&THING).fitting_in_part(r#"{"name":5}"#);
-        assert!(missing.is_err());
-    }
-
-    #[test]
-    fn members_and_items_have_a_bound() {
-        let members: String = (0..MAX_MEMBERS).map(|n| format!(",\"m{n}\":1")).collect();
-        let json = format!("{{\"name\":\"a\"{members}}}");
-        let misfit = Form::Shape(&THING)
-            .fitting(&json)
-            .expect_err("one too many");
-        assert!(misfit.to_string().contains("100 members"), "{misfit}");
-        let json = format!("[1{}]", ",1".repeat(MAX_ITEMS));
-        let misfit = Form::List(&Form::Count).fitting(&json);
-        let misfit = misfit.expect_err("one too many").to_string();
-        assert!(misfit.contains("100000 items"), "{misfit}");
-    }
-}
+mod tests;

@@ -1,8 +1,8 @@
 //! How an argument reaches the program: the option's spelling, where it stands, or the variable that carries it.
 
-use super::environment::steers_programs;
 use super::kind::ValueType;
 use super::members::Members;
+use super::steering::steers_programs;
 use crate::text::in_quotes;
 
 /// How a value is written (`arg_style`).

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use super::scan::read_regular;
+use super::regular_file::read_regular;
 use crate::text::shown;
 
 /// How much of a program is looked at to see that there is nothing in it.
 const MAX_EMPTY: u64 = 4096;
+
 /// The end of the reason when a program ended by itself and nothing was learned of its commands.
 const NO_PARSER: &str = "without asking an argparse, click or typer parser";
+
 /// What follows that where the program said something at its end.
 const SAID: &str = "without asking an argparse, click or typer parser, and said: ";
 
@@ -39,7 +41,7 @@ pub fn of(reason: &str, program: &Path, interpreter: Option<&Path>) -> Option<St
     if let Some(hint) = interpreter.and_then(|interpreter| missing_module(reason, interpreter)) {
         return Some(format!("{reason}; {hint}"));
     }
-    if tells_last_words(reason) {
+    if quotes_the_program(reason) {
         return Some(format!(
             "{reason}; give it what it lacks, such as a variable in the server's environment, or let it answer --describe \
              or read its arguments by argparse before it ends: {GUIDE}"
@@ -50,8 +52,8 @@ pub fn of(reason: &str, program: &Path, interpreter: Option<&Path>) -> Option<St
     })
 }
 
-/// Whether a reason ends with what the program itself said when it ended.
-pub fn tells_last_words(reason: &str) -> bool {
+/// Whether a reason quotes what the program itself printed when it ended.
+pub fn quotes_the_program(reason: &str) -> bool {
     reason.contains(SAID)
 }
 

@@ -5,12 +5,11 @@
 
 use serde_json::Value;
 
-use super::advice::tells_last_words;
+use super::advice::quotes_the_program;
 use super::introspect;
 use super::mentions::mentions_describe;
-use super::question::{
-    Asking, NoAnswer, Pages, Python, cleaned_text, ending, last_line, payload_of, syntax_error,
-};
+use super::outcome::{cleaned_text, ending, last_line, syntax_error};
+use super::question::{Asking, NoAnswer, Pages, Python, payload_of};
 use super::unserved::Unserved;
 use crate::contract::Payload;
 use crate::process::Ending;
@@ -46,8 +45,8 @@ impl Parser {
 }
 
 impl Asking<'_> {
-    /// A Python program is run unguarded only with a question that it knows, or where nothing can be read under the
-    /// guard, or the interpreter is too old for it.
+    /// What the program says of itself, and the way by which it became known; nothing where no question was answered,
+    /// with the `reasons`.
     pub(super) async fn ask_python(
         &self,
         python: &Python<'_>,
@@ -114,9 +113,10 @@ impl Asking<'_> {
         }
         let pages = Pages::Guarded(python);
         let read = self.read_help(cleaned_text(&help_text), pages).await;
-        if matches!(read, Err(NoAnswer::Next(_))) && reasons.iter().any(|why| tells_last_words(why))
+        if matches!(read, Err(NoAnswer::Next(_)))
+            && reasons.iter().any(|why| quotes_the_program(why))
         {
-            return Ok(None); // what it printed is told, and was not meant as help
+            return Ok(None); // what it printed is in the reason, and was not meant as help
         }
         Ok(self.listen(read, reasons)?.map(|payload| (payload, "help")))
     }

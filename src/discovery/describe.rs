@@ -4,22 +4,39 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use super::advice;
 use super::introspect::{self, Questions};
 pub use super::question::Asker;
 use super::question::{Asking, BROKEN, Python, aside};
-use super::scan::{Found, Program, read_regular};
+use super::regular_file::read_regular;
+use super::scan::{Found, Program};
 use super::unserved::Unserved;
 use crate::contract::{self, Description, Payload};
 use crate::process::first_line_fault;
 
-/// What a plugin answered.
+/// The ways in which plugins become known: `describe`, `introspection` or `help`.
+pub const SOURCES: [&str; 3] = ["describe", "introspection", "help"];
+
+/// What a plugin answered, whatever the contract says of it.
+#[derive(Debug)]
+pub struct Answer {
+    /// The answer itself.
+    pub payload: Payload,
+    /// One of [`SOURCES`].
+    pub source: &'static str,
+    /// Whether every question on the way to it had its answer: none ran out of time, was cut short, or could not be
+    /// put for want of something.
+    pub is_whole: bool,
+}
+
+/// What a plugin says of itself.
 #[derive(Debug)]
 pub struct Described {
     /// What it can do.
     pub description: Description,
-    /// `describe`, `introspection` or `help`.
+    /// One of [`SOURCES`].
     pub source: &'static str,
     /// The words that start it, before those of a command.
     pub start: Vec<OsString>,
@@ -34,40 +51,56 @@ impl Asker {
         &self,
         plugin: &Found,
         interpreter: Option<PathBuf>,
-    ) -> Result<Described, Unserved> {
+    ) -> Result<Answer, Unserved> {
         let asking = Asking {
             asker: self,
             plugin,
             start: start_words(plugin, interpreter.as_ref()),
             interpreter,
+            is_whole: AtomicBool::new(true),
         };
-        let (payload, source) = match asking.payload().await {
-            Ok(found) => found,
-            Err(fault) => return Err(asking.advised(fault).await),
-        };
-        let reading = move || contract::read(&payload.json);
-        let mut description = aside(reading)
-            .await?
-            .map_err(|faults| Unserved::Plugin(format!("{BROKEN}: {faults}")))?;
-        description.warnings.extend(payload.warning);
-        if description.commands.is_empty()
-            && description.offers.is_empty()
-            && description.refused.is_empty()
-        {
-            let text = "it has no commands and serves nothing else";
-            return Err(Unserved::Plugin(text.to_owned()));
+        match asking.payload().await {
+            Ok((payload, source)) => Ok(Answer {
+                payload,
+                source,
+                is_whole: asking.is_whole.into_inner(),
+            }),
+            Err(fault) => Err(asking.advised(fault).await),
         }
-        if source == "introspection" {
-            for command in &mut description.commands {
-                command.ends_options = true;
-            }
-        }
-        Ok(Described {
-            description,
-            source,
-            start: asking.start,
-        })
     }
+}
+
+/// What `answer` says of `plugin`, which `interpreter` runs when it is a Python program. Takes its time with a large
+/// one.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn described(
+    answer: &Answer,
+    plugin: &Found,
+    interpreter: Option<&PathBuf>,
+) -> Result<Described, Unserved> {
+    let payload = &answer.payload;
+    let mut description = contract::read(&payload.json)
+        .map_err(|faults| Unserved::Plugin(format!("{BROKEN}: {faults}")))?;
+    description.warnings.extend(payload.warning.clone());
+    if description.commands.is_empty()
+        && description.offers.is_empty()
+        && description.refused.is_empty()
+    {
+        let text = "it has no commands and serves nothing else";
+        return Err(Unserved::Plugin(text.to_owned()));
+    }
+    if answer.source == "introspection" {
+        for command in &mut description.commands {
+            command.ends_options = true;
+        }
+    }
+    Ok(Described {
+        description,
+        source: answer.source,
+        start: start_words(plugin, interpreter),
+    })
 }
 
 impl Asking<'_> {

@@ -11,7 +11,7 @@ use rustix::fs::Access;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::scan::read_regular;
+use super::regular_file::read_regular;
 use super::unserved::Unserved;
 use crate::process::{Ending, Job, Launcher, SideChannels};
 
@@ -133,6 +133,11 @@ impl Resolved {
         real.await.clone()
     }
 
+    /// The program that `chosen` ends in, as far as that is known by now; else `chosen` itself, which starts it too.
+    pub fn at_once(&self, chosen: &Path) -> PathBuf {
+        self.known(chosen).unwrap_or_else(|| chosen.to_owned())
+    }
+
     fn known(&self, chosen: &Path) -> Option<PathBuf> {
         self.cells().get(chosen)?.get().cloned()
     }
@@ -142,7 +147,8 @@ impl Resolved {
     }
 }
 
-fn is_script(path: &Path) -> bool {
+/// Whether a program is a script, as shims of interpreters are.
+pub(super) fn is_script(path: &Path) -> bool {
     read_regular(path, 2).is_ok_and(|beginning| beginning == b"#!")
 }
 
@@ -166,6 +172,7 @@ async fn ask(
         stdout_limit: 64 << 10,
         stderr_tail: 1 << 10,
         background: None,
+        warm: None,
     };
     let finished = launcher
         .run(job, SideChannels::default(), stop)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::scan::read_regular;
+use super::regular_file::read_regular;
 
 /// Whether a Python plugin's own files have `--describe` as a text of the program, not of a comment.
 ///

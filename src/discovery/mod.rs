@@ -4,12 +4,15 @@
 
 pub mod advice;
 mod ask_python;
+pub mod cache;
 pub mod demo;
 pub mod describe;
 pub mod interpreter;
 pub mod introspect;
 mod mentions;
+mod outcome;
 mod question;
+pub mod regular_file;
 pub mod scan;
 mod unserved;
 mod writable;

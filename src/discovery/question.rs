@@ -4,18 +4,19 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::introspect::{self, CommandPage, PrivateCopy};
+use super::outcome::{cleaned_text, ending, last_line, printed, syntax_error};
 use super::scan::Found;
 use super::unserved::Unserved;
 use crate::contract::environment::Environment;
 use crate::contract::{self, Payload, find_payload};
 use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
-use crate::text::shown;
 
 /// How much a plugin may print in answer to one question.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;
@@ -85,6 +86,7 @@ impl Asker {
             stdout_limit: MAX_OUTPUT_BYTES,
             stderr_tail: 8 << 10,
             background: None,
+            warm: None,
         };
         let finished = self.launcher.run(job, SideChannels::default(), stop).await;
         finished.map_err(|fault| {
@@ -103,6 +105,8 @@ pub(super) struct Asking<'a> {
     pub(super) plugin: &'a Found,
     pub(super) start: Vec<OsString>,
     pub(super) interpreter: Option<PathBuf>,
+    /// Whether every question so far had its answer: none ran out of time, was cut short, or could not be put.
+    pub(super) is_whole: AtomicBool,
 }
 
 /// A Python program and what runs it.
@@ -191,6 +195,7 @@ impl Asking<'_> {
         // All the pages together have the time of one question.
         let reading = self.add_pages(&mut json, pages);
         let in_time = tokio::time::timeout(self.asker.limit, reading).await;
+        self.is_whole.fetch_and(in_time.is_ok(), Ordering::Relaxed);
         let warning = in_time
             .is_err()
             .then(|| "its commands' own help pages took too long to be read".to_owned());
@@ -217,13 +222,24 @@ impl Asking<'_> {
 
     async fn run_with(&self, words: &[&str]) -> Result<Finished, NoAnswer> {
         let words = words.iter().map(OsString::from);
-        self.asker
-            .run(
-                self.plugin,
-                self.start.iter().cloned().chain(words).collect(),
-                self.asker.stop.clone(),
-            )
-            .await
+        let argv = self.start.iter().cloned().chain(words).collect();
+        let stop = self.asker.stop.clone();
+        let run = self.asker.run(self.plugin, argv, stop).await;
+        self.noted(run)
+    }
+
+    /// Notes whether a run may have said less than it would have said with more time or means.
+    fn noted(&self, run: Result<Finished, NoAnswer>) -> Result<Finished, NoAnswer> {
+        let is_whole = match &run {
+            Ok(finished) => !matches!(
+                finished.ending,
+                Ending::TimedOut | Ending::SupervisorLost | Ending::Cancelled
+            ),
+            Err(NoAnswer::Next(_)) => true,
+            Err(NoAnswer::Skip(_)) => false,
+        };
+        self.is_whole.fetch_and(is_whole, Ordering::Relaxed);
+        run
     }
 
     /// A program that hangs or floods is asked nothing more.
@@ -251,14 +267,15 @@ impl Asking<'_> {
         python: &Python<'_>,
         words: &[&str],
     ) -> Result<Finished, NoAnswer> {
-        let copy = aside(PrivateCopy::make).await.map_err(NoAnswer::Skip)?;
+        let made = aside(PrivateCopy::make).await.map_err(NoAnswer::Skip);
+        let copy = made.inspect_err(|_| self.is_whole.store(false, Ordering::Relaxed))?;
         let (limit, Python { interpreter, cli }) = (self.asker.limit, python);
         let argv = introspect::guarded_argv(interpreter, cli, limit, copy.path(), words);
         let stop = self.asker.stop.child_token();
         let running = self.asker.run(self.plugin, argv, stop.clone());
         let finished = within_bounds(running, copy.path(), &stop).await;
         aside(move || drop(copy)).await.map_err(NoAnswer::Skip)?;
-        finished
+        self.noted(finished)
     }
 
     /// What the program prints when it is run with `words` under the guard.
@@ -314,59 +331,4 @@ pub(super) async fn payload_of(printed: Vec<u8>) -> Result<Option<Payload>, NoAn
     aside(move || find_payload(&printed))
         .await
         .map_err(NoAnswer::Skip)
-}
-
-pub(super) fn cleaned_text(bytes: &[u8]) -> String {
-    crate::text::cleaned(&String::from_utf8_lossy(bytes))
-}
-
-fn printed(finished: &Finished) -> String {
-    let bytes = if finished.stdout.trim_ascii().is_empty() {
-        &finished.stderr_tail
-    } else {
-        &finished.stdout
-    };
-    cleaned_text(bytes)
-}
-
-pub(super) fn ending(finished: &Finished) -> String {
-    let how = match finished.ending {
-        Ending::Exited(status) => format!("exited with status {status}"),
-        Ending::Signalled(signal) => format!("was ended by signal {signal}"),
-        _ => "was ended".to_owned(),
-    };
-    match last_line(&finished.stderr_tail) {
-        line if line.is_empty() => how,
-        line => format!("{how} ({line})"),
-    }
-}
-
-/// The fault of a Python program that cannot even be read: no other question would be answered. Python's last
-/// line names the fault, and the last `File "…", line N` before it the place.
-pub(super) fn syntax_error(stderr: &[u8]) -> Option<String> {
-    let last = last_line(stderr);
-    let (kind, what) = last.split_once(": ")?;
-    if !["SyntaxError", "IndentationError", "TabError"].contains(&kind) {
-        return None;
-    }
-    let text = String::from_utf8_lossy(stderr);
-    let place = text.lines().rev().find_map(|line| {
-        let (file, line) = line
-            .trim()
-            .strip_prefix("File \"")?
-            .split_once("\", line ")?;
-        let number: String = line.chars().take_while(char::is_ascii_digit).collect();
-        let name = file.rsplit('/').next().unwrap_or(file);
-        Some(format!(" in line {number} of {}", shown(name, 100)))
-    });
-    Some(format!(
-        "a syntax error{}: {what}",
-        place.unwrap_or_default()
-    ))
-}
-
-pub(super) fn last_line(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty());
-    shown(line.unwrap_or_default().trim(), 300)
 }

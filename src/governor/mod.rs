@@ -11,7 +11,6 @@ pub mod request;
 pub mod tool;
 pub mod tool_index;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +27,7 @@ use tool::{Outcome, View};
 use tool_index::{IndexedTool, ToolIndex};
 
 use crate::call::types::CallError;
-use crate::catalog::{Snapshot, Tool};
+use crate::catalog::{Snapshot, Visible};
 
 /// Profiles, and who has what attached.
 #[derive(Debug)]
@@ -64,17 +63,14 @@ impl Governor {
         &self.definition
     }
 
-    /// The tools that `who` sees, in catalogue order; borrowed where that is all of them.
-    pub fn visible<'a>(&self, who: &Client, snapshot: &'a Snapshot) -> Cow<'a, [Arc<Tool>]> {
+    /// Which tools of the catalogue `who` sees.
+    pub fn visible(&self, who: &Client, snapshot: &Snapshot) -> Visible {
         let attached = self.attachments.of(who, Instant::now());
         if attached.holds_all() {
-            return Cow::Borrowed(&snapshot.tools);
+            return Visible::All;
         }
         let tools = snapshot.tools.iter();
-        tools
-            .filter(|tool| attached.holds(&tool.name))
-            .cloned()
-            .collect()
+        Visible::Only(tools.map(|tool| attached.holds(&tool.name)).collect())
     }
 
     /// Lets `who` call a tool.

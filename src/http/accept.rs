@@ -1,10 +1,11 @@
-//! The accept loop: connections with deadlines and a cap. Knows no route.
+//! The accept loop: connections with deadlines and a cap. Knows no route, and not who opened the sockets.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use tower::ServiceExt;
 use super::body_budget::{BODIES, BodyBudget};
 use super::connection::{Answering, Connection, HeadBudget, Reading, RequestIo};
 use super::framing::MAX_HEAD;
+use super::lasting::{self, Lasting, LastingStream};
 use super::refusals::{Refusals, Refused};
 use super::rejection::Rejection;
 use super::throttle::Throttle;
@@ -83,6 +85,16 @@ pub fn bind(addresses: &[SocketAddr]) -> Result<TcpListener, BindError> {
     Err(failed.unwrap_or(BindError::NoAddress))
 }
 
+/// A socket that somebody else has opened and goes on holding: what waits in it is not lost with this process.
+///
+/// # Errors
+/// The system has no descriptor for it, or it cannot be waited for.
+pub fn share(socket: &std::net::TcpListener) -> io::Result<TcpListener> {
+    let socket = socket.try_clone()?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -126,14 +138,41 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
-/// Serves connections, at most `max_connections` at once, until `stop`. The tasks belong to `tasks`.
+/// Sockets that are listened on side by side.
+#[derive(Debug)]
+struct Listeners {
+    sockets: Vec<TcpListener>,
+    /// Which of them is asked first: they take turns, so that a busy one holds up no other.
+    next: usize,
+}
+
+impl Listeners {
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|cx| {
+            for _ in 0..self.sockets.len() {
+                let socket = &self.sockets[self.next];
+                self.next = (self.next + 1) % self.sockets.len();
+                if let Poll::Ready(accepted) = socket.poll_accept(cx) {
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Serves connections, at most `max_connections` at once: accepts until `last`, serves until `stop`. The tasks belong
+/// to `tasks`.
 pub async fn serve(
-    listener: TcpListener,
+    sockets: Vec<TcpListener>,
     service: Service,
     max_connections: usize,
     tasks: TaskTracker,
+    last: CancellationToken,
     stop: CancellationToken,
 ) {
+    let mut listeners = Listeners { sockets, next: 0 };
     let limit = within_descriptors(max_connections);
     let permits = Arc::new(Semaphore::new(limit));
     let heads = HeadBudget::new(UNFINISHED_HEADS);
@@ -142,8 +181,10 @@ pub async fn serve(
     let mut pause = Pause::default();
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            // Whatever is accepted after that would be refused here, and is served by whoever comes next.
+            biased;
+            () = last.cancelled() => return,
+            accepted = listeners.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -283,11 +324,54 @@ async fn serve_requests(
     router: Router,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
+    loop {
+        let until = until_it_lasts(connection, origin.clone(), router.clone(), stop.clone());
+        // In a box, so that a stream that lasts gives back what hyper has taken.
+        let Some(stream) = Box::pin(until).await? else {
+            return Ok(());
+        };
+        let in_time = async {
+            stop.cancelled().await;
+            tokio::time::sleep(CLOSE_GRACE).await;
+        };
+        let written = tokio::select! {
+            written = stream.write(connection) => written,
+            () = in_time => return Ok(()),
+        };
+        // The client has gone, or its stream broke off.
+        if written.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Where the service puts an answer that lasts, for the connection's task to take over.
+type Place = Arc<Mutex<Option<LastingStream>>>;
+
+/// Serves requests until one is answered by a stream that lasts, and gives that; `None` at the connection's end.
+async fn until_it_lasts(
+    connection: &Arc<Connection>,
+    origin: Origin,
+    router: Router,
+    stop: CancellationToken,
+) -> hyper::Result<Option<LastingStream>> {
     let io = TokioIo::new(RequestIo(Arc::clone(connection)));
-    let answering = Arc::clone(connection);
+    let place = Place::default();
+    let (answering, given, stopping) = (Arc::clone(connection), place.clone(), stop.clone());
     let service = hyper::service::service_fn(move |request| {
         // Before the future is polled: the bytes after this request are the next one's from here on.
-        answer(router.clone(), answering.answer(), origin.clone(), request)
+        let answered = answer(router.clone(), answering.answer(), origin.clone(), request);
+        let (connection, place, stop) = (Arc::clone(&answering), given.clone(), stopping.clone());
+        async move {
+            let (response, guard) = answered.await?;
+            let lasts = response.extensions().get::<Lasting>().is_some();
+            if !lasts || stop.is_cancelled() || !connection.is_between_writes() {
+                return Ok::<_, Infallible>(response.map(|body| Guarded::new(body, guard)));
+            }
+            *locked(&place) = Some(LastingStream::new(response, guard));
+            // The connection's task drops hyper, and this with it.
+            std::future::pending().await
+        }
     });
     let mut protocol = http1::Builder::new();
     protocol
@@ -297,14 +381,26 @@ async fn serve_requests(
         .max_buf_size(READ_BUFFER);
     let serving = protocol.serve_connection(io, service);
     tokio::pin!(serving);
+    let taken = std::future::poll_fn(|_| match locked(&place).take() {
+        Some(stream) => Poll::Ready(stream),
+        None => Poll::Pending,
+    });
     tokio::select! {
-        ended = serving.as_mut() => ended,
+        // What hyper's turn has put there is seen in the same poll.
+        biased;
+        ended = serving.as_mut() => ended.map(|()| None),
+        stream = taken => Ok(Some(stream)),
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();
             // A peer that reads nothing any more must not hold up the end.
-            tokio::time::timeout(CLOSE_GRACE, serving).await.unwrap_or(Ok(()))
+            let ended = tokio::time::timeout(CLOSE_GRACE, serving).await;
+            ended.unwrap_or(Ok(())).map(|()| None)
         }
     }
+}
+
+fn locked(place: &Place) -> MutexGuard<'_, Option<LastingStream>> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
@@ -326,12 +422,16 @@ async fn answer(
     (answering, reading): (Answering, Reading),
     origin: Origin,
     request: Request<Incoming>,
-) -> Result<Response<Guarded<Body, Answering>>, Infallible> {
+) -> Result<(Response<Body>, Answering), Infallible> {
     let mut request = request.map(|body| Body::new(Guarded::new(body, reading)));
     request.extensions_mut().insert(origin.peer);
     request.extensions_mut().insert(origin.bodies);
-    let response = router.oneshot(request).await?;
-    Ok(response.map(|body| Guarded::new(body, answering)))
+    let may_take_over = lasting::may_take_over(&request);
+    let mut response = router.oneshot(request).await?;
+    if !may_take_over {
+        response.extensions_mut().remove::<Lasting>();
+    }
+    Ok((response, answering))
 }
 
 /// A body, and what ends with it.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -53,21 +53,22 @@ struct Pending {
     arrived: Instant,
     peer: Option<Peer>,
     identity: Option<Identity>,
-    /// Method and path, as they may stand in a log.
-    request: String,
+    /// Most requests are answered, and nobody asks for them again: what a log says of them is written when it is.
+    method: Method,
+    uri: Uri,
     progress: Handover,
     answered: bool,
 }
 
 impl Pending {
     fn new(refusals: Refusals, request: &Request<Body>, progress: Handover) -> Self {
-        let line = format!("{} {}", request.method(), request.uri().path());
         Self {
             refusals,
             arrived: Instant::now(),
             peer: request.extensions().get::<Peer>().copied(),
             identity: request.extensions().get::<Identity>().cloned(),
-            request: crate::text::quoted(&line).to_string(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
             progress,
             answered: false,
         }
@@ -85,10 +86,12 @@ impl Pending {
         let key = principal
             .and_then(|principal| principal.key)
             .map(|key| key.to_string());
+        let line = format!("{} {}", self.method, self.uri.path());
+        let request = crate::text::quoted(&line);
         self.refusals.record(&Refused {
             reason,
             peer: self.peer.map(|Peer(address)| address.ip()),
-            request: Some(&self.request),
+            request: Some(&request),
             agent: principal.and_then(|principal| principal.agent.as_deref()),
             key: key.as_deref(),
             duration: Some(self.arrived.elapsed()),

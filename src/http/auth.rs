@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Version, header};
@@ -24,11 +25,49 @@ const MAX_AGENT_ID: usize = 128;
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The accepted keys; none means that no request needs one.
-    pub keys: Vec<KeyId>,
+    pub keys: Keys,
     /// Whether a direct loopback client may go without a key.
     pub loopback_exempt: bool,
     /// `MCP_AUTH_DISABLED`: credentials are not looked at.
     pub disabled: bool,
+}
+
+/// The accepted keys, which a reload may replace. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(Arc<ArcSwap<Vec<KeyId>>>);
+
+impl From<Vec<KeyId>> for Keys {
+    fn from(keys: Vec<KeyId>) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(keys)))
+    }
+}
+
+impl Keys {
+    /// Whether there is none, so that no request needs one.
+    pub fn is_empty(&self) -> bool {
+        self.0.load().is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.load().len()
+    }
+
+    /// Whether this is one of them. It is compared with every key, so that the time tells nothing.
+    pub fn accept(&self, shown: &KeyId) -> bool {
+        let mut found = false;
+        for accepted in self.0.load().iter() {
+            found |= constant_time_eq_32(accepted.digest(), shown.digest());
+        }
+        found
+    }
+
+    /// Puts other keys in their place. No keys would open the server, so they are not taken.
+    pub fn replace(&self, keys: Vec<KeyId>) {
+        if !keys.is_empty() {
+            self.0.store(Arc::new(keys));
+        }
+    }
 }
 
 /// What a request showed of its sender.
@@ -104,16 +143,9 @@ impl Settings {
         }
     }
 
-    /// Compares with every key, so that the time tells nothing.
     fn accepted(&self, key: &[u8]) -> Option<KeyId> {
         let shown = KeyId::of(key);
-        let mut found = None;
-        for accepted in &self.keys {
-            if constant_time_eq_32(accepted.digest(), shown.digest()) {
-                found = Some(*accepted);
-            }
-        }
-        found
+        self.keys.accept(&shown).then_some(shown)
     }
 }
 

@@ -116,6 +116,12 @@ impl Connection {
         (Answering(Arc::clone(self)), Reading(Arc::clone(self)))
     }
 
+    /// Whether somebody else may write the present answer: the whole request was there, and nothing of an answer before
+    /// it is still to be written.
+    pub fn is_between_writes(&self) -> bool {
+        self.input().framing.is_over() && !self.mid_answer.load(Ordering::Relaxed)
+    }
+
     /// Why the connection's last request was rejected, if it was.
     pub fn rejected(&self) -> Option<Rejection> {
         self.input().rejected
@@ -153,7 +159,12 @@ impl Connection {
             match self.stream.try_read_buf(&mut input.held) {
                 Ok(0) => input.ended = true,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Most clients send nothing while they are answered.
+                    if input.held.is_empty() {
+                        input.held = BytesMut::new();
+                    }
+                }
                 Err(_) => return Poll::Ready(()),
             }
         }

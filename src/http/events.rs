@@ -14,6 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::lasting::Lasting;
 use super::reply;
 use crate::mcp::outbox::{Outbox, Reader};
 use crate::mcp::streams::{Event, StreamReader};
@@ -35,6 +36,13 @@ pub fn event_stream(events: Body) -> Response {
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
+    response
+}
+
+/// The head of an event stream that lasts for as long as its client stays.
+pub fn lasting_stream(events: Body) -> Response {
+    let mut response = event_stream(events);
+    response.extensions_mut().insert(Lasting);
     response
 }
 
@@ -64,9 +72,9 @@ pub fn endpoint(path: &str) -> Bytes {
     format!("event: endpoint\ndata: {path}\n\n").into()
 }
 
-/// What an event begins with, before its data.
-fn head(event: &Event) -> BytesMut {
-    let mut head = BytesMut::with_capacity(64);
+/// What an event begins with, before its data, in a buffer with room for `more` bytes.
+fn head(event: &Event, more: usize) -> BytesMut {
+    let mut head = BytesMut::with_capacity(MAX_HEAD + more);
     match event {
         Event::Greeting { id, retry } => {
             head.put_slice(format!("id: {id}\nretry: {}\ndata: ", retry.as_millis()).as_bytes());
@@ -84,6 +92,9 @@ fn head(event: &Event) -> BytesMut {
     }
     head
 }
+
+/// What an event begins with is hardly longer than this, in bytes.
+const MAX_HEAD: usize = 64;
 
 /// What ends an event.
 const TAIL: &[u8] = b"\n\n";
@@ -190,7 +201,11 @@ impl<S: Source, H: Unpin> EventBody<S, H> {
     }
 
     fn begin(&mut self, event: Event) -> Bytes {
-        let mut head = head(&event);
+        let more = match &event {
+            Event::Message { line, .. } if line.len() <= SMALL => line.len() + TAIL.len(),
+            _ => TAIL.len(),
+        };
+        let mut head = head(&event, more);
         match event {
             Event::Message { line, .. } if line.len() > SMALL => {
                 self.source.lines().begin(line);

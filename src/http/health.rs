@@ -17,9 +17,9 @@ use crate::telemetry::METRICS_CONTENT_TYPE;
 /// `GET /health`: how the server is, for people and scripts.
 pub async fn health(State(state): State<Arc<AppState>>) -> Response {
     let snapshot = state.sessions.services().catalog.snapshot();
-    let draining = state.sessions.services().draining.is_cancelled();
+    let leaving = state.sessions.services().leaving.is_cancelled();
     let body = json!({
-        "status": if draining { "draining" } else { "healthy" },
+        "status": if leaving { "draining" } else { "healthy" },
         "version": env!("CARGO_PKG_VERSION"),
         "plugins": snapshot.plugins.len(),
         "tools": crate::mcp::methods::tools::count(state.sessions.services()),
@@ -38,7 +38,7 @@ pub async fn alive() -> Response {
 pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
     let snapshot = services.catalog.snapshot();
-    if services.draining.is_cancelled() {
+    if services.leaving.is_cancelled() {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n")
     } else if snapshot.is_starved() {
         reply::text(
@@ -57,6 +57,7 @@ pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
     let services = state.sessions.services();
     let jobs = services.catalog.background_counts();
     let load = services.catalog.call_load();
-    let text = services.counters.render_prometheus(load, jobs);
+    let warm = services.catalog.warm_parents();
+    let text = services.counters.render_prometheus(load, jobs, warm);
     reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)
 }

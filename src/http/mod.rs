@@ -13,6 +13,7 @@ pub mod events;
 pub mod framing;
 pub mod gate;
 pub mod health;
+pub mod lasting;
 pub mod mcp_headers;
 pub mod refusals;
 pub mod rejection;
@@ -33,6 +34,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{any, get};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::mcp::sessions::Sessions;
@@ -69,14 +71,17 @@ pub fn service(sessions: Arc<Sessions>, settings: Settings) -> Service {
         settings,
         started: Instant::now(),
     });
-    let router = routes(state, &root_path)
-        .layer(middleware::from_fn_with_state(gate, gate::judge))
-        .layer(CatchPanicLayer::custom(panicked))
+    // One layer of the router, the outermost first: each of its layers is boxed, and cloned whole for every request
+    // by the one around it.
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn_with_state(auth, auth::resolve))
         .layer(middleware::from_fn_with_state(
             refusals.clone(),
             audit::record,
         ))
-        .layer(middleware::from_fn_with_state(auth, auth::resolve));
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(gate, gate::judge));
+    let router = routes(state, &root_path).layer(layers);
     Service { router, refusals }
 }
 

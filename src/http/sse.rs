@@ -67,7 +67,7 @@ pub async fn open(
         _held: session.hold(),
         session,
     };
-    events::event_stream(Body::new(EventBody::new(first, lines, opened)))
+    events::lasting_stream(Body::new(EventBody::new(first, lines, opened)))
 }
 
 /// `POST /sse`: clients that try Streamable HTTP first fall back to HTTP+SSE on a 400.
@@ -92,7 +92,7 @@ pub async fn message(
     }
     match session_id(request.uri().query()) {
         None => answer_directly(&state, identity, request).await,
-        Some(id) => match well_formed(&id) {
+        Some(id) => match well_formed(id) {
             None => reply::text(StatusCode::BAD_REQUEST, "Invalid session ID"),
             Some(id) => match state
                 .sessions
@@ -167,11 +167,10 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
     }
 }
 
-fn session_id(query: Option<&str>) -> Option<String> {
+fn session_id(query: Option<&str>) -> Option<&str> {
     query?
         .split('&')
         .find_map(|pair| pair.strip_prefix("session_id="))
-        .map(str::to_owned)
 }
 
 fn wants_manifest(query: Option<&str>) -> bool {
@@ -184,12 +183,15 @@ fn wants_manifest(query: Option<&str>) -> bool {
 
 /// 32 hex digits; with the hyphens of a UUID they are the same id.
 fn well_formed(id: &str) -> Option<String> {
-    let digits: String = id.chars().filter(|character| *character != '-').collect();
-    let hyphens = id.len() - digits.len();
-    (digits.len() == 32
-        && matches!(hyphens, 0 | 4)
-        && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-    .then(|| digits.to_ascii_lowercase())
+    let hyphens = id.bytes().filter(|byte| *byte == b'-').count();
+    let is_known = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();
+    if id.len() != 32 + hyphens || !matches!(hyphens, 0 | 4) || !id.bytes().all(is_known) {
+        return None;
+    }
+    let mut digits = String::with_capacity(32);
+    digits.extend(id.chars().filter(|character| *character != '-'));
+    digits.make_ascii_lowercase();
+    Some(digits)
 }
 
 /// A session that ends with the stream that opened it.

@@ -326,7 +326,7 @@ fn listen(state: &AppState, identity: &Identity, request: &HttpRequest) -> Respo
         _ => standalone.read(),
     };
     let body = EventBody::new(None, reading, session.hold());
-    events::event_stream(Body::new(body))
+    events::lasting_stream(Body::new(body))
 }
 
 /// `DELETE /mcp`.

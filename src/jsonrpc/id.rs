@@ -11,7 +11,12 @@ pub struct RequestId(Box<RawValue>);
 
 /// What makes two ids the same one: `"a"` equals `"\u0061"`, and never equals `1`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdKey(String);
+pub enum IdKey {
+    /// A string's text.
+    Text(String),
+    /// An integer, as it was written.
+    Number(String),
+}
 
 /// Why something is no request id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,10 +69,11 @@ impl RequestId {
 
     /// What to compare it by.
     pub fn key(&self) -> IdKey {
-        IdKey(match serde_json::from_str::<String>(self.0.get()) {
-            Ok(text) => format!("s{text}"),
-            Err(_) => format!("n{}", self.0.get()),
-        })
+        let id = self.0.get();
+        if !id.starts_with('"') {
+            return IdKey::Number(id.to_owned());
+        }
+        IdKey::Text(serde_json::from_str(id).expect("it was read as a string when it was parsed"))
     }
 }
 

@@ -70,10 +70,10 @@ fn to_line_of(message: &impl Serialize, size: usize) -> Bytes {
         .expect("messages have string keys and no failing serialisers");
     // What plugins wrote is passed on as it is; outside of strings their line breaks are only white
     // space, and inside of strings JSON has none. A message must stand on one line of a stream.
-    for byte in &mut line {
-        if matches!(byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
+    let mut from = 0;
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', &line[from..]) {
+        line[from + at] = b' ';
+        from += at + 1;
     }
     if line.len() > LARGE && line.capacity() - line.len() > line.len() / 8 {
         // A buffer that grew by doubling is up to twice as long as what it holds.

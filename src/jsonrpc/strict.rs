@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let mut names = HashSet::new();
+        let mut names = Names::default();
         while let Some(Name(name)) = members.next_key()? {
             if names.contains(&name) {
                 let fault = format!("member {} is repeated", crate::text::in_quotes(&name));
@@ -123,3 +123,29 @@ impl<'de> Visitor<'de> for Strict {
 
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// So many names are compared one by one: most objects have no more, and a table costs more than that.
+const FEW: usize = 8;
+
+/// The names of an object's members so far.
+#[derive(Default)]
+struct Names<'a> {
+    few: [Option<Cow<'a, str>>; FEW],
+    count: usize,
+    more: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Names<'a> {
+    fn contains(&self, name: &str) -> bool {
+        let few = self.few.iter().take(self.count);
+        few.flatten().any(|known| known == name) || self.count > FEW && self.more.contains(name)
+    }
+
+    fn insert(&mut self, name: Cow<'a, str>) {
+        match self.few.get_mut(self.count) {
+            Some(place) => *place = Some(name),
+            None => drop(self.more.insert(name)),
+        }
+        self.count += 1;
+    }
+}

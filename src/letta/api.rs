@@ -1,13 +1,13 @@
 //! Letta's HTTP API, as far as agents' variables are in it. Decides nothing about who gets them.
 
 use std::collections::HashSet;
-use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use hyper::StatusCode;
 use serde_json::Value;
+use url::Url;
 
+use super::client::{Client, Failure, Response};
 use super::settings::Settings;
 use super::variables::Secret;
 
@@ -135,7 +135,6 @@ impl Agent {
 pub struct Api {
     client: Client,
     base: Url,
-    token: Secret,
     limits: Limits,
 }
 
@@ -146,19 +145,10 @@ impl Api {
     /// The URL is none of an HTTP server or has a password in it, or no client can be made.
     pub fn new(settings: &Settings, limits: Limits) -> Result<Self, Error> {
         let base = base(&settings.url)?;
-        // No User-Agent: Letta takes a client that names itself, and is not its own SDK, for an old
-        // one, and sends it every agent whole, tools' sources included.
-        // No proxy: the environment is not read here, and the password goes to nobody else.
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(limits.request)
-            .build()
-            .map_err(|error| Error::Client(reason(&error)))?;
+        let client = Client::new(settings.token.expose(), limits.request);
         Ok(Self {
-            client,
+            client: client.map_err(Error::Client)?,
             base,
-            token: settings.token.clone(),
             limits,
         })
     }
@@ -269,56 +259,36 @@ impl Api {
     }
 
     async fn get(&self, url: &Url) -> Result<Response, Error> {
-        self.client
-            .get(url.clone())
-            .bearer_auth(self.token.expose())
-            .header(reqwest::header::ACCEPT, "application/json")
-            .send()
-            .await
-            .map_err(|error| self.failed(url, &error))
+        let response = self.client.get(url.as_str()).await;
+        response.map_err(|failure| self.failed(url, failure))
     }
 
     /// The body of a 200, as JSON, bounded while it is read.
-    async fn body(&self, url: &Url, mut response: Response) -> Result<Value, Error> {
+    async fn body(&self, url: &Url, response: Response) -> Result<Value, Error> {
         if response.status() != StatusCode::OK {
             return Err(Error::Status {
                 url: shown(url),
                 status: response.status(),
             });
         }
-        let limit = self.limits.body;
-        let too_large = || Error::TooLarge {
-            url: shown(url),
-            limit,
-        };
-        if response.content_length().unwrap_or(0) > limit as u64 {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.failed(url, &error))?
-        {
-            if body.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = response.body(self.limits.body).await;
+        let body = body.map_err(|failure| self.failed(url, failure))?;
         // The parser's own words may quote what it read.
         serde_json::from_slice(&body).map_err(|_| shape(url, "what is no JSON"))
     }
 
-    fn failed(&self, url: &Url, error: &reqwest::Error) -> Error {
-        if error.is_timeout() {
-            return Error::TimedOut {
-                url: shown(url),
+    fn failed(&self, url: &Url, failure: Failure) -> Error {
+        let url = shown(url);
+        match failure {
+            Failure::TimedOut => Error::TimedOut {
+                url,
                 limit: self.limits.request,
-            };
-        }
-        Error::Unreachable {
-            url: shown(url),
-            reason: reason(error),
+            },
+            Failure::TooLarge => Error::TooLarge {
+                url,
+                limit: self.limits.body,
+            },
+            Failure::Broken(reason) => Error::Unreachable { url, reason },
         }
     }
 }
@@ -358,17 +328,6 @@ fn shape(url: &Url, what: &str) -> Error {
         url: shown(url),
         what: what.to_owned(),
     }
-}
-
-/// The innermost cause: "connection refused" and not "error sending request".
-fn reason(error: &reqwest::Error) -> String {
-    let mut cause = error.source();
-    let mut reason = None;
-    while let Some(inner) = cause {
-        reason = Some(inner.to_string());
-        cause = inner.source();
-    }
-    reason.unwrap_or_else(|| "the request failed".to_owned())
 }
 
 /// Reads one agent as far as it is one; whatever else is in it is passed over.

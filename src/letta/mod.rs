@@ -4,6 +4,7 @@
 //! [`Letta::environment_for`] alone.
 
 pub mod api;
+mod client;
 pub mod settings;
 pub mod variables;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::contract::environment::steers_programs;
+use crate::contract::steering::steers_programs;
 
 /// `NAME=value` and its NUL: the longest string that Linux passes to a program.
 const MAX_VARIABLE: usize = 128 * 1024;

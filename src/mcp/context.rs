@@ -48,6 +48,8 @@ pub struct Services {
     pub counters: Counters,
     /// Owns every task that the server starts.
     pub tasks: TaskTracker,
+    /// Cancelled when the server is going to stop: it is not ready any more, and refuses nothing yet.
+    pub leaving: CancellationToken,
     /// Cancelled when the server begins to stop: new work is refused.
     pub draining: CancellationToken,
 }

@@ -122,7 +122,7 @@ async fn written(id: &RequestId, mut success: Success) -> (Bytes, Option<Arc<Per
     let permit = success.permit.take();
     let size = success.written_size();
     if size <= LARGE {
-        return (jsonrpc::encode_result(id, &success), permit);
+        return (jsonrpc::encode_large_result(id, &success, size), permit);
     }
     let (to, kept) = (id.clone(), permit.clone());
     let writing = tokio::task::spawn_blocking(move || {
@@ -208,23 +208,25 @@ fn with_round_trips(context: &Context, request: &Request) -> Result<Context, Rpc
     Ok(context)
 }
 
+/// Runs the method. What may take long is boxed: a request would else take, from its first byte to its last, the room
+/// of the largest of them, a ping too.
 async fn dispatch(context: &Context, request: &Request) -> Outcome {
     match request.method {
-        Method::Initialize => lifecycle::initialize(context, request).await,
+        Method::Initialize => Box::pin(lifecycle::initialize(context, request)).await,
         Method::Ping => Ok(Members::default().into()),
         Method::SetLevel => logging::set_level(context, request),
         Method::ListTools => tools::list(context, request),
-        Method::CallTool => tools::call(context, request).await,
+        Method::CallTool => Box::pin(tools::call(context, request)).await,
         Method::ListPrompts => prompts::list(context, request),
-        Method::GetPrompt => prompts::get(context, request).await,
+        Method::GetPrompt => Box::pin(prompts::get(context, request)).await,
         Method::ListResources => resources::list(context, request),
         Method::ListTemplates => resources::list_templates(context, request),
-        Method::ReadResource => resources::read(context, request).await,
+        Method::ReadResource => Box::pin(resources::read(context, request)).await,
         Method::Subscribe => resources::subscribe(context, request),
         Method::Unsubscribe => resources::unsubscribe(context, request),
-        Method::Complete => completion::complete(context, request).await,
-        Method::Discover => stateless::discover(context).await,
-        Method::Listen => subscriptions::listen(context, request).await,
+        Method::Complete => Box::pin(completion::complete(context, request)).await,
+        Method::Discover => Box::pin(stateless::discover(context)).await,
+        Method::Listen => Box::pin(subscriptions::listen(context, request)).await,
         Method::Unknown => Err(RpcError::method_not_found(request.name()).into()),
     }
 }

@@ -15,10 +15,7 @@ const DESCRIPTORS_OF_A_RUN: u64 = 6;
 
 /// How many runs fit into half of each of them; the other half is for everything else.
 pub fn max_runs() -> usize {
-    let memory = smallest([
-        total_memory(),
-        of_group("memory.max", "memory/memory.limit_in_bytes"),
-    ]);
+    let memory = total_memory();
     let tasks = smallest([
         getrlimit(Resource::Nproc).current,
         of_group("pids.max", "pids/pids.max"),
@@ -43,8 +40,16 @@ fn smallest<const N: usize>(limits: [Option<u64>; N]) -> Option<u64> {
     limits.into_iter().flatten().min()
 }
 
+/// The memory that this process may use: of the machine, or of its control group, in bytes.
+pub fn total_memory() -> Option<u64> {
+    smallest([
+        machine_memory(),
+        of_group("memory.max", "memory/memory.limit_in_bytes"),
+    ])
+}
+
 /// The memory of the machine, in bytes.
-fn total_memory() -> Option<u64> {
+fn machine_memory() -> Option<u64> {
     let facts = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = facts
         .lines()

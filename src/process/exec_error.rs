@@ -196,6 +196,7 @@ mod tests {
             stdout_limit: 0,
             stderr_tail: 0,
             background: None,
+            warm: None,
         };
         for (errno, passes) in [
             (Errno::AGAIN, true),

@@ -46,6 +46,8 @@ mod below_a_reaper {
     pub(in crate::process) struct Tree {
         /// Those that were asked to end. They do, whatever they do then.
         asked: HashSet<Pid>,
+        /// Processes below this one that are no part of the tree; what is below them is.
+        set_aside: Vec<Pid>,
         /// The session of programs that did not detach themselves.
         session: Pid,
         /// Whether a process that ignores SIGHUP was made to: this one was not started so. Read when something
@@ -57,9 +59,15 @@ mod below_a_reaper {
         pub(in crate::process) fn new(_program: Pid) -> Self {
             Self {
                 asked: HashSet::new(),
+                set_aside: Vec::new(),
                 session: getsid(None).unwrap_or_else(|_| getpid()),
                 sighup_means_detached: OnceCell::new(),
             }
+        }
+
+        /// From now on these processes are no part of the tree; what is below them is.
+        pub(in crate::process) fn set_aside(&mut self, pids: Vec<Pid>) {
+            self.set_aside = pids;
         }
 
         /// Whether there is a child, living or not yet waited for.
@@ -124,6 +132,7 @@ mod below_a_reaper {
         /// What may live on, and what has to end.
         fn split(&self, keep: Keep) -> (Vec<Member>, Vec<Member>) {
             let members = tree::below_this_process(&HashSet::new()).into_iter();
+            let members = members.filter(|member| !self.set_aside.contains(&member.pid));
             members.partition(|member| match keep {
                 Keep::Nothing => false,
                 Keep::Detached => !self.asked.contains(&member.pid) && self.is_detached(member),
@@ -165,6 +174,9 @@ mod in_a_group {
                 asked: false,
             }
         }
+
+        /// A warm interpreter starts nothing where there are no sub-reapers.
+        pub(in crate::process) fn set_aside(&mut self, _pids: Vec<Pid>) {}
 
         pub(in crate::process) fn is_left(&self) -> bool {
             test_kill_process_group(self.group).is_ok()

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -34,7 +35,28 @@ pub struct Job {
     pub stderr_tail: usize,
     /// What it may leave running when it ends with success; `None` is nothing.
     pub background: Option<Background>,
+    /// Whether a warm interpreter may run it, and what has to be known for that; `None` is never.
+    pub warm: Option<Warmable>,
 }
+
+/// What has to be known of a Python program so that a warm interpreter can run it. [`Job::argv`] begins with the
+/// interpreter and the script.
+#[derive(Clone)]
+pub struct Warmable {
+    /// The plugin's name: the label of what is counted.
+    pub plugin: String,
+    /// Its directory. What is in it is never kept in a warm interpreter, and a change of it ends one.
+    pub directory: PathBuf,
+    /// The arguments of a run that shows what the program imports, and that has no other effect.
+    pub question: Vec<OsString>,
+    /// The environment of such a run, and of the warm interpreter.
+    pub environment: QuestionEnvironment,
+    /// Whether calls may run one after the other in one process.
+    pub reuse: bool,
+}
+
+/// Makes an environment when one is needed.
+pub type QuestionEnvironment = Arc<dyn Fn() -> Vec<(OsString, OsString)> + Send + Sync>;
 
 /// What a program may leave running when it ends with success, and for whom.
 #[derive(Debug, Clone)]

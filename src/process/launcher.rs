@@ -4,32 +4,25 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-use tokio::net::unix::pipe;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::background::{Background, Kept};
-use super::busy::Busy;
+use super::background::Background;
 use super::children::Children;
-use super::exec_error::{self, Explainer};
-use super::job::{
-    self, BackgroundJob, Finished, Held, Job, Keep, Leftover, SideChannels, StartError,
-};
+use super::engine::{Engine, Under};
+use super::exec_error::Explainer;
+use super::job::{BackgroundJob, Finished, Held, Job, Leftover, SideChannels, StartError};
 use super::leftovers::Leftovers;
 use super::output_budget::{DEFAULT_OUTPUT_BUDGET, OutputBudget, OutputLoad};
-use super::pipes::{Stderr, Stdin, Stdout};
 use super::pool::Supervisors;
 use super::preflight::{PreflightError, preflight};
-use super::progress::NotRun;
-use super::run::{Pipes, ResultSender, Run};
 use super::signals;
-use super::time_limit::TimeLimit;
-use super::wire::{self, Announced, Unsendable};
-use crate::telemetry::JobCounts;
+use super::warm::{Warm, WarmSettings};
+use super::wire::Start;
+use crate::telemetry::{JobCounts, WarmInterpreter};
 
 /// How many background jobs there may be where nobody says otherwise.
 pub const DEFAULT_MAX_BACKGROUND: usize = 64;
@@ -41,12 +34,9 @@ pub const DEFAULT_MAX_BACKGROUND: usize = 64;
 /// and ended. Nothing else in the process may therefore keep children for longer than a moment.
 #[derive(Debug, Clone)]
 pub struct Launcher {
-    supervisors: Supervisors,
-    runs: TaskTracker,
-    leftovers: Leftovers,
-    background: Background,
-    outputs: OutputBudget,
-    explainer: Explainer,
+    engine: Engine,
+    /// `None` where every program is executed.
+    warm: Option<Warm>,
 }
 
 impl Launcher {
@@ -79,21 +69,22 @@ impl Launcher {
         let runs = TaskTracker::new();
         // A closed tracker still tracks; it only lets `idle` return when there is nothing left.
         runs.close();
-        Ok(Self {
+        let engine = Engine {
             supervisors: Supervisors::new(program.into().into(), Children::new()?),
             runs,
             leftovers: Leftovers::default(),
             background: Background::new(DEFAULT_MAX_BACKGROUND),
             outputs: OutputBudget::new(DEFAULT_OUTPUT_BUDGET),
             explainer: Explainer::default(),
-        })
+        };
+        Ok(Self { engine, warm: None })
     }
 
     /// The same launcher with at most `most` background jobs at once; with 0, nothing outlives its run.
     /// For one that has run nothing yet.
     #[must_use]
     pub fn with_max_background(mut self, most: usize) -> Self {
-        self.background = Background::new(most);
+        self.engine.background = Background::new(most);
         self
     }
 
@@ -101,7 +92,15 @@ impl Launcher {
     /// run nothing yet.
     #[must_use]
     pub fn with_output_budget(mut self, bytes: usize) -> Self {
-        self.outputs = OutputBudget::new(bytes);
+        self.engine.outputs = OutputBudget::new(bytes);
+        self
+    }
+
+    /// The same launcher with warm interpreters for the jobs that may have one ([`Job::warm`]). For one that has run
+    /// nothing yet.
+    #[must_use]
+    pub fn with_warm(mut self, settings: WarmSettings) -> Self {
+        self.warm = Some(Warm::new(self.engine.clone(), settings));
         self
     }
 
@@ -140,11 +139,27 @@ impl Launcher {
         held: Held<impl Send + 'static, impl Send + 'static>,
     ) -> Result<Finished, StartError> {
         let (caller, answer) = oneshot::channel();
-        let run = self
-            .clone()
-            .carry_out(job, side_channels, cancel, caller, held);
+        let (engine, warm) = (self.engine.clone(), self.warm.clone());
+        let run = async move {
+            let under = match (&warm, &job.warm) {
+                (Some(warm), Some(warmable)) => match warm.lane(&job, warmable).await {
+                    Some(lane) => Under::Lane(
+                        lane,
+                        Start::Warm {
+                            reuse: warmable.reuse,
+                        },
+                    ),
+                    None => Under::Any,
+                },
+                _ => Under::Any,
+            };
+            drop(warm);
+            engine
+                .carry_out(job, side_channels, cancel, caller, held, under)
+                .await;
+        };
         // A task of its own, so that a caller who leaves does not take the end of the tree along.
-        self.runs.spawn(run);
+        self.engine.runs.spawn(run);
         answer.await.unwrap_or_else(|_| {
             let lost = io::Error::other("the run was given up, because the server ends");
             Err(StartError::System(lost))
@@ -153,182 +168,56 @@ impl Launcher {
 
     /// The processes that do not end although they were sent SIGKILL, by run.
     pub fn leftovers(&self) -> Vec<Leftover> {
-        self.leftovers.now()
+        self.engine.leftovers.now()
     }
 
     /// The background jobs, the oldest first. Reads `/proc`: not for the runtime's threads.
     pub fn background(&self) -> Vec<BackgroundJob> {
-        self.background.list()
+        self.engine.background.list()
     }
 
     /// How many background jobs there are and were, by plugin.
     pub fn background_counts(&self) -> BTreeMap<String, JobCounts> {
-        self.background.counts()
+        self.engine.background.counts()
     }
 
     /// Begins to end a background job: SIGTERM, and SIGKILL for what is left after five seconds. False when
     /// there is none of this id.
     pub fn end_background_job(&self, id: u64) -> bool {
-        self.background.end(id)
+        self.engine.background.end(id)
     }
 
     /// Begins to end all background jobs, and keeps none from now on; [`Launcher::idle`] waits for their end.
     /// How many there are.
     pub fn end_background(&self) -> usize {
-        self.background.close()
+        self.engine.background.close()
     }
 
     /// How much memory what programs print takes at this moment.
     pub fn outputs(&self) -> OutputLoad {
-        self.outputs.load()
+        self.engine.outputs.load()
     }
 
     /// How many runs have processes left at this moment, background jobs included.
     pub fn running(&self) -> usize {
-        self.runs.len()
+        self.engine.runs.len()
     }
 
     /// Waits until no run has a process left. Background jobs have some as long as they live.
     pub async fn idle(&self) {
-        self.runs.wait().await;
+        self.engine.runs.wait().await;
     }
 
-    async fn carry_out(
-        self,
-        mut job: Job,
-        mut side_channels: SideChannels,
-        cancel: CancellationToken,
-        mut caller: ResultSender<StartError>,
-        held: Held<impl Send + 'static, impl Send + 'static>,
-    ) {
-        let mut in_progress = Some(held.tree);
-        let job_background = job.background.clone();
-        let open_questions = side_channels.open_questions.take();
-        let busy = Busy::new(held.busy, open_questions.clone());
-        let mut run = match self.start(&mut job, side_channels, busy).await {
-            Ok(run) => run,
-            Err(fault) => {
-                drop(in_progress);
-                let _ = caller.send(Err(fault));
-                return;
-            }
-        };
-        let time = TimeLimit::new(job.time_limit, open_questions);
-        let answer = match run.until_known(time, &cancel, &mut caller).await {
-            Ok(finished) => Ok(finished),
-            Err(NotRun::Refused(errno)) => Err(self.explainer.explained(job, errno).await),
-            Err(NotRun::Overdue) => Err(exec_error::overdue(&job)),
-            Err(NotRun::Lost) => Err(StartError::System(io::Error::other(
-                "the supervisor ended before the program had started",
-            ))),
-        };
-        // Before the answer, where that is so: whoever calls again finds it free, and the job listed.
-        let mut kept = self.keep(&job_background, &mut run);
-        in_progress.take_if(|_| run.tree_is_gone() || kept.is_some());
-        let _ = caller.send(answer);
-        run.until_call_is_over().await;
-        if kept.is_none() {
-            kept = self.keep(&job_background, &mut run);
+    /// The warm interpreters of this moment, and the plugins that have none, by plugin.
+    pub fn warm_parents(&self) -> Vec<WarmInterpreter> {
+        self.warm.as_ref().map_or_else(Vec::new, Warm::parents)
+    }
+
+    /// Ends all warm interpreters, and makes none from now on. Returns when nothing of them is left: runs in progress
+    /// keep theirs, [`Launcher::idle`] comes first.
+    pub async fn end_warm(&self) {
+        if let Some(warm) = &self.warm {
+            warm.end().await;
         }
-        if let Some(kept) = kept {
-            drop(in_progress);
-            run.until_job_is_over(&kept).await;
-        } else {
-            run.until_tree_is_gone().await;
-            drop(in_progress);
-        }
-        run.release_supervisor().await;
-    }
-
-    /// Keeps what the run has left, or begins to end it.
-    fn keep(&self, background: &Option<job::Background>, run: &mut Run) -> Option<Kept> {
-        let (background, processes) = (background.as_ref()?, run.kept()?);
-        let kept = self.background.admit(background, run.keeper(), processes);
-        if kept.is_none() {
-            run.end_job();
-        }
-        kept
-    }
-
-    /// What of a job may live on.
-    fn kept_of(&self, job: &Job) -> Keep {
-        let background = job.background.as_ref();
-        let background = background.filter(|_| self.background.limit() > 0);
-        background.map_or(Keep::Nothing, |background| background.keep)
-    }
-
-    async fn start(
-        &self,
-        job: &mut Job,
-        side_channels: SideChannels,
-        busy: Busy,
-    ) -> Result<Run, StartError> {
-        let stdin = job.stdin.take();
-        let order = wire::encode_order(
-            &job.argv,
-            &job.environment,
-            job.directory.as_deref(),
-            Announced {
-                stdin: stdin.is_some(),
-                events: side_channels.events.is_some(),
-                events_held: side_channels.events_held.is_some(),
-            },
-            self.kept_of(job),
-        )
-        .map_err(|refused| unsendable(job, refused))?;
-        let bounds = (job.stdout_limit, job.stderr_tail);
-        let (pipes, programs_ends) =
-            connect(stdin, side_channels, bounds, &self.outputs).map_err(StartError::System)?;
-        let descriptors: Vec<BorrowedFd<'_>> = programs_ends.iter().map(AsFd::as_fd).collect();
-        let given = self.supervisors.give(order, &descriptors).await;
-        Ok(Run::new(
-            job,
-            self.supervisors.clone(),
-            given.map_err(StartError::System)?,
-            pipes,
-            self.leftovers.clone(),
-            busy,
-        ))
-    }
-}
-
-/// The server's ends of a program's pipes, and the program's in the order in which they travel.
-fn connect(
-    stdin: Option<Vec<u8>>,
-    side_channels: SideChannels,
-    (stdout_limit, stderr_tail): (usize, usize),
-    outputs: &OutputBudget,
-) -> io::Result<(Pipes, Vec<OwnedFd>)> {
-    let (stdout, stdout_writer) = io::pipe()?;
-    let (stderr, stderr_writer) = io::pipe()?;
-    let mut travelling = vec![stdout_writer.into(), stderr_writer.into()];
-    let mut feed = None;
-    if stdin.is_some() {
-        let (reader, writer) = io::pipe()?;
-        travelling.push(reader.into());
-        feed = Some(pipe::Sender::from_owned_fd(writer.into())?);
-    }
-    travelling.extend(side_channels.events);
-    travelling.extend(side_channels.events_held);
-    let stdout = pipe::Receiver::from_owned_fd(stdout.into())?;
-    let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
-    let pipes = Pipes {
-        stdin: Stdin::new(feed, stdin.unwrap_or_default()),
-        stdout: Stdout::new(stdout, stdout_limit, outputs.share()),
-        stderr: Stderr::new(stderr, stderr_tail, side_channels.stderr_lines),
-    };
-    Ok((pipes, travelling))
-}
-
-fn unsendable(job: &Job, refused: Unsendable) -> StartError {
-    match refused {
-        Unsendable::TooLarge => StartError::TooLarge,
-        Unsendable::Nul(text) => StartError::Program {
-            program: job.program(),
-            source: io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("a NUL byte cannot be passed to a program: {text:?}"),
-            ),
-        },
     }
 }

@@ -3,7 +3,8 @@
 //! Knows no job and no pipe: an order is bytes and descriptors. A supervisor serves one run at a
 //! time; starting one costs as much as starting a small program, so an idle one is used again.
 
-use std::future::{Future, pending};
+use std::fmt;
+use std::future::pending;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -12,6 +13,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustix::process::{Pid, Resource, getrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -50,11 +55,21 @@ impl Supervisors {
         }
     }
 
+    /// How many idle supervisors are kept, at most.
+    pub(super) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// The binary that supervisors execute, and the limit of open files that they set.
+    pub(super) fn program(&self) -> (&Path, &str) {
+        (&self.program, &self.descriptor_limit)
+    }
+
     /// Gives the order to an idle supervisor, or to a new one. What of it does not fit the socket
     /// at once is sent by [`Commands::send`].
     pub(super) async fn give(
         &self,
-        order: Vec<u8>,
+        mut order: Vec<u8>,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<Supervisor> {
         loop {
@@ -64,13 +79,10 @@ impl Supervisors {
                 Some(supervisor) => supervisor,
                 None => self.start().await?,
             };
-            match supervisor.commands.order(&order, descriptors) {
-                Ok(sent) => {
-                    supervisor.commands.unsent = order;
-                    supervisor.commands.sent = sent;
-                    return Ok(supervisor);
-                }
-                Err(fault) => {
+            match supervisor.commands.order(order, descriptors) {
+                Ok(()) => return Ok(supervisor),
+                Err((back, fault)) => {
+                    order = back;
                     supervisor.retire().await;
                     // One that was killed while it was idle has harmed nobody.
                     if !(was_idle && fault.kind() == io::ErrorKind::BrokenPipe) {
@@ -79,40 +91,6 @@ impl Supervisors {
                 }
             }
         }
-    }
-
-    /// Takes back a supervisor that has reported its last run as done and was sent no command.
-    pub(super) async fn take_back(&self, supervisor: Supervisor) {
-        let too_many = {
-            let mut idle = self.idle();
-            if idle.len() < self.kept {
-                idle.push(supervisor);
-                None
-            } else {
-                Some(supervisor)
-            }
-        };
-        if let Some(supervisor) = too_many {
-            supervisor.retire().await;
-        }
-    }
-
-    /// Waits for a supervisor that was sent SIGKILL, and ends what comes to this process from it.
-    pub(super) fn end_tree_of(
-        &self,
-        supervisor: &Supervisor,
-    ) -> impl Future<Output = ()> + Send + use<> {
-        let process = Arc::clone(&supervisor.process);
-        let children = self.children.clone();
-        async move {
-            process.gone().await;
-            children.end_orphans().await;
-        }
-    }
-
-    /// How many processes that came to this one have outlived SIGKILL.
-    pub(super) fn unkillable(&self) -> usize {
-        self.children.unkillable()
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Supervisor>> {
@@ -125,26 +103,110 @@ impl Supervisors {
         let limit = Arc::clone(&self.descriptor_limit);
         let starting = self.children.start(move || spawn(&program, &limit));
         let (process, socket) = starting.await?;
-        let (reports, commands) = match UnixStream::from_std(socket) {
-            Ok(socket) => socket.into_split(),
+        match channels(socket) {
+            Ok((reports, commands)) => Ok(Supervisor {
+                process: Arc::new(Pooled {
+                    process,
+                    pool: self.clone(),
+                }),
+                reports,
+                commands,
+            }),
             Err(fault) => {
                 // Its socket is closed by now, and that ends it.
                 process.gone().await;
-                return Err(fault);
+                Err(fault)
             }
+        }
+    }
+}
+
+/// The two directions of a supervisor's socket.
+pub(super) fn channels(socket: StdUnixStream) -> io::Result<(Reports, Commands)> {
+    socket.set_nonblocking(true)?;
+    let (reports, commands) = UnixStream::from_std(socket)?.into_split();
+    Ok((Reports::new(reports), Commands::new(commands)))
+}
+
+/// The process of a supervisor, and what becomes of it after a run.
+pub(super) trait Process: fmt::Debug + Send + Sync {
+    /// Its number.
+    fn pid(&self) -> Pid;
+    /// Sends SIGKILL, unless it is gone.
+    fn kill(&self);
+    /// Waits until it is gone.
+    fn gone(&self) -> BoxFuture<'_, ()>;
+    /// Waits until it is gone that was sent SIGKILL, and ends what it had below it.
+    fn end_tree(self: Arc<Self>) -> BoxFuture<'static, ()>;
+    /// How many processes of the tree have outlived SIGKILL.
+    fn unkillable(&self) -> usize;
+    /// Takes back what has reported its last run as done, was sent no command and can take another order.
+    fn take_back(self: Arc<Self>, reports: Reports, commands: Commands) -> BoxFuture<'static, ()>;
+    /// Takes notice of a report of the run.
+    fn note(&self, _report: Report) {}
+}
+
+/// A supervisor that the server has started itself.
+#[derive(Debug)]
+struct Pooled {
+    process: Owned,
+    pool: Supervisors,
+}
+
+impl Process for Pooled {
+    fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    fn kill(&self) {
+        self.process.kill();
+    }
+
+    fn gone(&self) -> BoxFuture<'_, ()> {
+        self.process.gone().boxed()
+    }
+
+    /// What it has below it comes to this process.
+    fn end_tree(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        async move {
+            self.process.gone().await;
+            self.pool.children.end_orphans().await;
+        }
+        .boxed()
+    }
+
+    fn unkillable(&self) -> usize {
+        self.pool.children.unkillable()
+    }
+
+    fn take_back(self: Arc<Self>, reports: Reports, commands: Commands) -> BoxFuture<'static, ()> {
+        let pool = self.pool.clone();
+        let supervisor = Supervisor {
+            process: self,
+            reports,
+            commands,
         };
-        Ok(Supervisor {
-            process: Arc::new(process),
-            reports: Reports::new(reports),
-            commands: Commands::new(commands),
-        })
+        async move {
+            let too_many = {
+                let mut idle = pool.idle();
+                if idle.len() < pool.kept {
+                    idle.push(supervisor);
+                    None
+                } else {
+                    Some(supervisor)
+                }
+            };
+            if let Some(supervisor) = too_many {
+                supervisor.retire().await;
+            }
+        }
+        .boxed()
     }
 }
 
 /// Starts a supervisor; blocks until it executes.
 fn spawn(program: &Path, descriptor_limit: &str) -> io::Result<(Pid, StdUnixStream)> {
     let (socket, supervisors_end) = StdUnixStream::pair()?;
-    socket.set_nonblocking(true)?;
     // Nothing here may need code between fork and exec: only then is the whole process not copied.
     #[allow(
         clippy::disallowed_methods,
@@ -177,7 +239,7 @@ fn naming(program: &Path, fault: io::Error) -> io::Error {
 /// One supervisor and the two directions of its socket.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    process: Arc<Owned>,
+    pub(super) process: Arc<dyn Process>,
     pub(super) reports: Reports,
     pub(super) commands: Commands,
 }
@@ -189,14 +251,9 @@ impl Supervisor {
         self.process.gone().await;
     }
 
-    /// Its process number.
-    pub(super) fn pid(&self) -> Pid {
-        self.process.pid()
-    }
-
-    /// Sends SIGKILL. What it has below it comes to this process, see [`Supervisors::end_tree_of`].
-    pub(super) fn kill(&self) {
-        self.process.kill();
+    /// Keeps it for another run. It has reported its last one as done and was sent no command.
+    pub(super) async fn give_back(self) {
+        self.process.take_back(self.reports, self.commands).await;
     }
 }
 
@@ -245,9 +302,32 @@ impl Commands {
         }
     }
 
-    fn order(&self, order: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<usize> {
+    /// Sends what fits at once, and keeps the rest for [`Commands::send`].
+    ///
+    /// # Errors
+    /// Nothing of the order was sent; it comes back.
+    pub(super) fn order(
+        &mut self,
+        order: Vec<u8>,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), (Vec<u8>, io::Error)> {
         let socket: &UnixStream = self.socket.as_ref();
-        wire::send_order(socket.as_fd(), order, descriptors)
+        match wire::send_order(socket.as_fd(), &order, descriptors) {
+            Ok(sent) => {
+                self.unsent = order;
+                self.sent = sent;
+                Ok(())
+            }
+            Err(fault) => Err((order, fault)),
+        }
+    }
+
+    /// Whether the supervisor has its end of the socket still.
+    pub(super) fn is_connected(&self) -> bool {
+        let socket: &UnixStream = self.socket.as_ref();
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let peeked = rustix::net::recv(socket, &mut [0; 1], flags);
+        !matches!(peeked, Ok((0, _))) && !matches!(peeked, Err(fault) if fault != Errno::AGAIN)
     }
 
     pub(super) fn push(&mut self, command: u8) {

@@ -46,6 +46,8 @@ pub(super) struct RunState {
     pub(super) tree_is_gone: bool,
     /// The supervisor is dead or given up.
     pub(super) supervisor_is_lost: bool,
+    /// The supervisor takes no further order.
+    pub(super) supervisor_is_spent: bool,
     /// The supervisor was asked for a sign of life and has not given it.
     pub(super) owes_sign_of_life: bool,
     /// The answer does not wait longer than this for the pipes and the tree.
@@ -67,6 +69,7 @@ impl RunState {
             verdict: None,
             tree_is_gone: false,
             supervisor_is_lost: false,
+            supervisor_is_spent: false,
             owes_sign_of_life: false,
             answer_by: None,
             give_up_at: None,
@@ -90,7 +93,7 @@ impl RunState {
     pub(super) fn supervisor_is_as_new(&self) -> bool {
         let by_itself = matches!(self.ended, Some(Ending::Exited(_) | Ending::Signalled(_)));
         let idle = self.tree_is_gone && by_itself && self.verdict.is_none();
-        idle && !self.supervisor_is_lost && !self.owes_sign_of_life
+        idle && !self.supervisor_is_lost && !self.supervisor_is_spent && !self.owes_sign_of_life
     }
 
     /// The program ended by itself.

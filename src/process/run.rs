@@ -3,10 +3,11 @@
 //! Knows no way to start a process; [`crate::process`] hands it one that is started. Nothing here
 //! waits for a process to end: a process that cannot be ended must not hold up an answer.
 
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rustix::process::Pid;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -17,8 +18,10 @@ use super::busy::Busy;
 use super::job::{Ending, Finished, Job};
 use super::leftovers::{Leftovers, Registered};
 use super::pipes::{OverLimit, Stderr, Stdin, Stdout};
-use super::pool::{Supervisor, Supervisors};
+use super::pool::Supervisor;
 use super::progress::{NotRun, PIPES_GRACE, RunState, SUPERVISOR_GRACE};
+use super::spare::Spare;
+use super::sweeps::Sweeps;
 use super::time_limit::{TimeLimit, at};
 use super::wire::{self, Report};
 
@@ -36,14 +39,17 @@ pub(super) struct Run {
     program: String,
     /// What was run, in the words of whoever started it.
     tool: Option<String>,
-    supervisors: Supervisors,
     supervisor: Supervisor,
+    /// What a second start takes, until the program runs.
+    pub(super) spare: Option<Spare>,
+    /// Who wants what came to a nest to be ended.
+    sweeps: Sweeps,
     pipes: Pipes,
     progress: RunState,
     /// What is held while the program starts or computes.
     busy: Busy,
     /// Ends what a lost supervisor leaves.
-    cleanup: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    cleanup: Option<BoxFuture<'static, ()>>,
     leftovers: Leftovers,
     /// Set while processes outlive SIGKILL.
     left: Option<Registered>,
@@ -61,8 +67,8 @@ impl Run {
     /// A run of `job` by a supervisor that has just got its order.
     pub(super) fn new(
         job: &Job,
-        supervisors: Supervisors,
         supervisor: Supervisor,
+        sweeps: Sweeps,
         pipes: Pipes,
         leftovers: Leftovers,
         busy: Busy,
@@ -71,8 +77,9 @@ impl Run {
         Self {
             program: job.program(),
             tool: owner.map(|owner| owner.tool.clone()),
-            supervisors,
             supervisor,
+            spare: None,
+            sweeps,
             pipes,
             progress: RunState::new(),
             busy,
@@ -126,7 +133,7 @@ impl Run {
                 }
                 // Only to look again whether the answer is known.
                 () = at(self.progress.answer_by) => {}
-                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress, &mut self.busy) => {
+                event = next_event(&mut self.supervisor, &mut self.cleanup, &self.progress, &mut self.busy, &mut self.sweeps) => {
                     self.handle(event);
                 }
             }
@@ -145,7 +152,7 @@ impl Run {
 
     /// The supervisor's process, which keeps what is kept.
     pub(super) fn keeper(&self) -> Pid {
-        self.supervisor.pid()
+        self.supervisor.process.pid()
     }
 
     /// Waits until no process of the run is left but a background job.
@@ -181,6 +188,7 @@ impl Run {
             &mut self.cleanup,
             &self.progress,
             &mut self.busy,
+            &mut self.sweeps,
         );
         let event = event.await;
         self.handle(event);
@@ -202,7 +210,7 @@ impl Run {
     /// Keeps the supervisor for the next run, or lets it end.
     pub(super) async fn release_supervisor(self) {
         if self.progress.supervisor_is_as_new() {
-            self.supervisors.take_back(self.supervisor).await;
+            self.supervisor.give_back().await;
         } else {
             self.supervisor.retire().await;
         }
@@ -245,17 +253,22 @@ impl Run {
             Event::BusyForLong => self.busy.give_back(),
             Event::CleaningTakesLong => {
                 self.progress.give_up_at = None;
-                self.register_left(self.supervisors.unkillable().max(1));
+                self.register_left(self.supervisor.process.unkillable().max(1));
             }
+            Event::Sweep => self.supervisor.commands.push(wire::SWEEP),
         }
     }
 
     fn handle_report(&mut self, report: Report) {
+        self.supervisor.process.note(report);
         let progress = &mut self.progress;
         progress.owes_sign_of_life = false;
         progress.look_at = Instant::now() + PING_AFTER;
         match report {
-            Report::Started => progress.started = true,
+            Report::Started => {
+                progress.started = true;
+                self.spare = None;
+            }
             Report::Failed(errno) => {
                 progress.not_run = Some(NotRun::Refused(errno));
                 progress.tree_is_gone = true;
@@ -277,7 +290,10 @@ impl Run {
                 // What did not end at once has ended by now.
                 self.left = None;
             }
-            Report::Alive => {}
+            // The first is over before there is a run.
+            Report::Alive | Report::Lane(_) | Report::FellBack => {}
+            Report::Spent => progress.supervisor_is_spent = true,
+            Report::Swept => self.sweeps.done(),
             Report::Unkillable(processes) => {
                 // It does what it can; giving it up would free nobody.
                 progress.give_up_at = None;
@@ -340,10 +356,11 @@ impl Run {
     fn abandon_supervisor(&mut self) {
         let progress = &mut self.progress;
         progress.supervisor_is_lost = true;
-        self.supervisor.kill();
-        self.cleanup = Some(Box::pin(self.supervisors.end_tree_of(&self.supervisor)));
+        self.supervisor.process.kill();
+        self.cleanup = Some(Arc::clone(&self.supervisor.process).end_tree());
         if !progress.started && progress.verdict.is_none() {
             progress.not_run.get_or_insert(NotRun::Lost);
+            self.supervisor.process.note(Report::FellBack);
         }
         progress.ended.get_or_insert(Ending::SupervisorLost);
         let soon = Instant::now() + PIPES_GRACE;
@@ -368,14 +385,17 @@ enum Event {
     CleaningTakesLong,
     /// What is held while the program is busy was held for as long as may be.
     BusyForLong,
+    /// What came to a nest is to be ended.
+    Sweep,
 }
 
 /// The next event. Safe to drop while it waits.
 async fn next_event(
     supervisor: &mut Supervisor,
-    cleanup: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    cleanup: &mut Option<BoxFuture<'static, ()>>,
     progress: &RunState,
     busy: &mut Busy,
+    sweeps: &mut Sweeps,
 ) -> Event {
     if progress.tree_is_gone {
         // After the last report the socket ends, which would look like a death.
@@ -394,5 +414,6 @@ async fn next_event(
         () = at(progress.give_up_at) => Event::GiveUp,
         () = sleep_until(progress.look_at) => Event::Look,
         () = busy.is_over() => Event::BusyForLong,
+        () = sweeps.asked() => Event::Sweep,
     }
 }

@@ -18,9 +18,11 @@ use std::process::{Command, ExitCode, Stdio};
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, setsid};
 
+use super::forker::{Forker, Refused};
 use super::signals;
-use super::watch::{Socket, Watch};
-use super::wire::{self, Order, Report};
+use super::socket::Socket;
+use super::watch::{Watch, Watched};
+use super::wire::{self, Order, Report, Start};
 
 /// The descriptor at which a program finds its events channel.
 const EVENTS: i32 = 3;
@@ -59,6 +61,24 @@ fn supervise() -> io::Result<()> {
     let children = catch_signals()?;
     become_reaper()?;
     restore_descriptor_limit();
+    if !is_lane() {
+        return carry_out_orders(&mut descriptors, &children, &mut None);
+    }
+    let mut forker = Some(Forker::open(&descriptors.null)?);
+    let pid = rustix::process::getpid().as_raw_pid();
+    Socket.write_all(&Report::Lane(pid).encode())?;
+    let ended = carry_out_orders(&mut descriptors, &children, &mut forker);
+    // Also when this process can no longer wait for what is below it: nothing of that goes on without it.
+    forker.iter_mut().for_each(Forker::end);
+    ended
+}
+
+/// Carries out one order after the other, until the server closes the socket.
+fn carry_out_orders(
+    descriptors: &mut Descriptors,
+    children: &UnixStream,
+    forker: &mut Option<Forker>,
+) -> io::Result<()> {
     loop {
         let mut order = match Order::receive(Socket) {
             Ok(order) => order,
@@ -66,15 +86,32 @@ fn supervise() -> io::Result<()> {
             // Where the next order would begin is not known.
             Err(fault) => return fail(&fault),
         };
-        let keep = order.keep;
+        let (keep, how) = (order.keep, order.start);
         let events_held = order.events_held.take();
-        match start(order, &mut descriptors) {
+        match start(order, descriptors, forker) {
             Ok(program) => {
-                Watch::over(program, keep, events_held, &children).until_nothing_is_left()?;
+                let watched = Watched {
+                    program,
+                    keep,
+                    start: how,
+                    events_held,
+                    forker: forker.as_mut(),
+                };
+                Watch::over(watched, children).until_nothing_is_left()?;
             }
             Err(fault) => fail(&fault)?,
         }
+        if forker.as_ref().is_some_and(Forker::is_spent) {
+            return Ok(());
+        }
     }
+}
+
+/// Whether a warm interpreter started this process, and left it a copy of itself.
+fn is_lane() -> bool {
+    std::env::args_os()
+        .nth(3)
+        .is_some_and(|argument| argument == wire::LANE)
 }
 
 /// The descriptors that stay open, so that their numbers stay taken.
@@ -141,9 +178,25 @@ fn become_reaper() -> io::Result<()> {
     Ok(())
 }
 
-/// Starts the program. What it was given is closed here then: the end of its pipes means that
-/// its tree has closed them.
-fn start(order: Order, descriptors: &mut Descriptors) -> io::Result<Pid> {
+/// Starts the program, by the forker where there is one. What it was given is closed here then: the end of its pipes
+/// means that its tree has closed them.
+fn start(
+    order: Order,
+    descriptors: &mut Descriptors,
+    forker: &mut Option<Forker>,
+) -> io::Result<Pid> {
+    if let Some(forker) = forker
+        && order.start != Start::Cold
+    {
+        match forker.start(&order) {
+            Ok(program) => return Ok(program),
+            Err(Refused) => Socket.write_all(&Report::FellBack.encode())?,
+        }
+    }
+    execute(order, descriptors)
+}
+
+fn execute(order: Order, descriptors: &mut Descriptors) -> io::Result<Pid> {
     let mut argv = order.argv();
     let program = argv.next().ok_or(Errno::INVAL)?;
     #[allow(

@@ -2,8 +2,9 @@
 //!
 //! Knows no order and starts nothing: it is given the program's process.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,11 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::activity::Activity;
 use super::family::Tree;
+use super::forker::Forker;
 use super::job::Keep;
-use super::wire::{self, Report};
+use super::socket::Socket;
+use super::tree;
+use super::wire::{self, Report, Start};
 
 /// From SIGTERM to SIGKILL when the server ends the call.
 pub const TERMINATE_GRACE: Duration = Duration::from_secs(5);
@@ -38,32 +42,6 @@ const MAX_LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest time between two rounds of SIGKILL.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-
-/// The control socket, which is descriptor 0 for the whole life of the process.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Socket;
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        rustix::stdio::stdin()
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(self.as_fd(), buffer)?)
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(rustix::io::write(self.as_fd(), bytes)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The supervisor while its program, or something left of it, runs.
 #[derive(Debug)]
@@ -96,34 +74,60 @@ pub(super) struct Watch<'a> {
     pause: Duration,
     /// When the tree is reported as unkillable, again and again; `None` before the first SIGKILL.
     unkillable_at: Option<Instant>,
+    /// What has started the program, where that is not this process.
+    forker: Option<&'a mut Forker>,
+    /// Whether the program is a warm interpreter.
+    is_nest: bool,
+    /// Whether what has come to this process while its program runs is being ended.
+    sweeps: bool,
+}
+
+/// What a supervisor is to watch over.
+#[derive(Debug)]
+pub(super) struct Watched<'a> {
+    /// The program, which was just started.
+    pub(super) program: Pid,
+    /// What may live on when it ends with success.
+    pub(super) keep: Keep,
+    /// How it came to run.
+    pub(super) start: Start,
+    /// The server's end of its events channel.
+    pub(super) events_held: Option<OwnedFd>,
+    /// What has started it, where that is not this process.
+    pub(super) forker: Option<&'a mut Forker>,
 }
 
 impl<'a> Watch<'a> {
-    /// Watches over a program that was just started. `children` becomes readable when a child dies.
-    /// `keep` is what may live on when the program ends with success, and `events_held` the server's end of
-    /// the events channel.
-    pub(super) fn over(
-        program: Pid,
-        keep: Keep,
-        events_held: Option<OwnedFd>,
-        children: &'a UnixStream,
-    ) -> Self {
+    /// Watches over a program. `children` becomes readable when a child dies.
+    pub(super) fn over(watched: Watched<'a>, children: &'a UnixStream) -> Self {
+        let mut tree = Tree::new(watched.program);
+        let mut reports = Vec::new();
+        let forker = watched.forker.as_deref();
+        if let Some(forker) = forker {
+            tree.set_aside(forker.set_aside());
+        }
+        if !forker.is_some_and(Forker::runs) {
+            reports.extend(Report::Started.encode());
+        }
         Self {
-            program,
-            keep,
+            program: watched.program,
+            keep: watched.keep,
             exited: false,
             activity: Some(Activity::begin()),
             ending: None,
             may_detach_until: None,
             is_keeper: false,
-            events_held,
+            events_held: watched.events_held,
             server: Some(Socket),
             children,
-            reports: Report::Started.encode().to_vec(),
-            tree: Tree::new(program),
+            reports,
+            tree,
             kill_at: None,
             pause: FIRST_PAUSE,
             unkillable_at: None,
+            forker: watched.forker,
+            is_nest: watched.start == Start::Nest,
+            sweeps: false,
         }
     }
 
@@ -133,8 +137,8 @@ impl<'a> Watch<'a> {
     /// When the system cannot wait any more.
     pub(super) fn until_nothing_is_left(mut self) -> io::Result<()> {
         loop {
-            self.reap();
-            let left = self.tree.is_left();
+            self.reap()?;
+            let left = self.is_left();
             if left && self.exited && !self.is_keeper {
                 self.see_to_leftovers();
             }
@@ -143,7 +147,13 @@ impl<'a> Watch<'a> {
                 self.reports.extend(ending.encode());
             }
             if !left {
+                if self.forker.as_ref().is_some_and(|forker| forker.is_spent()) {
+                    self.reports.extend(Report::Spent.encode());
+                }
                 self.reports.extend(Report::Done.encode());
+            }
+            if self.sweeps {
+                self.sweep();
             }
             self.report();
             if !left {
@@ -167,6 +177,9 @@ impl<'a> Watch<'a> {
         if left.to_end == 0 && left.kept > 0 {
             self.is_keeper = true;
             self.events_held = None;
+            if let Some(forker) = &mut self.forker {
+                forker.dismiss();
+            }
             self.kill_at = None;
             self.unkillable_at = None;
             self.pause = FIRST_PAUSE;
@@ -215,21 +228,66 @@ impl<'a> Watch<'a> {
         }
     }
 
+    fn is_left(&self) -> bool {
+        match &self.forker {
+            None => self.tree.is_left(),
+            Some(forker) => !self.exited || forker.leaves_others(),
+        }
+    }
+
     /// Takes every exit status there is; the program's goes to the server.
-    fn reap(&mut self) {
+    fn reap(&mut self) -> io::Result<()> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if pid == self.program && !self.exited {
-                self.exited = true;
-                self.activity = None;
-                self.ending = Some(how_it_ended(status));
-                if self.ending != Some(Report::Exited(0)) {
-                    self.keep_nothing();
+            if let Some(forker) = &mut self.forker
+                && forker.is(pid)
+            {
+                forker.note_gone();
+            } else if pid == self.program && !self.exited {
+                if let Some(forker) = &mut self.forker {
+                    forker.note_program_gone();
                 }
-                // The rest of an ended tree has the shorter of the two graces.
-                if self.kill_at.is_some() {
-                    self.terminate_within(LEFTOVER_GRACE);
-                }
+                self.program_ended(how_it_ended(status));
             }
+        }
+        if self.exited {
+            return Ok(());
+        }
+        if let Some(forker) = &mut self.forker
+            && let Some(ending) = forker.ending()?
+        {
+            self.tree.set_aside(forker.set_aside());
+            self.program_ended(ending);
+        }
+        Ok(())
+    }
+
+    fn program_ended(&mut self, ending: Report) {
+        self.exited = true;
+        self.activity = None;
+        self.ending = Some(ending);
+        if self.is_nest {
+            // What it has started belongs to calls, which are lost with it: no process of theirs goes on by
+            // itself, and none is taken for one that ended by itself.
+            self.keep_nothing();
+            self.kill_at = Some(Instant::now());
+        } else if ending != Report::Exited(0) {
+            self.keep_nothing();
+        }
+        // The rest of an ended tree has the shorter of the two graces.
+        if self.kill_at.is_some() && !self.is_nest {
+            self.terminate_within(LEFTOVER_GRACE);
+        }
+    }
+
+    /// Ends what has come to this process from supervisors below the warm interpreter that are gone.
+    fn sweep(&mut self) {
+        let come = tree::below_this_process(&HashSet::from([self.program]));
+        if come.is_empty() {
+            self.sweeps = false;
+            self.reports.extend(Report::Swept.encode());
+            self.report();
+        } else {
+            tree::kill(&come, &[]);
         }
     }
 
@@ -256,7 +314,7 @@ impl<'a> Watch<'a> {
                 let left = due.saturating_duration_since(Instant::now());
                 Some(if left.is_zero() { self.pause } else { left })
             }
-            None if looks_again => Some(self.pause.min(MAX_LOOK_PAUSE)),
+            None if looks_again || self.sweeps => Some(self.pause.min(MAX_LOOK_PAUSE)),
             None => self
                 .activity
                 .as_ref()
@@ -264,12 +322,15 @@ impl<'a> Watch<'a> {
         };
         let timeout =
             timeout.map(|pause| Timespec::try_from(pause).expect("a grace of seconds fits"));
-        if self.unkillable_at.is_some() || looks_again {
+        if self.unkillable_at.is_some() || looks_again || self.sweeps {
             self.pause = (self.pause * 2).min(MAX_PAUSE);
         }
         let mut sources = vec![PollFd::new(self.children, PollFlags::IN)];
         if let Some(server) = &self.server {
             sources.push(PollFd::new(server, PollFlags::IN));
+        }
+        if let Some(forker) = &self.forker {
+            sources.extend(forker.sources());
         }
         match poll(&mut sources, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -291,6 +352,10 @@ impl<'a> Watch<'a> {
             }
             Ok((1.., _)) if command == [wire::PING] => {
                 self.reports.extend(Report::Alive.encode());
+            }
+            Ok((1.., _)) if command == [wire::SWEEP] => {
+                self.sweeps = true;
+                self.pause = FIRST_PAUSE;
             }
             Ok((1.., _)) => {
                 self.keep_nothing();

@@ -30,21 +30,69 @@ pub(super) const KILL: u8 = b'k';
 /// Asks for [`Report::Alive`].
 pub(super) const PING: u8 = b'p';
 
+/// SIGKILL to every process that has come to the supervisor while its program runs, asked for until none is
+/// left; [`Report::Swept`] answers. For a program that is a warm interpreter.
+pub(super) const SWEEP: u8 = b'w';
+
+/// The word by which a supervisor is told that a warm interpreter has started it.
+pub(super) const LANE: &str = "lane";
+
 /// Above this no system passes arguments to a program; it also bounds what a supervisor allocates.
 const MAX_BODY: usize = 64 << 20;
 
-const HAS_DIRECTORY: u8 = 1;
-const HAS_STDIN: u8 = 2;
-const HAS_EVENTS: u8 = 4;
-const KEEP_DETACHED: u8 = 8;
-const KEEP_EVERYTHING: u8 = 16;
-const HAS_EVENTS_HELD: u8 = 32;
+const HAS_DIRECTORY: u16 = 1;
+const HAS_STDIN: u16 = 2;
+const HAS_EVENTS: u16 = 4;
+const KEEP_DETACHED: u16 = 8;
+const KEEP_EVERYTHING: u16 = 16;
+const HAS_EVENTS_HELD: u16 = 32;
+const WARM: u16 = 64;
+const REUSE: u16 = 128;
+const IS_NEST: u16 = 256;
 
 /// stdout, stderr, stdin, both ends of the events channel.
 const MAX_DESCRIPTORS: usize = 5;
 
 /// Body length, number of arguments, flags.
-const HEADER: usize = 4 + 4 + 1;
+const HEADER: usize = 4 + 4 + 2;
+
+/// How a program comes to run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Executed.
+    #[default]
+    Cold,
+    /// Forked from the warm interpreter that started the supervisor, or executed where that fails.
+    Warm {
+        /// In a process that runs one after the other.
+        reuse: bool,
+    },
+    /// Executed, and itself a warm interpreter: nothing outlives it.
+    Nest,
+}
+
+impl Start {
+    fn flags(self) -> u16 {
+        match self {
+            Self::Cold => 0,
+            Self::Warm { reuse: false } => WARM,
+            Self::Warm { reuse: true } => WARM | REUSE,
+            Self::Nest => IS_NEST,
+        }
+    }
+
+    fn of(flags: u16) -> Self {
+        if flags & IS_NEST != 0 {
+            Self::Nest
+        } else if flags & WARM != 0 {
+            Self::Warm {
+                reuse: flags & REUSE != 0,
+            }
+        } else {
+            Self::Cold
+        }
+    }
+}
 
 /// What a supervisor reports, in the order in which it can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +117,14 @@ pub(super) enum Report {
     /// So many processes of the tree still live although they were sent SIGKILL. Repeated every
     /// second or so.
     Unkillable(i32),
+    /// The first word of a supervisor that a warm interpreter has started, with its process number.
+    Lane(i32),
+    /// The warm interpreter could not start the program; it is executed.
+    FellBack,
+    /// This supervisor can take no further order. [`Report::Done`] follows.
+    Spent,
+    /// Nothing is left of what [`SWEEP`] ends.
+    Swept,
     /// No process of the tree is left; nothing else follows.
     Done,
 }
@@ -88,6 +144,10 @@ impl Report {
             Self::Kept(processes) => (b'b', processes),
             Self::Alive => (b'a', 0),
             Self::Unkillable(processes) => (b'u', processes),
+            Self::Lane(pid) => (b'L', pid),
+            Self::FellBack => (b'B', 0),
+            Self::Spent => (b'S', 0),
+            Self::Swept => (b'W', 0),
             Self::Done => (b'd', 0),
         };
         let [a, b, c, d] = value.to_le_bytes();
@@ -107,6 +167,10 @@ impl Report {
             b'b' => Some(Self::Kept(value)),
             b'a' => Some(Self::Alive),
             b'u' => Some(Self::Unkillable(value)),
+            b'L' => Some(Self::Lane(value)),
+            b'B' => Some(Self::FellBack),
+            b'S' => Some(Self::Spent),
+            b'W' => Some(Self::Swept),
             b'd' => Some(Self::Done),
             _ => None,
         }
@@ -134,7 +198,7 @@ pub(super) struct Announced {
 }
 
 impl Announced {
-    fn flags(self) -> u8 {
+    fn flags(self) -> u16 {
         let all = [
             (self.stdin, HAS_STDIN),
             (self.events, HAS_EVENTS),
@@ -154,6 +218,7 @@ pub(super) fn encode_order(
     directory: Option<&Path>,
     announced: Announced,
     keep: Keep,
+    start: Start,
 ) -> Result<Vec<u8>, Unsendable> {
     let texts = || {
         let variables = environment.iter().flat_map(|(name, value)| [name, value]);
@@ -174,18 +239,14 @@ pub(super) fn encode_order(
     let mut bytes = Vec::with_capacity(HEADER + length);
     bytes.extend(number(length));
     bytes.extend(number(argv.len()));
-    bytes.push(
-        if directory.is_some() {
-            HAS_DIRECTORY
-        } else {
-            0
-        } | announced.flags()
-            | match keep {
-                Keep::Nothing => 0,
-                Keep::Detached => KEEP_DETACHED,
-                Keep::Everything => KEEP_EVERYTHING,
-            },
-    );
+    let kept = match keep {
+        Keep::Nothing => 0,
+        Keep::Detached => KEEP_DETACHED,
+        Keep::Everything => KEEP_EVERYTHING,
+    };
+    let directory_flag = directory.map_or(0, |_| HAS_DIRECTORY);
+    let flags = directory_flag | announced.flags() | kept | start.flags();
+    bytes.extend(flags.to_le_bytes());
     for text in texts() {
         if text.as_bytes().contains(&0) {
             return Err(Unsendable::Nul(text.to_string_lossy().into_owned()));
@@ -202,13 +263,32 @@ pub(super) fn send_order(
     order: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    send_with_descriptors(socket, order, descriptors, flags)
+}
+
+/// Sends once, the descriptors with the first byte.
+pub(super) fn send_with_descriptors(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let fits = ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     debug_assert!(fits, "there is space for every kind of descriptor");
-    let bytes = [IoSlice::new(order)];
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let bytes = [IoSlice::new(bytes)];
     Ok(sendmsg(socket, &bytes, &mut ancillary, flags)?)
+}
+
+/// The same, and waits until a part of it fits.
+pub(super) fn send_order_blocking(
+    socket: impl AsFd,
+    order: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<usize> {
+    send_with_descriptors(socket, order, descriptors, SendFlags::NOSIGNAL)
 }
 
 /// An order as the supervisor received it.
@@ -217,6 +297,8 @@ pub(super) struct Order {
     body: Vec<u8>,
     arguments: usize,
     has_directory: bool,
+    /// How its program comes to run.
+    pub(super) start: Start,
     /// What may live on when the program has ended with success.
     pub(super) keep: Keep,
     /// The program's stdout.
@@ -237,7 +319,8 @@ impl Order {
         let mut header = [0; HEADER];
         let (received, descriptors) = receive_with_descriptors(&socket, &mut header)?;
         socket.read_exact(&mut header[received..])?;
-        let [a, b, c, d, e, f, g, h, flags] = header;
+        let [a, b, c, d, e, f, g, h, i, j] = header;
+        let flags = u16::from_le_bytes([i, j]);
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         if length > MAX_BODY {
             return Err(io::ErrorKind::InvalidData.into());
@@ -257,6 +340,7 @@ impl Order {
             body,
             arguments: u32::from_le_bytes([e, f, g, h]) as usize,
             has_directory: flags & HAS_DIRECTORY != 0,
+            start: Start::of(flags),
             keep: match flags & (KEEP_DETACHED | KEEP_EVERYTHING) {
                 0 => Keep::Nothing,
                 KEEP_DETACHED => Keep::Detached,
@@ -283,6 +367,27 @@ impl Order {
     /// The program's working directory.
     pub(super) fn directory(&self) -> Option<&OsStr> {
         self.texts().next().filter(|_| self.has_directory)
+    }
+
+    /// The order as it goes on to the process that runs it: without what the supervisor keeps for itself.
+    pub(super) fn passed_on(&self) -> (Vec<u8>, Vec<BorrowedFd<'_>>) {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
+        let announced = Announced {
+            stdin: self.stdin.is_some(),
+            events: self.events.is_some(),
+            events_held: false,
+        };
+        let directory_flag = if self.has_directory { HAS_DIRECTORY } else { 0 };
+        let flags = directory_flag | announced.flags() | self.start.flags();
+        let mut bytes = Vec::with_capacity(HEADER + self.body.len());
+        bytes.extend(number(self.body.len()));
+        bytes.extend(number(self.arguments));
+        bytes.extend(flags.to_le_bytes());
+        bytes.extend_from_slice(&self.body);
+        let mut descriptors = vec![self.stdout.as_fd(), self.stderr.as_fd()];
+        descriptors.extend(self.stdin.iter().map(AsFd::as_fd));
+        descriptors.extend(self.events.iter().map(AsFd::as_fd));
+        (bytes, descriptors)
     }
 
     fn texts(&self) -> impl Iterator<Item = &OsStr> {

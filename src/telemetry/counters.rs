@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::metrics::{self, CallLoad, JobCounts, Sessions, Tables};
 use super::queue::Losses;
+use super::warm::WarmInterpreter;
 
 /// Content type of [`Counters::render_prometheus`].
 pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -199,13 +200,19 @@ impl Counters {
         }
     }
 
-    /// All counters, what calls use at this moment, and the background `jobs` by plugin, as OpenMetrics text; answer it with
-    /// [`METRICS_CONTENT_TYPE`].
-    pub fn render_prometheus(&self, load: CallLoad, jobs: BTreeMap<String, JobCounts>) -> String {
+    /// All counters, what calls use at this moment, the background `jobs` by plugin, and the `warm` interpreters, as
+    /// OpenMetrics text; answer it with [`METRICS_CONTENT_TYPE`].
+    pub fn render_prometheus(
+        &self,
+        load: CallLoad,
+        jobs: BTreeMap<String, JobCounts>,
+        warm: Vec<WarmInterpreter>,
+    ) -> String {
         metrics::render(metrics::Exposed {
             tables: self.tables().clone(),
             call_duration: self.0.call_duration.clone(),
             jobs,
+            warm,
             load,
             received: self.0.received.load(Ordering::Relaxed),
             sent: self.0.sent.load(Ordering::Relaxed),
@@ -323,7 +330,7 @@ mod tests {
             BTreeMap::from([("timeout", 1), ("cancelled", 1)])
         );
 
-        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new(), Vec::new());
         for line in [
             r#"smcp_tool_calls_total{tool="demo_math__add",outcome="ok"} 1"#,
             r#"smcp_tool_calls_total{tool="demo_math__add",outcome="timeout"} 1"#,
@@ -365,7 +372,7 @@ mod tests {
             ),
             (1, 2, 1)
         );
-        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new(), Vec::new());
         assert!(
             text.contains("smcp_sessions{transport=\"sse\"} 0\n"),
             "{text}"
@@ -398,7 +405,7 @@ mod tests {
             (&json["bytes_received"], &json["bytes_sent"]),
             (&10.into(), &20.into())
         );
-        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new(), Vec::new());
         assert!(
             text.contains("smcp_requests_total{method=\"ping\",outcome=\"ok\"} 1\n"),
             "{text}"
@@ -417,7 +424,7 @@ mod tests {
         losses.file.add(3);
         losses.console.add(1);
         assert_eq!(counters.snapshot().log_lines_lost, 4);
-        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new(), Vec::new());
         assert!(
             text.contains("smcp_log_lines_lost_total{log=\"file\"} 3\n"),
             "{text}"
@@ -433,7 +440,7 @@ mod tests {
                 .call_started(Some(&format!("t__{tool}")))
                 .finish(OK);
         }
-        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new());
+        let text = counters.render_prometheus(CallLoad::default(), BTreeMap::new(), Vec::new());
         let series = text
             .lines()
             .filter(|l| l.starts_with("smcp_tool_calls_total"))

@@ -67,6 +67,8 @@ pub(super) struct LogFile {
     last_fault: Option<Instant>,
     loss: Loss,
     notices: Notices,
+    /// When the present batch of lines began.
+    batch: Option<Now>,
 }
 
 struct OpenFile {
@@ -89,6 +91,7 @@ impl LogFile {
             last_fault: None,
             loss,
             notices,
+            batch: None,
         }
     }
 
@@ -223,11 +226,14 @@ impl LogFile {
 
 impl Write for LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.append(line, Now::read());
+        // A batch takes a moment, and the day is looked up in the rules of the time zone.
+        let now = *self.batch.get_or_insert_with(Now::read);
+        self.append(line, now);
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.batch = None;
         self.flush_at(Now::read());
         Ok(())
     }

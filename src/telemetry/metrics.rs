@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 
 use super::queue::Losses;
+use super::warm::WarmInterpreter;
 
 /// What is counted by label.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +88,8 @@ pub(super) struct Exposed {
     pub(super) call_duration: Histogram,
     /// Background jobs, by plugin.
     pub(super) jobs: BTreeMap<String, JobCounts>,
+    /// Warm interpreters, each plugin once.
+    pub(super) warm: Vec<WarmInterpreter>,
     pub(super) load: CallLoad,
     pub(super) received: u64,
     pub(super) sent: u64,
@@ -140,6 +143,16 @@ impl Collector for Exposed {
         let ended = jobs.flat_map(|(plugin, jobs)| jobs.ended.iter().map(move |ended| (plugin, ended)));
         families.counters("background_jobs_ended", "Background jobs that are over, by plugin and reason",
             ended.map(|(plugin, (reason, count))| ([("plugin", plugin.as_str()), ("reason", *reason)], *count)))?;
+        let of = |warm: &'_ WarmInterpreter| [("plugin", warm.plugin.clone())];
+        let state = |warm: &WarmInterpreter| [("plugin", warm.plugin.clone()), ("state", warm.state.word().to_owned())];
+        families.gauges("warm_state", "Whether plugins have warm interpreters, by plugin and state", self.warm.iter().map(|warm| (state(warm), 1)))?;
+        families.counters("warm_calls", "Calls that might have been warm, by plugin", self.warm.iter().map(|warm| (of(warm), warm.calls)))?;
+        families.counters("warm_hits", "Calls that warm interpreters have run, by plugin", self.warm.iter().map(|warm| (of(warm), warm.hits)))?;
+        families.counters("warm_fallbacks", "Calls that were executed although a warm interpreter was there, by plugin", self.warm.iter().map(|warm| (of(warm), warm.fallbacks)))?;
+        let memory = self.warm.iter().map(|warm| (of(warm), gauge(warm.resident_mib << 20)));
+        families.family("warm_resident", "Memory of warm interpreters, by plugin", Some(&Unit::Bytes), memory)?;
+        let age = self.warm.iter().map(|warm| (of(warm), gauge(warm.age_seconds)));
+        families.family("warm_age", "How long warm interpreters have been there, by plugin", Some(&Unit::Seconds), age)?;
         let sessions = tables.sessions.iter();
         families.gauges("sessions", "Sessions open, by transport",
             sessions.clone().map(|(transport, sessions)| ([("transport", *transport)], sessions.open())))?;

@@ -12,6 +12,7 @@ mod lines;
 mod metrics;
 mod queue;
 mod settings;
+mod warm;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
@@ -33,6 +34,7 @@ pub use settings::{
     Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives,
     FileSettings, LEVELS, Rotation, RotationKind, Settings, log_path, parse_level,
 };
+pub use warm::{WarmInterpreter, WarmState};
 
 /// The logs could not be turned on.
 #[derive(Debug, thiserror::Error)]

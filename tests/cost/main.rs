@@ -2,6 +2,7 @@
 //! the allocations and the processor. A parser that compares everything with everything takes 64 times as much.
 
 mod measure;
+mod requests;
 
 use std::collections::HashSet;
 

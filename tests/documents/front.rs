@@ -136,6 +136,8 @@ fn start(path: &Path, program: &str, text: &str, whose: Prefix) -> Front {
         "caddy" => caddy(path, &text, &ports, directory.path()),
         _ => panic!("{program} is no proxy that is known here"),
     };
+    // The second front of a process finds it installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder()
         .no_proxy()
         .danger_accept_invalid_certs(true)

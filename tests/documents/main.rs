@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod benchmarks;
 mod clients;
 mod compare;
 mod examples;

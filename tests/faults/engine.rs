@@ -29,6 +29,7 @@ fn job(argv: &[&str]) -> Job {
         stdout_limit: 1 << 20,
         stderr_tail: 1 << 10,
         background: None,
+        warm: None,
     }
 }
 

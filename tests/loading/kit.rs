@@ -83,13 +83,15 @@ impl Running {
 
     /// A catalogue whose plugins find these variables when they are asked.
     pub fn with(directory: Option<PathBuf>, found: &[(&str, &str)]) -> Self {
-        let found = found
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::of_settings(Self::settings(directory), found)
+    }
+
+    /// The settings of a catalogue of this directory.
+    pub fn settings(directory: Option<PathBuf>) -> Settings {
         let variables = ["PATH", "HOME", "TMPDIR"]
             .iter()
             .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
-        let settings = Settings {
+        Settings {
             directory,
             python: None,
             environment: variables.collect(),
@@ -101,7 +103,14 @@ impl Running {
             max_computing: 8,
             describe_limit: Duration::from_secs(50),
             ..Settings::default()
-        };
+        }
+    }
+
+    /// A catalogue with these settings, whose plugins find these variables when they are asked.
+    pub fn of_settings(settings: Settings, found: &[(&str, &str)]) -> Self {
+        let found = found
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let stop = CancellationToken::new();
         Self {
             catalog: Catalog::start_with(

@@ -1,6 +1,7 @@
 //! What keeps the catalogue right while the world around it changes: shortages that pass, programs and interpreters
-//! that go, descriptions too large to read, the directory of the demo plugins.
+//! that go, descriptions that are kept, descriptions too large to read, the directory of the demo plugins.
 
+mod cache;
 mod changes;
 mod demos;
 mod kit;

@@ -1,17 +1,20 @@
 //! What plugins find of the agents' variables when they are asked what they can do.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::support::commands::Watchdog;
 use crate::support::http::{PATIENCE, exchange, get};
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup, run};
 use crate::support::session::{directly, text_of};
-use crate::support::until;
+use crate::support::{s, until};
 
 const VALUE: &str = "canary-71d0";
 
@@ -255,4 +258,71 @@ fn a_name_in_the_list_of_those_who_get_lettas_credentials_that_no_plugin_has_is_
     until("it is in the log", PATIENCE, || {
         server.log().contains("nosuch").then_some(())
     });
+}
+
+/// A Letta with one agent behind TLS, with the certificate of `tests/fixtures/tls`. Says its port, and ends when nobody
+/// holds its input any more.
+const OVER_TLS: &str = r#"
+import json, ssl, sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Letta(BaseHTTPRequestHandler):
+    def do_GET(self):
+        secrets = [{'key': 'K_A', 'value': sys.argv[2]}]
+        allowed = self.headers['Authorization'] == 'Bearer secret' and 'User-Agent' not in self.headers
+        body = json.dumps([{'id': 'agent-a', 'secrets': secrets if allowed else []}]).encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = HTTPServer(('127.0.0.1', 0), Letta)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+print(server.server_port, flush=True)
+sys.stdin.read()
+"#;
+
+#[test]
+fn letta_over_tls_is_trusted_by_the_systems_certificates() {
+    let fixture = |name: &str| {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+        fixtures.join(name)
+    };
+    let mut letta = Command::new("python3")
+        .args(["-c", OVER_TLS])
+        .arg(fixture("server.pem"))
+        .arg(VALUE)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the tests need Python");
+    let _limit = Watchdog::of(letta.id(), s(120));
+    let mut port = String::new();
+    let said = letta.stdout.take().expect("it is piped");
+    BufReader::new(said)
+        .read_line(&mut port)
+        .expect("it says its port");
+    let folder = plugins();
+    let setup = || {
+        Setup::new()
+            .plugins(folder.path())
+            .variable(
+                "LETTA_SERVER_URL",
+                format!("https://127.0.0.1:{}", port.trim()),
+            )
+            .variable("LETTA_SERVER_PASSWORD", "secret")
+    };
+    // What the system trusts is what this variable names, where it is set.
+    let server = Server::start(&setup().variable("SSL_CERT_FILE", fixture("authority.pem")));
+    let list = directly(server.address(), "tools/list", json!({}))["result"].take();
+    let expected = ["describing__go", "independent__go", "parsing__go"];
+    assert_eq!(names(&list), expected, "{}", server.log());
+    drop(server);
+    let server = Server::start(&setup().variable("SSL_CERT_FILE", fixture("server.pem")));
+    let list = directly(server.address(), "tools/list", json!({}))["result"].take();
+    assert_eq!(names(&list), ["independent__go"]);
+    server.logs(&["Letta: loading", "cannot be reached", "certificate"]);
+    drop(letta.stdin.take());
+    letta.wait().expect("it is ours");
 }

@@ -48,6 +48,7 @@ fn marked<S: Into<OsString>>(mark: &str, argv: impl IntoIterator<Item = S>) -> J
         stdout_limit: 16 << 20,
         stderr_tail: 64 << 10,
         background: None,
+        warm: None,
     }
 }
 

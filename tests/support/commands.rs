@@ -31,8 +31,13 @@ impl Watchdog {
 /// Runs a program without input to its end, or kills it and fails.
 #[track_caller]
 pub fn output_within(limit: Duration, command: &mut Command) -> Output {
+    output_with_input_within(limit, command.stdin(Stdio::null()))
+}
+
+/// The same for a program whose input is what the command says.
+#[track_caller]
+pub fn output_with_input_within(limit: Duration, command: &mut Command) -> Output {
     let child = command
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::commands::{Watchdog, output_within};
+use super::commands::{Watchdog, output_with_input_within};
 use super::http::{PATIENCE, exchange, get};
 use super::{processes, until};
 
@@ -34,6 +35,7 @@ pub struct Setup {
     user: Option<u32>,
     descriptors: Option<u32>,
     keeps_log_file: bool,
+    sockets: Vec<Arc<OwnedFd>>,
 }
 
 impl Setup {
@@ -75,6 +77,12 @@ impl Setup {
     /// Runs with a hard limit of open files.
     pub fn descriptors(mut self, most: u32) -> Self {
         self.descriptors = Some(most);
+        self
+    }
+
+    /// Passes a socket as a service manager does; two at most.
+    pub fn socket(mut self, socket: Arc<OwnedFd>) -> Self {
+        self.sockets.push(socket);
         self
     }
 
@@ -122,6 +130,7 @@ impl Home {
 
     fn command(&self, setup: &Setup) -> Command {
         let mut command = match setup.descriptors {
+            None if !setup.sockets.is_empty() => self.activated(setup.sockets.len()),
             None => Command::new(self.path("smcp")),
             Some(most) => {
                 let mut shell = Command::new("sh");
@@ -148,7 +157,34 @@ impl Home {
         if let Some(user) = setup.user {
             command.uid(user).gid(user);
         }
+        let passed = setup.sockets.iter().map(|socket| {
+            let copy = socket.try_clone().expect("there are descriptors");
+            Stdio::from(copy)
+        });
+        let mut passed = passed.collect::<Vec<_>>().into_iter();
+        if let Some(first) = passed.next() {
+            command.stdin(first);
+        }
+        if let Some(second) = passed.next() {
+            command.stderr(second);
+        }
         command
+    }
+
+    /// The server behind a shell that puts its standard input, and with two sockets its standard error too, where a
+    /// service manager puts sockets. No other process of the tests inherits them that way.
+    fn activated(&self, sockets: usize) -> Command {
+        let places = match sockets {
+            1 => "3<&0",
+            _ => "3<&0 4<&2 2>/dev/null",
+        };
+        let script = format!(
+            "exec {places} </dev/null; export LISTEN_PID=$$ LISTEN_FDS={sockets} \
+             LISTEN_FDNAMES=first:second; exec \"$0\" \"$@\""
+        );
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &script]).arg(self.path("smcp"));
+        shell
     }
 
     /// Every process of a server that was started here, the server included.
@@ -165,7 +201,7 @@ impl Home {
 #[track_caller]
 pub fn run(setup: &Setup) -> Output {
     let home = Home::new();
-    output_within(PATIENCE, &mut home.command(setup))
+    output_with_input_within(PATIENCE, &mut home.command(setup))
 }
 
 /// A server that speaks over its pipes. Dropping it ends it.
@@ -282,7 +318,7 @@ impl Server {
     fn try_listening(home: Home, mut command: Command) -> Result<Self, (ExitStatus, String)> {
         let mut child = command.spawn().expect("the binary can be executed");
         let stdout = collect(child.stdout.take().expect("stdout is a pipe"));
-        let stderr = collect(child.stderr.take().expect("stderr is a pipe"));
+        let stderr = child.stderr.take().map(collect).unwrap_or_default();
         let deadline = Instant::now() + PATIENCE;
         let address = loop {
             if let Some(address) = address_in(&stdout.lock().expect("nobody panics here")) {

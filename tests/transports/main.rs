@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod lasting;
 mod results;
 mod sdk;
 mod served;

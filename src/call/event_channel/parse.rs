@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::lines::MAX_LINE;
-use crate::call::types::{Event, Listed};
+use crate::call::event::{Event, Listed};
 
 /// What a line says.
 pub(super) enum Parsed {

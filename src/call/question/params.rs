@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::contract::asked;
+use crate::contract::client_requests;
 use crate::text::excerpt;
 
 /// How much of a wrong mode a message quotes, in bytes.
@@ -41,16 +41,16 @@ impl QuestionKind {
 pub fn readable(kind: QuestionKind, mut params: Value) -> Result<Value, String> {
     let form = match kind {
         QuestionKind::Elicit => match &params["mode"] {
-            Value::Null => asked::FORM,
-            mode if mode == "form" => asked::FORM,
-            mode if mode == "url" => asked::ADDRESS,
+            Value::Null => client_requests::ELICIT_FORM,
+            mode if mode == "form" => client_requests::ELICIT_FORM,
+            mode if mode == "url" => client_requests::ELICIT_URL,
             mode => {
                 let mode = excerpt(mode, QUOTED);
                 return Err(format!("mode must be form or url, not {mode}"));
             }
         },
-        QuestionKind::Sample => asked::SAMPLE,
-        QuestionKind::Roots => asked::ROOTS,
+        QuestionKind::Sample => client_requests::CREATE_MESSAGE,
+        QuestionKind::Roots => client_requests::LIST_ROOTS,
     };
     if kind == QuestionKind::Elicit {
         repair(&mut params["requestedSchema"]);

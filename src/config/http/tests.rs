@@ -119,7 +119,8 @@ fn a_key_with_commas_and_spaces_in_it_is_one_key() {
     // White space around it is no part of it: HTTP drops it from headers, so that no client could send it.
     for given in [key.to_owned(), format!(" {key}\n")] {
         let config = read_with(&[("MCP_API_KEY", &given)], Flags::default()).unwrap();
-        assert_eq!(config.http.auth.keys, [expected]);
+        let keys = config.http.auth.keys;
+        assert!(keys.len() == 1 && keys.accept(&expected), "{keys:?}");
     }
 }
 
@@ -266,8 +267,10 @@ fn a_digest_in_capitals_is_no_key_of_its_own() {
         let config = read_with(&[("MCP_API_KEY", given.as_str())], Flags::default());
         config.expect("it is a digest").http.auth.keys
     });
-    assert_eq!(keys[0], keys[1]);
-    assert_eq!(keys[0], keys[2]);
+    let expected = crate::mcp::principal::KeyId::from_digest([0xab; 32]);
+    for keys in keys {
+        assert!(keys.len() == 1 && keys.accept(&expected), "{keys:?}");
+    }
     assert!(read_with(&[("MCP_API_KEY", "SHA256:12")], Flags::default()).is_err());
 }
 

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::super::keywords::{Holds, holds};
+use crate::contract::keywords::subschemas_mut;
 
 /// Keywords that some validators check and others do not, or not in the same way.
 const LEFT_OUT: [&str; 12] = [
@@ -27,9 +27,11 @@ const LEFT_OUT: [&str; 12] = [
 /// What cannot be left out, to follow the name of the field: without it the schema would allow less, or would refer to
 /// what is not there.
 pub fn loosened(mut schema: Value) -> Result<Value, String> {
-    // What is referred to may stand anywhere, so that a reference where less allows more makes all of it such a place.
-    let turned = references(&mut schema).iter().any(|(_, turned)| *turned);
-    loosen(&mut schema, turned)?;
+    // What is referred to may stand anywhere, so that a reference where less allows more makes the whole schema such a place.
+    let inverted = references(&mut schema)
+        .iter()
+        .any(|(_, inverted)| *inverted);
+    loosen(&mut schema, inverted)?;
     let left = references(&mut schema);
     let mut left = left.into_iter().map(|(reference, _)| reference);
     match left.find(|reference| !leads_somewhere(reference, &schema)) {
@@ -41,30 +43,18 @@ pub fn loosened(mut schema: Value) -> Result<Value, String> {
 }
 
 /// The schemas below a schema, each with whether the whole may allow less when it allows more.
-fn parts(members: &mut Map<String, Value>, turned: bool) -> Vec<(&mut Value, bool)> {
-    let mut parts = Vec::new();
-    for (keyword, value) in members {
-        let turned = turned || turns(keyword);
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(schemas)) => {
-                parts.extend(schemas.values_mut().map(|schema| (schema, turned)));
-            }
-            (Holds::Schemas, Value::Array(schemas)) => {
-                parts.extend(schemas.iter_mut().map(|schema| (schema, turned)));
-            }
-            (Holds::Schemas, schema) => parts.push((schema, turned)),
-            _ => {}
-        }
-    }
-    parts
+fn parts(members: &mut Map<String, Value>, inverted: bool) -> Vec<(&mut Value, bool)> {
+    let inner = subschemas_mut(members).into_iter();
+    let inner = inner.map(|(keyword, inner)| (inner, inverted || inverts(keyword)));
+    inner.collect()
 }
 
 /// Whether the whole may allow less when a schema below this keyword allows more.
-fn turns(keyword: &str) -> bool {
+fn inverts(keyword: &str) -> bool {
     matches!(keyword, "not" | "if" | "oneOf")
 }
 
-fn loosen(schema: &mut Value, turned: bool) -> Result<(), String> {
+fn loosen(schema: &mut Value, inverted: bool) -> Result<(), String> {
     let Some(members) = schema.as_object_mut() else {
         return Ok(());
     };
@@ -78,7 +68,7 @@ fn loosen(schema: &mut Value, turned: bool) -> Result<(), String> {
             "prefixItems" | "items" => has_tuple,
             name => LEFT_OUT.contains(&name),
         };
-        if is_left_out && turned {
+        if is_left_out && inverted {
             return Err(format!(
                 "has the keyword {name} where it cannot be left out"
             ));
@@ -87,23 +77,23 @@ fn loosen(schema: &mut Value, turned: bool) -> Result<(), String> {
             members.remove(&name);
         }
     }
-    parts(members, turned)
+    parts(members, inverted)
         .into_iter()
-        .try_for_each(|(part, turned)| loosen(part, turned))
+        .try_for_each(|(part, inverted)| loosen(part, inverted))
 }
 
 /// All references, each with whether it stands where less allows more.
 fn references(schema: &mut Value) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     let mut open = vec![(schema, false)];
-    while let Some((schema, turned)) = open.pop() {
+    while let Some((schema, inverted)) = open.pop() {
         let Some(members) = schema.as_object_mut() else {
             continue;
         };
         if let Some(Value::String(reference)) = members.get("$ref") {
-            found.push((reference.clone(), turned));
+            found.push((reference.clone(), inverted));
         }
-        open.extend(parts(members, turned));
+        open.extend(parts(members, inverted));
     }
     found
 }

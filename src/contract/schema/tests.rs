@@ -95,6 +95,10 @@ fn a_header_stands_only_where_clients_can_follow_it() {
         json!({"a": header("string", "Same"), "b": inner(header("string", "same"))}),
         json!({"a": {"type": "array", "items": header("string", "A")}}),
         json!({"a": {"anyOf": [header("string", "A")]}}),
+        json!({"a": {"items": [header("string", "A")]}}),
+        json!({"a": {"unevaluatedProperties": header("string", "A")}}),
+        json!({"a": {"propertyNames": header("string", "A")}}),
+        json!({"a": {"dependencies": {"b": header("string", "A")}}}),
     ] {
         let faults = input(properties.clone())
             .expect_err("it is refused")

@@ -8,10 +8,13 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 /// How many visits any instance may take: places of the schema that are held against places of the instance.
-const MOST: usize = 100_000;
+const MAX_VISITS: usize = 100_000;
 
-/// How many more for each value of the instance.
-const MOST_FOR_EACH: usize = 100;
+/// How many more an instance may take for each of its values.
+const MAX_VISITS_FOR_EACH: usize = 100;
+
+/// Keywords that refer to another place.
+const REFERRING: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// The references of a schema; `None` for one that has none, which is never looked at more often than it is long.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl References {
             references: self,
             due: vec![(schema, instance)],
         };
-        let mut left = MOST + MOST_FOR_EACH * values_in(instance);
+        let mut left = MAX_VISITS + MAX_VISITS_FOR_EACH * values_in(instance);
         while let Some((schema, instance)) = walk.due.pop() {
             if left == 0 {
                 return true;
@@ -89,9 +92,6 @@ impl References {
     }
 }
 
-/// Keywords that refer to another place.
-const REFERRING: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
-
 /// What is still to be visited.
 struct Walk<'a> {
     root: &'a Value,
@@ -105,7 +105,7 @@ impl<'a> Walk<'a> {
     fn visit(&mut self, keywords: &'a Map<String, Value>, instance: &'a Value) {
         for (keyword, value) in keywords {
             match (keyword.as_str(), value) {
-                ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(reference)) => {
+                (keyword, Value::String(reference)) if REFERRING.contains(&keyword) => {
                     let target = self.references.resolved(self.root, reference);
                     self.due.extend(target.map(|target| (target, instance)));
                 }

@@ -1,7 +1,7 @@
 # Keeps a watched program from working: what it may not do before its parser is asked.
 #
 # Knows no parser. The whole embedded program is one namespace: guard.py, change.py, streams.py,
-# watch.py and start.py in this order, with divert.py compiled once the program writes, and payload.py
+# watch.py and start.py in this order, with divert*.py compiled once the program writes, and payload.py
 # and the readers once a parser is asked. It imports next to nothing, so that a program finds its own
 # modules even where they are named like the standard library's.
 #

@@ -3,9 +3,14 @@
 //! What is read here is a guess at a text made for people, so every tool stays open: an argument that the page
 //! did not show is passed on as `--name value`, and `arguments` are words passed on as they are.
 
+mod branch;
+mod line;
+mod option;
+mod page;
+
 use serde_json::{Map, Value, json};
 
-use super::help_page::Page;
+use page::Page;
 
 /// A help text without commands, options and usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,6 @@
 //! Gives command lines to run and reads what they print; starts nothing itself.
 
 mod help;
-mod help_branch;
-mod help_option;
-mod help_page;
 mod private_copy;
 mod script;
 
@@ -25,6 +22,9 @@ const PROGRAM: &str = concat!(
     include_str!("watch.py"),
     "\nDIVERSION = r'''",
     include_str!("divert.py"),
+    include_str!("divert_changes.py"),
+    include_str!("divert_looks.py"),
+    include_str!("divert_databases.py"),
     "'''\nREADERS = (r'''",
     include_str!("payload.py"),
     include_str!("read_argparse.py"),
@@ -88,3 +88,20 @@ pub const HANGS: i32 = 7;
 
 /// Exit status: as [`NOT_ASKED`], and nothing that the program loaded has the word `describe`.
 pub const NO_DESCRIBE: i32 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_have_the_same_exit_statuses_and_the_same_bound() {
+        let names = "SERVED, FAULT, REFUSED, NOT_ASKED, TOO_OLD, NO_DESCRIBE, HANGS";
+        let statuses = format!(
+            "{names} = 0, {FAULT}, {REFUSED}, {NOT_ASKED}, {TOO_OLD}, {NO_DESCRIBE}, {HANGS}\n"
+        );
+        let bound = format!("MAX_TOTAL = {} << 20 ", MAX_TOTAL_BYTES >> 20);
+        for line in [statuses, bound] {
+            assert!(PROGRAM.contains(&line), "{line}");
+        }
+    }
+}

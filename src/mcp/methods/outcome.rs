@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::call::types::{CallError, Permit, ToolResult};
+use crate::catalog::Listing;
 use crate::jsonrpc::{Members, RpcError};
 use crate::mcp::adapted::Given;
 use crate::mcp::context::Cancelled;
@@ -19,6 +20,8 @@ pub type Outcome = Result<Success, Failure>;
 pub struct Success {
     /// What a tool gave. It is written straight into the answer, for it may be large.
     pub given: Option<Given>,
+    /// A list by its name, written once for everybody who sees the same of it.
+    pub list: Option<(&'static str, Listing)>,
     /// The other members of the response's `result`.
     pub result: Members,
     /// The permit of the call that it came from, kept until it is written.
@@ -33,6 +36,9 @@ impl Serialize for Success {
         if let Some(given) = &self.given {
             given.write(&mut object)?;
         }
+        if let Some((name, list)) = &self.list {
+            object.serialize_entry(name, list.as_ref())?;
+        }
         for (name, value) in self.result.iter() {
             object.serialize_entry(name, value)?;
         }
@@ -45,6 +51,7 @@ impl From<ToolResult> for Success {
     fn from(result: ToolResult) -> Self {
         Self {
             given: Some(Given::new(result.content)),
+            list: None,
             result: messages::tool_result(result.is_error, result.other),
             permit: result.permit,
             code: crate::telemetry::OK,
@@ -57,9 +64,18 @@ impl Success {
     pub fn failed(error: &CallError, has_schema: bool) -> Self {
         Self {
             given: None,
+            list: None,
             result: messages::tool_failure(error, has_schema),
             permit: None,
             code: error.code(),
+        }
+    }
+
+    /// A result that is one list.
+    pub fn listing(name: &'static str, list: Listing) -> Self {
+        Self {
+            list: Some((name, list)),
+            ..Members::default().into()
         }
     }
 
@@ -75,9 +91,11 @@ impl Success {
     pub fn written_size(&self) -> usize {
         let given = self.given.as_ref();
         let given = given.map_or(0, |given| given.content.written_size());
+        let list = self.list.as_ref();
+        let list = list.map_or(0, |(name, list)| name.len() + list.get().len() + 4);
         let members = self.result.iter();
         let members = members.map(|(name, value)| name.len() + value.get().len() + 4);
-        given + members.sum::<usize>()
+        given + list + members.sum::<usize>()
     }
 
     /// The same with blocks that clients of the revision can read.
@@ -101,6 +119,7 @@ impl From<Members> for Success {
     fn from(result: Members) -> Self {
         Self {
             given: None,
+            list: None,
             result,
             permit: None,
             code: crate::telemetry::OK,

@@ -11,9 +11,9 @@ use super::outcome::{Failure, Outcome, Success};
 use super::relay::Relay;
 use super::serving;
 use crate::call::types::{CallError, CallRequest, ToolResult};
-use crate::catalog::{BUILT_IN, HEALTH_TOOL, Snapshot, Tool};
+use crate::catalog::{BUILT_IN, HEALTH_TOOL, Snapshot, Tool, View};
 use crate::governor;
-use crate::jsonrpc::{self, Members, RpcError};
+use crate::jsonrpc::{self, RpcError};
 use crate::mcp::adapted;
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Cancelled, Context, Services};
@@ -28,22 +28,30 @@ use crate::telemetry::OK;
 /// [`INVALID_PARAMS`](jsonrpc::INVALID_PARAMS) for a cursor.
 pub fn list(context: &Context, request: &Request) -> Outcome {
     serving::refuse_cursor(request)?;
-    Ok(listing(context).into())
+    Ok(listing(context))
 }
 
 /// The result of `tools/list` as it stands at this moment.
-pub fn listing(context: &Context) -> Members {
+pub fn listing(context: &Context) -> Success {
     let services = &context.services;
     let snapshot = services.catalog.snapshot();
-    let visible = services.governor.visible(&context.governed(), &snapshot);
-    let health = health_definition();
-    let definitions: Vec<Cow<'_, RawValue>> = visible
-        .iter()
-        .map(|tool| definition(tool, context.revision))
-        .collect();
-    let mut tools: Vec<&RawValue> = definitions.iter().map(|tool| &**tool).collect();
-    tools.extend([&*health, services.governor.definition()]);
-    serving::list("tools", &tools)
+    let view = View {
+        visible: services.governor.visible(&context.governed(), &snapshot),
+        wrapped: context.revision.structured_content_is_an_object(),
+    };
+    let visible = view.visible.clone();
+    let write = || {
+        let tools = snapshot.tools.iter().enumerate();
+        let tools = tools.filter(|(index, _)| visible.holds(*index));
+        let definitions: Vec<Cow<'_, RawValue>> = tools
+            .map(|(_, tool)| definition(tool, context.revision))
+            .collect();
+        let health = health_definition();
+        let mut tools: Vec<&RawValue> = definitions.iter().map(|tool| &**tool).collect();
+        tools.extend([&*health, services.governor.definition()]);
+        jsonrpc::to_raw(&tools)
+    };
+    Success::listing("tools", snapshot.listing(view, write))
 }
 
 /// A tool's entry as clients of a revision can read it.
@@ -237,9 +245,11 @@ async fn health(services: &Services) -> serde_json::Value {
         "status": "healthy",
         "plugins": names.len(),
         "plugin_names": names,
+        "from_cache": snapshot.recalled,
         "skipped": skipped,
         "unkillable": unkillable,
         "background": services.catalog.background().await,
+        "warm": services.catalog.warm_parents(),
         "load": services.catalog.call_load(),
         "metrics": services.counters.snapshot(),
     })

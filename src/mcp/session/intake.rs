@@ -2,10 +2,13 @@
 //!
 //! Knows no method: a request is admitted here and served by `serve`.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::Session;
 use crate::jsonrpc::{self, Fault, RpcError};
@@ -33,13 +36,20 @@ impl Session {
     ) -> Result<(), Fault> {
         self.services.counters.received(body.len() as u64);
         let (session, principal) = (Arc::clone(self), principal.clone());
-        // A task of its own: whoever handed it in may hang up before it is done.
-        let done = self.services.tasks.spawn(async move {
+        let mut work = Box::pin(async move {
             let inbound = Inbound::receive(body).await;
             session.take_in(inbound, &principal).await
         });
-        // What panicked is in the log, and no client's fault.
-        done.await.unwrap_or(Ok(()))
+        // Most of it is done at once, and who looks once cannot hang up in between.
+        let first_look = std::future::poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx)));
+        match AssertUnwindSafe(first_look).catch_unwind().await {
+            Ok(Poll::Ready(taken)) => return taken,
+            Ok(Poll::Pending) => {}
+            // What panicked is in the log, and no client's fault.
+            Err(_) => return Ok(()),
+        }
+        // A task of its own: whoever handed it in may hang up before it is done.
+        self.services.tasks.spawn(work).await.unwrap_or(Ok(()))
     }
 
     async fn take_in(

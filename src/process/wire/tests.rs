@@ -31,6 +31,7 @@ fn an_order_keeps_every_byte_but_nul() {
         Some(Path::new("/tmp")),
         Announced::default(),
         Keep::Nothing,
+        Start::Cold,
     )
     .expect("no NUL in it");
     let order = travelled(&bytes, &[]).expect("a whole order");
@@ -50,8 +51,15 @@ fn an_order_keeps_every_byte_but_nul() {
 #[test]
 fn an_order_larger_than_the_socket_buffer_arrives_whole() {
     let argv = [OsString::from("p"), "x".repeat(5 << 20).into()];
-    let bytes =
-        encode_order(&argv, &[], None, Announced::default(), Keep::Nothing).expect("no NUL in it");
+    let bytes = encode_order(
+        &argv,
+        &[],
+        None,
+        Announced::default(),
+        Keep::Nothing,
+        Start::Cold,
+    )
+    .expect("no NUL in it");
     let order = travelled(&bytes, &[]).expect("a whole order");
     assert_eq!(order.argv().collect::<Vec<_>>(), argv);
     assert_eq!(order.directory(), None);
@@ -66,8 +74,15 @@ fn descriptors_arrive_in_their_places() {
         events_held: true,
         ..Announced::default()
     };
-    let bytes =
-        encode_order(&["p".into()], &[], None, announced, Keep::Nothing).expect("no NUL in it");
+    let bytes = encode_order(
+        &["p".into()],
+        &[],
+        None,
+        announced,
+        Keep::Nothing,
+        Start::Cold,
+    )
+    .expect("no NUL in it");
     let order = travelled(&bytes, &[null.as_fd(), null.as_fd()]).expect("a whole order");
     assert!(order.stdin.is_none() && order.events_held.is_some());
     let events = order.events.expect("it was sent");
@@ -81,8 +96,15 @@ fn a_descriptor_that_is_missing_is_a_lack_of_descriptors() {
         stdin: true,
         ..Announced::default()
     };
-    let bytes =
-        encode_order(&["p".into()], &[], None, announced, Keep::Nothing).expect("no NUL in it");
+    let bytes = encode_order(
+        &["p".into()],
+        &[],
+        None,
+        announced,
+        Keep::Nothing,
+        Start::Cold,
+    )
+    .expect("no NUL in it");
     let lacking = travelled(&bytes, &[]).expect_err("stdin was announced");
     assert_eq!(lacking.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
 }
@@ -97,7 +119,7 @@ fn what_may_live_on_travels_beside_the_other_flags() {
             events: true,
             events_held: true,
         };
-        let bytes = encode_order(&["p".into()], &[], directory, announced, keep);
+        let bytes = encode_order(&["p".into()], &[], directory, announced, keep, Start::Cold);
         let bytes = bytes.expect("no NUL in it");
         let three = [null.as_fd(), null.as_fd(), null.as_fd()];
         let order = travelled(&bytes, &three).expect("a whole order");
@@ -115,6 +137,7 @@ fn a_text_with_a_nul_is_refused() {
         None,
         Announced::default(),
         Keep::Nothing,
+        Start::Cold,
     );
     assert!(matches!(refused, Err(Unsendable::Nul(text)) if text == "a\0b"));
 }
@@ -122,8 +145,15 @@ fn a_text_with_a_nul_is_refused() {
 #[test]
 fn an_order_cut_short_means_that_the_server_is_gone() {
     let announced = Announced::default();
-    let bytes =
-        encode_order(&["program".into()], &[], None, announced, Keep::Nothing).expect("no NUL");
+    let bytes = encode_order(
+        &["program".into()],
+        &[],
+        None,
+        announced,
+        Keep::Nothing,
+        Start::Cold,
+    )
+    .expect("no NUL");
     let cut = travelled(&bytes[..bytes.len() - 3], &[]).expect_err("three bytes are missing");
     assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
 }

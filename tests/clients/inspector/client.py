@@ -7,6 +7,7 @@ import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import session
 from checks import TOOLS, Result
 from report import Skip
 from suite import main
@@ -99,14 +100,10 @@ class Session:
         return (await self.ask("tools/call", *flags, *pressure))["ok"]
 
 
-class Client:
+class Client(session.Client):
     @staticmethod
     def revision(_door) -> str:
         return REVISION
-
-    @staticmethod
-    def too_large(_door) -> None:
-        """It takes whatever comes."""
 
     @staticmethod
     def unauthorized(error) -> bool:

@@ -12,6 +12,7 @@ import threading
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+import session
 from checks import AGENT, Refused, Result
 from suite import main
 
@@ -141,7 +142,7 @@ class Connection:
         self.http.close()
 
 
-class Session:
+class Session(session.Session):
     """Not one connection but the habit of opening one for each thing to do."""
 
     def __init__(self, door, elicit):
@@ -203,18 +204,11 @@ class Session:
         await asyncio.to_thread(connection.close)
         return False
 
-    async def many(self, calls):
-        return await asyncio.gather(*(self.call(*call) for call in calls))
 
-
-class Client:
+class Client(session.Client):
     @staticmethod
     def revision(_door) -> str:
         return REVISION
-
-    @staticmethod
-    def too_large(_door) -> None:
-        """It takes whatever comes."""
 
     @staticmethod
     def unauthorized(error) -> bool:

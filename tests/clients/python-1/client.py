@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import httpx
+import official
+import session
 from checks import Refused, Result
 from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.sse import sse_client
@@ -31,81 +33,61 @@ def refusals():
         raise Refused(error.error.code, error.error.message) from error
 
 
-class Session:
-    def __init__(self, session: ClientSession, hello: types.InitializeResult, door, told: list[str]):
-        self.session = session
+class Session(official.Session):
+    def __init__(self, sdk: ClientSession, hello: types.InitializeResult, door, told: list[str]):
+        super().__init__(sdk, types, refusals, told)
         self.door = door
-        self.told = told
         self.revision = str(hello.protocolVersion)
         self.server_name = hello.serverInfo.name
 
     async def tools(self):
-        return [tool.model_dump() for tool in (await self.session.list_tools()).tools]
+        return [tool.model_dump() for tool in (await self.sdk.list_tools()).tools]
 
     async def call(self, name, arguments, on_progress=None):
         async def told(progress, total, message):
             on_progress(progress, total, message)
 
         with refusals():
-            result = await self.session.call_tool(name, arguments, progress_callback=told if on_progress else None)
+            result = await self.sdk.call_tool(name, arguments, progress_callback=told if on_progress else None)
         content = [block.model_dump() for block in result.content]
         return Result(content, result.isError, result.structuredContent)
 
     async def abandon(self, name, arguments, started):
         # This line of the SDK has no call to cancel with: the notification is the caller's to send, for the next id.
-        request_id = self.session._request_id
+        request_id = self.sdk._request_id
         call = asyncio.create_task(self.call(name, arguments))
         await started()
         params = types.CancelledNotificationParams(requestId=request_id, reason="no longer wanted")
-        await self.session.send_notification(types.ClientNotification(types.CancelledNotification(params=params)))
+        await self.sdk.send_notification(types.ClientNotification(types.CancelledNotification(params=params)))
         done, _ = await asyncio.wait({call}, timeout=1)
         call.cancel()
         outcome = (await asyncio.gather(call, return_exceptions=True))[0]
         # Over Streamable HTTP the response stream of a cancelled call ends, which the SDK reports as an error.
         return bool(done) and (self.door.kind != "mcp" or isinstance(outcome, Result))
 
-    async def many(self, calls):
-        return await asyncio.gather(*(self.call(*call) for call in calls))
-
-    async def prompts(self):
-        listed = (await self.session.list_prompts()).prompts
-        return [{"name": known.name, "arguments": [each.name for each in known.arguments or []]} for known in listed]
-
-    async def prompt(self, name, arguments):
-        with refusals():
-            result = await self.session.get_prompt(name, arguments)
-        return [(message.role, message.content.text) for message in result.messages]
-
-    async def resources(self):
-        return [str(resource.uri) for resource in (await self.session.list_resources()).resources]
-
     async def templates(self):
-        return [known.uriTemplate for known in (await self.session.list_resource_templates()).resourceTemplates]
+        return [known.uriTemplate for known in (await self.sdk.list_resource_templates()).resourceTemplates]
 
     async def read(self, uri):
         with refusals():
-            result = await self.session.read_resource(AnyUrl(uri))
+            result = await self.sdk.read_resource(AnyUrl(uri))
         return [content.model_dump() for content in result.contents]
 
     @asynccontextmanager
     async def watching(self, uris):
         self.told.clear()
         for uri in uris:
-            await self.session.subscribe_resource(AnyUrl(uri))
+            await self.sdk.subscribe_resource(AnyUrl(uri))
         yield self.told
         for uri in uris:
-            await self.session.unsubscribe_resource(AnyUrl(uri))
+            await self.sdk.unsubscribe_resource(AnyUrl(uri))
 
     async def complete(self, kind, name, argument, value, known=None):
-        if kind == "prompt":
-            reference = types.PromptReference(type="ref/prompt", name=name)
-        else:
-            reference = types.ResourceTemplateReference(type="ref/resource", uri=name)
-        result = await self.session.complete(reference, {"name": argument, "value": value}, known)
+        result = await self.completion(kind, name, argument, value, known)
         return result.completion.values, bool(result.completion.hasMore)
 
 
-class Client:
+class Client(session.Client):
     offers = True
 
     @staticmethod
@@ -117,24 +99,8 @@ class Client:
         error = leaf(error)
         return isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 401
 
-    @staticmethod
-    def too_large(_door) -> None:
-        """It takes whatever comes."""
-
     @asynccontextmanager
     async def connect(self, door, elicit=None, sample=None, roots=None):
-        async def answer(_context, params):
-            action, content = elicit(params.message, params.requestedSchema)
-            return types.ElicitResult(action=action, content=content)
-
-        async def write(_context, params):
-            text = sample([message.content.text for message in params.messages])
-            content = types.TextContent(type="text", text=text)
-            return types.CreateMessageResult(role="assistant", content=content, model="m")
-
-        async def directories(_context):
-            return types.ListRootsResult(roots=[types.Root(uri=uri) for uri in roots])
-
         async def note(message):
             if isinstance(message, types.ServerNotification) and isinstance(
                 message.root, types.ResourceUpdatedNotification
@@ -148,13 +114,11 @@ class Client:
                 transport(door) as streams,
                 ClientSession(
                     *streams[:2],
-                    elicitation_callback=answer if elicit else None,
-                    sampling_callback=write if sample else None,
-                    list_roots_callback=directories if roots else None,
+                    **official.callbacks(types, lambda params: params.requestedSchema, elicit, sample, roots),
                     message_handler=note,
-                ) as session,
+                ) as sdk,
             ):
-                yield Session(session, await session.initialize(), door, told)
+                yield Session(sdk, await sdk.initialize(), door, told)
                 left = True
         except* anyio.BrokenResourceError:
             # On stdio this line of the SDK fails in leaving when a message comes in at that very moment.

@@ -1,0 +1,369 @@
+//! Warm interpreters: which plugin has one, how many there are, and what becomes of them.
+//!
+//! Knows no call and no client. A plugin gets its interpreter after its first call, by a task of its own; until that is
+//! done, and wherever it fails, its programs are executed.
+
+mod entry;
+mod files;
+mod idle;
+mod lane;
+mod learning;
+mod packets;
+mod parent;
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::entry::{Entry, Phase};
+use self::files::Sources;
+use self::idle::Counts;
+use self::learning::{Learner, Lesson, Lessons};
+use self::parent::{Fault, Parent};
+use super::engine::Engine;
+use super::job::{Job, Warmable};
+use super::pool::Supervisor;
+use crate::telemetry::WarmInterpreter;
+
+/// How many calls one interpreter serves: what they leave in it, if anything, does not grow for ever.
+const MAX_SERVED: u64 = 1000;
+
+/// Between two looks at all interpreters.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How many programs are known at once.
+const MAX_ENTRIES: usize = 10_000;
+
+/// What may be said about warm interpreters.
+#[derive(Debug, Clone, Copy)]
+pub struct WarmSettings {
+    /// How much memory all of them may take, in bytes.
+    pub max_bytes: u64,
+}
+
+/// All warm interpreters. Cheap to clone; all clones are one.
+#[derive(Debug, Clone)]
+pub(super) struct Warm(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    settings: WarmSettings,
+    table: Mutex<Table>,
+    /// How many are made at once.
+    learning: Semaphore,
+    /// Everything that works for interpreters, and they themselves.
+    tracker: TaskTracker,
+    end: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    closed: bool,
+    /// By interpreter and script.
+    entries: HashMap<(OsString, OsString), Entry>,
+    /// Whether somebody looks after the entries.
+    is_kept: bool,
+}
+
+impl Warm {
+    pub(super) fn new(engine: Engine, settings: WarmSettings) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let tracker = TaskTracker::new();
+        tracker.close();
+        Self(Arc::new(Shared {
+            engine,
+            settings,
+            table: Mutex::default(),
+            learning: Semaphore::new(cores.div_ceil(2)),
+            tracker,
+            end: CancellationToken::new(),
+        }))
+    }
+
+    /// A lane for the job where there is one; `None` means that the program is executed.
+    pub(super) async fn lane(&self, job: &Job, warmable: &Warmable) -> Option<Supervisor> {
+        let (parent, counts) = self.parent(job, warmable)?;
+        let lane = parent.lane(&counts, warmable.reuse).await;
+        let given = &counts.given;
+        match lane {
+            Ok(lane) => {
+                given.fetch_add(1, Ordering::Relaxed);
+                Some(lane)
+            }
+            Err(fault) => {
+                counts.fell_back.fetch_add(1, Ordering::Relaxed);
+                given.fetch_add(1, Ordering::Relaxed);
+                if fault.kind() != io::ErrorKind::TimedOut {
+                    self.0.lost(&parent, &fault.to_string());
+                }
+                None
+            }
+        }
+    }
+
+    fn parent(&self, job: &Job, warmable: &Warmable) -> Option<(Arc<Parent>, Arc<Counts>)> {
+        let [interpreter, script, ..] = &job.argv[..] else {
+            return None;
+        };
+        let key = (interpreter.clone(), script.clone());
+        let now = Instant::now();
+        let mut table = self.0.table();
+        if table.closed {
+            return None;
+        }
+        if table.entries.len() >= MAX_ENTRIES && !table.entries.contains_key(&key) {
+            return None;
+        }
+        if !std::mem::replace(&mut table.is_kept, true) {
+            let shared = Arc::downgrade(&self.0);
+            self.0.tracker.spawn(keep(shared, self.0.end.clone()));
+        }
+        let entry = table
+            .entries
+            .entry(key.clone())
+            .or_insert_with(|| Entry::new(&warmable.plugin, now));
+        entry.last_call = now;
+        entry.counts.calls.fetch_add(1, Ordering::Relaxed);
+        let counts = Arc::clone(&entry.counts);
+        if entry.is_to_be_looked_at(now) {
+            entry.looked = now;
+            let shared = Arc::clone(&self.0);
+            let (sources, fingerprint, key) =
+                (entry.sources.clone(), entry.fingerprint, key.clone());
+            self.0.tracker.spawn(async move {
+                let looking = tokio::task::spawn_blocking(move || sources.fingerprint());
+                if let Ok(found) = looking.await {
+                    shared.compare(&key, fingerprint, found);
+                }
+            });
+        }
+        let parent = entry.parent().cloned();
+        let is_used_up = parent
+            .as_ref()
+            .is_some_and(|parent| parent.served.load(Ordering::Relaxed) >= MAX_SERVED);
+        let wanted = matches!(entry.phase, Phase::Unknown) || is_used_up;
+        let may = entry.not_before.is_none_or(|moment| moment <= now);
+        if wanted && may && !entry.is_learning {
+            entry.is_learning = true;
+            let shared = Arc::clone(&self.0);
+            let lesson = Lesson::new(job, warmable);
+            self.0.tracker.spawn(shared.learn(key, lesson));
+        }
+        drop(table);
+        Some((parent?, counts))
+    }
+
+    /// What there is at this moment, by plugin.
+    pub(super) fn parents(&self) -> Vec<WarmInterpreter> {
+        let table = self.0.table();
+        let mut entries: Vec<&Entry> = table.entries.values().collect();
+        // The last called first: of a plugin that was moved, the older one has no calls any more.
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.last_call));
+        let mut parents: BTreeMap<&str, WarmInterpreter> = BTreeMap::new();
+        for entry in entries {
+            let shown = entry.shown();
+            parents
+                .entry(&entry.plugin)
+                .and_modify(|newer| {
+                    newer.calls += shown.calls;
+                    newer.hits += shown.hits;
+                    newer.fallbacks += shown.fallbacks;
+                })
+                .or_insert(shown);
+        }
+        parents.into_values().collect()
+    }
+
+    /// Ends all of them, and makes none from now on.
+    pub(super) async fn end(&self) {
+        let entries = {
+            let mut table = self.0.table();
+            table.closed = true;
+            std::mem::take(&mut table.entries)
+        };
+        for entry in entries.into_values() {
+            entry.retire();
+        }
+        self.0.end.cancel();
+        self.0.tracker.wait().await;
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing in between can panic: the table is whole at every moment.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn learn(self: Arc<Self>, key: (OsString, OsString), lesson: Lesson) {
+        let learner = Learner {
+            engine: &self.engine,
+            tracker: &self.tracker,
+            end: &self.end,
+        };
+        let known = lesson.known_sources();
+        let learning = async {
+            let _permit = self.learning.acquire().await;
+            let sources = known.clone();
+            let looking = tokio::task::spawn_blocking(move || sources.fingerprint());
+            let before = looking.await.ok();
+            (before, learner.learn(&lesson).await)
+        };
+        let (before, learnt) = tokio::select! {
+            learnt = learning => learnt,
+            () = self.end.cancelled() => return,
+        };
+        self.enter(&key, learnt, known, before);
+    }
+
+    /// Enters what was learned.
+    fn enter(
+        &self,
+        key: &(OsString, OsString),
+        learnt: Result<Lessons, Fault>,
+        known: Sources,
+        before: Option<u64>,
+    ) {
+        let mut table = self.table();
+        let Some(entry) = table.entries.get_mut(key) else {
+            return;
+        };
+        entry.is_learning = false;
+        let now = Instant::now();
+        entry.looked = now;
+        match learnt {
+            Ok(lessons) => {
+                lessons.parent.look_at_memory();
+                entry.sources = lessons.sources;
+                entry.fingerprint = Some(lessons.fingerprint);
+                let old = std::mem::replace(
+                    &mut entry.phase,
+                    Phase::Warm(Arc::clone(&lessons.parent), now),
+                );
+                if let Phase::Warm(old, _) = old {
+                    old.retire();
+                }
+                tracing::info!(
+                    plugin = entry.plugin,
+                    memory_mib = lessons.parent.memory.load(Ordering::Relaxed) >> 20,
+                    "the plugin has a warm interpreter from now on"
+                );
+            }
+            Err(Fault(reason)) => {
+                entry.sources = known;
+                entry.fingerprint = before;
+                tracing::info!(
+                    plugin = entry.plugin,
+                    reason,
+                    "the plugin gets no warm interpreter until its files change; its calls start a new one each"
+                );
+                entry.become_cold(reason);
+            }
+        }
+    }
+
+    /// Ends an interpreter that was made of other files than there are now.
+    fn compare(&self, key: &(OsString, OsString), fingerprint: Option<u64>, found: u64) {
+        let mut table = self.table();
+        let Some(entry) = table.entries.get_mut(key) else {
+            return;
+        };
+        if entry.fingerprint == fingerprint
+            && entry.fingerprint != Some(found)
+            && !entry.is_learning
+        {
+            tracing::debug!(plugin = entry.plugin, "the plugin's files have changed");
+            entry.lost = 0;
+            entry.not_before = None;
+            entry.fingerprint = None;
+            entry.forget();
+        }
+    }
+
+    /// An interpreter starts nothing any more.
+    fn lost(&self, parent: &Arc<Parent>, fault: &str) {
+        let mut table = self.table();
+        let mut entries = table.entries.values_mut();
+        let entry = entries.find(
+            |entry| matches!(&entry.phase, Phase::Warm(known, _) if Arc::ptr_eq(known, parent)),
+        );
+        if let Some(entry) = entry {
+            tracing::warn!(
+                plugin = entry.plugin,
+                fault,
+                "the plugin's warm interpreter is lost; its calls start a new one each until there is another"
+            );
+            entry.lost += 1;
+            entry.pause();
+            entry.forget();
+        }
+    }
+
+    /// One look at all entries. Reads `/proc`.
+    fn look(&self) {
+        let now = Instant::now();
+        let kept = self.engine.supervisors.kept();
+        let parents: Vec<Arc<Parent>> = {
+            let mut table = self.table();
+            let entries = table.entries.values_mut();
+            entries
+                .filter_map(|entry| {
+                    entry.look(now, kept);
+                    entry.parent().cloned()
+                })
+                .collect()
+        };
+        let total = parents.iter().map(|parent| parent.look_at_memory()).sum();
+        if total > self.settings.max_bytes {
+            self.make_room(total);
+        }
+    }
+
+    /// Ends the interpreters that were not used for longest, as long as all together take too much memory.
+    fn make_room(&self, mut total: u64) {
+        let mut table = self.table();
+        let entries = table.entries.values_mut();
+        let mut entries: Vec<&mut Entry> =
+            entries.filter(|entry| entry.parent().is_some()).collect();
+        entries.sort_by_key(|entry| entry.last_call);
+        for entry in entries {
+            if total <= self.settings.max_bytes {
+                return;
+            }
+            let bytes = entry.memory();
+            total = total.saturating_sub(bytes);
+            tracing::info!(
+                plugin = entry.plugin,
+                memory_mib = bytes >> 20,
+                "the plugin's warm interpreter gives way: all together take more than MCP_WARM_MAX_MB"
+            );
+            entry.lost += 1;
+            entry.pause();
+            entry.forget();
+        }
+    }
+}
+
+/// Looks after the entries until nobody has them any more.
+async fn keep(shared: Weak<Shared>, end: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = end.cancelled() => return,
+        }
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        // It reads a line of /proc for each interpreter.
+        let looking = tokio::task::spawn_blocking(move || shared.look());
+        let _ = looking.await;
+    }
+}

@@ -1,0 +1,452 @@
+//! One warm interpreter: started below a supervisor of its own, asked over a socket, and ended when nobody holds it.
+//!
+//! Knows no plugin: it is given a command line, and modules to import.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::super::engine::{Engine, Under};
+use super::super::job::{Ending, Finished, Held, Job, SideChannels, StartError};
+use super::super::sweeps::{Sweep, Sweeps};
+use super::idle::Lanes;
+use super::packets::Packets;
+
+/// What the interpreter finds as its `sitecustomize`, and what that imports.
+const ZYGOTE: [(&str, &str); 6] = [
+    ("sitecustomize.py", include_str!("zygote.py")),
+    ("zygote_ending.py", include_str!("zygote_ending.py")),
+    ("zygote_learning.py", include_str!("zygote_learning.py")),
+    ("zygote_loading.py", include_str!("zygote_loading.py")),
+    ("zygote_status.py", include_str!("zygote_status.py")),
+    ("zygote_worker.py", include_str!("zygote_worker.py")),
+];
+
+/// How long an interpreter may take to start.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long it may take to answer one request. Large packages take seconds to import.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// How much of what it prints is kept, in bytes. It prints nothing unless something is wrong.
+const OUTPUT_LIMIT: usize = 64 << 10;
+
+/// The most that is read of what a probe reports, in bytes.
+const MAX_REPORT: u64 = 8 << 20;
+
+/// A warm interpreter that runs. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Parent {
+    packets: tokio::sync::Mutex<Packets>,
+    /// Its process number, as it says itself.
+    pub(super) pid: i32,
+    /// The directories that its modules come from.
+    pub(super) paths: Vec<PathBuf>,
+    /// Asks for the end of what came from lanes that are gone.
+    pub(super) sweeps: mpsc::Sender<Sweep>,
+    /// Cancelled when no process of it is left.
+    pub(super) over: CancellationToken,
+    lanes: Mutex<Lanes>,
+    /// How many calls it was given.
+    pub(super) served: AtomicU64,
+    /// The signal that ended a program as only a fault of the interpreter does.
+    pub(super) crash: Mutex<Option<i32>>,
+    /// How many calls in a row it was given and did not run.
+    pub(super) refused: AtomicU32,
+    /// Bytes of memory that are its own, as they were last looked at.
+    pub(super) memory: AtomicU64,
+    /// No lane is taken back any more.
+    pub(super) is_retired: AtomicBool,
+    /// What its lanes execute, and the limit of open files that they set.
+    program: OwnedFd,
+    descriptor_limit: String,
+}
+
+/// How a warm interpreter is started.
+#[derive(Debug)]
+pub(super) struct Recipe {
+    /// The interpreter and the script.
+    pub(super) argv: Vec<OsString>,
+    /// What it finds in its environment, but for the directory of its `sitecustomize`.
+    pub(super) environment: Vec<(OsString, OsString)>,
+}
+
+/// Why there is no warm interpreter, or none any more.
+#[derive(Debug)]
+pub(super) struct Fault(pub(super) String);
+
+impl From<io::Error> for Fault {
+    fn from(fault: io::Error) -> Self {
+        Self(fault.to_string())
+    }
+}
+
+/// What an interpreter says when it is ready to be asked.
+#[derive(Debug, Deserialize)]
+struct Ready {
+    ready: i32,
+    #[serde(default)]
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Learnt {
+    status: i32,
+}
+
+/// What has become of a request to import modules.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Loading {
+    /// A module did something that would show in every call. This interpreter is of no use any more.
+    Spoiled {
+        /// The module.
+        spoiled: String,
+        /// What it did.
+        #[serde(default)]
+        why: String,
+    },
+    /// All others are there.
+    Loaded {
+        /// How many.
+        loaded: usize,
+    },
+}
+
+impl Parent {
+    /// Starts an interpreter, and waits until it can be asked.
+    ///
+    /// # Errors
+    /// It does not start, or does not find what makes it one.
+    pub(super) async fn start(
+        engine: &Engine,
+        tracker: &TaskTracker,
+        end: &CancellationToken,
+        recipe: Recipe,
+    ) -> Result<Arc<Self>, Fault> {
+        let hook = hook()?;
+        is_program(recipe.argv.first()).await?;
+        let (packets, theirs) = Packets::pair()?;
+        let (program, limit) = engine.supervisors.program();
+        let program: OwnedFd = File::open(program)?.into();
+        let descriptor_limit = limit.to_owned();
+        let job = Job {
+            argv: recipe.argv,
+            environment: with_hook(recipe.environment, hook.path().as_os_str().to_owned()),
+            directory: None,
+            stdin: None,
+            time_limit: None,
+            stdout_limit: OUTPUT_LIMIT,
+            stderr_tail: OUTPUT_LIMIT,
+            background: None,
+            warm: None,
+        };
+        let channels = SideChannels {
+            events: Some(theirs),
+            ..SideChannels::default()
+        };
+        let (sweeps, asked) = Sweeps::open();
+        let over = CancellationToken::new();
+        let (caller, answer) = oneshot::channel();
+        let (engine, ended, cancel) = (engine.clone(), over.clone(), end.child_token());
+        let cancelled = cancel.clone();
+        let (tell, told) = oneshot::channel();
+        tracker.spawn(async move {
+            let held = Held::<(), ()>::default();
+            let run = engine.carry_out(job, channels, cancelled, caller, held, Under::Nest(asked));
+            let ((), finished) = tokio::join!(run, answer);
+            ended.cancel();
+            if let Ok(finished) = finished {
+                // Nobody listens once it has started.
+                let _ = tell.send(finished);
+            }
+        });
+        let ended_early = cancel.drop_guard();
+        let ready: Result<Ready, Fault> = match timeout(START_LIMIT, packets.receive()).await {
+            Ok(Ok(packet)) => read(&packet),
+            // How it ended says why.
+            Ok(Err(_)) => Err(Fault(String::new())),
+            Err(_) => Err(Fault(format!("it has not started within {START_LIMIT:?}"))),
+        };
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(fault) => {
+                drop((ended_early, packets));
+                let finished = told.await.ok();
+                let said = if fault.0.is_empty() {
+                    how_it_ended(finished)
+                } else {
+                    fault.0
+                };
+                return Err(Fault(said));
+            }
+        };
+        // From here on the end of its socket is what ends it.
+        let _ = ended_early.disarm();
+        Ok(Arc::new(Self {
+            packets: tokio::sync::Mutex::new(packets),
+            pid: ready.ready,
+            paths: ready.paths,
+            sweeps,
+            over,
+            lanes: Mutex::default(),
+            served: AtomicU64::new(0),
+            crash: Mutex::default(),
+            refused: AtomicU32::new(0),
+            memory: AtomicU64::new(0),
+            is_retired: AtomicBool::new(false),
+            program,
+            descriptor_limit,
+        }))
+    }
+
+    /// Has a fork run the program with these arguments; the modules that it imports and that may be there before.
+    ///
+    /// # Errors
+    /// It ends in another way than `status`, or reports nothing.
+    pub(super) async fn learn(
+        &self,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
+        status: i32,
+    ) -> Result<Value, Fault> {
+        let null: OwnedFd = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")?
+            .into();
+        let report = memory_file(b"")?;
+        let environment: serde_json::Map<String, Value> = environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.into())))
+            .collect();
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect();
+        let request = json!({"do": "learn", "argv": arguments, "environment": environment});
+        let descriptors = [null.as_fd(), null.as_fd(), report.as_fd()];
+        let learnt: Learnt = self.ask(&request, &descriptors).await?;
+        // A wait status with an exit code has it in its second byte.
+        if learnt.status != status << 8 {
+            return Err(Fault(format!(
+                "asked in a fork, it ended otherwise (wait status {})",
+                learnt.status
+            )));
+        }
+        let mut file = File::from(report);
+        let mut text = String::new();
+        file.rewind()?;
+        file.take(MAX_REPORT).read_to_string(&mut text)?;
+        let modules: Value = serde_json::from_str(&text)
+            .map_err(|_| Fault("it ended before it could report what it imports".to_owned()))?;
+        Ok(modules)
+    }
+
+    /// Has it import modules.
+    ///
+    /// # Errors
+    /// It cannot be asked any more.
+    pub(super) async fn load(&self, modules: &Value) -> Result<Loading, Fault> {
+        let list = memory_file(modules.to_string().as_bytes())?;
+        self.ask(&json!({"do": "load"}), &[list.as_fd()]).await
+    }
+
+    /// Has it start the supervisor of a lane, which takes `socket`.
+    pub(super) async fn open_lane(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let request = json!({"do": "lane", "limit": self.descriptor_limit});
+        let packets = self.packets.lock().await;
+        // Why a lane could not be started earlier: nobody reads that, and it must not fill the socket.
+        packets.discard();
+        let packet = request.to_string();
+        packets
+            .send(packet.as_bytes(), &[socket, self.program.as_fd()])
+            .await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: &Value,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<T, Fault> {
+        let packets = self.packets.lock().await;
+        let asking = async {
+            packets
+                .send(request.to_string().as_bytes(), descriptors)
+                .await?;
+            packets.receive().await
+        };
+        match timeout(ANSWER_LIMIT, asking).await {
+            Ok(Ok(packet)) => read(&packet),
+            Ok(Err(_)) => Err(Fault("its warm interpreter ended".to_owned())),
+            Err(_) => Err(Fault(format!(
+                "its warm interpreter has not answered within {ANSWER_LIMIT:?}"
+            ))),
+        }
+    }
+
+    /// Takes no lane back from now on and ends those that are idle. Those in use go on to their end, and keep it.
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+        let idle = self.lanes().take_all();
+        drop(idle);
+    }
+
+    /// The lanes that nobody uses.
+    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        // A list is whole at every moment.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The signal of a program that crashed, if one has.
+    pub(super) fn crash(&self) -> Option<i32> {
+        *self.crash.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks how much memory is its own. Reads `/proc`.
+    pub(super) fn look_at_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid));
+        let status = status.unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
+        let kibibytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
+        let bytes = kibibytes.unwrap_or(0u64) << 10;
+        self.memory.store(bytes, Ordering::Relaxed);
+        bytes
+    }
+}
+
+/// An answer, or what went wrong in the words of the interpreter.
+fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
+    let answer: Value = serde_json::from_slice(packet)
+        .map_err(|_| Fault("its warm interpreter answers nothing that can be read".to_owned()))?;
+    if let Some(error) = answer["error"].as_str() {
+        return Err(Fault(crate::text::shown(error, 300)));
+    }
+    serde_json::from_value(answer)
+        .map_err(|_| Fault("its warm interpreter answers something else".to_owned()))
+}
+
+/// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
+/// not, and the plugin's program would be run with no arguments.
+async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
+    let path = interpreter.map(PathBuf::from).unwrap_or_default();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut beginning = [0; 4];
+        File::open(path)?.read_exact(&mut beginning)?;
+        Ok::<_, io::Error>(beginning)
+    });
+    let beginning = reading
+        .await
+        .map_err(|fault| Fault(fault.to_string()))?
+        .map_err(|fault| Fault(format!("its interpreter cannot be read: {fault}")))?;
+    if beginning == *b"\x7fELF" {
+        Ok(())
+    } else {
+        Err(Fault(
+            "its interpreter is a script; set MCP_PYTHON to the interpreter itself".to_owned(),
+        ))
+    }
+}
+
+/// A private directory with the file that makes an interpreter a warm one. It is needed until that has started.
+fn hook() -> io::Result<tempfile::TempDir> {
+    let directory = tempfile::Builder::new().prefix("smcp-warm-").tempdir()?;
+    for (name, text) in ZYGOTE {
+        std::fs::write(directory.path().join(name), text)?;
+    }
+    Ok(directory)
+}
+
+/// The environment with the directory before all others in which modules are looked for.
+fn with_hook(
+    mut environment: Vec<(OsString, OsString)>,
+    mut hook: OsString,
+) -> Vec<(OsString, OsString)> {
+    if let Some((_, own)) = environment
+        .iter()
+        .find(|(name, value)| name == "PYTHONPATH" && !value.is_empty())
+    {
+        hook.push(":");
+        hook.push(own);
+    }
+    environment.retain(|(name, _)| name != "PYTHONPATH");
+    environment.push(("PYTHONPATH".into(), hook));
+    environment
+}
+
+/// A file in memory with these bytes, to be read from its beginning.
+fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create("smcp-warm", MemfdFlags::CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+/// Why an interpreter that was to become a warm one has ended.
+fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> String {
+    match finished {
+        Some(Ok(finished)) => {
+            let mut said = match finished.ending {
+                Ending::Exited(status) => {
+                    format!("its interpreter does not stop at its sitecustomize (status {status})")
+                }
+                other => format!("its interpreter ended at its start ({other:?})"),
+            };
+            let stderr = String::from_utf8_lossy(&finished.stderr_tail);
+            if let Some(line) = stderr.lines().rfind(|line| !line.trim().is_empty()) {
+                let _ = write!(said, ": {}", crate::text::shown(line, 200));
+            }
+            said
+        }
+        Some(Err(fault)) => fault.to_string(),
+        None => "its interpreter ended at its start".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn an_interpreter_finds_all_files_of_this_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/process/warm");
+        let there = std::fs::read_dir(folder).expect("it is there");
+        let there: BTreeSet<String> = there
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.ends_with(".py"))
+            .map(|name| match name.as_str() {
+                "zygote.py" => "sitecustomize.py".to_owned(),
+                _ => name,
+            })
+            .collect();
+        let written: BTreeSet<String> = ZYGOTE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(written, there);
+    }
+
+    #[test]
+    fn a_search_path_of_the_environment_comes_after_the_hook() {
+        let with = |own: &str| with_hook(vec![("PYTHONPATH".into(), own.into())], "/hook".into());
+        assert_eq!(with("/own"), [("PYTHONPATH".into(), "/hook:/own".into())]);
+        assert_eq!(with(""), [("PYTHONPATH".into(), "/hook".into())]);
+    }
+}

@@ -1,0 +1,210 @@
+//! Warm interpreters of a server: its end at random moments, a hundred times each way, and what it says of them.
+//!
+//! The moments come from a seed that is printed; `SMCP_TEST_SEED` repeats a run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::kit::python;
+use crate::support::http::{PATIENCE, exchange, get};
+use crate::support::server::{Server, Setup};
+use crate::support::session::{Session, directly, text_of};
+use crate::support::{rows, until};
+
+const ROUNDS: u64 = 100;
+
+/// How long the processes of a server may take to be gone after it.
+const GONE: Duration = Duration::from_secs(15);
+
+fn setup() -> Setup {
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lanes/plugins");
+    Setup::new()
+        .plugins(plugins)
+        .variable("MCP_PYTHON", python())
+}
+
+fn call(server: &Server, command: &str) -> Value {
+    let params = json!({"name": format!("lanes__{command}"), "arguments": {}});
+    directly(server.address(), "tools/call", params)
+}
+
+fn health(server: &Server) -> Value {
+    let params = json!({"name": "health", "arguments": {}});
+    let answer = directly(server.address(), "tools/call", params);
+    serde_json::from_str(text_of(&answer["result"])).expect("health is JSON")
+}
+
+fn metrics(server: &Server) -> String {
+    exchange(server.address(), &get(server.address(), "/metrics", "")).text()
+}
+
+/// Calls, and waits until the plugin has its warm interpreter.
+fn warm_up(server: &Server) {
+    server.ready();
+    call(server, "short");
+    until("the plugin is warm", Duration::from_secs(60), || {
+        metrics(server)
+            .contains(r#"smcp_warm_state{plugin="lanes",state="warm"} 1"#)
+            .then_some(())
+    });
+}
+
+#[test]
+fn health_and_metrics_tell_of_each_interpreter() {
+    let server = Server::start(&setup());
+    server.ready();
+    assert_eq!(health(&server)["warm"], json!([]));
+    warm_up(&server);
+    for command in ["short", "ask", "short"] {
+        let answer = call(&server, command);
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+    }
+    assert_eq!(call(&server, "fail")["result"]["isError"], true);
+    let warm = &health(&server)["warm"][0];
+    assert_eq!(warm["plugin"], "lanes");
+    assert_eq!(warm["state"], "warm");
+    assert_eq!(warm["calls"], 5);
+    assert_eq!(warm["hits"], 4);
+    assert_eq!(warm["fallbacks"], 0);
+    assert!(warm["resident_mib"].is_u64() && warm["age_seconds"].is_u64());
+    let text = metrics(&server);
+    for line in [
+        r#"smcp_warm_calls_total{plugin="lanes"} 5"#,
+        r#"smcp_warm_hits_total{plugin="lanes"} 4"#,
+        r#"smcp_warm_fallbacks_total{plugin="lanes"} 0"#,
+        r#"smcp_warm_resident_bytes{plugin="lanes"}"#,
+        r#"smcp_warm_age_seconds{plugin="lanes"}"#,
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_command_that_is_reused_runs_in_one_process() {
+    let server = Server::start(&setup());
+    warm_up(&server);
+    let count = || {
+        let answer = call(&server, "count");
+        let text = text_of(&answer["result"]).to_owned();
+        serde_json::from_str::<Value>(&text).expect("it prints JSON")["pid"].clone()
+    };
+    let first = count();
+    assert_eq!(count(), first);
+    assert_eq!(call(&server, "short")["result"]["isError"], false);
+}
+
+#[test]
+fn nothing_is_warm_where_that_is_turned_off() {
+    let server = Server::start(&setup().variable("MCP_WARM", "off"));
+    server.ready();
+    for _ in 0..3 {
+        call(&server, "short");
+    }
+    assert_eq!(health(&server)["warm"], json!([]));
+    assert!(!metrics(&server).contains("smcp_warm"));
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_warm_calls() {
+    let server = Server::start(&setup());
+    warm_up(&server);
+    let idle = server.others().len();
+    let mut session = Session::ready(server.address());
+    session.begin("lanes__hang", json!({}));
+    session.begin("lanes__deaf", json!({}));
+    until("both calls have their processes", PATIENCE, || {
+        (server.others().len() >= idle + 6).then_some(())
+    });
+    drop(session);
+    until("they end", GONE, || {
+        (server.others().len() <= idle + 4).then_some(())
+    });
+    assert_eq!(call(&server, "short")["result"]["isError"], false);
+}
+
+#[test]
+fn a_hundred_servers_killed_during_warm_calls_leave_nothing() {
+    play("SIGKILL", |chance| {
+        let (mut server, _sessions) = busy(chance, &["hang", "deaf", "short", "job", "count"]);
+        wait_a_while(chance);
+        server.signal(Signal::KILL);
+        server.ends_within(GONE);
+        server.leaves_nothing_within(GONE);
+    });
+}
+
+#[test]
+fn a_hundred_servers_asked_to_end_during_warm_calls_leave_nothing() {
+    play("SIGTERM", |chance| {
+        let (mut server, _sessions) = busy(chance, &["short", "fail", "ask", "count"]);
+        wait_a_while(chance);
+        server.signal(Signal::TERM);
+        let status = server.ends_within(Duration::from_secs(40));
+        assert!(status.success(), "{status}");
+        server.leaves_nothing_within(GONE);
+    });
+}
+
+fn play(what: &str, round: impl Fn(&mut Chance) + Sync) {
+    let seed = seed();
+    println!("{what}: SMCP_TEST_SEED={seed}");
+    let rounds: Vec<u64> = (0..ROUNDS).collect();
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    rows::each(
+        &rounds,
+        2 * cores,
+        |number| format!("{what}, round {number} of seed {seed}"),
+        |number| round(&mut Chance(seed.wrapping_add(number << 32))),
+    );
+}
+
+/// A server with calls under way; one time in four its interpreter is still being made.
+fn busy(chance: &mut Chance, commands: &[&str]) -> (Server, Vec<Session>) {
+    let server = Server::start(&setup());
+    if chance.below(4) > 0 {
+        warm_up(&server);
+    } else {
+        server.ready();
+    }
+    let mut sessions = Vec::new();
+    for _ in 0..=chance.below(3) {
+        let mut session = Session::ready(server.address());
+        for _ in 0..2 {
+            let command = commands[chance.below(commands.len() as u64) as usize];
+            session.begin(&format!("lanes__{command}"), json!({}));
+        }
+        sessions.push(session);
+    }
+    (server, sessions)
+}
+
+/// Up to 200 ms: calls are then about to start, running, or ending.
+fn wait_a_while(chance: &mut Chance) {
+    std::thread::sleep(Duration::from_micros(chance.below(200_000)));
+}
+
+fn seed() -> u64 {
+    if let Ok(given) = std::env::var("SMCP_TEST_SEED") {
+        return given.parse().expect("SMCP_TEST_SEED is a whole number");
+    }
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("the clock is past 1970")
+        .as_secs()
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
