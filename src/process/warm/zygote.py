@@ -98,7 +98,7 @@ class State:
     def __init__(self, command, coerced):
         self.command = command
         self.coerced = coerced
-        self.stdins = {"null": sys.stdin, "pipe": open_pipe_as_stdin()}
+        self.pipe_stdin = open_pipe_as_stdin()
         self.renewals = []
         self.ending = None
         self.pin((), READ_AT_START)
@@ -239,9 +239,12 @@ def take_order(socket, state, worker=None):
         if worker is not None:
             if not flags & REUSE or worker.has_script_changed():
                 raise Refused
-            worker.renew(state.stdins["null"] if not flags & HAS_STDIN else open_pipe_as_stdin())
+            worker.renew()
         become(state, directory, arguments, variables)
         install(descriptors, flags, state)
+        if worker is not None:
+            # What the last call has not read of its input must not be found in this one's.
+            sys.stdin = sys.__stdin__ = open_stdin()
         for renew in state.renewals:
             renew()
         socket.send(GO_ON)
@@ -325,7 +328,7 @@ def install(descriptors, flags, state):
     os.dup2(given.pop(0), 2)
     if flags & HAS_STDIN:
         os.dup2(given.pop(0), 0)
-        sys.stdin = sys.__stdin__ = state.stdins["pipe"]
+        sys.stdin = sys.__stdin__ = state.pipe_stdin
     if flags & HAS_EVENTS:
         events = given.pop(0)
         if events == CONTROL:
@@ -345,22 +348,27 @@ def open_pipe_as_stdin():
 
     Made once, since its making costs a fork more than its use.
     """
-    io, old = sys.modules["io"], sys.stdin
     saved = os.dup(0)
     pipe = os.pipe()
     try:
         os.dup2(pipe[0], 0)
-        buffer = io.open(0, "rb", buffering=-1, closefd=False)
-        buffer.raw.name = "<stdin>"
-        stdin = io.TextIOWrapper(
-            buffer, encoding=old.encoding, errors=old.errors, newline="\n", line_buffering=old.line_buffering
-        )
-        stdin.mode = "r"
-        return stdin
+        return open_stdin()
     finally:
         os.dup2(saved, 0)
         for descriptor in pipe + (saved,):
             os.close(descriptor)
+
+
+def open_stdin():
+    """An object for descriptor 0, as the interpreter makes it."""
+    io, old = sys.modules["io"], sys.__stdin__
+    buffer = io.open(0, "rb", buffering=-1, closefd=False)
+    buffer.raw.name = "<stdin>"
+    stdin = io.TextIOWrapper(
+        buffer, encoding=old.encoding, errors=old.errors, newline="\n", line_buffering=old.line_buffering
+    )
+    stdin.mode = "r"
+    return stdin
 
 
 def renewals():
