@@ -52,7 +52,9 @@ fn a_reused_process_gives_what_an_executed_one_gives() {
 #[test]
 fn programs_with_packages_of_the_index_are_the_same() {
     let Some(venv) = std::env::var_os("SMCP_TEST_PROGRAMS") else {
-        println!("SMCP_TEST_PROGRAMS is not set, so programs with packages of the index were not compared");
+        println!(
+            "SMCP_TEST_PROGRAMS is not set, so programs with packages of the index were not compared"
+        );
         return;
     };
     let python = Path::new(&venv).join("bin/python3");

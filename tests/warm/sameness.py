@@ -171,7 +171,7 @@ def lead_session():
     """Goes on in a process that leads a session, as a supervisor does."""
     pid = os.fork()
     if pid:
-        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        sys.exit(1 if os.waitpid(pid, 0)[1] else 0)
     os.setsid()
 
 
