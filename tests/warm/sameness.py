@@ -88,7 +88,7 @@ class Room:
     """A directory for one call; what the call leaves in it is part of the result."""
 
     def __init__(self):
-        self.path = os.path.join(tempfile.gettempdir(), "warm-room")
+        self.path = os.path.join(tempfile.gettempdir(), "warm-room-%d" % os.getpid())
 
     def __enter__(self):
         shutil.rmtree(self.path, ignore_errors=True)
