@@ -311,14 +311,27 @@ def become(state, directory, arguments, variables):
     if state.coerced is not None:
         environment[b"LC_CTYPE"] = state.coerced
     zone = os.environb.get(b"TZ")
-    # Anew and not by their differences: the order of the variables is the order of the environment.
-    os.environ.clear()
-    for name, value in environment.items():
-        os.environb[name] = value
+    set_environment(environment)
     if environment.get(b"TZ") != zone:
         import time
 
         time.tzset()
+
+
+def set_environment(environment):
+    """Makes this the environment, in its order, of the process and of `os.environ`. Changes no more than it must: most
+    variables are those of Z, and each change costs a copy of the pages that it touches."""
+    current = os.environ._data
+    kept = [name for name in current if name in environment]
+    if list(environment)[: len(kept)] != kept:
+        os.environ.clear()
+    for name in [name for name in current if name not in environment]:
+        os.unsetenv(name)
+        del current[name]
+    for name, value in environment.items():
+        if current.get(name) != value:
+            os.putenv(name, value)
+            current[name] = value
 
 
 def install(descriptors, flags, state):
