@@ -18,7 +18,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(HERE, "..", "..", "src", "process", "warm")
 HAS_DIRECTORY, HAS_STDIN, HAS_EVENTS, WARM, REUSE = 1, 2, 4, 64, 128
-DEADLINE = 60
+DEADLINE = 180  # seconds; nothing that goes well takes one
 
 # Stands for the server's binary after the exec of M: hands its ends of the two channels to the test, and stays as the
 # leader of the session and the reaper of what a call leaves.

@@ -98,7 +98,7 @@ class State:
     def __init__(self, command, coerced):
         self.command = command
         self.coerced = coerced
-        self.stdins = {"null": sys.stdin, "pipe": open_pipe_as_stdin()}
+        self.pipe_stdin = open_pipe_as_stdin()
         self.renewals = []
         self.ending = None
         self.pin((), READ_AT_START)
@@ -239,9 +239,12 @@ def take_order(socket, state, worker=None):
         if worker is not None:
             if not flags & REUSE or worker.has_script_changed():
                 raise Refused
-            worker.renew(state.stdins["null"] if not flags & HAS_STDIN else open_pipe_as_stdin())
+            worker.renew()
         become(state, directory, arguments, variables)
         install(descriptors, flags, state)
+        if worker is not None:
+            # What the last call has not read of its input must not be found in this one's.
+            sys.stdin = sys.__stdin__ = open_stdin()
         for renew in state.renewals:
             renew()
         socket.send(GO_ON)
@@ -308,14 +311,27 @@ def become(state, directory, arguments, variables):
     if state.coerced is not None:
         environment[b"LC_CTYPE"] = state.coerced
     zone = os.environb.get(b"TZ")
-    # Anew and not by their differences: the order of the variables is the order of the environment.
-    os.environ.clear()
-    for name, value in environment.items():
-        os.environb[name] = value
+    set_environment(environment)
     if environment.get(b"TZ") != zone:
         import time
 
         time.tzset()
+
+
+def set_environment(environment):
+    """Makes this the environment, in its order, of the process and of `os.environ`. Changes no more than it must: most
+    variables are those of Z, and each change costs a copy of the pages that it touches."""
+    current = os.environ._data
+    kept = [name for name in current if name in environment]
+    if list(environment)[: len(kept)] != kept:
+        os.environ.clear()
+    for name in [name for name in current if name not in environment]:
+        os.unsetenv(name)
+        del current[name]
+    for name, value in environment.items():
+        if current.get(name) != value:
+            os.putenv(name, value)
+            current[name] = value
 
 
 def install(descriptors, flags, state):
@@ -325,7 +341,7 @@ def install(descriptors, flags, state):
     os.dup2(given.pop(0), 2)
     if flags & HAS_STDIN:
         os.dup2(given.pop(0), 0)
-        sys.stdin = sys.__stdin__ = state.stdins["pipe"]
+        sys.stdin = sys.__stdin__ = state.pipe_stdin
     if flags & HAS_EVENTS:
         events = given.pop(0)
         if events == CONTROL:
@@ -345,22 +361,27 @@ def open_pipe_as_stdin():
 
     Made once, since its making costs a fork more than its use.
     """
-    io, old = sys.modules["io"], sys.stdin
     saved = os.dup(0)
     pipe = os.pipe()
     try:
         os.dup2(pipe[0], 0)
-        buffer = io.open(0, "rb", buffering=-1, closefd=False)
-        buffer.raw.name = "<stdin>"
-        stdin = io.TextIOWrapper(
-            buffer, encoding=old.encoding, errors=old.errors, newline="\n", line_buffering=old.line_buffering
-        )
-        stdin.mode = "r"
-        return stdin
+        return open_stdin()
     finally:
         os.dup2(saved, 0)
         for descriptor in pipe + (saved,):
             os.close(descriptor)
+
+
+def open_stdin():
+    """An object for descriptor 0, as the interpreter makes it."""
+    io, old = sys.modules["io"], sys.__stdin__
+    buffer = io.open(0, "rb", buffering=-1, closefd=False)
+    buffer.raw.name = "<stdin>"
+    stdin = io.TextIOWrapper(
+        buffer, encoding=old.encoding, errors=old.errors, newline="\n", line_buffering=old.line_buffering
+    )
+    stdin.mode = "r"
+    return stdin
 
 
 def renewals():

@@ -137,12 +137,19 @@ class Recorder:
         safe = []
         for name, (at_top, called, inside) in self.seen.items():
             module = sys.modules.get(name)
-            origin = module and origin_of(module)
-            if origin and self.is_standing(module) and (at_top or called and not is_installed(origin)):
+            if module is None or not self.is_found(module) or not self.is_standing(module):
+                continue
+            origin = origin_of(module)
+            if at_top or called and not is_installed(origin):
                 if name not in unsafe and unsafe.isdisjoint(inside):
                     needed = self.imports.get(name, set()).union(with_parents(name)) - {name}
-                    safe.append([name, origin, sorted(needed.intersection(self.seen).intersection(sys.modules))])
+                    needed = {other for other in needed.intersection(self.seen) if self.is_found(sys.modules.get(other))}
+                    safe.append([name, origin or None, sorted(needed)])
         self.write(safe)
+
+    def is_found(self, module):
+        """Whether it was found somewhere, and not made by another module."""
+        return bool(origin_of(module)) or bool(list(getattr(module, "__path__", ())))
 
     def is_standing(self, module):
         """Whether the module is there for every program of this interpreter."""
@@ -163,6 +170,9 @@ def with_parents(name):
 def origin_of(module):
     """Where a module comes from: a path, `built-in` or `frozen`. A package without a file has none."""
     origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    if not isinstance(origin, str):
+        # What a module has put in its own place often has its file, and no more.
+        origin = getattr(module, "__file__", None)
     return origin if isinstance(origin, str) else ""
 
 

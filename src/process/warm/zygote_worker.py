@@ -64,9 +64,8 @@ class Worker:
     def count_threads(self):
         return sys.modules["_thread"]._count()
 
-    def renew(self, stdin):
+    def renew(self):
         """What a call must not find as the last one left it."""
-        sys.stdin = sys.__stdin__ = stdin
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self.streams
         sys.argv = [self.script]
         os.umask(self.mask)
@@ -91,6 +90,8 @@ class Worker:
         while self.registered:
             function, arguments, named = self.registered.pop()
             self.guarded(function, *arguments, **named)
+        # What the script has kept in its own variables ends with it, such as files that it has not closed.
+        main.__dict__.clear()
         if not self.flush():
             status = 120
         return status
