@@ -39,7 +39,7 @@ impl Inside {
         ];
         let settings = settings.map(|(name, value)| (OsString::from(name), value));
         let environment = settings.into_iter().chain([path]).collect();
-        let config = config::read(Purpose::Http, &Flags::default(), environment)
+        let config = config::read(Purpose::Http, &Flags::default(), environment, Vec::new())
             .expect("the settings are right");
         let launcher = Launcher::with_supervisor(smcp).expect("programs can be run");
         let counters = Counters::new(Losses::default());

@@ -1,10 +1,10 @@
 //! The accept loop: connections with deadlines and a cap. Knows no route, and not who opened the sockets.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};

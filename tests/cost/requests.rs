@@ -64,7 +64,8 @@ impl Server {
         let flags = Cli::try_parse_from(flags).expect("known flags").flags;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let environment = vec![("PATH".into(), path)];
-        let config = config::read(Purpose::Http, &flags, environment, Vec::new()).expect("good settings");
+        let config =
+            config::read(Purpose::Http, &flags, environment, Vec::new()).expect("good settings");
         let app = runtime.block_on(async {
             let launcher = Launcher::with_supervisor(env!("CARGO_BIN_EXE_smcp"));
             let launcher = launcher.expect("programs can be run");
