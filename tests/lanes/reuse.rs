@@ -21,14 +21,20 @@ fn a_process_runs_one_call_after_the_other_and_ends_with_one_that_is_ended() {
     in_a_process_of_its_own(name, || async {
         let (plugin, hot) = (Plugin::new("reuse").reused(), launcher());
         plugin.warm_up(&hot).await;
-        let count = || async { counted(&run(&hot, plugin.job(["count"])).await.stdout) };
+        let count = || async {
+            // A lane is free again a moment after the answer of its call.
+            hot.idle().await;
+            counted(&run(&hot, plugin.job(["count"])).await.stdout)
+        };
         let (_, process) = count().await;
         for _ in 0..5 {
             assert_eq!(count().await.1, process, "another process");
         }
+        hot.idle().await;
         let failed = run(&hot, plugin.job(["ends", "3"])).await;
         assert_eq!(failed.ending, Ending::Exited(3));
         assert_eq!(count().await.1, process, "an exit status ends no worker");
+        hot.idle().await;
         let mut job = plugin.job(["hang".as_ref(), plugin.note().as_os_str()]);
         job.time_limit = Some(std::time::Duration::from_secs(1));
         assert_eq!(run(&hot, job).await.ending, Ending::TimedOut);
