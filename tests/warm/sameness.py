@@ -46,7 +46,7 @@ STDIN = {"text": "words ä\nmore\n".encode(), "binary": bytes(range(256)), "empt
 def interpreters():
     """Every CPython from 3.8 on this machine that can be found, by its real path."""
     found = {}
-    names = ["/usr/bin/python3", "/usr/local/bin/python3"] + glob.glob("/usr/bin/python3.[0-9]*")
+    names = [sys.executable] + glob.glob("/usr/bin/python3*[0-9]") + glob.glob("/usr/local/bin/python3*[0-9]")
     names += glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python3"))
     for name in sorted(names):
         path = os.path.realpath(name)
