@@ -378,7 +378,12 @@ def open_stdin():
     buffer = io.open(0, "rb", buffering=-1, closefd=False)
     buffer.raw.name = "<stdin>"
     stdin = io.TextIOWrapper(
-        buffer, encoding=old.encoding, errors=old.errors, newline="\n", line_buffering=old.line_buffering
+        buffer,
+        encoding=old.encoding,
+        errors=old.errors,
+        newline="\n",
+        line_buffering=old.line_buffering,
+        write_through=old.write_through,
     )
     stdin.mode = "r"
     return stdin

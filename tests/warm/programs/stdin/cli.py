@@ -46,7 +46,7 @@ def case_object():
     stdin = sys.stdin
     print(stdin, stdin.mode, stdin.buffer, stdin.buffer.raw, stdin.seekable(), stdin.buffer.seekable(), stdin.buffer.raw.seekable())
     print(stdin.isatty(), stdin.readable(), stdin.writable(), stdin.closed, stdin is sys.__stdin__, stdin.newlines, stdin.buffer.raw.closefd)
-    print(stdin.buffer.raw.name, stdin.buffer.raw.mode, stdin.line_buffering, getattr(stdin, "_CHUNK_SIZE", None))
+    print(stdin.buffer.raw.name, stdin.buffer.raw.mode, stdin.line_buffering, stdin.write_through, getattr(stdin, "_CHUNK_SIZE", None))
 
 
 def case_position():
