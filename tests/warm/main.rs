@@ -8,9 +8,13 @@ use std::process::Command;
 
 /// Runs `sameness.py` with these words, and fails with what it prints.
 fn compared(words: &[&str]) {
+    succeeds("sameness.py", words);
+}
+
+fn succeeds(script: &str, words: &[&str]) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/warm");
     let output = Command::new("python3")
-        .arg(directory.join("sameness.py"))
+        .arg(directory.join(script))
         .args(words)
         .output()
         .expect("python3 is in PATH");
@@ -47,6 +51,11 @@ programs_are_the_same! {
 #[test]
 fn a_reused_process_gives_what_an_executed_one_gives() {
     compared(&["--reuse", "--program", "outputs", "--program", "stdin"]);
+}
+
+#[test]
+fn calls_share_nothing_that_is_one_calls_own() {
+    succeeds("unshared.py", &[]);
 }
 
 #[test]

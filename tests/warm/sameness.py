@@ -34,9 +34,6 @@ EXPECTED = {
 # What can be noticed in a process that runs several calls: what is left in libraries is left there.
 EXPECTED_REUSED = {
     ("outputs", "replaced_by_class"),
-    ("outputs", "unflushed_binary_in_cycle"),
-    ("outputs", "unflushed_file_in_builtin"),
-    ("outputs", "unflushed_file_in_library"),
 }
 # Cases whose output is another one in each run.
 DIFFERS = ("random", "use_numpy_random", "use_cryptography_random")

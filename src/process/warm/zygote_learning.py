@@ -6,7 +6,9 @@ Safe is a module of the standard library or of an installed distribution, never 
   that its functions import when they are called, as `argparse` does with `shutil`, and
 - was imported while the process was as it had started: what the script does to its environment, its search path, its
   warnings or its signals before an import may be meant for that import, and
-- has imported no file of the plugin itself, and comes from the same place wherever it is imported.
+- has imported no file of the plugin itself, and comes from the same place wherever it is imported, and
+- has opened no other file while it was imported than those of the standard library and of installed distributions:
+  what it has read would stay as it was in all calls.
 """
 
 import os
@@ -28,6 +30,7 @@ class Recorder:
         # module: (it may be safe, it may if it is of the standard library, the libraries that were being imported)
         self.seen = {}
         self.imports = {}  # module: what it imports while it is imported
+        self.readers = set()  # modules that have opened a file while they were imported
         self.depth = 0
         self.changed = False
 
@@ -36,7 +39,26 @@ class Recorder:
         self.real_import = builtins.__import__
         builtins.__import__ = self.importing
         sys.meta_path.insert(0, self)
+        sys.addaudithook(self.audit)
         self.state = self.look()
+
+    def audit(self, event, arguments):
+        """Notes who opens a file of the system or of the user, by the innermost module that is being imported."""
+        if event != "open" or not self.depth:
+            return
+        file = arguments[0]
+        if isinstance(file, bytes):
+            file = os.fsdecode(file)
+        if not isinstance(file, str) or is_installed(file) or file.startswith(ALWAYS_THERE) or is_standard(file):
+            return
+        frame = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_name == "<module>" and is_installed(frame.f_code.co_filename):
+                self.readers.add(frame.f_globals.get("__name__"))
+                return
+            if self.is_plugin(frame):
+                return
+            frame = frame.f_back
 
     def look(self):
         """What an import may depend on."""
@@ -127,7 +149,7 @@ class Recorder:
         The last thing that this process does at exit.
         """
         sys.modules["builtins"].__import__ = self.real_import
-        unsafe = set()
+        unsafe = set(self.readers)
         for name, (_, _, inside) in self.seen.items():
             module = sys.modules.get(name)
             # A module that is not there any more, or was not found, may be found by one run and not by another:
@@ -184,6 +206,8 @@ def is_standard(file):
     return os.path.realpath(file).startswith(STANDARD)
 
 
+# What the system makes itself.
+ALWAYS_THERE = ("/proc/", "/sys/", "/dev/")
 STANDARD = tuple(
     {os.path.realpath(os.path.dirname(os.__file__)) + os.sep}
     | {entry + os.sep for entry in sys.path if os.path.basename(entry) == "lib-dynload"}

@@ -4,6 +4,7 @@ Each call has its own `__main__`, arguments, environment, directory, descriptors
 imports is imported once, and what its modules keep is still there in the next call.
 """
 
+import gc
 import os
 import sys
 
@@ -22,8 +23,10 @@ class Worker:
         self.mask = os.umask(0o77)
         os.umask(self.mask)
         self.streams = (sys.stdout, sys.stderr)
+        self.pid = os.getpid()
         self.threads = self.count_threads()
         self.registered = []
+        self.joined = False
 
     def finish_start(self):
         """Does what the interpreter does between the hook of this file and the first line of the script."""
@@ -43,6 +46,7 @@ class Worker:
         atexit.register = self.register
         atexit.unregister = self.unregister
         self.loader = importlib.machinery.SourceFileLoader
+        self.fresh = self.look()
 
     def register(self, function, *arguments, **named):
         self.registered.append((function, arguments, named))
@@ -54,6 +58,20 @@ class Worker:
     def look_at_script(self):
         seen = os.stat(self.script)
         return seen.st_mtime_ns, seen.st_size, seen.st_ino
+
+    def look(self):
+        """What one call could leave to the next without the script's modules knowing of it."""
+        signal = sys.modules["_signal"]
+        with open("/proc/self/limits", "rb") as file:
+            limits = file.read()
+        return (
+            [describe(stream) for stream in (sys.__stdin__,) + self.streams],
+            [signal.getsignal(number) for number in range(1, signal.NSIG)],
+            signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+            signal.getitimer(signal.ITIMER_REAL),
+            os.getpriority(os.PRIO_PROCESS, 0),
+            limits,
+        )
 
     def has_script_changed(self):
         try:
@@ -72,6 +90,10 @@ class Worker:
         os.chdir(self.directory)
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             sys.__dict__.pop(name, None)
+        weakref = sys.modules.get("weakref")
+        if weakref is not None:
+            # Its finalizers are called at the end of each call, so each call has to register them.
+            weakref.finalize._registered_with_atexit = weakref.finalize._shutdown = False
 
     def run(self):
         """Runs the script once; its exit status."""
@@ -90,8 +112,13 @@ class Worker:
         while self.registered:
             function, arguments, named = self.registered.pop()
             self.guarded(function, *arguments, **named)
-        # What the script has kept in its own variables ends with it, such as files that it has not closed.
-        main.__dict__.clear()
+        # What the script has kept in its own variables ends with it, such as files that it has not closed: as at the end
+        # of an interpreter, while the variables themselves are still there.
+        sys.modules["__main__"] = type(sys)("__main__")
+        del main
+        # The collector may close what is below a file before the file has handed down what it holds.
+        flush_files()
+        gc.collect()
         if not self.flush():
             status = 120
         return status
@@ -124,10 +151,11 @@ class Worker:
         return 1
 
     def join_threads(self):
+        """Waits for the script's threads as the interpreter does at its end. After that there can be no others."""
         threading = sys.modules.get("threading")
-        for thread in threading.enumerate() if threading else ():
-            if not thread.daemon and thread is not threading.current_thread():
-                thread.join()
+        if threading is not None and self.count_threads() > self.threads:
+            self.joined = True
+            threading._shutdown()
 
     def flush(self):
         """Whether all that was printed is written. What is not must never come out in the next call."""
@@ -152,8 +180,30 @@ class Worker:
             return False
         except ChildProcessError:
             pass
-        closed = any(stream is None or stream.closed for stream in self.streams)
-        return not closed and self.count_threads() <= self.threads and not self.has_script_changed()
+        if self.joined or self.count_threads() > self.threads or self.has_script_changed():
+            return False
+        return self.look() == self.fresh
+
+
+def flush_files():
+    """Writes what is left in all files of this process. Where that fails, nobody has asked for it."""
+    io = sys.modules["io"]
+    for thing in gc.get_objects():
+        if isinstance(thing, (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)):
+            try:
+                thing.flush()
+            except Exception:
+                pass
+
+
+def describe(stream):
+    """A stream object as its maker left it; None where it cannot be used any more."""
+    try:
+        if stream is None or stream.closed:
+            return None
+        return stream.buffer, stream.encoding, stream.errors, stream.line_buffering
+    except (AttributeError, ValueError):
+        return None
 
 
 def work(state, socket, has_events, next_order):
@@ -169,6 +219,9 @@ def work(state, socket, has_events, next_order):
     os.close(opened)
     while True:
         status = worker.run()
+        if os.getpid() != worker.pid:
+            # A fork that the script made has come to its end.
+            os._exit(status)
         may_go_on = status != 120 and worker.may_go_on()
         # The pipes of this call end now.
         for number in (0, 1, 2):
