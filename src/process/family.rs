@@ -25,7 +25,7 @@ mod below_a_reaper {
     use std::collections::HashSet;
     use std::time::{Duration, Instant};
 
-    use rustix::event::{Timespec, poll};
+    use rustix::event::poll;
     use rustix::process::{Pid, Signal, getpid, getsid};
 
     use super::super::signals;
@@ -35,12 +35,6 @@ mod below_a_reaper {
     /// How long processes may take to stop before they are asked to end: one in the middle of a read from a disk
     /// stops only after it.
     const STOPPING: Duration = Duration::from_millis(100);
-
-    /// Between two looks whether they have stopped.
-    const LOOK_PAUSE: Timespec = Timespec {
-        tv_sec: 0,
-        tv_nsec: 1_000_000,
-    };
 
     #[derive(Debug)]
     pub(in crate::process) struct Tree {
@@ -116,7 +110,7 @@ mod below_a_reaper {
                 }
                 tree::stop(&new);
                 while !new.iter().copied().all(tree::stands_still) && Instant::now() < deadline {
-                    let _ = poll(&mut [], Some(&LOOK_PAUSE));
+                    let _ = poll(&mut [], Some(&tree::LOOK_PAUSE));
                 }
                 stopped.extend(new);
             }

@@ -18,6 +18,7 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process, wait, waitid,
 };
 
+use super::forked::Forked;
 use super::socket::Socket;
 use super::tree;
 use super::wire::{self, Order, Report, Start};
@@ -28,6 +29,9 @@ const START_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long processes that were sent SIGKILL are waited for before the supervisor goes on.
 const KILL_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long the forker may take to stop before it is let go on; it stops at once as a rule.
+const STOP_LIMIT: Duration = Duration::from_millis(100);
 
 /// The word for one more process.
 const NEXT: &[u8] = b"n";
@@ -57,8 +61,8 @@ pub(super) struct Forker {
     is_gone: bool,
     /// A process that runs one program after the other.
     worker: Option<Pid>,
-    /// The program that runs, and whether a worker runs it.
-    running: Option<(Pid, bool)>,
+    /// The program that runs.
+    running: Option<Forked>,
 }
 
 #[derive(Debug)]
@@ -172,11 +176,13 @@ impl Forker {
             sockets.orders.read_exact(&mut answer)?;
             return match answer {
                 [RUNS] => {
+                    // While it certainly lives: it waits for the next word.
+                    let program = Forked::new(pid, reuse);
                     // The server first: what it has not been told of has not run, and can be started again.
                     Socket.write_all(&Report::Started.encode())?;
                     sockets.orders.write_all(GO)?;
                     self.worker = reuse.then_some(pid);
-                    self.running = Some((pid, reuse));
+                    self.running = Some(program);
                     Ok(Some(pid))
                 }
                 [REFUSES] => {
@@ -210,15 +216,19 @@ impl Forker {
 
     /// What becomes readable when the program ends.
     pub(super) fn sources(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let sockets = self.sockets.iter().filter(|_| self.running.is_some());
-        let by_worker = matches!(self.running, Some((_, true)));
-        sockets.flat_map(move |sockets| {
-            let orders = by_worker.then_some(&sockets.orders);
-            let both = [Some(&sockets.control), orders];
-            both.into_iter()
-                .flatten()
-                .map(|socket| PollFd::new(socket, PollFlags::IN))
+        let both = self.sockets.iter().zip(&self.running);
+        both.flat_map(|(sockets, program)| {
+            let orders = program.is_worker.then_some(&sockets.orders);
+            let sockets = [Some(&sockets.control), orders].into_iter().flatten();
+            let sockets = sockets.map(|socket| PollFd::new(socket, PollFlags::IN));
+            sockets.chain(program.source())
         })
+    }
+
+    /// When [`Self::ending`] has to be asked again although nothing became readable.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.sockets.as_ref()?;
+        self.running.as_ref()?.due()
     }
 
     /// How the program ended, if it has.
@@ -226,21 +236,25 @@ impl Forker {
     /// # Errors
     /// It has, and nobody knows how: the forker that took its status is gone.
     pub(super) fn ending(&mut self) -> io::Result<Option<Report>> {
-        let Some((program, by_worker)) = self.running else {
+        let Some(program) = &mut self.running else {
             return Ok(None);
         };
         let Some(sockets) = &mut self.sockets else {
             // Its children come to this process before it can be waited for, but after the end of its sockets.
             return if self.is_gone {
-                known_by_the_system(program)
+                known_by_the_system(program.pid)
             } else {
                 Ok(None)
             };
         };
         let ready = sockets.look(Duration::ZERO)?;
-        if by_worker && ready.orders {
+        if program.is_worker && ready.orders {
             let mut word = [0; 1 + NUMBER];
-            sockets.orders.read_exact(&mut word)?;
+            if sockets.orders.read_exact(&mut word).is_err() {
+                // Both the worker and the forker, which has a copy of its end, are gone.
+                self.sockets = None;
+                return self.ending();
+            }
             let [OVER, status @ ..] = word else {
                 return Err(io::ErrorKind::InvalidData.into());
             };
@@ -248,6 +262,9 @@ impl Forker {
             return Ok(Some(Report::Exited(i32::from_le_bytes(status))));
         }
         if !ready.control {
+            if program.is_overdue() {
+                self.end_forker();
+            }
             return Ok(None);
         }
         let Ok(status) = read_number(&mut sockets.control) else {
@@ -261,6 +278,27 @@ impl Forker {
             (Some(code), _) => Report::Exited(code),
             (None, signal) => Report::Signalled(signal.unwrap_or_default()),
         }))
+    }
+
+    /// Ends the forker of a program that runs or whose end it does not tell: the program then comes to this process,
+    /// which learns how it ended. No other program is started.
+    ///
+    /// A forker that has taken the exit status is left to tell it.
+    pub(super) fn end_forker(&mut self) {
+        let (Some(sockets), Some(program)) = (&self.sockets, &self.running) else {
+            return;
+        };
+        if self.is_gone {
+            return;
+        }
+        // What it has not taken while it stands still it never will.
+        let stands_still = tree::stop_within(self.pid, STOP_LIMIT);
+        if stands_still && !program.is_taken() && sockets.control_is_ready().is_ok_and(|is| !is) {
+            let _ = kill_process(self.pid, Signal::KILL);
+            self.sockets = None;
+        } else {
+            tree::resume(self.pid);
+        }
     }
 
     /// The program's exit status was taken by this process: the forker had died before it.

@@ -16,6 +16,7 @@ mod children;
 mod engine;
 mod exec_error;
 mod family;
+mod forked;
 mod forker;
 mod job;
 mod launcher;

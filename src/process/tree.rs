@@ -8,10 +8,18 @@
 //! becomes a child when its parent is gone, because every caller here is a sub-reaper.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
+use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, kill_process_group, waitid,
+};
+
+/// Between two looks whether a process has stopped.
+pub(super) const LOOK_PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 1_000_000,
 };
 
 /// One process of a tree.
@@ -188,6 +196,19 @@ pub(super) fn stop(pids: &[Pid]) {
     for pid in pids {
         let _ = kill_process(*pid, Signal::STOP);
     }
+}
+
+/// Stops a process. Whether it stood still before the limit was over.
+pub(super) fn stop_within(pid: Pid, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    stop(&[pid]);
+    while !stands_still(pid) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        let _ = poll(&mut [], Some(&LOOK_PAUSE));
+    }
+    true
 }
 
 /// Whether a process has stopped or ended, or cannot be seen.

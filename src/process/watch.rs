@@ -218,6 +218,10 @@ impl<'a> Watch<'a> {
 
     fn kill(&mut self) {
         let now = Instant::now();
+        // First: it could be stopped, and tell nothing of a program that is killed.
+        if let Some(forker) = &mut self.forker {
+            forker.end_forker();
+        }
         let processes = self.tree.kill(self.keep);
         let unkillable_at = self.unkillable_at.get_or_insert(now + UNKILLABLE_AFTER);
         if *unkillable_at <= now {
@@ -320,6 +324,9 @@ impl<'a> Watch<'a> {
                 .as_ref()
                 .map(|activity| activity.due().saturating_duration_since(Instant::now())),
         };
+        let due = self.forker.as_ref().and_then(|forker| forker.due());
+        let due = due.map(|due| due.saturating_duration_since(Instant::now()));
+        let timeout = timeout.into_iter().chain(due).min();
         let timeout =
             timeout.map(|pause| Timespec::try_from(pause).expect("a grace of seconds fits"));
         if self.unkillable_at.is_some() || looks_again || self.sweeps {

@@ -12,3 +12,4 @@ mod kills;
 mod kit;
 mod reuse;
 mod served;
+mod stopped;

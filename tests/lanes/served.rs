@@ -17,16 +17,16 @@ use crate::support::{rows, until};
 const ROUNDS: u64 = 100;
 
 /// How long the processes of a server may take to be gone after it.
-const GONE: Duration = Duration::from_secs(15);
+pub const GONE: Duration = Duration::from_secs(15);
 
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lanes/plugins");
     Setup::new()
         .plugins(plugins)
         .variable("MCP_PYTHON", python())
 }
 
-fn call(server: &Server, command: &str) -> Value {
+pub fn call(server: &Server, command: &str) -> Value {
     let params = json!({"name": format!("lanes__{command}"), "arguments": {}});
     directly(server.address(), "tools/call", params)
 }
@@ -37,12 +37,12 @@ fn health(server: &Server) -> Value {
     serde_json::from_str(text_of(&answer["result"])).expect("health is JSON")
 }
 
-fn metrics(server: &Server) -> String {
+pub fn metrics(server: &Server) -> String {
     exchange(server.address(), &get(server.address(), "/metrics", "")).text()
 }
 
 /// Calls, and waits until the plugin has its warm interpreter.
-fn warm_up(server: &Server) {
+pub fn warm_up(server: &Server) {
     server.ready();
     call(server, "short");
     until("the plugin is warm", Duration::from_secs(60), || {

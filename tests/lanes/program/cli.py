@@ -53,6 +53,11 @@ def deaf(arguments):
     hang(arguments)
 
 
+def stop(arguments):
+    os.kill(os.getppid(), signal.SIGSTOP)
+    globals()[arguments.words.pop(0)](arguments)
+
+
 def fill(arguments):
     sys.stdout.write("x" * int(arguments.words[0]))
 
@@ -63,6 +68,7 @@ def ends(arguments):
     if how == "raise":
         raise ValueError("a fault")
     if how.startswith("-"):
+        sys.stdout.flush()
         os.kill(os.getpid(), -int(how))
     if how == "text":
         sys.exit("said")

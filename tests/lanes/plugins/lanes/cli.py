@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-COMMANDS = ["short", "hang", "deaf", "job", "ask", "fail", "count"]
+COMMANDS = ["short", "hang", "deaf", "job", "ask", "fail", "stop", "stop-hang", "count"]
 CALLS = 0
 
 
@@ -39,7 +39,9 @@ def main():
         return 0
     if arguments.command == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if arguments.command in ("hang", "deaf"):
+    if arguments.command in ("stop", "stop-hang"):
+        os.kill(os.getppid(), signal.SIGSTOP)
+    if arguments.command in ("hang", "deaf", "stop-hang"):
         brood()
         time.sleep(600)
     if arguments.command == "job":
