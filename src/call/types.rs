@@ -23,7 +23,7 @@ use crate::process::OutputShare;
 pub use crate::process::{BackgroundJob, JobProcess, OutputLoad};
 
 /// One call of one tool, as the floors above ask for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CallRequest {
     /// The `arguments` object as it came, so that numbers keep their text; `None` counts as `{}`.
     pub arguments: Option<Box<RawValue>>,

@@ -26,6 +26,21 @@ const MAX_ASKED: usize = 64;
 /// The pauses after which a plugin is asked once more, within one load, when the system was out of something.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
 
+/// Shorter values of variables are no secrets, in bytes.
+const MIN_SECRET: usize = 8;
+
+/// Variables whose values are no secrets, and often stand in descriptions.
+const NO_SECRETS: [&str; 8] = [
+    "HOME",
+    "LANG",
+    "LOGNAME",
+    "PWD",
+    "SHELL",
+    "SMCP_PLUGIN_DIR",
+    "TMPDIR",
+    "USER",
+];
+
 /// What asking plugins needs.
 #[derive(Debug)]
 pub struct PluginAsker {
@@ -131,7 +146,11 @@ impl PluginAsker {
                 known.interpreter == interpreter && known.answer == cache::digest(&answer)
             });
             if let (Some(memory), Some(fingerprint)) = (&asker.memory, &fingerprint) {
-                memory.cache.keep(fingerprint, &answer);
+                if asker.quotes_a_variable(&plugin, &answer) {
+                    memory.cache.forget(fingerprint);
+                } else {
+                    memory.cache.keep(fingerprint, &answer);
+                }
             }
             if is_known {
                 return Ok(None);
@@ -139,6 +158,24 @@ impl PluginAsker {
             made(&answer, &plugin, &interpreter).map(Some)
         });
         making.await.map_err(given_up)?
+    }
+
+    /// Whether the answer has the value of a variable in it, which may be a secret: such an answer is not kept.
+    fn quotes_a_variable(&self, plugin: &Found, answer: &Answer) -> bool {
+        let text = answer.payload.json.to_string();
+        let warning = answer.payload.warning.as_deref().unwrap_or_default();
+        let asker = &self.asker;
+        let variables = asker
+            .environment
+            .of_question(&plugin.directory, &asker.variables);
+        let values = variables.iter().filter(|(name, value)| {
+            value.len() >= MIN_SECRET && NO_SECRETS.iter().all(|known| name != known)
+        });
+        values.filter_map(|(_, value)| value.to_str()).any(|value| {
+            // As it stands in a JSON text, without the quotes around it.
+            let written = serde_json::Value::from(value).to_string();
+            text.contains(&written[1..written.len() - 1]) || warning.contains(value)
+        })
     }
 
     /// What it answers, what runs it, and what the answer depends on.
@@ -253,9 +290,11 @@ impl PluginAsker {
             .as_deref()
             .map(|chosen| self.resolved.at_once(chosen));
         let interpreter = Interpreter { chosen, real };
+        // What keeps it from being served is not said from memory.
+        let plugin_made = made(&answer, plugin, &interpreter).ok()?;
         Some(Outcome {
             name: plugin.name.clone(),
-            plugin: made(&answer, plugin, &interpreter),
+            plugin: Ok(plugin_made),
             recalled: Some(Arc::new(Recalled {
                 answer: cache::digest(&answer),
                 interpreter,

@@ -238,7 +238,29 @@ impl Catalog {
         tool: &Arc<Tool>,
         request: CallRequest,
     ) -> Result<ToolResult, CallError> {
-        self.calls.call(tool, request).await
+        // What the arguments do not fit may be what the plugin said at an earlier start.
+        let again = (self.snapshot().recalled > 0).then(|| request.clone());
+        let result = self.calls.call(tool, request).await;
+        match (result, again) {
+            (Err(CallError::InvalidArguments { .. }), Some(again)) => {
+                tokio::select! {
+                    () = again.cancel.cancelled() => return Err(CallError::Cancelled),
+                    () = self.confirm() => {}
+                }
+                let tool = self.snapshot().resolve(&tool.name)?;
+                self.calls.call(&tool, again).await
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Asks all plugins, and returns when they have answered, if one of them is known only by what it said at an
+    /// earlier start. Nothing is refused to a client before that.
+    pub async fn confirm(&self) {
+        if self.snapshot().recalled > 0 {
+            self.reload();
+            self.reloaded().await;
+        }
     }
 
     /// Runs the command behind a resource, a prompt or a completion with `request.arguments`: of a declared

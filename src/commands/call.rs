@@ -98,19 +98,18 @@ async fn run_own(bench: &Workbench, args: &CallArgs) -> anyhow::Result<ExitCode>
     Ok(print(&args.tool, &content, result["isError"] == true))
 }
 
-/// Asks the plugin that the name speaks of; all of them where it speaks of none, or that one has no such tool. That
-/// there is none is never said from the cache.
+/// Asks the plugin that the name speaks of; all of them where it speaks of none, or that one has no such tool.
 async fn find(
     bench: &Workbench,
     name: &str,
     variables: &[(String, String)],
 ) -> anyhow::Result<(Catalog, Arc<Tool>)> {
-    let catalog = bench.catalog(plugins_in(name), false, variables).await?;
+    let catalog = bench.catalog(plugins_in(name), variables).await?;
     if let Ok(tool) = catalog.snapshot().resolve(name) {
         return Ok((catalog, tool));
     }
     catalog.close();
-    let catalog = bench.catalog(Vec::new(), true, variables).await?;
+    let catalog = bench.catalog(Vec::new(), variables).await?;
     let snapshot = catalog.snapshot();
     match snapshot.resolve(name) {
         Ok(tool) => Ok((catalog, tool)),

@@ -16,9 +16,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     let from = source(bench.config.catalog.directory.as_deref());
     say(format_args!("plugins: {from}"));
-    let catalog = bench
-        .catalog(Vec::new(), true, &bench.variables().await?)
-        .await?;
+    let catalog = bench.catalog(Vec::new(), &bench.variables().await?).await?;
     let _closed_at_the_end = catalog.close_on_drop();
     let snapshot = catalog.snapshot();
     report(&snapshot);

@@ -54,11 +54,6 @@ impl<'a> Local<'a> {
         )
     }
 
-    /// How many plugins were not asked, for nothing has changed since they were.
-    pub(super) fn recalled(&self) -> usize {
-        self.services.catalog.snapshot().recalled
-    }
-
     /// The result of one method.
     ///
     /// # Errors

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app;
-use crate::catalog::cache::Usage;
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
 use crate::letta::Letta;
@@ -83,24 +82,19 @@ impl Workbench {
         self.unless_ended(app::load(Arc::new(letta))).await
     }
 
-    /// Asks the plugins of these names, or all where none of them is there, and waits for their answers. With `renew`,
-    /// none of them is served as it described itself to an earlier command.
+    /// Asks the plugins of these names, or all where none of them is there, and waits for their answers.
     ///
     /// # Errors
     /// A signal asked for the end meanwhile.
     pub(super) async fn catalog(
         &self,
         only: Vec<String>,
-        renew: bool,
         variables: &[(String, String)],
     ) -> anyhow::Result<Catalog> {
-        let mut settings = catalog::Settings {
+        let settings = catalog::Settings {
             only,
             ..self.config.catalog.clone()
         };
-        if let Some(cache) = settings.cache.as_mut().filter(|_| renew) {
-            cache.usage = Usage::Renew;
-        }
         let catalog = Catalog::start_with(
             settings,
             self.launcher.clone(),

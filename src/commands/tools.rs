@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::local::Local;
-use super::setup::{Workbench, counted, say, source};
+use super::setup::{Workbench, say, source};
 use crate::config::Config;
 
 /// Prints a line for each tool, or all definitions as one JSON array. What is not served is named on
@@ -27,14 +27,6 @@ pub async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
         ));
     } else {
         definitions.iter().for_each(print);
-    }
-    let recalled = local.recalled();
-    if recalled > 0 {
-        eprintln!(
-            "smcp: {} from the cache, where nothing has changed since; --no-cache asks every plugin, and so does \
-             smcp check",
-            counted(recalled, "description")
-        );
     }
     for line in local.faults() {
         eprintln!("smcp: {line}");

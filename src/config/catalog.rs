@@ -123,7 +123,8 @@ fn cache(
         is_named,
         usage: match purpose {
             Purpose::Http | Purpose::Stdio => Usage::Serve,
-            Purpose::Once => Usage::Once,
+            // Nothing asks again after it.
+            Purpose::Once => Usage::Renew,
         },
     })
 }

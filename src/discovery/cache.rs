@@ -6,7 +6,6 @@ mod fingerprint;
 mod store;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,9 +17,6 @@ use self::store::Store;
 use super::describe::{Answer, SOURCES};
 use crate::contract::Payload;
 use crate::text::cleaned;
-
-/// How old an answer may be for a command that runs once: nothing asks again after it.
-const MAX_AGE_FOR_COMMANDS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much of a warning is kept, in bytes.
 const MAX_WARNING: usize = 4096;
@@ -41,8 +37,6 @@ pub struct Settings {
 pub enum Usage {
     /// A server serves them at once, and asks again when it has started.
     Serve,
-    /// A command that runs once uses those of the last day.
-    Once,
     /// Every plugin is asked, and what it answers is kept for others.
     Renew,
 }
@@ -82,13 +76,11 @@ impl Cache {
     /// What was answered where everything was as it is now, unless that is too long ago. What is broken counts as not
     /// there.
     pub fn recall(&self, fingerprint: &Fingerprint) -> Option<Answer> {
-        let max_age = match self.usage {
-            Usage::Serve => store::MAX_AGE,
-            Usage::Once => MAX_AGE_FOR_COMMANDS,
-            Usage::Renew => return None,
-        };
+        if self.usage == Usage::Renew {
+            return None;
+        }
         let (bytes, age) = self.store.read(fingerprint.as_str())?;
-        (age <= max_age).then(|| decoded(&bytes, fingerprint))?
+        (age <= store::MAX_AGE).then(|| decoded(&bytes, fingerprint))?
     }
 
     /// Keeps an answer, unless it says less than the plugin would have said on a better day.

@@ -105,10 +105,10 @@ impl Kept {
         running.complete().await
     }
 
-    /// Starts once as a command does, and says whether `one` was asked.
+    /// Starts, and says whether `one` was asked for that.
     async fn asks(&self) -> bool {
         let before = self.asked();
-        self.start(Usage::Once).await;
+        self.start(Usage::Serve).await;
         self.asked() > before
     }
 }
@@ -125,7 +125,7 @@ fn an_unchanged_plugin_is_not_asked_at_the_next_start_and_is_served_as_before() 
         let kept = Kept::with_one();
         let first = kept.start(Usage::Serve).await;
         assert_eq!((kept.asked(), first.snapshot().recalled), (1, 0));
-        let second = kept.start(Usage::Once).await;
+        let second = kept.start(Usage::Serve).await;
         assert_eq!((kept.asked(), second.snapshot().recalled), (1, 1));
         assert_eq!(definitions(&second), definitions(&first));
         assert_eq!(first.snapshot().plugins, second.snapshot().plugins);
@@ -192,7 +192,7 @@ fn what_running_a_program_leaves_and_what_each_start_brings_does_not_count() {
             kept.plugins.write(&path, b"x", 0o644);
             assert!(!kept.asks().await, "{path}");
         }
-        for name in ["INVOCATION_ID", "SHLVL", "SSH_CONNECTION", "_"] {
+        for name in ["INVOCATION_ID", "SHLVL", "SSH_TTY", "_"] {
             kept.variables.push((name.into(), "new".into()));
             assert!(!kept.asks().await, "{name}");
         }
@@ -230,8 +230,6 @@ fn an_installed_package_and_another_interpreter_have_python_plugins_asked_again(
         assert!(kept.asks().await, "the interpreter is another");
         assert!(!kept.asks().await);
         let interpreter = |running: &Running| running.snapshot().plugins[0].interpreter.clone();
-        let command = kept.start(Usage::Once).await;
-        assert_eq!(interpreter(&command), python, "the shim starts the same");
         let running = kept.start(Usage::Serve).await;
         until("what is behind the shim is known", || {
             interpreter(&running) == Path::new(&real)
@@ -257,7 +255,7 @@ fn a_server_asks_again_after_its_start_and_serves_what_is_said_now() {
         assert_eq!(running.snapshot().recalled, 0);
         assert_eq!(kept.asked(), 2);
         drop(running);
-        let next = kept.start(Usage::Once).await;
+        let next = kept.start(Usage::Serve).await;
         assert_eq!(next.names(), ["one__fresh"], "it was kept");
         assert_eq!(kept.asked(), 2);
     });
@@ -303,8 +301,8 @@ fn a_plugin_that_fails_after_the_start_is_served_with_a_warning_and_unknown_at_t
 fn whoever_asks_for_a_reload_hears_what_plugins_say_now() {
     live(async {
         let kept = Kept::with_one();
-        kept.start(Usage::Once).await;
-        let running = kept.start(Usage::Once).await;
+        kept.start(Usage::Serve).await;
+        let running = kept.start(Usage::Serve).await;
         assert_eq!(kept.asked(), 1);
         kept.says(r#"{"commands":[{"name":"fresh"}]}"#);
         running.reload().await;
@@ -314,15 +312,50 @@ fn whoever_asks_for_a_reload_hears_what_plugins_say_now() {
 }
 
 #[test]
-fn a_description_that_breaks_the_contract_is_reported_from_the_cache_in_the_same_words() {
+fn a_description_that_breaks_the_contract_is_asked_for_at_each_start() {
     live(async {
         let kept = Kept::with_one();
         kept.says(r#"{"contract_version":"9","commands":[]}"#);
-        let first = kept.start(Usage::Once).await.snapshot().skipped.clone();
+        let first = kept.start(Usage::Serve).await.snapshot().skipped.clone();
         assert!(first[0].reason.contains("breaks the contract"), "{first:?}");
-        let second = kept.start(Usage::Once).await.snapshot().skipped.clone();
-        assert_eq!(first, second);
-        assert_eq!(kept.asked(), 1);
+        kept.says(r#"{"commands":[{"name":"fresh"}]}"#);
+        let second = kept.start(Usage::Serve).await;
+        assert_eq!(second.names(), ["one__fresh"]);
+    });
+}
+
+#[test]
+fn an_answer_that_shows_a_variable_is_not_kept() {
+    live(async {
+        let mut kept = Kept::with_one();
+        kept.variables.push(("TOKEN".into(), "sk-\"hunter\"-2".into()));
+        kept.says(r#"{"commands":[{"name":"run","description":"uses sk-\"hunter\"-2"}]}"#);
+        assert!(kept.asks().await);
+        assert!(kept.asks().await);
+        assert_eq!(kept.entries(), Vec::<PathBuf>::new());
+        kept.says(r#"{"commands":[{"name":"run","description":"uses a token"}]}"#);
+        assert!(kept.asks().await);
+        assert!(!kept.asks().await);
+    });
+}
+
+#[test]
+fn arguments_are_refused_only_by_what_a_plugin_says_now() {
+    live(async {
+        let kept = Kept::with_one();
+        let taking = |name: &str| {
+            format!(
+                r#"{{"commands":[{{"name":"run","parameters":[{{"name":"{name}","type":"string"}}]}}]}}"#
+            )
+        };
+        kept.says(&taking("before"));
+        kept.start(Usage::Serve).await;
+        kept.says(&taking("after"));
+        let running = kept.start(Usage::Serve).await;
+        let answer = running.call("one__run", r#"{"after":"x"}"#).await;
+        assert_eq!(answer.as_deref(), Ok("fine"));
+        let refused = running.call("one__run", r#"{"before":"x"}"#).await;
+        assert!(refused.is_err(), "{refused:?}");
     });
 }
 
@@ -340,7 +373,7 @@ fn an_answer_that_was_cut_short_by_time_is_not_kept() {
             *) printf 'usage: one quick [-h]\\n\\noptions:\\n  -h, --help  show this help message and exit\\n';;\n\
             esac\n";
         kept.plugins.write("one/cli", script.as_bytes(), 0o755);
-        let mut settings = kept.settings(Usage::Once);
+        let mut settings = kept.settings(Usage::Serve);
         settings.describe_limit = Duration::from_secs(5);
         let running = Running::of_settings(settings, &[]).complete().await;
         assert_eq!(running.names(), ["one__quick", "one__slow"]);
@@ -409,7 +442,7 @@ fn what_is_kept_is_held_to_the_contract_as_if_the_plugin_had_printed_it() {
             ),
         ] {
             forge(&entry, payload);
-            let running = kept.start(Usage::Once).await;
+            let running = kept.start(Usage::Serve).await;
             let skipped = running.snapshot().skipped.clone();
             assert!(skipped[0].reason.contains(reason), "{payload}: {skipped:?}");
             assert_eq!(running.names(), Vec::<String>::new());
@@ -418,7 +451,7 @@ fn what_is_kept_is_held_to_the_contract_as_if_the_plugin_had_printed_it() {
         forge(&entry, &"[".repeat(100_000));
         assert!(kept.asks().await, "too deep to be read");
         forge(&entry, r#"{"commands":[{"name":"forged"}]}"#);
-        let command = kept.start(Usage::Once).await;
+        let command = kept.start(Usage::Serve).await;
         assert_eq!(command.names(), ["one__forged"]);
         assert_eq!(command.warnings(), "red", "without what steers a terminal");
         let running = kept.start(Usage::Serve).await;
@@ -478,13 +511,13 @@ fn servers_that_share_a_directory_do_not_disturb_each_other() {
         for name in ["two", "three", "four"] {
             kept.plugins.serving(name, "run", "fine");
         }
-        let starts = (0..4).map(|_| kept.start(Usage::Once));
+        let starts = (0..4).map(|_| kept.start(Usage::Serve));
         let names = ["four__run", "one__run", "three__run", "two__run"];
         for running in futures_util::future::join_all(starts).await {
             assert_eq!(running.names(), names);
         }
         assert_eq!(kept.entries().len(), 4);
-        let next = kept.start(Usage::Once).await;
+        let next = kept.start(Usage::Serve).await;
         assert_eq!(next.snapshot().recalled, 4);
     });
 }

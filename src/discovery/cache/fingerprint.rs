@@ -43,16 +43,13 @@ const PASSED_OVER: [&str; 11] = [
 ];
 
 /// Variables that differ from one start or terminal to the next and say nothing of the work.
-const PASSING: [&str; 14] = [
-    "COLUMNS",
+const PASSING: [&str; 11] = [
     "INVOCATION_ID",
     "JOURNAL_STREAM",
-    "LINES",
     "MANAGERPID",
     "OLDPWD",
     "SHLVL",
     "SSH_CLIENT",
-    "SSH_CONNECTION",
     "SSH_TTY",
     "SYSTEMD_EXEC_PID",
     "TERM_SESSION_ID",

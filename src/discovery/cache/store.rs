@@ -25,6 +25,9 @@ const MAX_FILES: usize = 10_000;
 /// How long a file may be written; one that is older was left by a process that died.
 const MAX_WRITING: Duration = Duration::from_secs(60 * 60);
 
+/// How many hexadecimal digits the names of files begin with: a SHA-256.
+const KEY_LENGTH: usize = 64;
+
 /// How the names of finished files end, and of those that are being written.
 const ENDINGS: [&str; 2] = [".json", ".new"];
 
@@ -55,7 +58,8 @@ impl Store {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(path).map_err(of_system)?;
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY;
+        // A link would lead to what belongs to somebody else.
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NOFOLLOW;
         let directory =
             fs::open(path, flags, Mode::empty()).map_err(|fault| of_system(fault.into()))?;
         let stat = fs::fstat(&directory).map_err(|fault| of_system(fault.into()))?;
@@ -151,10 +155,7 @@ impl Store {
         };
         let names = entries.flatten().filter_map(|entry| {
             let name = entry.file_name().to_str().ok()?;
-            ENDINGS
-                .iter()
-                .any(|ending| name.ends_with(ending))
-                .then(|| name.to_owned())
+            is_file_name(name).then(|| name.to_owned())
         });
         let known = names.filter_map(|name| {
             let flags = AtFlags::SYMLINK_NOFOLLOW;
@@ -170,6 +171,25 @@ impl Store {
         });
         known.collect()
     }
+}
+
+/// Whether a file of this name was written here: what else lies in the directory is somebody else's.
+fn is_file_name(name: &str) -> bool {
+    let is_key = |text: &str| {
+        text.len() == KEY_LENGTH
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let Some(rest) = name.strip_suffix(ENDINGS[1]) else {
+        return name.strip_suffix(ENDINGS[0]).is_some_and(is_key);
+    };
+    let mut parts = rest.split('-');
+    let is_number = |part: Option<&str>| part.is_some_and(|part| part.parse::<u64>().is_ok());
+    parts.next().is_some_and(is_key)
+        && is_number(parts.next())
+        && is_number(parts.next())
+        && parts.next().is_none()
 }
 
 fn file_name(name: &str) -> String {
@@ -208,6 +228,10 @@ mod tests {
         let above = tempfile::tempdir().expect("there is room");
         let store = Store::open(&above.path().join("a/b")).expect("it is ours");
         (above, store)
+    }
+
+    fn key(digit: char) -> String {
+        digit.to_string().repeat(KEY_LENGTH)
     }
 
     fn names(path: &Path) -> Vec<String> {
@@ -309,35 +333,41 @@ mod tests {
     fn a_sweep_removes_what_is_old_and_what_a_dead_process_left() {
         let (above, store) = opened();
         let at = |name: &str| above.path().join("a/b").join(name);
-        for name in ["old", "fresh"] {
+        let (old, fresh) = (key('0'), key('f'));
+        for name in [&old, &fresh] {
             store.write(name, b"x").expect("there is room");
         }
-        for name in ["dead-1-0.new", "live-1-0.new", "foreign.txt"] {
+        let (dead, live) = (format!("{old}-1-0.new"), format!("{fresh}-1-0.new"));
+        // Not written here, whatever they are called.
+        let foreign = ["draft.new", "essays.json", "foreign.txt"];
+        for name in [&*dead, &live].into_iter().chain(foreign) {
             std::fs::write(at(name), "x").unwrap();
         }
         let older = Duration::from_secs(60);
-        for name in ["old.json", "foreign.txt"] {
+        for name in [&*format!("{old}.json")].into_iter().chain(foreign) {
             aged(&at(name), MAX_AGE + older);
         }
-        aged(&at("dead-1-0.new"), MAX_WRITING + older);
+        aged(&at(&dead), MAX_WRITING + older);
         store.sweep();
-        let left = ["foreign.txt", "fresh.json", "live-1-0.new"];
-        assert_eq!(names(&above.path().join("a/b")), left);
+        let ours = [live, format!("{fresh}.json")];
+        let left = foreign.map(str::to_owned).into_iter().chain(ours);
+        assert_eq!(names(&above.path().join("a/b")), left.collect::<Vec<_>>());
     }
 
     #[test]
     fn a_sweep_removes_the_oldest_of_what_is_too_much() {
         let (above, store) = opened();
-        let at = |name: &str| above.path().join("a/b").join(format!("{name}.json"));
+        let at = |name: char| above.path().join("a/b").join(format!("{}.json", key(name)));
         // They take no room on the disk.
         let half = MAX_BYTES / 2;
-        for (name, age) in [("a", 30), ("b", 10), ("c", 20)] {
-            store.write(name, b"").expect("there is room");
+        for (name, age) in [('a', 30), ('b', 10), ('c', 20)] {
+            store.write(&key(name), b"").expect("there is room");
             let file = File::options().write(true).open(at(name)).unwrap();
             file.set_len(half).unwrap();
             aged(&at(name), Duration::from_secs(age));
         }
         store.sweep();
-        assert_eq!(names(&above.path().join("a/b")), ["b.json", "c.json"]);
+        let left = ['b', 'c'].map(|name| format!("{}.json", key(name)));
+        assert_eq!(names(&above.path().join("a/b")), left);
     }
 }

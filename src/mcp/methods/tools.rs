@@ -198,12 +198,17 @@ fn is_wrapped(tool: &Tool, result: &ToolResult, revision: Revision) -> bool {
             || matches!(definition(tool, revision), Cow::Owned(_)))
 }
 
-/// A name that is not known yet may belong to a plugin that is still being asked.
+/// A name that is not known yet may belong to a plugin that is still being asked, or is known only by what it said at an
+/// earlier start.
 async fn resolve(context: &Context, name: &str) -> Result<Result<Arc<Tool>, CallError>, Cancelled> {
     let catalog = &context.services.catalog;
     Ok(match catalog.snapshot().resolve(name) {
         Err(_) if !catalog.snapshot().complete => {
             context.unless_cancelled(catalog.complete()).await?;
+            catalog.snapshot().resolve(name)
+        }
+        Err(_) if catalog.snapshot().recalled > 0 => {
+            context.unless_cancelled(catalog.confirm()).await?;
             catalog.snapshot().resolve(name)
         }
         known => known,
