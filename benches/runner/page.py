@@ -9,7 +9,7 @@ from groups import GROUPS
 
 HEAD = """# Benchmarks
 
-<!-- Written by `benches/run` from docs/benchmarks/results.json. Do not edit. -->
+*Written by `benches/run` from [the figures](benchmarks/results.json); changes by hand are lost.*
 
 How fast smcp is on the machine below, and how it compares with what can be used instead. This page was written by the
 program that measured; `just bench` measures smcp again and rewrites the page, `just bench-peers` does the same for the

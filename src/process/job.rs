@@ -226,7 +226,25 @@ impl StartError {
     }
 }
 
+/// The longest text that a program is given without asking the system whether it would: Linux takes 128 KiB each.
+const MAX_FORKED_TEXT: usize = 128 << 10;
+
+/// The same for all of its arguments and variables together. Systems take 1 MiB or more.
+const MAX_FORKED_TEXTS: usize = 512 << 10;
+
 impl Job {
+    /// Whether its arguments and variables are so small that every system gives them to a program.
+    pub(super) fn may_be_forked(&self) -> bool {
+        let variables = self.environment.iter();
+        let variables = variables.map(|(name, value)| name.len() + value.len() + 2);
+        let texts = self.argv.iter().map(|text| text.len() + 1).chain(variables);
+        let mut all: usize = 0;
+        texts
+            .inspect(|length| all += length)
+            .all(|length| length <= MAX_FORKED_TEXT)
+            && all <= MAX_FORKED_TEXTS
+    }
+
     /// The program's name, for messages.
     pub(super) fn program(&self) -> String {
         let program = self.argv.first().map(OsString::as_os_str);

@@ -142,15 +142,18 @@ impl Launcher {
         let (engine, warm) = (self.engine.clone(), self.warm.clone());
         let run = async move {
             let under = match (&warm, &job.warm) {
-                (Some(warm), Some(warmable)) => match warm.lane(&job, warmable).await {
-                    Some(lane) => Under::Lane(
-                        lane,
-                        Start::Warm {
-                            reuse: warmable.reuse,
-                        },
-                    ),
-                    None => Under::Any,
-                },
+                // What no program can be given is refused as by the system, whatever runs it.
+                (Some(warm), Some(warmable)) if job.may_be_forked() => {
+                    match warm.lane(&job, warmable).await {
+                        Some(lane) => Under::Lane(
+                            lane,
+                            Start::Warm {
+                                reuse: warmable.reuse,
+                            },
+                        ),
+                        None => Under::Any,
+                    }
+                }
                 _ => Under::Any,
             };
             drop(warm);

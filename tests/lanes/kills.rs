@@ -2,6 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use smcp::process::Ending;
+use smcp::telemetry::WarmState;
 
 use crate::kit::{
     Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left, parent_of, run,
@@ -156,6 +157,13 @@ fn idle_processes_that_are_killed_cost_warmth_alone() {
             hot.idle().await;
             kill_process(pid, Signal::KILL).expect("it is ours");
             until("it is gone", || !lives(pid)).await;
+            // What ends with it does so a moment later, and with it a call that has begun meanwhile.
+            hot.idle().await;
+            until("its lanes have gone", || {
+                warm(&hot).state != WarmState::Warm
+                    || matches!(victim, Victim::Forker | Victim::Supervisor)
+            })
+            .await;
             let next = run(&hot, plugin.job(["fill", "5"])).await;
             assert_eq!(next.stdout, b"xxxxx", "{victim:?}");
         }

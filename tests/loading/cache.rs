@@ -328,7 +328,8 @@ fn a_description_that_breaks_the_contract_is_asked_for_at_each_start() {
 fn an_answer_that_shows_a_variable_is_not_kept() {
     live(async {
         let mut kept = Kept::with_one();
-        kept.variables.push(("TOKEN".into(), "sk-\"hunter\"-2".into()));
+        kept.variables
+            .push(("TOKEN".into(), "sk-\"hunter\"-2".into()));
         kept.says(r#"{"commands":[{"name":"run","description":"uses sk-\"hunter\"-2"}]}"#);
         assert!(kept.asks().await);
         assert!(kept.asks().await);
@@ -429,25 +430,15 @@ fn what_is_kept_is_held_to_the_contract_as_if_the_plugin_had_printed_it() {
         let kept = Kept::with_one();
         assert!(kept.asks().await);
         let entry = kept.only_entry();
-        for (payload, reason) in [
-            (
-                r#"{"contract_version":"9","commands":[]}"#,
-                "is not a version of contract 1",
-            ),
-            (r#"{"commands":{}}"#, "breaks the contract"),
-            ("[]", "breaks the contract"),
-            (
-                r#"{"contract_version":"1.1","commands":[{"name":"run","input_schema":{"type":7}}]}"#,
-                "breaks the contract",
-            ),
+        for payload in [
+            r#"{"contract_version":"9","commands":[]}"#,
+            r#"{"commands":{}}"#,
+            "[]",
+            r#"{"contract_version":"1.1","commands":[{"name":"run","input_schema":{"type":7}}]}"#,
         ] {
             forge(&entry, payload);
-            let running = kept.start(Usage::Serve).await;
-            let skipped = running.snapshot().skipped.clone();
-            assert!(skipped[0].reason.contains(reason), "{payload}: {skipped:?}");
-            assert_eq!(running.names(), Vec::<String>::new());
+            assert!(kept.asks().await, "{payload}");
         }
-        assert_eq!(kept.asked(), 1, "the forged ones were read");
         forge(&entry, &"[".repeat(100_000));
         assert!(kept.asks().await, "too deep to be read");
         forge(&entry, r#"{"commands":[{"name":"forged"}]}"#);
@@ -463,34 +454,23 @@ fn what_is_kept_is_held_to_the_contract_as_if_the_plugin_had_printed_it() {
 }
 
 #[test]
-fn a_command_uses_no_description_that_is_older_than_a_day_and_a_server_uses_it_first() {
+fn a_server_uses_no_description_that_nobody_has_renewed_for_a_month() {
     live(async {
         let kept = Kept::with_one();
         assert!(kept.asks().await);
         let entry = kept.only_entry();
-        let age_by_hours = |hours: u64| {
+        let age_by_days = |days: u64| {
             let file = std::fs::File::options().write(true).open(&entry).unwrap();
-            let age = Duration::from_secs(hours * 60 * 60);
+            let age = Duration::from_secs(days * 24 * 60 * 60);
             file.set_modified(SystemTime::now() - age).unwrap();
         };
-        age_by_hours(23);
-        assert!(!kept.asks().await);
-        age_by_hours(25);
-        kept.holds_answers();
+        age_by_days(29);
         let running = kept.start(Usage::Serve).await;
-        assert_eq!(running.snapshot().recalled, 1);
-        kept.tell(r#"{"commands":[{"name":"run","description":"runs"}]}"#)
-            .await;
         until("it was asked again", || running.snapshot().recalled == 0).await;
         drop(running);
-        std::fs::remove_file(kept.at("says")).unwrap();
-        assert!(!kept.asks().await, "that has renewed it");
-        age_by_hours(25);
-        assert!(kept.asks().await);
-        assert!(!kept.asks().await);
-        age_by_hours(31 * 24);
+        age_by_days(31);
         let running = kept.start(Usage::Serve).await;
-        assert_eq!(running.snapshot().recalled, 0, "too old for a server");
+        assert_eq!(running.snapshot().recalled, 0, "too old");
     });
 }
 

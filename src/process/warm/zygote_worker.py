@@ -65,7 +65,7 @@ class Worker:
         with open("/proc/self/limits", "rb") as file:
             limits = file.read()
         return (
-            [describe(stream) for stream in (sys.__stdin__,) + self.streams],
+            [describe(stream) for stream in self.streams],
             [signal.getsignal(number) for number in range(1, signal.NSIG)],
             signal.pthread_sigmask(signal.SIG_BLOCK, ()),
             signal.getitimer(signal.ITIMER_REAL),
