@@ -157,6 +157,8 @@ impl Served {
                 if let Some(key) = key {
                     config = config.auth_header(key);
                 }
+                // It makes a client for TLS as well. The second one of a process finds this installed.
+                let _ = rustls::crypto::ring::default_provider().install_default();
                 let transport = StreamableHttpClientTransport::from_config(config);
                 let client = serve_client_with_lifecycle(user, transport, lifecycle).await?;
                 (client, None)
