@@ -69,6 +69,9 @@ async fn read(session: &Arc<Session>, input: impl AsyncRead + Unpin) {
                     }
                     send(session, fault.to_bytes()).await;
                 }
+                // What was taken in goes on before the next line is: a client that writes a thousand calls at once
+                // would have more in flight than may be.
+                tokio::task::yield_now().await;
             }
             Some(Err(AnyDelimiterCodecError::MaxChunkLengthExceeded)) => {
                 let why =
