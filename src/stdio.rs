@@ -60,6 +60,8 @@ async fn read(session: &Arc<Session>, input: impl AsyncRead + Unpin) {
     let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), Vec::new(), MAX_LINE);
     let mut lines = FramedRead::new(input, codec);
     loop {
+        // A client that writes all its calls at once is made to wait; refusing is for those that can be told.
+        session.room().await;
         match lines.next().await {
             Some(Ok(line)) if line.trim_ascii().is_empty() => {}
             Some(Ok(line)) => {
@@ -69,9 +71,6 @@ async fn read(session: &Arc<Session>, input: impl AsyncRead + Unpin) {
                     }
                     send(session, fault.to_bytes()).await;
                 }
-                // What was taken in goes on before the next line is: a client that writes a thousand calls at once
-                // would have more in flight than may be.
-                tokio::task::yield_now().await;
             }
             Some(Err(AnyDelimiterCodecError::MaxChunkLengthExceeded)) => {
                 let why =

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{Account, Counted, NoRoom};
@@ -22,6 +23,7 @@ const MAX_IN_FLIGHT: usize = 1024;
 pub struct InFlight {
     running: Mutex<HashMap<IdKey, CancellationToken>>,
     last_end: Mutex<Instant>,
+    ended: Notify,
 }
 
 /// The place of one request, until it is dropped.
@@ -37,6 +39,7 @@ impl Default for InFlight {
         Self {
             running: Mutex::default(),
             last_end: Mutex::new(Instant::now()),
+            ended: Notify::new(),
         }
     }
 }
@@ -72,6 +75,14 @@ impl InFlight {
             key,
             cancel,
         })
+    }
+
+    /// Waits until one more may be in flight: the bound of a client that writes faster than it is answered, where its
+    /// transport has no other. Each request has its own end. For one waiter.
+    pub async fn room(&self) {
+        while self.running().len() >= MAX_IN_FLIGHT {
+            self.ended.notified().await;
+        }
     }
 
     /// Cancels a request, if it is in flight.
@@ -116,6 +127,7 @@ impl Drop for Slot {
             .last_end
             .lock()
             .expect("no code that holds this lock can panic") = Instant::now();
+        self.in_flight.ended.notify_one();
     }
 }
 
@@ -201,6 +213,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::mcp::budget::Budget;
+    use futures_util::FutureExt;
     use serde_json::value::RawValue;
 
     fn id(text: &str) -> RequestId {
@@ -247,16 +260,20 @@ mod tests {
         assert_eq!(refused.count(), 250 / fault.to_bytes().len());
     }
 
-    #[test]
-    fn no_more_than_a_number_is_in_flight() {
+    #[tokio::test]
+    async fn no_more_than_a_number_is_in_flight() {
         let in_flight = Arc::new(InFlight::default());
         let parent = CancellationToken::new();
-        let slots: Vec<_> = (0..MAX_IN_FLIGHT)
+        let mut slots: Vec<_> = (0..MAX_IN_FLIGHT)
             .map(|number| in_flight.enter(&id(&number.to_string()), &parent).unwrap())
             .collect();
         let refused = in_flight.enter(&id("-1"), &parent).unwrap_err();
         assert_eq!(refused.code, jsonrpc::INTERNAL_ERROR);
-        drop(slots);
+        let room = in_flight.room();
+        tokio::pin!(room);
+        assert_eq!(room.as_mut().now_or_never(), None);
+        slots.pop();
+        room.await;
         assert!(in_flight.enter(&id("-1"), &parent).is_ok());
     }
 }

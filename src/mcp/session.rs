@@ -164,6 +164,11 @@ impl Session {
         }
     }
 
+    /// Waits until one more request may be in flight. For one waiter.
+    pub async fn room(&self) {
+        self.in_flight.room().await;
+    }
+
     /// Who it is for the governor, whose attachments hold for it.
     fn client(&self) -> Client {
         let key = self.principal.key.map(|key| *key.digest());
