@@ -53,10 +53,7 @@ async fn a_conflict_is_settled_by_the_order_of_letta_and_said() {
     ]))
     .await;
     let letta = stub.letta();
-    let lines = Lines::default();
-    let guard = lines.capture();
-    letta.load_at_start().await;
-    drop(guard);
+    let lines = Lines::of_the_start(&letta).await;
     assert_eq!(
         letta.environment_for(None).await,
         pairs(&[("K", "a"), ("ONLY_B", "b")])
@@ -94,10 +91,7 @@ async fn agents_may_differ_where_no_call_gets_the_variables_of_several() {
         scope: Scope::Agent,
         ..stub.settings()
     }));
-    let lines = Lines::default();
-    let guard = lines.capture();
-    letta.load_at_start().await;
-    drop(guard);
+    let lines = Lines::of_the_start(&letta).await;
     let warnings = lines.warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("refused: PATH"), "{warnings:?}");
@@ -180,10 +174,7 @@ async fn both_lists_count_and_the_one_that_says_more_wins() {
     })
     .await;
     let letta = stub.letta();
-    let lines = Lines::default();
-    let guard = lines.capture();
-    letta.load_at_start().await;
-    drop(guard);
+    let lines = Lines::of_the_start(&letta).await;
     let expected = [
         ("BOTH", "new"),
         ("EMPTIED", "known"),
@@ -217,10 +208,7 @@ async fn refused_names_are_named_in_a_warning_and_reach_no_plugin() {
     )]))
     .await;
     let letta = stub.letta();
-    let lines = Lines::default();
-    let guard = lines.capture();
-    letta.load_at_start().await;
-    drop(guard);
+    let lines = Lines::of_the_start(&letta).await;
     assert_eq!(letta.environment_for(None).await, pairs(&[("OK", "1")]));
     assert_eq!(
         letta.environment_for(Some("agent-a")).await,

@@ -269,16 +269,15 @@ impl<'a> Watch<'a> {
         self.exited = true;
         self.activity = None;
         self.ending = Some(ending);
+        if self.is_nest || ending != Report::Exited(0) {
+            self.keep_nothing();
+        }
         if self.is_nest {
             // What it has started belongs to calls, which are lost with it: no process of theirs goes on by
             // itself, and none is taken for one that ended by itself.
-            self.keep_nothing();
             self.kill_at = Some(Instant::now());
-        } else if ending != Report::Exited(0) {
-            self.keep_nothing();
-        }
-        // The rest of an ended tree has the shorter of the two graces.
-        if self.kill_at.is_some() && !self.is_nest {
+        } else if self.kill_at.is_some() {
+            // The rest of an ended tree has the shorter of the two graces.
             self.terminate_within(LEFTOVER_GRACE);
         }
     }
@@ -289,7 +288,6 @@ impl<'a> Watch<'a> {
         if come.is_empty() {
             self.sweeps = false;
             self.reports.extend(Report::Swept.encode());
-            self.report();
         } else {
             tree::kill(&come, &[]);
         }

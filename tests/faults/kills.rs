@@ -2,26 +2,30 @@
 //!
 //! The moments come from a seed that is printed; `SMCP_TEST_SEED` repeats a run.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::served::GONE;
+use crate::support::chance::{Chance, play};
 use crate::support::http::{Connection, PATIENCE, post};
 use crate::support::plugins::fixtures;
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
-use crate::support::{rows, s, until};
+use crate::support::{s, until};
 
 const ROUNDS: u64 = 100;
+
+/// How many rounds are played at once: they wait more than they work.
+fn most() -> usize {
+    4 * std::thread::available_parallelism().map_or(2, usize::from)
+}
 
 #[test]
 fn a_hundred_servers_killed_at_random_moments_leave_nothing() {
     let commands = ["sit", "brood", "deaf", "short", "short-brood", "job"];
-    play("SIGKILL", |chance| {
-        let (mut server, _clients) = busy(chance, |chance| commands[chance.below(6) as usize]);
-        wait_a_while(chance);
+    play("SIGKILL", ROUNDS, most(), |chance| {
+        let (mut server, _clients) = busy(chance, |chance| commands[chance.below(6)]);
+        chance.wait_a_while();
         server.signal(Signal::KILL);
         server.ends_within(GONE);
         server.leaves_nothing_within(GONE);
@@ -31,7 +35,7 @@ fn a_hundred_servers_killed_at_random_moments_leave_nothing() {
 /// Takes longer than the other hundred: where a call outlasts the grace, its server takes ten seconds to end.
 #[test]
 fn a_hundred_servers_asked_to_end_at_random_moments_end_well_and_leave_nothing() {
-    play("SIGTERM", |chance| {
+    play("SIGTERM", ROUNDS, most(), |chance| {
         // What outlasts the grace is rare here: it takes more than ten seconds each time.
         let stubborn = chance.below(25) == 0;
         let (mut server, _clients) = busy(chance, |chance| match chance.below(3) {
@@ -41,7 +45,7 @@ fn a_hundred_servers_asked_to_end_at_random_moments_end_well_and_leave_nothing()
             0 | 1 => "short",
             _ => "short-brood",
         });
-        wait_a_while(chance);
+        chance.wait_a_while();
         server.signal(Signal::TERM);
         let status = server.ends_within(s(40));
         assert!(status.success(), "{status}");
@@ -60,20 +64,6 @@ fn the_processes_of_a_running_call_are_seen() {
     until("all six processes are seen", PATIENCE, || {
         (server.others().len() >= 6).then_some(())
     });
-}
-
-fn play(what: &str, round: impl Fn(&mut Chance) + Sync) {
-    let seed = seed();
-    println!("{what}: SMCP_TEST_SEED={seed}");
-    let rounds: Vec<u64> = (0..ROUNDS).collect();
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    rows::each(
-        &rounds,
-        // They wait more than they work.
-        4 * cores,
-        |number| format!("{what}, round {number} of seed {seed}"),
-        |number| round(&mut Chance(seed.wrapping_add(number << 32))),
-    );
 }
 
 /// What clients hold while their calls run.
@@ -111,32 +101,4 @@ fn busy(
         }
     }
     (server, (sessions, connections))
-}
-
-/// Up to 200 ms: calls are then about to start, running, or ending.
-fn wait_a_while(chance: &mut Chance) {
-    std::thread::sleep(Duration::from_micros(chance.below(200_000)));
-}
-
-fn seed() -> u64 {
-    if let Ok(given) = std::env::var("SMCP_TEST_SEED") {
-        return given.parse().expect("SMCP_TEST_SEED is a whole number");
-    }
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("the clock is past 1970")
-        .as_secs()
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }

@@ -214,17 +214,7 @@ pub fn told(finished: &Finished) -> (Ending, String, String) {
     )
 }
 
-/// Runs `body` in a process of its own: this test program again, with this test alone. Whoever ends supervisors there
-/// ends no other test's.
+/// Runs `body` in a process of its own.
 pub fn in_a_process_of_its_own<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
-    if alone::is_here() {
-        return tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime")
-            .block_on(within("the test in a process of its own ends", body()));
-    }
-    let output = alone::command(&[], test).output();
-    alone::must_have_passed(test, &output.expect("this program starts again"));
+    alone::run(test, LIMIT, body);
 }

@@ -9,12 +9,18 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::kit::python;
+use crate::support::chance::{Chance, play};
 use crate::support::http::{PATIENCE, exchange, get};
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, directly, text_of};
-use crate::support::{rows, until};
+use crate::support::until;
 
 const ROUNDS: u64 = 100;
+
+/// How many rounds are played at once.
+fn most() -> usize {
+    2 * std::thread::available_parallelism().map_or(2, usize::from)
+}
 
 /// How long the processes of a server may take to be gone after it.
 pub const GONE: Duration = Duration::from_secs(15);
@@ -132,9 +138,9 @@ fn a_client_that_leaves_ends_its_warm_calls() {
 
 #[test]
 fn a_hundred_servers_killed_during_warm_calls_leave_nothing() {
-    play("SIGKILL", |chance| {
+    play("SIGKILL", ROUNDS, most(), |chance| {
         let (mut server, _sessions) = busy(chance, &["hang", "deaf", "short", "job", "count"]);
-        wait_a_while(chance);
+        chance.wait_a_while();
         server.signal(Signal::KILL);
         server.ends_within(GONE);
         server.leaves_nothing_within(GONE);
@@ -143,27 +149,14 @@ fn a_hundred_servers_killed_during_warm_calls_leave_nothing() {
 
 #[test]
 fn a_hundred_servers_asked_to_end_during_warm_calls_leave_nothing() {
-    play("SIGTERM", |chance| {
+    play("SIGTERM", ROUNDS, most(), |chance| {
         let (mut server, _sessions) = busy(chance, &["short", "fail", "ask", "count"]);
-        wait_a_while(chance);
+        chance.wait_a_while();
         server.signal(Signal::TERM);
         let status = server.ends_within(Duration::from_secs(40));
         assert!(status.success(), "{status}");
         server.leaves_nothing_within(GONE);
     });
-}
-
-fn play(what: &str, round: impl Fn(&mut Chance) + Sync) {
-    let seed = seed();
-    println!("{what}: SMCP_TEST_SEED={seed}");
-    let rounds: Vec<u64> = (0..ROUNDS).collect();
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    rows::each(
-        &rounds,
-        2 * cores,
-        |number| format!("{what}, round {number} of seed {seed}"),
-        |number| round(&mut Chance(seed.wrapping_add(number << 32))),
-    );
 }
 
 /// A server with calls under way; one time in four its interpreter is still being made.
@@ -178,38 +171,10 @@ fn busy(chance: &mut Chance, commands: &[&str]) -> (Server, Vec<Session>) {
     for _ in 0..=chance.below(3) {
         let mut session = Session::ready(server.address());
         for _ in 0..2 {
-            let command = commands[chance.below(commands.len() as u64) as usize];
+            let command = commands[chance.below(commands.len())];
             session.begin(&format!("lanes__{command}"), json!({}));
         }
         sessions.push(session);
     }
     (server, sessions)
-}
-
-/// Up to 200 ms: calls are then about to start, running, or ending.
-fn wait_a_while(chance: &mut Chance) {
-    std::thread::sleep(Duration::from_micros(chance.below(200_000)));
-}
-
-fn seed() -> u64 {
-    if let Ok(given) = std::env::var("SMCP_TEST_SEED") {
-        return given.parse().expect("SMCP_TEST_SEED is a whole number");
-    }
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("the clock is past 1970")
-        .as_secs()
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
 }

@@ -121,16 +121,7 @@ fn parent_of(pid: Pid) -> Pid {
     Pid::from_raw(line.trim().parse().expect("a number")).expect("not the kernel")
 }
 
-/// Runs `body` in a process of its own: this test program again, with this test alone.
+/// Runs `body` in a process of its own.
 fn in_a_process_of_its_own<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
-    if alone::is_here() {
-        return tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime")
-            .block_on(within("the test in a process of its own ends", body()));
-    }
-    let output = alone::command(&[], test).output();
-    alone::must_have_passed(test, &output.expect("this program starts again"));
+    alone::run(test, LIMIT, body);
 }

@@ -11,7 +11,6 @@
 
 mod abandoned;
 mod book;
-mod chance;
 mod levels;
 mod plugins;
 #[path = "../support/mod.rs"]
@@ -23,8 +22,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use book::Book;
-use chance::Chance;
 use levels::Levels;
+use support::chance::Chance;
 use support::server::{Server, Setup};
 
 /// How long what was needed for the last cycle may stay after it.

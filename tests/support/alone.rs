@@ -8,6 +8,7 @@
 )]
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
 const VARIABLE: &str = "SMCP_TEST_ALONE";
 
@@ -52,4 +53,23 @@ pub fn must_have_passed(test: &str, output: &Output) {
     assert!(output.status.success(), "{text}\n{errors}");
     // A name that no test has would end well, too.
     assert!(text.contains("1 passed"), "{test} was not run: {text}");
+}
+
+/// Runs `body` in a process of its own, which may take `limit`: this test program again, with this test alone. Whoever
+/// ends supervisors there ends no other test's.
+#[track_caller]
+pub fn run<F: Future<Output = ()>>(test: &str, limit: Duration, body: impl FnOnce() -> F) {
+    if is_here() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let ended = runtime.block_on(async { tokio::time::timeout(limit, body()).await });
+        return ended.unwrap_or_else(|_| {
+            panic!("not within {limit:?}: the end of the test in a process of its own")
+        });
+    }
+    let output = command(&[], test).output();
+    must_have_passed(test, &output.expect("this program starts again"));
 }

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod alone;
+pub mod chance;
 pub mod commands;
 pub mod hangups;
 pub mod http;

@@ -22,10 +22,7 @@ async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
     let agents = (0..120).map(|n| agent(&format!("agent-{n}"), &[(&format!("K{n}"), &long)]));
     let stub = Stub::start(paging(agents.collect())).await;
     let letta = stub.letta();
-    let lines = Lines::default();
-    let guard = lines.capture();
     letta.load_at_start().await;
-    drop(guard);
     assert_eq!(letta.environment_for(Some("agent-119")).await.len(), 1);
     assert!(stub.asked()[1].contains("limit=25"), "{:?}", stub.asked());
 }
@@ -121,10 +118,7 @@ async fn a_hundred_megabytes_are_not_taken() {
     for (act, most) in cases {
         let stub = Stub::start(act).await;
         let letta = stub.letta();
-        let lines = Lines::default();
-        let guard = lines.capture();
-        letta.load_at_start().await;
-        drop(guard);
+        let lines = Lines::of_the_start(&letta).await;
         let warnings = lines.warnings();
         assert!(
             warnings.len() == 1 && warnings[0].contains("more than 4194304 bytes"),
@@ -144,10 +138,7 @@ async fn a_letta_that_is_down_is_one_warning() {
         tokio::task::yield_now().await;
     }
     let letta = Letta::from_settings(Some(settings_at(&url)));
-    let lines = Lines::default();
-    let guard = lines.capture();
-    letta.load_at_start().await;
-    drop(guard);
+    let lines = Lines::of_the_start(&letta).await;
     let warnings = lines.warnings();
     assert!(
         warnings.len() == 1 && warnings[0].to_lowercase().contains("connection refused"),
@@ -190,10 +181,7 @@ async fn what_was_loaded_before_a_page_failed_is_kept() {
     })
     .await;
     let letta = stub.letta();
-    let lines = Lines::default();
-    let guard = lines.capture();
-    letta.load_at_start().await;
-    drop(guard);
+    let lines = Lines::of_the_start(&letta).await;
     assert_eq!(
         letta.environment_for(Some("agent-1")).await,
         pairs(&[("A", "1")])
@@ -221,10 +209,7 @@ async fn a_server_that_invents_agents_for_ever_is_stopped_at_the_limit() {
         ..Limits::default()
     };
     let letta = Letta::with(Some(stub.settings()), limits, RETRY_AFTER);
-    let lines = Lines::default();
-    let guard = lines.capture();
-    letta.load_at_start().await;
-    drop(guard);
+    let lines = Lines::of_the_start(&letta).await;
     assert_eq!(stub.asked().len(), 21);
     assert!(lines.warnings()[0].contains("only 20 agents were loaded"));
     assert_eq!(letta.environment_for(Some("agent-3")).await.len(), 1);

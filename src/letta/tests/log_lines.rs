@@ -39,6 +39,15 @@ impl Lines {
         tracing::subscriber::set_default(subscriber)
     }
 
+    /// What is logged while `letta` loads at the start.
+    pub(super) async fn of_the_start(letta: &Letta) -> Self {
+        let lines = Self::default();
+        let guard = lines.capture();
+        letta.load_at_start().await;
+        drop(guard);
+        lines
+    }
+
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }

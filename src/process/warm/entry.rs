@@ -118,9 +118,7 @@ impl Entry {
                 plugin = self.plugin,
                 "the plugin's warm interpreter has ended"
             );
-            self.lost += 1;
-            self.pause();
-            return self.forget();
+            return self.lose();
         }
         if now.duration_since(*since) > MAX_PAUSE {
             self.lost = 0;
@@ -148,13 +146,15 @@ impl Entry {
             .map_or(0, |parent| parent.memory.load(Ordering::Relaxed))
     }
 
-    /// Lets no interpreter be made for a while.
-    pub(super) fn pause(&mut self) {
+    /// Its interpreter is lost, or has to give way: none is made for a while.
+    pub(super) fn lose(&mut self) {
+        self.lost += 1;
+        self.forget();
         let pause = FIRST_PAUSE.saturating_mul(1 << self.lost.saturating_sub(1).min(16));
         self.not_before = Some(Instant::now() + pause.min(MAX_PAUSE));
     }
 
-    /// Has the next call make an interpreter.
+    /// Ends its interpreter; the next call has one made.
     pub(super) fn forget(&mut self) {
         self.replace(Phase::Unknown);
     }
@@ -164,15 +164,13 @@ impl Entry {
         self.replace(Phase::Cold(reason));
     }
 
-    fn replace(&mut self, phase: Phase) {
-        if let Phase::Warm(parent, _) = std::mem::replace(&mut self.phase, phase) {
-            parent.retire();
-        }
+    /// Gives it an interpreter.
+    pub(super) fn become_warm(&mut self, parent: Arc<Parent>, now: Instant) {
+        self.replace(Phase::Warm(parent, now));
     }
 
-    /// Ends its interpreter.
-    pub(super) fn retire(self) {
-        if let Phase::Warm(parent, _) = &self.phase {
+    fn replace(&mut self, phase: Phase) {
+        if let Phase::Warm(parent, _) = std::mem::replace(&mut self.phase, phase) {
             parent.retire();
         }
     }

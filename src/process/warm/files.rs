@@ -7,6 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use tokio::task::{JoinError, spawn_blocking};
+
 /// Directories that hold no module of the plugin's own.
 const SKIPPED: [&str; 6] = [
     ".git",
@@ -53,6 +55,11 @@ impl Sources {
             stamp(origin, &mut hasher);
         }
         hasher.finish()
+    }
+
+    /// The same, on a thread that may wait for file systems.
+    pub(super) async fn fingerprint_aside(self) -> Result<u64, JoinError> {
+        spawn_blocking(move || self.fingerprint()).await
     }
 }
 

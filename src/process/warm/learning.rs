@@ -123,12 +123,12 @@ impl Learner<'_> {
                 origins: origins(list),
                 ..lesson.known_sources()
             };
-            let fingerprint = in_background(sources.clone()).await?;
+            let fingerprint = sources.clone().fingerprint_aside().await?;
             match parent.load(list).await? {
                 Loading::Loaded { loaded } => {
                     self.prove(lesson, &reference, &parent).await?;
                     // What was changed meanwhile may be imported in part.
-                    if in_background(sources.clone()).await? != fingerprint {
+                    if sources.clone().fingerprint_aside().await? != fingerprint {
                         return Err(Fault("its files were changed meanwhile".to_owned()));
                     }
                     tracing::debug!(
@@ -206,11 +206,6 @@ impl Learner<'_> {
             Err(_) => Err(Fault("the server ends".to_owned())),
         }
     }
-}
-
-async fn in_background(sources: Sources) -> Result<u64, Fault> {
-    let looking = tokio::task::spawn_blocking(move || sources.fingerprint());
-    looking.await.map_err(|fault| Fault(fault.to_string()))
 }
 
 /// Where modules come from, of a list of them.

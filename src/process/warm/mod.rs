@@ -139,8 +139,7 @@ impl Warm {
             let (sources, fingerprint, key) =
                 (entry.sources.clone(), entry.fingerprint, key.clone());
             self.0.tracker.spawn(async move {
-                let looking = tokio::task::spawn_blocking(move || sources.fingerprint());
-                if let Ok(found) = looking.await {
+                if let Ok(found) = sources.fingerprint_aside().await {
                     shared.compare(&key, fingerprint, found);
                 }
             });
@@ -189,8 +188,8 @@ impl Warm {
             table.closed = true;
             std::mem::take(&mut table.entries)
         };
-        for entry in entries.into_values() {
-            entry.retire();
+        for mut entry in entries.into_values() {
+            entry.forget();
         }
         self.0.end.cancel();
         self.0.tracker.wait().await;
@@ -212,9 +211,7 @@ impl Shared {
         let known = lesson.known_sources();
         let learning = async {
             let _permit = self.learning.acquire().await;
-            let sources = known.clone();
-            let looking = tokio::task::spawn_blocking(move || sources.fingerprint());
-            let before = looking.await.ok();
+            let before = known.clone().fingerprint_aside().await.ok();
             (before, learner.learn(&lesson).await)
         };
         let (before, learnt) = tokio::select! {
@@ -244,16 +241,10 @@ impl Shared {
                 lessons.parent.look_at_memory();
                 entry.sources = lessons.sources;
                 entry.fingerprint = Some(lessons.fingerprint);
-                let old = std::mem::replace(
-                    &mut entry.phase,
-                    Phase::Warm(Arc::clone(&lessons.parent), now),
-                );
-                if let Phase::Warm(old, _) = old {
-                    old.retire();
-                }
+                entry.become_warm(lessons.parent, now);
                 tracing::info!(
                     plugin = entry.plugin,
-                    memory_mib = lessons.parent.memory.load(Ordering::Relaxed) >> 20,
+                    memory_mib = entry.memory() >> 20,
                     "the plugin has a warm interpreter from now on"
                 );
             }
@@ -301,9 +292,7 @@ impl Shared {
                 fault,
                 "the plugin's warm interpreter is lost; its calls start a new one each until there is another"
             );
-            entry.lost += 1;
-            entry.pause();
-            entry.forget();
+            entry.lose();
         }
     }
 
@@ -345,9 +334,7 @@ impl Shared {
                 memory_mib = bytes >> 20,
                 "the plugin's warm interpreter gives way: all together take more than MCP_WARM_MAX_MB"
             );
-            entry.lost += 1;
-            entry.pause();
-            entry.forget();
+            entry.lose();
         }
     }
 }

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -88,6 +89,12 @@ pub(super) struct Recipe {
 /// Why there is no warm interpreter, or none any more.
 #[derive(Debug)]
 pub(super) struct Fault(pub(super) String);
+
+impl From<JoinError> for Fault {
+    fn from(fault: JoinError) -> Self {
+        Self(fault.to_string())
+    }
+}
 
 impl From<io::Error> for Fault {
     fn from(fault: io::Error) -> Self {
@@ -346,14 +353,13 @@ fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
 /// not, and the plugin's program would be run with no arguments.
 async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
     let path = interpreter.map(PathBuf::from).unwrap_or_default();
-    let reading = tokio::task::spawn_blocking(move || {
+    let reading = spawn_blocking(move || {
         let mut beginning = [0; 4];
         File::open(path)?.read_exact(&mut beginning)?;
         Ok::<_, io::Error>(beginning)
     });
     let beginning = reading
-        .await
-        .map_err(|fault| Fault(fault.to_string()))?
+        .await?
         .map_err(|fault| Fault(format!("its interpreter cannot be read: {fault}")))?;
     if beginning == *b"\x7fELF" {
         Ok(())

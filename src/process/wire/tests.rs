@@ -20,6 +20,19 @@ fn travelled(order: &[u8], more: &[BorrowedFd<'_>]) -> io::Result<Order> {
     order
 }
 
+/// An order to run `program` cold, with nothing announced but these descriptors.
+fn order_of(announced: Announced) -> Vec<u8> {
+    encode_order(
+        &["program".into()],
+        &[],
+        None,
+        announced,
+        Keep::Nothing,
+        Start::Cold,
+    )
+    .expect("no NUL in it")
+}
+
 #[test]
 fn an_order_keeps_every_byte_but_nul() {
     let any = OsString::from_vec((1..=255).collect());
@@ -74,15 +87,7 @@ fn descriptors_arrive_in_their_places() {
         events_held: true,
         ..Announced::default()
     };
-    let bytes = encode_order(
-        &["p".into()],
-        &[],
-        None,
-        announced,
-        Keep::Nothing,
-        Start::Cold,
-    )
-    .expect("no NUL in it");
+    let bytes = order_of(announced);
     let order = travelled(&bytes, &[null.as_fd(), null.as_fd()]).expect("a whole order");
     assert!(order.stdin.is_none() && order.events_held.is_some());
     let events = order.events.expect("it was sent");
@@ -96,15 +101,7 @@ fn a_descriptor_that_is_missing_is_a_lack_of_descriptors() {
         stdin: true,
         ..Announced::default()
     };
-    let bytes = encode_order(
-        &["p".into()],
-        &[],
-        None,
-        announced,
-        Keep::Nothing,
-        Start::Cold,
-    )
-    .expect("no NUL in it");
+    let bytes = order_of(announced);
     let lacking = travelled(&bytes, &[]).expect_err("stdin was announced");
     assert_eq!(lacking.raw_os_error(), Some(Errno::MFILE.raw_os_error()));
 }
@@ -144,16 +141,7 @@ fn a_text_with_a_nul_is_refused() {
 
 #[test]
 fn an_order_cut_short_means_that_the_server_is_gone() {
-    let announced = Announced::default();
-    let bytes = encode_order(
-        &["program".into()],
-        &[],
-        None,
-        announced,
-        Keep::Nothing,
-        Start::Cold,
-    )
-    .expect("no NUL");
+    let bytes = order_of(Announced::default());
     let cut = travelled(&bytes[..bytes.len() - 3], &[]).expect_err("three bytes are missing");
     assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
 }
@@ -169,6 +157,10 @@ fn every_report_reads_back_as_it_was_written() {
         Report::Kept(1),
         Report::Alive,
         Report::Unkillable(3),
+        Report::Lane(4),
+        Report::FellBack,
+        Report::Spent,
+        Report::Swept,
         Report::Done,
     ] {
         assert_eq!(Report::decode(report.encode()), Some(report));

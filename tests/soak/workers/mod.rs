@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::book::Book;
-use crate::chance::Chance;
+use crate::support::chance::Chance;
 
 /// What one worker has to do.
 pub struct Plan {

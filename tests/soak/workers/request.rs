@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::book::Book;
-use crate::chance::Chance;
+use crate::support::chance::Chance;
 use crate::support::http::Connection;
 
 /// Tools that fail, each with the codes of its failure. A supervisor that is killed at once has often not said yet
