@@ -200,14 +200,12 @@ impl Building<'_> {
     }
 }
 
-/// What a Python program can be asked without any other effect: what it was asked already.
+/// What a Python program can be asked without any other effect: `--describe`, if it answers that. One that is known by
+/// its parser or its help may do its work whatever it is asked.
 fn warm_question(found: &Found, described: &Described) -> Option<&'static str> {
     let is_python = matches!(found.program, Program::Python(_)) && described.start.len() == 2;
-    let question = match described.source {
-        "describe" => "--describe",
-        _ => "--help",
-    };
-    (is_python && described.description.warm).then_some(question)
+    let knows = described.source == "describe";
+    (is_python && knows && described.description.warm).then_some("--describe")
 }
 
 fn fault_of_name(name: &str) -> Option<String> {

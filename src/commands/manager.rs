@@ -105,6 +105,8 @@ impl Attendant {
                         self.ready().await;
                     }
                 }
+                // It stops, and nobody wants to hear how.
+                else => return,
             }
         }
     }

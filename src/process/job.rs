@@ -39,6 +39,13 @@ pub struct Job {
     pub warm: Option<Warmable>,
 }
 
+/// What may be said about warm interpreters.
+#[derive(Debug, Clone, Copy)]
+pub struct WarmSettings {
+    /// How much memory all of them may take, in bytes: they themselves, not the calls that are forked from them.
+    pub max_bytes: u64,
+}
+
 /// What has to be known of a Python program so that a warm interpreter can run it. [`Job::argv`] begins with the
 /// interpreter and the script.
 #[derive(Clone)]

@@ -14,13 +14,15 @@ use super::background::Background;
 use super::children::Children;
 use super::engine::{Engine, Under};
 use super::exec_error::Explainer;
-use super::job::{BackgroundJob, Finished, Held, Job, Leftover, SideChannels, StartError};
+use super::job::{
+    BackgroundJob, Finished, Held, Job, Leftover, SideChannels, StartError, WarmSettings,
+};
 use super::leftovers::Leftovers;
 use super::output_budget::{DEFAULT_OUTPUT_BUDGET, OutputBudget, OutputLoad};
 use super::pool::Supervisors;
 use super::preflight::{PreflightError, preflight};
 use super::signals;
-use super::warm::{Warm, WarmSettings};
+use super::warm::{Warm, Warmth};
 use super::wire::Start;
 use crate::telemetry::{JobCounts, WarmInterpreter};
 
@@ -141,24 +143,30 @@ impl Launcher {
         let (mut caller, answer) = oneshot::channel();
         let (engine, warm) = (self.engine.clone(), self.warm.clone());
         let run = async move {
+            let mut lesson = None;
             let under = match (&warm, &job.warm) {
                 // What no program can be given is refused as by the system, whatever runs it.
                 (Some(warm), Some(warmable)) if job.may_be_forked() => {
                     let reuse = warmable.reuse;
-                    let lane = tokio::select! {
-                        lane = warm.lane(&job, warmable) => lane,
+                    let warmth = tokio::select! {
+                        warmth = warm.lane(&job, warmable) => warmth,
                         // Its end is told as that of any other run.
-                        () = cancel.cancelled() => None,
-                        () = caller.closed() => None,
+                        () = cancel.cancelled() => Warmth::default(),
+                        () = caller.closed() => Warmth::default(),
                     };
-                    lane.map_or(Under::Any, |lane| Under::Lane(lane, Start::Warm { reuse }))
+                    lesson = warmth.lesson;
+                    warmth
+                        .lane
+                        .map_or(Under::Any, |lane| Under::Lane(lane, Start::Warm { reuse }))
                 }
                 _ => Under::Any,
             };
-            drop(warm);
             engine
                 .carry_out(job, side_channels, cancel, caller, held, under)
                 .await;
+            if let (Some(warm), Some(lesson)) = (warm, lesson) {
+                warm.learn(lesson);
+            }
         };
         // A task of its own, so that a caller who leaves does not take the end of the tree along.
         self.engine.runs.spawn(run);

@@ -46,11 +46,10 @@ pub use capacity::{max_runs, total_memory};
 pub use exec_error::{first_line_fault, is_shortage};
 pub use job::{
     Background, BackgroundJob, Ending, Finished, Held, Job, JobProcess, Keep, Leftover, Owner,
-    QuestionEnvironment, SideChannels, StartError, Warmable,
+    QuestionEnvironment, SideChannels, StartError, WarmSettings, Warmable,
 };
 pub use launcher::{DEFAULT_MAX_BACKGROUND, Launcher};
 pub use output_budget::{DEFAULT_OUTPUT_BUDGET, OutputLoad, OutputShare};
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;
-pub use warm::WarmSettings;
 pub use watch::TERMINATE_GRACE;

@@ -1,15 +1,21 @@
 //! Warm interpreters where the system has no sub-reapers: there are none, and every program is executed.
 
 use super::engine::Engine;
-use super::job::{Job, Warmable};
+use super::job::{Job, WarmSettings, Warmable};
 use super::pool::Supervisor;
 use crate::telemetry::WarmInterpreter;
 
-/// What may be said about warm interpreters.
-#[derive(Debug, Clone, Copy)]
-pub struct WarmSettings {
-    /// How much memory all of them may take, in bytes.
-    pub max_bytes: u64,
+/// Nothing is ever learned.
+#[derive(Debug)]
+pub(super) enum Lesson {}
+
+/// What one call gets.
+#[derive(Debug, Default)]
+pub(super) struct Warmth {
+    /// Never one.
+    pub(super) lane: Option<Supervisor>,
+    /// Never one.
+    pub(super) lesson: Option<Lesson>,
 }
 
 /// No warm interpreters.
@@ -22,8 +28,13 @@ impl Warm {
     }
 
     /// Never a lane: the program is executed.
-    pub(super) async fn lane(&self, _job: &Job, _warmable: &Warmable) -> Option<Supervisor> {
-        None
+    pub(super) async fn lane(&self, _job: &Job, _warmable: &Warmable) -> Warmth {
+        Warmth::default()
+    }
+
+    /// There is nothing to learn.
+    pub(super) fn learn(&self, lesson: Lesson) {
+        match lesson {}
     }
 
     /// None.

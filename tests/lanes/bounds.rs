@@ -71,24 +71,49 @@ fn a_program_whose_answers_differ_stays_cold_and_says_why() {
 }
 
 #[test]
-fn a_module_of_the_plugin_that_is_new_makes_a_new_interpreter() {
-    let name = test_name!(a_module_of_the_plugin_that_is_new_makes_a_new_interpreter);
+fn a_call_finds_a_module_that_is_new() {
+    let name = test_name!(a_call_finds_a_module_that_is_new);
     in_a_process_of_its_own(name, || async {
         let program =
             "import argparse\nargparse.ArgumentParser().parse_known_args()\nprint('ran')\n";
         let (plugin, hot) = (Plugin::with("shadow", program), launcher());
         plugin.warm_up(&hot).await;
+        // It is looked once a second at most.
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let text = "raise SystemExit('the plugin has its own')\n";
         std::fs::write(plugin.path("argparse.py"), text).expect("there is room");
-        let deadline = std::time::Instant::now() + crate::kit::LIMIT;
-        loop {
-            let done = run(&hot, plugin.job(["x"])).await;
-            if done.ending == Ending::Exited(1) {
-                break;
-            }
-            assert!(std::time::Instant::now() < deadline, "{:?}", done.ending);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let done = run(&hot, plugin.job(["x"])).await;
+        assert_eq!(done.ending, Ending::Exited(1), "what was there before");
+        nothing_is_left(&hot, &plugin).await;
+    });
+}
+
+#[test]
+fn nothing_is_learned_while_the_first_call_runs() {
+    let name = test_name!(nothing_is_learned_while_the_first_call_runs);
+    in_a_process_of_its_own(name, || async {
+        // As a program that holds a lock.
+        let program = "import os, sys, time\n\
+            place = os.path.dirname(sys.argv[0])\n\
+            lock = os.path.join(place, 'lock')\n\
+            try:\n\
+            \x20   os.mkdir(lock)\n\
+            except FileExistsError:\n\
+            \x20   os.mkdir(os.path.join(place, 'collision'))\n\
+            \x20   sys.exit('another one runs')\n\
+            if sys.argv[1] != '--help':\n\
+            \x20   time.sleep(1)\n\
+            os.rmdir(lock)\n\
+            print('ran')\n";
+        let (plugin, hot) = (Plugin::with("lock", program), launcher());
+        let first = run(&hot, plugin.job(["x"])).await;
+        assert_eq!(first.stdout, b"ran\n");
+        until("it was learned", || {
+            let now = warm(&hot);
+            now.state == WarmState::Warm || now.reason.is_some()
+        })
+        .await;
+        assert!(!plugin.path("collision").exists(), "{:?}", warm(&hot));
         nothing_is_left(&hot, &plugin).await;
     });
 }

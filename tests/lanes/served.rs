@@ -119,6 +119,33 @@ fn nothing_is_warm_where_that_is_turned_off() {
 }
 
 #[test]
+fn a_plugin_that_does_not_describe_itself_is_run_for_calls_alone() {
+    let plugins = tempfile::tempdir().expect("there is room");
+    let plugin = plugins.path().join("plain");
+    std::fs::create_dir(&plugin).expect("there is room");
+    let program = "import argparse, os, sys\n\
+        with open(os.path.join(os.path.dirname(__file__), 'runs'), 'a') as file:\n\
+        \x20   file.write(' '.join(sys.argv[1:]) + '\\n')\n\
+        parser = argparse.ArgumentParser()\n\
+        parser.add_subparsers(dest='command').add_parser('work')\n\
+        print(parser.parse_args())\n";
+    std::fs::write(plugin.join("cli.py"), program).expect("there is room");
+    let setup = Setup::new()
+        .plugins(plugins.path())
+        .variable("MCP_PYTHON", python());
+    let server = Server::start(&setup);
+    server.ready();
+    for _ in 0..3 {
+        let params = json!({"name": "plain__work", "arguments": {}});
+        let answer = directly(server.address(), "tools/call", params);
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+    }
+    assert_eq!(health(&server)["warm"], json!([]));
+    let runs = std::fs::read_to_string(plugin.join("runs")).expect("it was called");
+    assert_eq!(runs, "work\nwork\nwork\n");
+}
+
+#[test]
 fn a_client_that_leaves_ends_its_warm_calls() {
     let server = Server::start(&setup());
     warm_up(&server);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{BoxFuture, Shared};
+
 use super::files::Sources;
 use super::idle::Counts;
 use super::parent::Parent;
@@ -13,6 +15,9 @@ use crate::telemetry::{WarmInterpreter, WarmState};
 
 /// How often it is looked whether a plugin's files have changed, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How many calls one interpreter serves: what they leave in it, if anything, does not grow for ever.
+const MAX_SERVED: u64 = 1000;
 
 /// How long an interpreter is kept without a call.
 const IDLE_LIMIT: Duration = Duration::from_secs(10 * 60);
@@ -51,9 +56,12 @@ pub(super) struct Entry {
     pub(super) not_before: Option<Instant>,
     /// Why the last attempt to make one has failed, where another may go well.
     pub(super) fault: Option<String>,
-    /// Whether its files are being looked at.
-    pub(super) is_being_looked_at: bool,
+    /// The look at its files that is not over yet.
+    pub(super) look: Option<Look>,
 }
+
+/// A look at files, which all calls that come meanwhile wait for. Ready when it is over.
+pub(super) type Look = Shared<BoxFuture<'static, ()>>;
 
 /// Whether a plugin has an interpreter.
 #[derive(Debug)]
@@ -81,15 +89,25 @@ impl Entry {
             lost: 0,
             not_before: None,
             fault: None,
-            is_being_looked_at: false,
+            look: None,
         }
     }
 
     /// Whether it is time to see whether its files have changed.
     pub(super) fn is_to_be_looked_at(&self, now: Instant) -> bool {
         let is_old = now.duration_since(self.looked) >= LOOK_EVERY;
-        // A file system that does not answer holds up one look, not one more each second.
-        is_old && self.fingerprint.is_some() && !self.is_learning && !self.is_being_looked_at
+        is_old && self.fingerprint.is_some() && !self.is_learning
+    }
+
+    /// Whether one is to be made, the first or one in place of one that has served for long.
+    pub(super) fn wants_an_interpreter(&self, now: Instant) -> bool {
+        let wanted = match &self.phase {
+            Phase::Unknown => true,
+            Phase::Warm(parent, _) => parent.served.load(Ordering::Relaxed) >= MAX_SERVED,
+            Phase::Cold(_) => false,
+        };
+        let may = self.not_before.is_none_or(|moment| moment <= now);
+        wanted && may && !self.is_learning
     }
 
     /// Takes notice of an interpreter that has ended or crashed, and ends lanes that are not used any more.

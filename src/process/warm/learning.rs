@@ -32,7 +32,7 @@ const MAX_SPOILED: usize = 8;
 
 /// How a plugin is started and asked.
 #[derive(Debug)]
-pub(super) struct Lesson {
+pub(in crate::process) struct Lesson {
     /// The interpreter and the script.
     pub(super) start: Vec<OsString>,
     pub(super) question: Vec<OsString>,

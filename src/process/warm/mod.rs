@@ -6,6 +6,7 @@
 mod entry;
 mod fault;
 mod files;
+mod hook;
 mod idle;
 mod lane;
 mod learning;
@@ -18,27 +19,30 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::entry::{Entry, Phase};
+use self::entry::{Entry, Look, Phase};
 use self::fault::Fault;
 use self::files::Sources;
 use self::idle::Counts;
 use self::lane::NoLane;
-use self::learning::{Learner, Lesson, Lessons};
+pub(super) use self::learning::Lesson;
+use self::learning::{Learner, Lessons};
 use self::parent::Parent;
 use super::engine::Engine;
-use super::job::{Job, Warmable};
+use super::job::{Job, WarmSettings, Warmable};
 use super::pool::Supervisor;
 use crate::telemetry::WarmInterpreter;
 
-/// How many calls one interpreter serves: what they leave in it, if anything, does not grow for ever.
-const MAX_SERVED: u64 = 1000;
-
 /// Between two looks at all interpreters.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a call waits to know whether its plugin's files have changed.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many calls in a row may wait for a lane in vain: an interpreter that is stopped, or stuck, starts none.
 const MAX_LATE: u32 = 3;
@@ -46,11 +50,13 @@ const MAX_LATE: u32 = 3;
 /// How many programs are known at once.
 const MAX_ENTRIES: usize = 10_000;
 
-/// What may be said about warm interpreters.
-#[derive(Debug, Clone, Copy)]
-pub struct WarmSettings {
-    /// How much memory all of them may take, in bytes: they themselves, not the calls that are forked from them.
-    pub max_bytes: u64,
+/// What one call gets.
+#[derive(Debug, Default)]
+pub(super) struct Warmth {
+    /// A lane, where there is one.
+    pub(super) lane: Option<Supervisor>,
+    /// What is to be learned once the call is over: the plugin may keep others out while it runs.
+    pub(super) lesson: Option<Lesson>,
 }
 
 /// All warm interpreters. Cheap to clone; all clones are one.
@@ -76,6 +82,16 @@ struct Table {
     entries: HashMap<(OsString, OsString), Entry>,
     /// Whether somebody looks after the entries.
     is_kept: bool,
+}
+
+/// A plugin at the moment of a call.
+struct Known {
+    /// The interpreter that there is.
+    parent: Option<Arc<Parent>>,
+    /// What is counted of its calls.
+    counts: Arc<Counts>,
+    /// What is to be learned after this one.
+    lesson: Option<Lesson>,
 }
 
 impl Table {
@@ -108,10 +124,34 @@ impl Warm {
         }))
     }
 
-    /// A lane for the job where there is one; `None` means that the program is executed.
-    pub(super) async fn lane(&self, job: &Job, warmable: &Warmable) -> Option<Supervisor> {
-        let (parent, counts) = self.parent(job, warmable)?;
-        let lane = parent.lane(&counts, warmable.reuse).await;
+    /// A lane for the job where there is one; without, the program is executed.
+    pub(super) async fn lane(&self, job: &Job, warmable: &Warmable) -> Warmth {
+        if let Some(look) = self.look_at_files(job, warmable) {
+            // A file system that does not answer costs the warmth of these calls, and nothing else.
+            if timeout(LOOK_LIMIT, look).await.is_err() {
+                return Warmth::default();
+            }
+        }
+        let Some(known) = self.known(job, warmable) else {
+            return Warmth::default();
+        };
+        let lane = match &known.parent {
+            Some(parent) => self.lane_of(parent, &known.counts, warmable.reuse).await,
+            None => None,
+        };
+        Warmth {
+            lane,
+            lesson: known.lesson,
+        }
+    }
+
+    async fn lane_of(
+        &self,
+        parent: &Arc<Parent>,
+        counts: &Arc<Counts>,
+        reuse: bool,
+    ) -> Option<Supervisor> {
+        let lane = parent.lane(counts, reuse).await;
         counts.given.fetch_add(1, Ordering::Relaxed);
         let fault = match lane {
             Ok(lane) => return Some(lane),
@@ -124,16 +164,34 @@ impl Warm {
             NoLane::Shortage(_) => false,
         };
         if is_lost {
-            self.0.lost(&parent, &fault);
+            self.0.lost(parent, &fault);
         }
         None
     }
 
-    fn parent(&self, job: &Job, warmable: &Warmable) -> Option<(Arc<Parent>, Arc<Counts>)> {
-        let [interpreter, script, ..] = &job.argv[..] else {
-            return None;
-        };
-        let key = (interpreter.clone(), script.clone());
+    /// What is to be waited for, where it is time to see whether the plugin's files have changed: a call must not find
+    /// what was there before.
+    fn look_at_files(&self, job: &Job, warmable: &Warmable) -> Option<Look> {
+        let key = key_of(job)?;
+        let mut table = self.0.table();
+        let closed = table.closed;
+        let entry = table.entries.get_mut(&key).filter(|_| !closed)?;
+        if entry.look.is_none() && entry.is_to_be_looked_at(Instant::now()) {
+            let shared = Arc::clone(&self.0);
+            let (sources, fingerprint) = (entry.sources.clone(), entry.fingerprint);
+            let looking = self.0.tracker.spawn(async move {
+                let found = sources.fingerprint_aside().await;
+                shared.compare(&key, fingerprint, found.ok());
+            });
+            entry.look = Some(looking.map(|_| ()).boxed().shared());
+            tracing::trace!(plugin = warmable.plugin, "looking at the plugin's files");
+        }
+        entry.look.clone()
+    }
+
+    /// Takes note of a call of the plugin.
+    fn known(&self, job: &Job, warmable: &Warmable) -> Option<Known> {
+        let key = key_of(job)?;
         let now = Instant::now();
         let mut table = self.0.table();
         if table.closed {
@@ -146,36 +204,36 @@ impl Warm {
         }
         let entry = table
             .entries
-            .entry(key.clone())
+            .entry(key)
             .or_insert_with(|| Entry::new(&warmable.plugin, now));
         entry.last_call = now;
         entry.counts.calls.fetch_add(1, Ordering::Relaxed);
-        let counts = Arc::clone(&entry.counts);
-        if entry.is_to_be_looked_at(now) {
-            entry.looked = now;
-            entry.is_being_looked_at = true;
-            let shared = Arc::clone(&self.0);
-            let (sources, fingerprint, key) =
-                (entry.sources.clone(), entry.fingerprint, key.clone());
-            self.0.tracker.spawn(async move {
-                let found = sources.fingerprint_aside().await;
-                shared.compare(&key, fingerprint, found.ok());
-            });
-        }
-        let parent = entry.parent().cloned();
-        let is_used_up = parent
-            .as_ref()
-            .is_some_and(|parent| parent.served.load(Ordering::Relaxed) >= MAX_SERVED);
-        let wanted = matches!(entry.phase, Phase::Unknown) || is_used_up;
-        let may = entry.not_before.is_none_or(|moment| moment <= now);
-        if wanted && may && !entry.is_learning {
+        let lesson = entry
+            .wants_an_interpreter(now)
+            .then(|| Lesson::new(job, warmable));
+        Some(Known {
+            parent: entry.parent().cloned(),
+            counts: Arc::clone(&entry.counts),
+            lesson,
+        })
+    }
+
+    /// Has an interpreter made, where none is being made already.
+    pub(super) fn learn(&self, lesson: Lesson) {
+        let [interpreter, script] = &lesson.start[..] else {
+            return;
+        };
+        let key = (interpreter.clone(), script.clone());
+        let mut table = self.0.table();
+        let closed = table.closed;
+        let entry = table.entries.get_mut(&key).filter(|_| !closed);
+        if let Some(entry) = entry
+            && entry.wants_an_interpreter(Instant::now())
+        {
             entry.is_learning = true;
             let shared = Arc::clone(&self.0);
-            let lesson = Lesson::new(job, warmable);
             self.0.tracker.spawn(shared.learn(key, lesson));
         }
-        drop(table);
-        Some((parent?, counts))
     }
 
     /// What there is at this moment, by plugin.
@@ -293,7 +351,8 @@ impl Shared {
         let Some(entry) = table.entries.get_mut(key) else {
             return;
         };
-        entry.is_being_looked_at = false;
+        entry.looked = Instant::now();
+        entry.look = None;
         if entry.fingerprint == fingerprint
             && found.is_some_and(|found| entry.fingerprint != Some(found))
             && !entry.is_learning
@@ -363,6 +422,14 @@ impl Shared {
             );
             entry.lose();
         }
+    }
+}
+
+/// The interpreter and the script of a job.
+fn key_of(job: &Job) -> Option<(OsString, OsString)> {
+    match &job.argv[..] {
+        [interpreter, script, ..] => Some((interpreter.clone(), script.clone())),
+        _ => None,
     }
 }
 

@@ -27,17 +27,9 @@ use super::super::engine::{Engine, Under};
 use super::super::job::{Ending, Finished, Held, Job, SideChannels, StartError};
 use super::super::sweeps::{Sweep, Sweeps};
 use super::fault::Fault;
+use super::hook;
 use super::idle::Lanes;
 use super::packets::{MAX_PACKET, Packets};
-
-/// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 5] = [
-    ("sitecustomize.py", include_str!("zygote.py")),
-    ("zygote_ending.py", include_str!("zygote_ending.py")),
-    ("zygote_learning.py", include_str!("zygote_learning.py")),
-    ("zygote_loading.py", include_str!("zygote_loading.py")),
-    ("zygote_worker.py", include_str!("zygote_worker.py")),
-];
 
 /// How long an interpreter may take to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -135,7 +127,7 @@ impl Parent {
         end: &CancellationToken,
         recipe: Recipe,
     ) -> Result<Arc<Self>, Fault> {
-        let hook = hook()?;
+        let hook = hook::directory()?;
         is_program(recipe.argv.first()).await?;
         let (packets, theirs) = Packets::pair()?;
         let (program, limit) = engine.supervisors.program();
@@ -143,7 +135,7 @@ impl Parent {
         let descriptor_limit = limit.to_owned();
         let job = Job {
             argv: recipe.argv,
-            environment: with_hook(recipe.environment, hook.path().as_os_str().to_owned()),
+            environment: hook::found_first(recipe.environment, hook.path().as_os_str().to_owned()),
             directory: None,
             stdin: None,
             time_limit: None,
@@ -369,32 +361,6 @@ async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
     }
 }
 
-/// A private directory with the file that makes an interpreter a warm one. It is needed until that has started.
-fn hook() -> io::Result<tempfile::TempDir> {
-    let directory = tempfile::Builder::new().prefix("smcp-warm-").tempdir()?;
-    for (name, text) in ZYGOTE {
-        std::fs::write(directory.path().join(name), text)?;
-    }
-    Ok(directory)
-}
-
-/// The environment with the directory before all others in which modules are looked for.
-fn with_hook(
-    mut environment: Vec<(OsString, OsString)>,
-    mut hook: OsString,
-) -> Vec<(OsString, OsString)> {
-    if let Some((_, own)) = environment
-        .iter()
-        .find(|(name, value)| name == "PYTHONPATH" && !value.is_empty())
-    {
-        hook.push(":");
-        hook.push(own);
-    }
-    environment.retain(|(name, _)| name != "PYTHONPATH");
-    environment.push(("PYTHONPATH".into(), hook));
-    environment
-}
-
 /// A file in memory with these bytes, to be read from its beginning.
 fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create("smcp-warm", MemfdFlags::CLOEXEC)?);
@@ -429,36 +395,5 @@ fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> Fault {
         }
         Some(Err(fault)) => Fault::passing(fault.to_string()),
         None => Fault::passing("its interpreter ended at its start"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn an_interpreter_finds_all_files_of_this_folder() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/process/warm");
-        let there = std::fs::read_dir(folder).expect("it is there");
-        let there: BTreeSet<String> = there
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.ends_with(".py"))
-            .map(|name| match name.as_str() {
-                "zygote.py" => "sitecustomize.py".to_owned(),
-                _ => name,
-            })
-            .collect();
-        let written: BTreeSet<String> = ZYGOTE.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!(written, there);
-    }
-
-    #[test]
-    fn a_search_path_of_the_environment_comes_after_the_hook() {
-        let with = |own: &str| with_hook(vec![("PYTHONPATH".into(), own.into())], "/hook".into());
-        assert_eq!(with("/own"), [("PYTHONPATH".into(), "/hook:/own".into())]);
-        assert_eq!(with(""), [("PYTHONPATH".into(), "/hook".into())]);
     }
 }

@@ -10,6 +10,7 @@ import sys
 
 ENDED = b"e"
 EVENTS = 3
+MAX_GROWTH = 64 << 20  # bytes of memory that a process may have more than before its first call
 NULL = 255  # out of the way of the numbers that a program gets, of which a fresh one gets 3 first
 
 
@@ -47,6 +48,12 @@ class Worker:
         atexit.unregister = self.unregister
         self.loader = importlib.machinery.SourceFileLoader
         self.fresh = self.look()
+        self.most = self.resident() + MAX_GROWTH
+
+    def resident(self):
+        """Bytes of memory that this process has, shared or not."""
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def register(self, function, *arguments, **named):
         self.registered.append((function, arguments, named))
@@ -180,6 +187,8 @@ class Worker:
             return False
         except ChildProcessError:
             pass
+        if self.resident() > self.most:
+            return False
         if self.joined or self.count_threads() > self.threads or self.has_script_changed():
             return False
         return self.look() == self.fresh

@@ -1,0 +1,134 @@
+//! The directory in which an interpreter finds what makes it a warm one.
+//!
+//! Knows no interpreter.
+
+use std::ffi::OsString;
+use std::fs::DirEntry;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Once;
+use std::time::Duration;
+
+use rustix::process::geteuid;
+
+/// What the interpreter finds as its `sitecustomize`, and what that imports.
+const ZYGOTE: [(&str, &str); 5] = [
+    ("sitecustomize.py", include_str!("zygote.py")),
+    ("zygote_ending.py", include_str!("zygote_ending.py")),
+    ("zygote_learning.py", include_str!("zygote_learning.py")),
+    ("zygote_loading.py", include_str!("zygote_loading.py")),
+    ("zygote_worker.py", include_str!("zygote_worker.py")),
+];
+
+/// What the names of all such directories begin with.
+const PREFIX: &str = "smcp-warm-";
+
+/// After this time nobody needs one any more: an interpreter reads it at its start, which takes seconds.
+const ABANDONED_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// How many names of the directory for temporary files are looked at for what was left.
+const MAX_NAMES: usize = 100_000;
+
+/// A private directory with the files. It is needed until the interpreter has started. The first one of a process also
+/// removes what killed servers have left.
+pub(super) fn directory() -> io::Result<tempfile::TempDir> {
+    static SWEEP: Once = Once::new();
+    SWEEP.call_once(|| sweep(&std::env::temp_dir()));
+    let directory = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+    for (name, text) in ZYGOTE {
+        std::fs::write(directory.path().join(name), text)?;
+    }
+    Ok(directory)
+}
+
+fn sweep(parent: &Path) {
+    let names = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    for entry in names.take(MAX_NAMES).filter(is_abandoned) {
+        // Whatever stands in the way of that will do so again.
+        let _ = std::fs::remove_dir_all(entry.path());
+    }
+}
+
+fn is_abandoned(entry: &DirEntry) -> bool {
+    let is_one = entry
+        .file_name()
+        .to_str()
+        .is_some_and(|name| name.starts_with(PREFIX));
+    // Not that of what a link leads to.
+    is_one
+        && entry.metadata().is_ok_and(|facts| {
+            let age = facts.modified().ok().and_then(|then| then.elapsed().ok());
+            let is_own = facts.uid() == geteuid().as_raw();
+            facts.is_dir() && is_own && age.is_some_and(|age| age > ABANDONED_AFTER)
+        })
+}
+
+/// The environment with the directory before all others in which modules are looked for.
+pub(super) fn found_first(
+    mut environment: Vec<(OsString, OsString)>,
+    mut hook: OsString,
+) -> Vec<(OsString, OsString)> {
+    if let Some((_, own)) = environment
+        .iter()
+        .find(|(name, value)| name == "PYTHONPATH" && !value.is_empty())
+    {
+        hook.push(":");
+        hook.push(own);
+    }
+    environment.retain(|(name, _)| name != "PYTHONPATH");
+    environment.push(("PYTHONPATH".into(), hook));
+    environment
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn an_interpreter_finds_all_files_of_this_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/process/warm");
+        let there = std::fs::read_dir(folder).expect("it is there");
+        let there: BTreeSet<String> = there
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.ends_with(".py"))
+            .map(|name| match name.as_str() {
+                "zygote.py" => "sitecustomize.py".to_owned(),
+                _ => name,
+            })
+            .collect();
+        let written: BTreeSet<String> = ZYGOTE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(written, there);
+    }
+
+    #[test]
+    fn what_a_killed_server_has_left_is_removed_and_what_another_one_uses_is_not() {
+        let parent = tempfile::tempdir().expect("there is room");
+        let make = |name: &str| {
+            let path = parent.path().join(name);
+            std::fs::create_dir(&path).expect("there is room");
+            std::fs::write(path.join("sitecustomize.py"), "").expect("there is room");
+            path
+        };
+        let (old, new) = (make("smcp-warm-old"), make("smcp-warm-new"));
+        let foreign = make("another-old");
+        let long_ago = SystemTime::now() - 2 * ABANDONED_AFTER;
+        for path in [&old, &foreign] {
+            let directory = File::open(path).expect("it is there");
+            directory.set_modified(long_ago).expect("it is ours");
+        }
+        sweep(parent.path());
+        assert!(!old.exists() && new.exists() && foreign.exists());
+    }
+
+    #[test]
+    fn a_search_path_of_the_environment_comes_after_the_hook() {
+        let with = |own: &str| found_first(vec![("PYTHONPATH".into(), own.into())], "/hook".into());
+        assert_eq!(with("/own"), [("PYTHONPATH".into(), "/hook:/own".into())]);
+        assert_eq!(with(""), [("PYTHONPATH".into(), "/hook".into())]);
+    }
+}
