@@ -74,7 +74,8 @@ impl<'a> Record<'a> {
 impl Drop for Record<'_> {
     fn drop(&mut self) {
         let counters = &self.context.services.counters;
-        counters.request(self.request.method.name(), self.outcome);
+        let key = self.context.principal.key_label();
+        counters.request(self.request.method.name(), self.outcome, key);
         counters.sent(self.bytes_out as u64);
         if tracing::enabled!(target: audit::TARGET, tracing::Level::INFO) {
             self.write_line();

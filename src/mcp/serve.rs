@@ -74,6 +74,7 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
     let (name, answer) = match counted(context, line).await {
         Ok(answer) => (name, answer),
         Err(no_room) => {
+            context.services.counters.answer_refused();
             let line = overloaded(context, request, no_room);
             ("overloaded", context.account.count(line))
         }
