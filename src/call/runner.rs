@@ -18,7 +18,10 @@ use super::types::{
     ToolResult,
 };
 use crate::contract::environment::{Environment, OfCall};
-use crate::process::{Background, Finished, Held, Job, Keep, Launcher, Leftover, Owner, Warmable};
+use crate::process::{
+    Background, Ending, Finished, Held, Job, Keep, Launcher, Leftover, Owner, Warmable,
+};
+use crate::telemetry::trace::Span;
 use crate::telemetry::{
     CallLimits, CallQueueCounts, JobCounts, ProcessCounts, QueueLimit, WarmInterpreter,
 };
@@ -199,7 +202,7 @@ impl Runner {
         &self,
         tool: &str,
         run: &Arc<Runnable>,
-        request: CallRequest,
+        mut request: CallRequest,
     ) -> Result<Run, CallError> {
         require(tool, run.command.requires, request.caller.capabilities)?;
         let sent = request
@@ -224,6 +227,10 @@ impl Runner {
             .permits(run, size, &request.caller, &request.cancel)
             .await?;
         let in_progress = Arc::new(in_progress);
+        // What the program tells of itself belongs below its own span.
+        let mut span = request.caller.trace.span("run");
+        span.set("smcp.plugin", run.plugin.clone());
+        request.caller.trace = span.trace().clone();
         let limits = Limits {
             time: shorter(self.limits.time, run.command.time_limit),
             bytes: self.limits.bytes,
@@ -252,6 +259,11 @@ impl Runner {
             finished
         };
         let (finished, ()) = tokio::join!(running, channel.until(ended));
+        match &finished {
+            Ok(finished) => describe(&mut span, finished.ending),
+            Err(_) => span.fail("not_started"),
+        }
+        drop(span);
         let mut finished = finished.map_err(output::not_started)?;
         let output = std::mem::take(&mut finished.share);
         Ok(Run {
@@ -304,6 +316,7 @@ impl Runner {
             unread: caller.unread.clone(),
         };
         let began = Instant::now();
+        let mut span = caller.trace.span("queue");
         let waited = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(CallError::Cancelled),
@@ -312,6 +325,9 @@ impl Runner {
             }
         };
         self.waits.waited(began.elapsed());
+        if let Err(CallError::Overloaded(_)) = &waited {
+            span.fail("overloaded");
+        }
         waited
     }
 
@@ -356,6 +372,25 @@ impl Runner {
             environment: Arc::new(move || environment.of_question(&directory, &[])),
             reuse: run.command.reuse,
         }
+    }
+}
+
+/// Says in the span of a run how it ended.
+fn describe(span: &mut Span, ending: Ending) {
+    match ending {
+        Ending::Exited(0) => span.set("process.exit.code", 0),
+        Ending::Exited(status) => {
+            span.set("process.exit.code", i64::from(status));
+            span.fail("exit_status");
+        }
+        Ending::Signalled(signal) => {
+            span.set("smcp.signal", i64::from(signal));
+            span.fail("signal");
+        }
+        Ending::TimedOut => span.fail("timeout"),
+        Ending::OutputTooLarge => span.fail("output_too_large"),
+        Ending::Cancelled => span.set("smcp.outcome", "cancelled"),
+        Ending::SupervisorLost => span.fail("supervisor_lost"),
     }
 }
 

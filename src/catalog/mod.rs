@@ -38,7 +38,7 @@ pub use crate::discovery::cache;
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
 use crate::process::Launcher;
-use crate::telemetry::{CallLoad, JobCounts, Moment, PluginCounts, WarmInterpreter};
+use crate::telemetry::{CallLoad, JobCounts, Moment, WarmInterpreter};
 use calls::Calls;
 pub use calls::Printed;
 use home::Home;

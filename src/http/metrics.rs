@@ -16,6 +16,7 @@ pub async fn metrics(State(state): State<Arc<AppState>>, headers: HeaderMap) -> 
     let moment = Moment {
         waiting_bytes: services.budget.used() as u64,
         max_waiting_bytes: services.budget.max_bytes() as u64,
+        spans: services.tracer.counts(),
         ..services.catalog.moment()
     };
     let format = wanted(&headers);

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use sha2::{Digest, Sha256};
 
 use crate::telemetry::KeyLabel;
+use crate::telemetry::trace::TraceContext;
 
 /// Through which transport a client came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,4 +122,6 @@ pub struct Principal {
     pub agent: Option<String>,
     /// The address it was sent from; `None` where there is no network between.
     pub address: Option<IpAddr>,
+    /// The span that it was sent from, as the headers of its transport say.
+    pub trace: Option<TraceContext>,
 }

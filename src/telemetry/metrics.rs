@@ -170,6 +170,9 @@ impl Exposed {
         families.one("start_time", "Unix time of the start", Some(&Unit::Seconds), &ConstGauge::new(self.start_seconds))?;
         let losses = [("console", &self.losses.console), ("file", &self.losses.file)];
         families.counters("log_lines_lost", "Log lines that could not be written, by log",
-            losses.into_iter().map(|(log, loss)| ([("log", log)], loss.lines())))
+            losses.into_iter().map(|(log, loss)| ([("log", log)], loss.lines())))?;
+        families.one("spans_exported", "Spans that the collector has taken", None, &ConstCounter::new(self.moment.spans.exported()))?;
+        families.counters("spans_lost", "Spans that it has not, by reason",
+            self.moment.spans.lost().into_iter().map(|(reason, count)| ([("reason", reason)], count)))
     }
 }

@@ -19,6 +19,7 @@ mod queue;
 mod settings;
 mod snapshot;
 mod tables;
+pub mod trace;
 mod warm;
 
 use std::backtrace::{Backtrace, BacktraceStatus};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::call_queue::CallQueueCounts;
+use super::trace::SpanCounts;
 use super::warm::WarmInterpreter;
 
 /// What calls use at one moment.
@@ -87,6 +88,8 @@ pub struct Moment {
     pub processes: ProcessCounts,
     /// Plugins.
     pub plugins: PluginCounts,
+    /// What became of spans.
+    pub spans: SpanCounts,
     /// Bytes that wait for clients.
     pub waiting_bytes: u64,
     /// How many may.

@@ -39,6 +39,7 @@ fn the_page_lists_the_metrics_that_there_are() {
     let plugins = Folder::new();
     plugins.add_executable("tool", PLUGIN);
     plugins.add("snake", WARM);
+    plugins.add_executable("broken", "#!/bin/sh\nexit 1 # --describe\n");
     let setup = Setup::new().plugins(plugins.path());
     let server = Server::start(&setup.variable("MCP_MAX_BACKGROUND", "1"));
     server.ready();
