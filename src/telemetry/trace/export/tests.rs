@@ -40,7 +40,7 @@ async fn collector(statuses: &'static [u16], answer: &'static str) -> Collector 
                     let mut kept = kept.lock().unwrap();
                     kept.push(serde_json::from_slice(&body).unwrap());
                     let status = statuses[(kept.len() - 1).min(statuses.len() - 1)];
-                    let mut response = Response::new(Full::from(answer));
+                    let mut response = Response::new(Full::new(bytes::Bytes::from(answer)));
                     *response.status_mut() = StatusCode::from_u16(status).unwrap();
                     Ok::<_, Infallible>(response)
                 }

@@ -6,7 +6,7 @@ import sys
 
 if sys.argv[1:] == ["--describe"]:
     print(json.dumps({"contract_version": "1.1", "commands": [
-        {"name": "work", "description": "Works, and tells of it", "parameters": {"secret": {"type": "string"}}},
+        {"name": "work", "description": "Works, and tells of it", "parameters": [{"name": "secret", "type": "string"}]},
         {"name": "environment", "description": "Says which trace it is part of"},
     ]}))
     sys.exit()
