@@ -35,7 +35,10 @@ pub async fn health(
         let unserved = snapshot.unserved().map(|(skipped, class)| {
             json!({"plugin": skipped.name, "class": class.word(), "reason": skipped.reason})
         });
-        body["not_served"] = unserved.collect();
+        let unserved: Vec<_> = unserved.collect();
+        if !unserved.is_empty() {
+            body["not_served"] = unserved.into();
+        }
     }
     reply::json(StatusCode::OK, body.to_string())
 }

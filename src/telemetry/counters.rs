@@ -15,10 +15,9 @@ use super::metrics;
 use super::moment::Moment;
 use super::queue::Losses;
 use super::snapshot::CountersSnapshot;
-use super::tables::{CallLabels, Sessions, Tables};
+use super::tables::{CallLabels, Numbers, Sessions, Tables};
 
-/// The outcome of what went well; every other outcome is a stable error code.
-pub const OK: &str = "ok";
+pub use super::tables::OK;
 
 /// Upper bounds in seconds; from a warm call to a long one.
 const DURATION_BUCKETS: [f64; 15] = [
@@ -44,17 +43,6 @@ struct Inner {
     tables: Mutex<Tables>,
     /// Told whenever the last running call has ended.
     last_call_ended: Notify,
-}
-
-/// All numbers that are counted, at one moment.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Numbers {
-    pub(super) tables: Tables,
-    pub(super) received: u64,
-    pub(super) sent: u64,
-    pub(super) client_logs_lost: u64,
-    pub(super) sessions_refused: u64,
-    pub(super) answers_refused: u64,
 }
 
 impl Counters {

@@ -10,11 +10,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::counters::Numbers;
 use super::families::{Families, gauge};
 use super::labels::{MAX_PLUGINS, OTHER};
 use super::moment::{JobCounts, Moment};
 use super::queue::Losses;
+use super::tables::Numbers;
 use super::warm::WarmInterpreter;
 
 /// All numbers of one moment.

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::counters::{Numbers, OK};
-use super::tables::Sessions;
+use super::tables::{Numbers, OK, Sessions};
 
 /// The counters at one moment. The names that version 3 used keep their meaning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -66,7 +65,7 @@ impl CountersSnapshot {
             sessions_active: tables.sessions.values().map(Sessions::open).sum(),
             sessions_opened: opened.sum(),
             sessions_closed: closed.sum(),
-            errors: tables.errors(OK),
+            errors: tables.errors(),
             refused: tables.refused.clone(),
             bytes_received: numbers.received,
             bytes_sent: numbers.sent,

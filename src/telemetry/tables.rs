@@ -1,8 +1,22 @@
-//! What is counted by label. Knows nobody who counts, and no format.
+//! What is counted, by label and in all. Knows nobody who counts, and no format.
 
 use std::collections::BTreeMap;
 
 use super::labels::{KeyLabel, Labelled, MAX_KEYS, MAX_PLUGINS, MAX_TOOLS};
+
+/// The outcome of what went well; every other outcome is a stable error code.
+pub const OK: &str = "ok";
+
+/// All numbers that are counted, at one moment.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers {
+    pub(super) tables: Tables,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) client_logs_lost: u64,
+    pub(super) sessions_refused: u64,
+    pub(super) answers_refused: u64,
+}
 
 /// What is counted by label.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +121,7 @@ impl Tables {
     }
 
     /// Failed requests and calls by their code.
-    pub(super) fn errors(&self, ok: &'static str) -> BTreeMap<&'static str, u64> {
+    pub(super) fn errors(&self) -> BTreeMap<&'static str, u64> {
         let requests = self
             .requests
             .iter()
@@ -115,7 +129,7 @@ impl Tables {
         let calls = self.tools.values().flat_map(|tool| &tool.by_outcome);
         let calls = calls.map(|(outcome, count)| (*outcome, *count));
         let mut errors = BTreeMap::new();
-        for (outcome, count) in requests.chain(calls).filter(|(outcome, _)| *outcome != ok) {
+        for (outcome, count) in requests.chain(calls).filter(|(outcome, _)| *outcome != OK) {
             *errors.entry(outcome).or_default() += count;
         }
         errors
