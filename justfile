@@ -25,6 +25,10 @@ conformance: release
 clients: release
     SMCP_BIN="$PWD/target/release/smcp" tests/clients/run
 
+# Prometheus, the alert rules and a collector of spans against the release binary (Debian's package, Python)
+monitoring: release
+    SMCP_BIN="$PWD/target/release/smcp" tests/monitoring/run
+
 # Measure smcp and write docs/benchmarks.md: a few minutes on a machine that does nothing else
 bench *args:
     benches/run {{ args }}

@@ -26,6 +26,7 @@ use crate::mcp::sessions::Sessions;
 use crate::process::{Launcher, TERMINATE_GRACE};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Counters;
+use crate::telemetry::trace::Tracer;
 
 /// How long running calls may go on once the server begins to stop.
 pub const CALL_GRACE: Duration = Duration::from_secs(10);
@@ -36,6 +37,9 @@ const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(3);
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
 pub const KILL_GRACE: Duration = TERMINATE_GRACE.saturating_add(Duration::from_secs(1));
+
+/// How long the last spans may take to their collector.
+pub const SPANS_GRACE: Duration = Duration::from_secs(2);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -165,6 +169,8 @@ impl App {
                 self.launcher.running()
             );
         }
+        // The last of what was recorded ended with the last process.
+        self.services().tracer.close(SPANS_GRACE).await;
     }
 }
 
@@ -210,6 +216,7 @@ pub fn sessions(
         budget: Arc::new(Budget::new(config.max_waiting_bytes)),
         sealer: Sealer::new().context("no randomness for signing request states")?,
         counters,
+        tracer: tracer(config),
         tasks: shutdown.tasks().clone(),
         leaving: shutdown.leaving().clone(),
         draining: shutdown.draining().clone(),
@@ -225,6 +232,19 @@ pub fn sessions(
         stopped.clone(),
     ));
     Ok(sessions)
+}
+
+/// What records spans, if anything does. A collector that cannot be reached is no reason not to serve.
+fn tracer(config: &Config) -> Tracer {
+    let Some(settings) = config.traces.clone() else {
+        return Tracer::default();
+    };
+    Tracer::start(settings).unwrap_or_else(|fault| {
+        tracing::warn!(
+            "no spans are exported, for their collector cannot be asked by TLS: {fault}"
+        );
+        Tracer::default()
+    })
 }
 
 /// The sockets that were passed, else one that is opened here.

@@ -1,4 +1,4 @@
-//! One GET over HTTP or HTTPS, bounded in time and size. Knows nothing of who is asked.
+//! One request over HTTP or HTTPS, bounded in time and size. Knows nothing of who is asked.
 
 use std::error::Error;
 use std::fmt;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -24,8 +25,9 @@ const MAX_IDLE: usize = 4;
 
 /// A client of one server, which may show the same token with every request.
 pub struct Client {
-    connections: Connections<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    authorization: Option<HeaderValue>,
+    connections: Connections<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// Those of every request.
+    headers: Vec<(HeaderName, HeaderValue)>,
     limit: Duration,
 }
 
@@ -93,7 +95,7 @@ impl Client {
             .build(connector);
         Self {
             connections,
-            authorization: None,
+            headers: Vec::new(),
             limit,
         }
     }
@@ -106,8 +108,15 @@ impl Client {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
             .map_err(|_| "the password has characters that no HTTP header can carry".to_owned())?;
         authorization.set_sensitive(true);
-        self.authorization = Some(authorization);
+        self.headers.push((AUTHORIZATION, authorization));
         Ok(self)
+    }
+
+    /// The same client, which sends these headers with every request.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
     }
 
     /// Asks for `url`. Follows no redirect and uses no proxy: the environment is not read here, and the token goes to
@@ -118,12 +127,30 @@ impl Client {
     pub async fn get(&self, url: &str) -> Result<Response, Failure> {
         // No User-Agent: Letta takes a client that names itself, and is not its own SDK, for an old
         // one, and sends it every agent whole, tools' sources included.
-        let mut request = Request::get(url).header(ACCEPT, "application/json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        self.send(Request::get(url), Bytes::new()).await
+    }
+
+    /// Sends `body` to `url`, as [`get`](Self::get) asks.
+    ///
+    /// # Errors
+    /// No answer came within the limit.
+    pub async fn post(
+        &self,
+        url: &str,
+        content_type: &'static str,
+        body: Bytes,
+    ) -> Result<Response, Failure> {
+        let request = Request::post(url).header(CONTENT_TYPE, content_type);
+        self.send(request, body).await
+    }
+
+    async fn send(&self, mut request: Builder, body: Bytes) -> Result<Response, Failure> {
+        request = request.header(ACCEPT, "application/json");
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         let request = request
-            .body(Empty::new())
+            .body(Full::new(body))
             .map_err(|error| Failure::Broken(innermost(&error)))?;
         let deadline = Instant::now() + self.limit;
         match timeout_at(deadline, self.connections.request(request)).await {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -12,14 +12,19 @@ use super::command::Runnable;
 use super::event_channel::EventChannel;
 use super::output::{self, Expected, STDERR_TAIL};
 use super::prepare;
-use super::queue::{Bounds, Client, Demand, Load, Permits, Queue};
+use super::queue::{Bounds, Client, Demand, Full, Load, Permits, Queue};
 use super::types::{
     BackgroundJob, CallError, CallRequest, Caller, ClientCapabilities, Limits, OutputLoad, Permit,
     ToolResult,
 };
 use crate::contract::environment::{Environment, OfCall};
-use crate::process::{Background, Finished, Held, Job, Keep, Launcher, Leftover, Owner, Warmable};
-use crate::telemetry::{JobCounts, WarmInterpreter};
+use crate::process::{
+    Background, Ending, Finished, Held, Job, Keep, Launcher, Leftover, Owner, Warmable,
+};
+use crate::telemetry::trace::Span;
+use crate::telemetry::{
+    CallLimits, CallQueueCounts, JobCounts, ProcessCounts, QueueLimit, WarmInterpreter,
+};
 use crate::text::cut;
 
 /// Outputs above this size, in bytes, are worked on off the runtime's threads.
@@ -34,6 +39,8 @@ pub struct Runner {
     launcher: Launcher,
     environment: Environment,
     queue: Queue,
+    bounds: Bounds,
+    waits: CallQueueCounts,
     limits: Limits,
     /// Bounds how many large outputs are worked on at the same time.
     large: Arc<Semaphore>,
@@ -64,6 +71,8 @@ impl Runner {
             launcher,
             environment,
             queue: Queue::new(bounds),
+            bounds,
+            waits: CallQueueCounts::default(),
             limits,
             large: Arc::new(Semaphore::new(cores)),
             large_arguments: Arc::new(Semaphore::new(prepare::MAX_LARGE_AT_ONCE)),
@@ -73,6 +82,24 @@ impl Runner {
     /// How many calls are in progress, compute, and wait.
     pub fn load(&self) -> Load {
         self.queue.load()
+    }
+
+    /// How many calls may be in progress and compute.
+    pub fn call_limits(&self) -> CallLimits {
+        CallLimits {
+            in_progress: self.bounds.running as u64,
+            computing: self.bounds.computing as u64,
+        }
+    }
+
+    /// How long calls wait for their turn, and how many have none.
+    pub fn waits(&self) -> CallQueueCounts {
+        self.waits.clone()
+    }
+
+    /// How many programs and supervisors there are.
+    pub fn processes(&self) -> ProcessCounts {
+        self.launcher.processes()
     }
 
     /// How much memory what programs print takes at this moment.
@@ -175,7 +202,7 @@ impl Runner {
         &self,
         tool: &str,
         run: &Arc<Runnable>,
-        request: CallRequest,
+        mut request: CallRequest,
     ) -> Result<Run, CallError> {
         require(tool, run.command.requires, request.caller.capabilities)?;
         let sent = request
@@ -184,7 +211,7 @@ impl Runner {
             .map_or(0, |arguments| arguments.get().len());
         let hold = |bytes| {
             let held = self.queue.hold(&client(&request.caller), bytes);
-            held.map_err(|full| CallError::Overloaded(full.to_string()))
+            held.map_err(|full| self.overloaded(full))
         };
         let line = tokio::select! {
             biased;
@@ -200,6 +227,10 @@ impl Runner {
             .permits(run, size, &request.caller, &request.cancel)
             .await?;
         let in_progress = Arc::new(in_progress);
+        // What the program tells of itself belongs below its own span.
+        let mut span = request.caller.trace.span("run");
+        span.set("smcp.plugin", run.plugin.clone());
+        request.caller.trace = span.trace().clone();
         let limits = Limits {
             time: shorter(self.limits.time, run.command.time_limit),
             bytes: self.limits.bytes,
@@ -228,6 +259,11 @@ impl Runner {
             finished
         };
         let (finished, ()) = tokio::join!(running, channel.until(ended));
+        match &finished {
+            Ok(finished) => describe(&mut span, finished.ending),
+            Err(_) => span.fail("not_started"),
+        }
+        drop(span);
         let mut finished = finished.map_err(output::not_started)?;
         let output = std::mem::take(&mut finished.share);
         Ok(Run {
@@ -279,13 +315,31 @@ impl Runner {
             size,
             unread: caller.unread.clone(),
         };
-        tokio::select! {
+        let began = Instant::now();
+        let mut span = caller.trace.span("queue");
+        let waited = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(CallError::Cancelled),
             permits = self.queue.acquire(demand) => {
-                permits.map_err(|full| CallError::Overloaded(full.to_string()))
+                permits.map_err(|full| self.overloaded(full))
             }
+        };
+        self.waits.waited(began.elapsed());
+        if let Err(CallError::Overloaded(_)) = &waited {
+            span.fail("overloaded");
         }
+        waited
+    }
+
+    fn overloaded(&self, full: Full) -> CallError {
+        self.waits.refused(match full {
+            Full::ForAll => QueueLimit::Calls,
+            Full::ForSession => QueueLimit::OfSession,
+            Full::ForKey => QueueLimit::OfKey,
+            Full::BytesOfAll => QueueLimit::Bytes,
+            Full::BytesOfClient => QueueLimit::BytesOfClient,
+        });
+        CallError::Overloaded(full.to_string())
     }
 
     fn job(&self, tool: &str, run: &Runnable, caller: &Caller, line: Line, limits: Limits) -> Job {
@@ -318,6 +372,25 @@ impl Runner {
             environment: Arc::new(move || environment.of_question(&directory, &[])),
             reuse: run.command.reuse,
         }
+    }
+}
+
+/// Says in the span of a run how it ended.
+fn describe(span: &mut Span, ending: Ending) {
+    match ending {
+        Ending::Exited(0) => span.set("process.exit.code", 0),
+        Ending::Exited(status) => {
+            span.set("process.exit.code", i64::from(status));
+            span.fail("exit_status");
+        }
+        Ending::Signalled(signal) => {
+            span.set("smcp.signal", i64::from(signal));
+            span.fail("signal");
+        }
+        Ending::TimedOut => span.fail("timeout"),
+        Ending::OutputTooLarge => span.fail("output_too_large"),
+        Ending::Cancelled => span.set("smcp.outcome", "cancelled"),
+        Ending::SupervisorLost => span.fail("supervisor_lost"),
     }
 }
 

@@ -21,6 +21,7 @@ pub use crate::contract::ClientCapabilities;
 use crate::contract::environment;
 use crate::process::OutputShare;
 pub use crate::process::{BackgroundJob, JobProcess, OutputLoad};
+use crate::telemetry::trace::Trace;
 
 /// One call of one tool, as the floors above ask for it.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct Caller {
     pub capabilities: ClientCapabilities,
     /// Variables of the calling agent (Letta's), set on top of the server's environment.
     pub environment: Vec<(String, String)>,
+    /// Where the call belongs in a trace.
+    pub trace: Trace,
     /// The number of answers that wait because the client does not read; `None` where that cannot be
     /// known. Above zero nothing more is run for it: it waits in the queue.
     pub unread: Option<watch::Receiver<usize>>,
@@ -74,6 +77,8 @@ impl Caller {
             set(environment::AGENT_ID, agent);
         }
         variables.extend(arguments);
+        let trace = self.trace.variables().into_iter();
+        variables.extend(trace.map(|(name, value)| (name.to_owned(), value)));
         variables.extend(self.environment.iter().cloned());
         variables
     }

@@ -192,8 +192,8 @@ impl PluginAsker {
             interpreter.real = Some(self.real(chosen).await);
         }
         let answer = self.asker.ask(plugin, interpreter.real.clone()).await;
-        if let (Err(Unserved::Plugin(_)), Some(memory), Some(fingerprint)) =
-            (&answer, &self.memory, &fingerprint)
+        if let (Err(fault), Some(memory), Some(fingerprint)) = (&answer, &self.memory, &fingerprint)
+            && !fault.passes()
         {
             memory.cache.forget(fingerprint);
         }
@@ -311,7 +311,7 @@ fn made(
     let described = described(answer, plugin, interpreter.real.as_ref())?;
     let made = Plugin::new(plugin, described);
     made.map(Arc::new).map_err(|faults| {
-        Unserved::Plugin(format!("its description breaks the contract: {faults}"))
+        Unserved::Contract(format!("its description breaks the contract: {faults}"))
     })
 }
 

@@ -45,6 +45,7 @@ impl Plugin {
             .map(|(command, reason)| Skipped {
                 name: format!("{}__{command}", found.name),
                 reason,
+                class: None,
             })
             .collect();
         let runs: Vec<Arc<Runnable>> = described
@@ -144,6 +145,7 @@ impl Building<'_> {
         if let Some(reason) = fault_of_name(&name) {
             return Err(Skipped {
                 name: shown(&name, 100),
+                class: None,
                 reason: match &run.command.tool {
                     ToolName::Exact(_) => format!(
                         "{reason}; it is that of the command {} of the plugin {}",

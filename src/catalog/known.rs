@@ -122,12 +122,16 @@ impl Known {
 
     /// What can be served of it.
     pub fn snapshot(&self, complete: bool) -> Snapshot {
-        let skip = |name: &str, fault: &Unserved| Skipped {
+        let skip = |name: &str, fault: &Unserved, class| Skipped {
             name: name.to_owned(),
             reason: fault.to_string(),
+            class: Some(class),
         };
         let rejected = self.rejected.iter();
-        let mut skipped: Vec<Skipped> = rejected.map(|(name, fault)| skip(name, fault)).collect();
+        let mut skipped: Vec<Skipped> = rejected
+            .map(|(name, fault)| skip(name, fault, fault.class_of_look()))
+            .collect();
+        let mut outdated = 0;
         let mut plugins = Vec::new();
         for Found { name, .. } in &self.found {
             match self.entries.get(name) {
@@ -141,6 +145,7 @@ impl Known {
                     fault: Some(fault),
                     ..
                 }) => {
+                    outdated += 1;
                     let warning = format!("served as before, for when it was asked again: {fault}");
                     plugins.push(Arc::new(plugin.with_warning(warning)));
                 }
@@ -148,12 +153,13 @@ impl Known {
                     plugin: None,
                     fault: Some(fault),
                     ..
-                }) => skipped.push(skip(name, fault)),
+                }) => skipped.push(skip(name, fault, fault.class_of_answer())),
                 _ => {}
             }
         }
         let mut snapshot = Snapshot::new(&plugins, skipped, complete);
         snapshot.warnings.clone_from(&self.warnings);
+        snapshot.outdated = outdated;
         let recalled = self
             .entries
             .values()

@@ -38,7 +38,7 @@ pub use crate::discovery::cache;
 use crate::discovery::describe::Asker;
 use crate::discovery::interpreter::Resolved;
 use crate::process::Launcher;
-use crate::telemetry::{CallLoad, JobCounts, WarmInterpreter};
+use crate::telemetry::{CallLoad, JobCounts, Moment, WarmInterpreter};
 use calls::Calls;
 pub use calls::Printed;
 use home::Home;
@@ -186,6 +186,20 @@ impl Catalog {
             calls_waiting: load.waiting as u64,
             output_bytes: outputs.bytes as u64,
             outputs_waiting: outputs.waiting as u64,
+        }
+    }
+
+    /// What there is of calls, programs and plugins, for whoever watches the server.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            load: self.call_load(),
+            limits: self.runner.call_limits(),
+            queue: self.runner.waits(),
+            jobs: self.background_counts(),
+            warm: self.warm_parents(),
+            processes: self.runner.processes(),
+            plugins: self.snapshot().counts(),
+            ..Moment::default()
         }
     }
 

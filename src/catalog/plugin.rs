@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::call::command::Runnable;
 use crate::contract::{OfferKind, Prints};
+use crate::discovery::Class;
 
 /// The server's own tool that says how it is.
 pub const HEALTH_TOOL: &str = "health";
@@ -77,6 +78,8 @@ pub struct Skipped {
     pub name: String,
     /// What is wrong, which value, what to do.
     pub reason: String,
+    /// The class of the reason; `None` for a part of a plugin that is served.
+    pub class: Option<Class>,
 }
 
 /// All that one plugin gives.

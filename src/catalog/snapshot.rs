@@ -11,6 +11,8 @@ use super::listings::{Listing, Listings, View};
 use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
 use crate::call::types::{CallError, Listed};
 use crate::contract::OfferKind;
+use crate::discovery::Class;
+use crate::telemetry::PluginCounts;
 use crate::text::quoted;
 
 /// Longer names have no tool: none is longer than 64 characters, and a plugin's directory and its command hardly are.
@@ -40,6 +42,8 @@ pub struct Snapshot {
     /// How many of the plugins are served as they described themselves at an earlier start, and have not been asked
     /// since.
     pub recalled: usize,
+    /// How many of the plugins are served as before, because they did not answer when they were asked again.
+    pub outdated: usize,
     /// Whether there are plugins and none of them could be asked.
     pub(super) starved: bool,
     /// The tools by their exact name.
@@ -104,6 +108,7 @@ impl Snapshot {
             Entry::Occupied(owner) => skipped.push(Skipped {
                 name: format!("{} {}", offering.plugin, offering.key),
                 reason: format!("the plugin {} serves it already", owner.get()),
+                class: None,
             }),
         }
     }
@@ -114,6 +119,30 @@ impl Snapshot {
         self.starved
     }
 
+    /// The plugins that are not served, with the class of the reason.
+    pub fn unserved(&self) -> impl Iterator<Item = (&Skipped, Class)> {
+        let skipped = self.skipped.iter();
+        skipped.filter_map(|skipped| Some((skipped, skipped.class?)))
+    }
+
+    /// What is served and what is not, as numbers.
+    pub fn counts(&self) -> PluginCounts {
+        let served = self.plugins.iter();
+        let served = served.map(|plugin| (plugin.name.clone(), plugin.tools as u64));
+        let unserved = self.unserved();
+        let unserved: Vec<_> = unserved
+            .map(|(skipped, class)| (skipped.name.clone(), class.word()))
+            .collect();
+        PluginCounts {
+            served: served.collect(),
+            parts_unserved: (self.skipped.len() - unserved.len()) as u64,
+            unserved,
+            classes: &Class::WORDS,
+            outdated: self.outdated as u64,
+            complete: self.complete,
+        }
+    }
+
     /// Whether clients and people see the same in both.
     pub fn looks_like(&self, other: &Self) -> bool {
         self.complete == other.complete
@@ -121,6 +150,7 @@ impl Snapshot {
             && self.plugins == other.plugins
             && self.skipped == other.skipped
             && self.warnings == other.warnings
+            && self.outdated == other.outdated
             && Listed::ALL
                 .into_iter()
                 .all(|list| self.lists_the_same(other, list))
@@ -250,6 +280,7 @@ impl Snapshot {
             skipped.push(Skipped {
                 name: format!("{} {}", completion.plugin, completion.key),
                 reason: format!("{reason}; a plugin completes its own prompts and templates"),
+                class: None,
             });
         }
     }
@@ -292,5 +323,6 @@ fn claimed(tool: &Tool, claims: &[&str]) -> Skipped {
             "{claim}, so none of them has it; rename all but one (from {})",
             tool.plugin
         ),
+        class: None,
     }
 }

@@ -56,6 +56,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     sessions.each(|session| session.close());
     launcher.end_background();
     let _ = tokio::time::timeout(app::KILL_GRACE, app::end_processes(&launcher)).await;
+    sessions.services().tracer.close(app::SPANS_GRACE).await;
     drop(guard);
     Ok(ExitCode::SUCCESS)
 }

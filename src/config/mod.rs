@@ -11,6 +11,7 @@ mod reader;
 mod secrets;
 mod sockets;
 mod telemetry;
+mod traces;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -40,6 +41,8 @@ pub struct Config {
     pub managed: bool,
     /// Logs.
     pub telemetry: crate::telemetry::Settings,
+    /// Where spans go; `None` where none are exported.
+    pub traces: Option<crate::telemetry::trace::Settings>,
     /// Plugins.
     pub catalog: crate::catalog::Settings,
     /// Programs that calls may leave running at once; 0 where none may.
@@ -117,6 +120,7 @@ pub fn read(
     let drain_delay = http::drain_delay(&mut reader);
     let managed = reader.path("NOTIFY_SOCKET").is_some();
     let telemetry = telemetry::read(&mut reader, purpose);
+    let traces = traces::read(&mut reader, purpose);
     let profiles = governor::read(&mut reader);
     let (letta, reserved) = letta::read(&mut reader);
     let max_background = catalog::max_background(&mut reader);
@@ -137,6 +141,7 @@ pub fn read(
         drain_delay,
         managed,
         telemetry,
+        traces,
         catalog,
         max_background,
         warm,

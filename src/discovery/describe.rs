@@ -82,14 +82,14 @@ pub fn described(
 ) -> Result<Described, Unserved> {
     let payload = &answer.payload;
     let mut description = contract::read(&payload.json)
-        .map_err(|faults| Unserved::Plugin(format!("{BROKEN}: {faults}")))?;
+        .map_err(|faults| Unserved::Contract(format!("{BROKEN}: {faults}")))?;
     description.warnings.extend(payload.warning.clone());
     if description.commands.is_empty()
         && description.offers.is_empty()
         && description.refused.is_empty()
     {
         let text = "it has no commands and serves nothing else";
-        return Err(Unserved::Plugin(text.to_owned()));
+        return Err(Unserved::Contract(text.to_owned()));
     }
     if answer.source == "introspection" {
         for command in &mut description.commands {
@@ -106,14 +106,16 @@ pub fn described(
 impl Asking<'_> {
     /// A reason with what to do about it.
     async fn advised(&self, fault: Unserved) -> Unserved {
-        let Unserved::Plugin(text) = fault else {
-            return fault;
+        let (text, again): (String, fn(String) -> Unserved) = match fault {
+            Unserved::Plugin(text) => (text, Unserved::Plugin),
+            Unserved::Contract(text) => (text, Unserved::Contract),
+            Unserved::Shortage(_) => return fault,
         };
         let (Program::Python(path) | Program::Executable(path)) = self.plugin.program.clone();
         let interpreter = self.interpreter.clone();
         let words = text.clone();
         let advising = aside(move || advice::of(&words, &path, interpreter.as_deref())).await;
-        Unserved::Plugin(advising.ok().flatten().unwrap_or(text))
+        again(advising.ok().flatten().unwrap_or(text))
     }
 
     async fn payload(&self) -> Result<(Payload, &'static str), Unserved> {
@@ -128,7 +130,13 @@ impl Asking<'_> {
             }
         };
         let Some((mut payload, source)) = found else {
-            return Err(Unserved::Plugin(reasons.join("; ")));
+            let is_broken = reasons.iter().any(|why| why.starts_with(BROKEN));
+            let text = reasons.join("; ");
+            return Err(if is_broken {
+                Unserved::Contract(text)
+            } else {
+                Unserved::Plugin(text)
+            });
         };
         let broken = reasons.into_iter().find(|why| why.starts_with(BROKEN));
         payload.warning = payload.warning.or(broken);

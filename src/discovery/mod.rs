@@ -17,4 +17,4 @@ pub mod scan;
 mod unserved;
 mod writable;
 
-pub use unserved::Unserved;
+pub use unserved::{Class, Unserved};

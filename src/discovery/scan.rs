@@ -69,7 +69,7 @@ fn subdirectories(
 ) -> Result<Vec<(String, PathBuf)>, Unserved> {
     let unreadable = |fault| Unserved::of_system("the plugins directory cannot be read", &fault);
     let metadata = std::fs::metadata(plugins).map_err(|fault| match unreadable(fault) {
-        Unserved::Plugin(text) => {
+        Unserved::Plugin(text) | Unserved::Contract(text) => {
             Unserved::Plugin(format!("{text}; set MCP_PLUGINS_DIR to one that can"))
         }
         passing => passing,

@@ -12,12 +12,55 @@ pub enum Unserved {
     /// What is wrong with the plugin, and what to do. It stays so until somebody changes it.
     #[error("{0}")]
     Plugin(String),
+    /// The same, where it has described itself, and the description cannot be used.
+    #[error("{0}")]
+    Contract(String),
     /// The system was out of descriptors, processes or memory. That passes: the plugin is asked again.
     #[error("{0}")]
     Shortage(String),
 }
 
+/// The class of a reason, for whoever counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// What was seen of its files: they are writable for anybody, are no program, lead nowhere.
+    Files,
+    /// It was asked and gave no answer that is one: no interpreter, a failure, a time limit.
+    NoAnswer,
+    /// It has described itself, and the description breaks the contract.
+    Contract,
+    /// The system was out of something. It is asked again.
+    Shortage,
+}
+
+impl Class {
+    /// The words of all classes.
+    pub const WORDS: [&str; 4] = ["files", "no_answer", "contract", "shortage"];
+
+    /// Its word in `/health` and in metrics.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+}
+
 impl Unserved {
+    /// The class of what was found by looking at files, without asking anything.
+    pub fn class_of_look(&self) -> Class {
+        match self {
+            Self::Shortage(_) => Class::Shortage,
+            Self::Plugin(_) | Self::Contract(_) => Class::Files,
+        }
+    }
+
+    /// The class of what came of asking.
+    pub fn class_of_answer(&self) -> Class {
+        match self {
+            Self::Plugin(_) => Class::NoAnswer,
+            Self::Contract(_) => Class::Contract,
+            Self::Shortage(_) => Class::Shortage,
+        }
+    }
+
     /// What the system said, with words before it.
     pub fn of_system(words: &str, fault: &io::Error) -> Self {
         let text = format!("{words}: {fault}");

@@ -14,6 +14,7 @@ use constant_time_eq::constant_time_eq_32;
 use super::accept::Peer;
 use super::authority::Authority;
 use crate::mcp::principal::{KeyId, Principal};
+use crate::telemetry::trace::TraceContext;
 
 /// Names the agent on whose behalf a request is sent.
 pub const AGENT_HEADER: HeaderName = HeaderName::from_static("x-agent-id");
@@ -119,6 +120,7 @@ impl Settings {
                 key,
                 agent: agent(headers),
                 address: peer,
+                trace: trace(headers),
             },
             status,
             loopback,
@@ -231,6 +233,20 @@ fn is_direct(request: &Request<Body>, peer: Option<IpAddr>) -> bool {
         && !forwarded
         && request.version() >= Version::HTTP_11
         && host.is_some_and(|host| host.is_loopback())
+}
+
+/// The trace that the request says to be part of. Several states are one, in parts.
+/// <https://www.w3.org/TR/trace-context/#trace-context-http-headers-format>
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut parents = headers.get_all("traceparent").iter();
+    let (parent, repeated) = (parents.next()?, parents.next().is_some());
+    let states: Vec<&str> = headers
+        .get_all("tracestate")
+        .iter()
+        .filter_map(|state| state.to_str().ok())
+        .collect();
+    let parent = parent.to_str().ok().filter(|_| !repeated)?;
+    TraceContext::parse(parent, Some(&states.join(",")))
 }
 
 fn agent(headers: &HeaderMap) -> Option<String> {

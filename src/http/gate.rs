@@ -15,7 +15,7 @@ use super::{mcp_headers, reply};
 
 /// Browser clients may send these, and every `Mcp-Param-*`.
 const CORS_HEADERS: &str = "authorization, content-type, last-event-id, mcp-method, mcp-name, \
-    mcp-protocol-version, mcp-session-id, x-agent-id, x-api-key";
+    mcp-protocol-version, mcp-session-id, traceparent, tracestate, x-agent-id, x-api-key";
 /// Browser clients may read these.
 const CORS_EXPOSED: &str = "mcp-session-id, mcp-protocol-version, retry-after, www-authenticate";
 

@@ -1,31 +1,45 @@
-//! `/health`, `/healthz`, `/readyz`, `/metrics`. Knows no credential: `gate` has checked it.
+//! `/health`, `/healthz`, `/readyz`. Knows no credential: `gate` has checked it.
 //!
-//! The first three need no key, so they say numbers and never names.
+//! They need no key. Who needs one and shows none is told numbers and never names.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
+use super::auth::{AuthStatus, Identity};
 use super::reply;
 use super::state::AppState;
-use crate::telemetry::METRICS_CONTENT_TYPE;
 
 /// `GET /health`: how the server is, for people and scripts.
-pub async fn health(State(state): State<Arc<AppState>>) -> Response {
+pub async fn health(
+    State(state): State<Arc<AppState>>,
+    Extension(identity): Extension<Identity>,
+) -> Response {
     let snapshot = state.sessions.services().catalog.snapshot();
     let leaving = state.sessions.services().leaving.is_cancelled();
-    let body = json!({
+    let mut body = json!({
         "status": if leaving { "draining" } else { "healthy" },
         "version": env!("CARGO_PKG_VERSION"),
         "plugins": snapshot.plugins.len(),
         "tools": crate::mcp::methods::tools::count(state.sessions.services()),
         "sessions": state.sessions.count(),
         "uptime_seconds": Instant::now().duration_since(state.started).as_secs(),
+        "plugins_not_served": snapshot.unserved().count(),
     });
+    if matches!(identity.status, AuthStatus::Keyed | AuthStatus::Exempt) {
+        let unserved = snapshot.unserved().map(|(skipped, class)| {
+            json!({"plugin": skipped.name, "class": class.word(), "reason": skipped.reason})
+        });
+        let unserved: Vec<_> = unserved.collect();
+        if !unserved.is_empty() {
+            body["not_served"] = unserved.into();
+        }
+    }
     reply::json(StatusCode::OK, body.to_string())
 }
 
@@ -50,14 +64,4 @@ pub async fn ready(State(state): State<Arc<AppState>>) -> Response {
     } else {
         reply::text(StatusCode::SERVICE_UNAVAILABLE, "loading plugins\n")
     }
-}
-
-/// `GET /metrics`: the counters for Prometheus. It names tools, so it needs a key.
-pub async fn metrics(State(state): State<Arc<AppState>>) -> Response {
-    let services = state.sessions.services();
-    let jobs = services.catalog.background_counts();
-    let load = services.catalog.call_load();
-    let warm = services.catalog.warm_parents();
-    let text = services.counters.render_prometheus(load, jobs, warm);
-    reply::typed(StatusCode::OK, METRICS_CONTENT_TYPE, text)
 }

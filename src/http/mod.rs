@@ -15,6 +15,7 @@ pub mod gate;
 pub mod health;
 pub mod lasting;
 pub mod mcp_headers;
+pub mod metrics;
 pub mod refusals;
 pub mod rejection;
 pub mod reply;
@@ -99,7 +100,7 @@ fn routes(state: Arc<AppState>, root_path: &str) -> Router {
         .route("/health", get(health::health))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(metrics::metrics))
         .route("/background", get(background::list).delete(background::end))
         .layer(middleware::from_fn(check_method))
         .with_state(state);

@@ -138,6 +138,11 @@ impl Budget {
         }
     }
 
+    /// How many bytes may wait for clients.
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// Bytes that wait for clients now.
     pub fn used(&self) -> usize {
         self.lock().used

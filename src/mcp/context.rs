@@ -24,6 +24,7 @@ use crate::catalog::Catalog;
 use crate::governor::{Client, Governor};
 use crate::letta::Letta;
 use crate::telemetry::Counters;
+use crate::telemetry::trace::{Trace, Tracer};
 
 /// What all clients share.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct Services {
     pub budget: Arc<Budget>,
     /// What is counted.
     pub counters: Counters,
+    /// Records spans, or passes traces on.
+    pub tracer: Tracer,
     /// Owns every task that the server starts.
     pub tasks: TaskTracker,
     /// Cancelled when the server is going to stop: it is not ready any more, and refuses nothing yet.
@@ -97,6 +100,8 @@ pub struct Context {
     pub refuses_unknown_tools: bool,
     /// Whether the client can leave the request's stream and come back to it.
     pub can_come_back: bool,
+    /// Where what is done for it belongs in a trace.
+    pub trace: Trace,
     /// Whether its answer is one of several that go out together: then none waits for room.
     pub in_batch: bool,
     /// Cancelled when the request is.
@@ -139,6 +144,7 @@ impl Context {
             client: self.client.for_plugin(self.revision),
             capabilities: self.client.declared(self.revision),
             environment: self.unless_cancelled(environment).await?,
+            trace: self.trace.clone(),
             unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
         })
     }

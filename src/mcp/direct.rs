@@ -13,6 +13,7 @@ use super::method::Setting;
 use super::principal::{Principal, Transport};
 use super::revision::Revision;
 use crate::jsonrpc::{self, Fault, RpcError};
+use crate::telemetry::trace::Trace;
 
 /// The request in a body; `None` for what wants no answer.
 ///
@@ -57,6 +58,7 @@ pub fn context(
         asking: Asking::Nobody,
         refuses_unknown_tools: transport.refuses_unknown_tools(),
         can_come_back: false,
+        trace: Trace::default(),
         in_batch: false,
         cancel,
         closing: services.draining.clone(),

@@ -23,5 +23,6 @@ pub mod serve;
 pub mod server_requests;
 pub mod session;
 pub mod sessions;
+mod spans;
 pub mod stateless;
 pub mod streams;

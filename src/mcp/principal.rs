@@ -5,6 +5,9 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
+use crate::telemetry::KeyLabel;
+use crate::telemetry::trace::TraceContext;
+
 /// Through which transport a client came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -76,6 +79,12 @@ impl KeyId {
         Self(digest)
     }
 
+    /// Its first bytes, as logs and metrics name a key.
+    pub const fn label(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.0;
+        [a, b, c, d]
+    }
+
     /// The digest, for comparisons in constant time.
     pub const fn digest(&self) -> &[u8; 32] {
         &self.0
@@ -85,7 +94,7 @@ impl KeyId {
 impl fmt::Display for KeyId {
     /// The first eight hex digits: enough to tell keys apart in a log, too few to search for the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..4]
+        self.label()
             .iter()
             .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -94,6 +103,13 @@ impl fmt::Display for KeyId {
 impl fmt::Debug for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyId({self})")
+    }
+}
+
+impl Principal {
+    /// How metrics name its key.
+    pub fn key_label(&self) -> KeyLabel {
+        KeyLabel(self.key.as_ref().map(KeyId::label))
     }
 }
 
@@ -106,4 +122,6 @@ pub struct Principal {
     pub agent: Option<String>,
     /// The address it was sent from; `None` where there is no network between.
     pub address: Option<IpAddr>,
+    /// The span that it was sent from, as the headers of its transport say.
+    pub trace: Option<TraceContext>,
 }

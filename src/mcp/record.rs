@@ -1,6 +1,7 @@
 //! One request in the audit log and in the metrics: one line and one count, however it ends. Never a
 //! value, never a key.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use serde::Deserialize;
@@ -9,11 +10,12 @@ use serde::de::IgnoredAny;
 use super::context::Context;
 use super::inbound::Request;
 use super::method::Method;
-use crate::jsonrpc::{self, RpcError};
+use super::spans;
+use crate::jsonrpc::{self, Members, RpcError};
+use crate::telemetry::trace::Span;
 use crate::telemetry::{AuditLine, audit};
 
-/// The outcome of a request that nobody waited for any more.
-pub const CANCELLED: &str = "cancelled";
+pub use super::spans::CANCELLED;
 
 /// One request, from its arrival on. Dropped before it has ended (the client hung up, the task was
 /// aborted), it counts as cancelled.
@@ -24,6 +26,9 @@ pub struct Record<'a> {
     arrived: Instant,
     outcome: &'static str,
     bytes_out: usize,
+    span: Span,
+    /// What the answer says of a failure.
+    failure: Option<Cow<'static, str>>,
 }
 
 impl<'a> Record<'a> {
@@ -35,6 +40,34 @@ impl<'a> Record<'a> {
             arrived: Instant::now(),
             outcome: CANCELLED,
             bytes_out: 0,
+            span: Span::default(),
+            failure: None,
+        }
+    }
+
+    /// The same with a span, which ends with it.
+    pub fn with(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
+    /// It is answered with this result, which may say that a tool has failed.
+    pub fn answered(&mut self, result: &Members) {
+        let failed = || {
+            result
+                .get("isError")
+                .is_some_and(|failed| failed.get() == "true")
+        };
+        if self.span.is_recorded() && failed() {
+            self.failure = Some(spans::TOOL_ERROR.into());
+        }
+    }
+
+    /// It is answered with an error of this code.
+    pub fn refused(&mut self, code: i64) {
+        if self.span.is_recorded() {
+            self.failure = Some(code.to_string().into());
+            self.span.set("rpc.response.status_code", code.to_string());
         }
     }
 
@@ -74,8 +107,10 @@ impl<'a> Record<'a> {
 impl Drop for Record<'_> {
     fn drop(&mut self) {
         let counters = &self.context.services.counters;
-        counters.request(self.request.method.name(), self.outcome);
+        let key = self.context.principal.key_label();
+        counters.request(self.request.method.name(), self.outcome, key);
         counters.sent(self.bytes_out as u64);
+        spans::end(&mut self.span, self.outcome, self.failure.take());
         if tracing::enabled!(target: audit::TARGET, tracing::Level::INFO) {
             self.write_line();
         }

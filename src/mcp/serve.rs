@@ -17,9 +17,11 @@ use super::methods::{
 };
 use super::record::{CANCELLED, Record, code_name};
 use super::round_trips::RoundTrips;
+use super::spans;
 use super::stateless;
 use crate::call::types::{CallError, Permit};
 use crate::jsonrpc::{self, Fault, INTERNAL_ERROR, Members, RequestId, RpcError};
+use crate::telemetry::trace::Span;
 
 /// What a client is answered while the server ends.
 pub const DRAINING: &str = "the server is shutting down; connect again in a moment";
@@ -39,10 +41,20 @@ pub struct Reply {
     pub code: Option<i64>,
 }
 
-/// Serves a request to its end. There is one line in the audit log and one count for it, also when
-/// the returned future is dropped.
+/// Serves a request to its end. There is one line in the audit log, one count and, where there is a trace, one span
+/// for it, also when the returned future is dropped.
 pub async fn serve(context: &Context, request: &Request) -> Reply {
-    let record = Record::of(context, request);
+    let span = spans::span_of(context, request);
+    if span.trace().is_none() {
+        return serve_as(context, request, span).await;
+    }
+    let mut context = context.clone();
+    context.trace = span.trace().clone();
+    Box::pin(serve_as(&context, request, span)).await
+}
+
+async fn serve_as(context: &Context, request: &Request, span: Span) -> Reply {
+    let mut record = Record::of(context, request).with(span);
     let outcome = if context.services.draining.is_cancelled() {
         Err(refused_while_draining().into())
     } else {
@@ -59,6 +71,7 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
             return Reply::default();
         }
         Ok(success) => {
+            record.answered(&success.result);
             let code = success.code;
             let (line, permit) = written(&request.id, success).await;
             // What a call gave takes memory by its permit until here, and by the budget from here on:
@@ -68,12 +81,14 @@ pub async fn serve(context: &Context, request: &Request) -> Reply {
         }
         Err(Failure::Error(error)) => {
             let line = jsonrpc::encode_error(Some(&request.id), &error);
+            record.refused(error.code);
             (code_name(&error), Some(error.code), line)
         }
     };
     let (name, answer) = match counted(context, line).await {
         Ok(answer) => (name, answer),
         Err(no_room) => {
+            context.services.counters.answer_refused();
             let line = overloaded(context, request, no_room);
             ("overloaded", context.account.count(line))
         }

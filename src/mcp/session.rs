@@ -28,6 +28,7 @@ use crate::call::types::Listed;
 use crate::governor::Client;
 use crate::jsonrpc;
 use crate::telemetry::audit::session_beginning;
+use crate::telemetry::trace::Trace;
 
 /// One client's session.
 #[derive(Debug)]
@@ -228,6 +229,7 @@ impl Session {
                 key: principal.key,
                 agent: agent.or_else(|| self.principal.agent.clone()),
                 address: self.principal.address,
+                trace: principal.trace.clone(),
             },
             client: handshake.map(|known| known.client).unwrap_or_default(),
             log_level: None,
@@ -237,6 +239,7 @@ impl Session {
             refuses_unknown_tools: self.transport.refuses_unknown_tools(),
             can_come_back: self.transport.has_streams_to_return_to()
                 && revision.has_resumable_streams(),
+            trace: Trace::default(),
             in_batch: false,
             cancel,
             closing: self.closing.clone(),

@@ -87,7 +87,8 @@ impl Sessions {
             let idlest = idle
                 .max_by_key(|session| session.idle_for())
                 .cloned()
-                .ok_or(AllInUse(self.max_sessions))?;
+                .ok_or(AllInUse(self.max_sessions))
+                .inspect_err(|_| self.services.counters.session_refused())?;
             open.remove(idlest.id());
             idlest.close();
         }

@@ -24,7 +24,7 @@ use super::preflight::{PreflightError, preflight};
 use super::signals;
 use super::warm::{Warm, Warmth};
 use super::wire::Start;
-use crate::telemetry::{JobCounts, WarmInterpreter};
+use crate::telemetry::{JobCounts, ProcessCounts, WarmInterpreter};
 
 /// How many background jobs there may be where nobody says otherwise.
 pub const DEFAULT_MAX_BACKGROUND: usize = 64;
@@ -211,6 +211,17 @@ impl Launcher {
     /// How many runs have processes left at this moment, background jobs included.
     pub fn running(&self) -> usize {
         self.engine.runs.len()
+    }
+
+    /// How many programs and supervisors there are.
+    pub fn processes(&self) -> ProcessCounts {
+        let leftovers = self.engine.leftovers.now();
+        let unkillable: usize = leftovers.iter().map(|left| left.processes).sum();
+        ProcessCounts {
+            programs: self.running() as u64,
+            idle_supervisors: self.engine.supervisors.kept() as u64,
+            unkillable: unkillable as u64,
+        }
     }
 
     /// Waits until no run has a process left. Background jobs have some as long as they live.

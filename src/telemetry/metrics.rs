@@ -1,99 +1,28 @@
-//! What is counted by label, and how Prometheus reads it: names, labels and units. Knows nobody who counts.
+//! The metrics as Prometheus reads them: names, labels and units. Knows nobody who counts.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use serde::Serialize;
 
+use super::families::{Families, gauge};
+use super::labels::{MAX_PLUGINS, OTHER};
+use super::moment::{JobCounts, Moment};
 use super::queue::Losses;
+use super::tables::Numbers;
 use super::warm::WarmInterpreter;
-
-/// What is counted by label.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tables {
-    /// Requests answered, by method and outcome.
-    pub(super) requests: BTreeMap<(&'static str, &'static str), u64>,
-    /// Tool calls, by tool.
-    pub(super) tools: BTreeMap<String, ToolCalls>,
-    /// Tool calls under way.
-    pub(super) calls_running: u64,
-    /// Sessions, by transport.
-    pub(super) sessions: BTreeMap<&'static str, Sessions>,
-    /// What was turned away, by reason.
-    pub(super) refused: BTreeMap<&'static str, u64>,
-}
-
-/// The calls of one tool that have ended.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ToolCalls {
-    /// How many, by outcome.
-    pub(super) ended: BTreeMap<&'static str, u64>,
-    /// How long they took together.
-    pub(super) seconds: f64,
-}
-
-/// The sessions of one transport.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sessions {
-    /// Since the start.
-    pub(super) opened: u64,
-    /// Of them, those that are over.
-    pub(super) closed: u64,
-}
-
-impl Sessions {
-    /// Those that are not over.
-    pub(super) fn open(&self) -> u64 {
-        self.opened - self.closed
-    }
-}
-
-/// The background jobs of one plugin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobCounts {
-    /// Those that there are.
-    pub running: u64,
-    /// Those that were kept since the start.
-    pub kept: u64,
-    /// Those that are over, by reason; those that were never kept, too.
-    pub ended: BTreeMap<&'static str, u64>,
-}
-
-/// What calls use at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CallLoad {
-    /// Calls in progress: between their turn and their answer, their processes included.
-    pub calls_in_progress: u64,
-    /// Of those, calls that start or compute.
-    pub calls_computing: u64,
-    /// Calls that wait for their turn.
-    pub calls_waiting: u64,
-    /// Bytes that outputs take which are being read or written.
-    pub output_bytes: u64,
-    /// Programs whose output is not read because the memory for outputs is taken.
-    pub outputs_waiting: u64,
-}
 
 /// All numbers of one moment.
 #[derive(Debug)]
 pub(super) struct Exposed {
-    pub(super) tables: Tables,
+    pub(super) numbers: Numbers,
+    pub(super) moment: Moment,
     pub(super) call_duration: Histogram,
-    /// Background jobs, by plugin.
-    pub(super) jobs: BTreeMap<String, JobCounts>,
-    /// Warm interpreters, each plugin once.
-    pub(super) warm: Vec<WarmInterpreter>,
-    pub(super) load: CallLoad,
-    pub(super) received: u64,
-    pub(super) sent: u64,
-    pub(super) client_logs_lost: u64,
     /// Unix time of the start.
     pub(super) start_seconds: f64,
     pub(super) losses: Losses,
@@ -114,121 +43,136 @@ pub(super) fn render(exposed: Exposed) -> String {
 }
 
 impl Collector for Exposed {
-    #[rustfmt::skip] // a table
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
-        let tables = &self.tables;
+        self.calls(&mut families)?;
+        self.calls_of_plugins_and_keys(&mut families)?;
+        self.load(&mut families)?;
+        self.plugins(&mut families)?;
+        self.jobs(&mut families)?;
+        self.warm(&mut families)?;
+        self.clients(&mut families)?;
+        self.server(&mut families)
+    }
+}
+
+// Tables: a line for each metric.
+#[rustfmt::skip]
+impl Exposed {
+    fn calls(&self, families: &mut Families<'_>) -> fmt::Result {
+        let tables = &self.numbers.tables;
         let requests = tables.requests.iter();
         families.counters("requests", "Requests answered, by method and outcome",
             requests.map(|((method, outcome), count)| ([("method", *method), ("outcome", *outcome)], *count)))?;
-        let calls = tables.tools.iter().flat_map(|(tool, calls)| calls.ended.iter().map(move |ended| (tool, ended)));
+        let tools = tables.tools.iter();
+        let ended = tools.clone().flat_map(|(tool, calls)| calls.by_outcome.iter().map(move |ended| (tool.clone(), ended)));
         families.counters("tool_calls", "Tool calls ended, by tool and outcome",
-            calls.map(|(tool, (outcome, count))| ([("tool", tool.as_str()), ("outcome", *outcome)], *count)))?;
-        let seconds = tables.tools.iter().map(|(tool, calls)| ([("tool", tool.as_str())], calls.seconds));
-        families.family("tool_call_time", "Time spent in calls, by tool", Some(&Unit::Seconds),
-            seconds.map(|(labels, seconds)| (labels, ConstCounter::new(seconds))))?;
+            ended.map(|(tool, (outcome, count))| ([("tool", tool), ("outcome", (*outcome).to_owned())], *count)))?;
+        let seconds = tools.map(|(tool, calls)| ([("tool", tool)], ConstCounter::new(calls.seconds)));
+        families.family("tool_call_time", "Time spent in calls, by tool", Some(&Unit::Seconds), seconds)?;
         families.one("tool_call_duration", "How long tool calls take", Some(&Unit::Seconds), &self.call_duration)?;
-        families.one("tool_calls_running", "Tool calls under way", None, &gauge(tables.calls_running))?;
-        let load = self.load;
+        families.one("tool_calls_running", "Tool calls under way", None, &gauge(tables.calls_running))
+    }
+
+    fn calls_of_plugins_and_keys(&self, families: &mut Families<'_>) -> fmt::Result {
+        let plugins = self.numbers.tables.plugins.iter();
+        let ended = plugins.clone().flat_map(|(plugin, of)| of.ended.by_outcome.iter().map(move |ended| (plugin.clone(), ended)));
+        families.counters("plugin_tool_calls", "Tool calls ended, by plugin and outcome",
+            ended.map(|(plugin, (outcome, count))| ([("plugin", plugin), ("outcome", (*outcome).to_owned())], *count)))?;
+        let seconds = plugins.clone().map(|(plugin, of)| ([("plugin", plugin)], ConstCounter::new(of.ended.seconds)));
+        families.family("plugin_tool_call_time", "Time spent in tool calls, by plugin", Some(&Unit::Seconds), seconds)?;
+        families.gauges("plugin_tool_calls_running", "Tool calls under way, by plugin", plugins.map(|(plugin, of)| ([("plugin", plugin)], of.running)))?;
+        let keys = self.numbers.tables.keys.iter();
+        families.counters("key_requests", "Requests answered, by key", keys.clone().map(|(key, of)| ([("key", key)], of.requests)))?;
+        let ended = keys.clone().flat_map(|(key, of)| of.calls.by_outcome.iter().map(move |ended| (key.clone(), ended)));
+        families.counters("key_tool_calls", "Tool calls ended, by key and outcome",
+            ended.map(|(key, (outcome, count))| ([("key", key), ("outcome", (*outcome).to_owned())], *count)))?;
+        let seconds = keys.map(|(key, of)| ([("key", key)], ConstCounter::new(of.calls.seconds)));
+        families.family("key_tool_call_time", "Time spent in tool calls, by key", Some(&Unit::Seconds), seconds)
+    }
+
+    fn load(&self, families: &mut Families<'_>) -> fmt::Result {
+        let (load, limits, processes) = (self.moment.load, self.moment.limits, self.moment.processes);
         families.one("calls_in_progress", "Calls in progress, until their answers are written and their processes gone", None, &gauge(load.calls_in_progress))?;
+        families.one("calls_in_progress_limit", "How many calls may be in progress", None, &gauge(limits.in_progress))?;
         families.one("calls_computing", "Calls in progress that start or compute", None, &gauge(load.calls_computing))?;
+        families.one("calls_computing_limit", "How many calls may start or compute", None, &gauge(limits.computing))?;
         families.one("calls_waiting", "Calls that wait for their turn", None, &gauge(load.calls_waiting))?;
+        families.one("call_wait", "How long calls wait for their turn", Some(&Unit::Seconds), self.moment.queue.wait())?;
         families.one("output", "Bytes that the outputs of programs take until they are written as answers", Some(&Unit::Bytes), &gauge(load.output_bytes))?;
         families.one("outputs_waiting", "Programs whose output is not read for want of memory", None, &gauge(load.outputs_waiting))?;
-        let jobs = self.jobs.iter();
-        families.gauges("background_jobs", "Background jobs that there are, by plugin",
-            jobs.clone().map(|(plugin, jobs)| ([("plugin", plugin.as_str())], jobs.running)))?;
-        families.counters("background_jobs_kept", "Background jobs kept, by plugin",
-            jobs.clone().map(|(plugin, jobs)| ([("plugin", plugin.as_str())], jobs.kept)))?;
-        let ended = jobs.flat_map(|(plugin, jobs)| jobs.ended.iter().map(move |ended| (plugin, ended)));
+        families.one("programs_running", "Programs that have processes left", None, &gauge(processes.programs))?;
+        families.one("supervisors_idle", "Supervisors that wait for the next program", None, &gauge(processes.idle_supervisors))?;
+        families.one("processes_unkillable", "Processes that do not end although they were sent SIGKILL", None, &gauge(processes.unkillable))
+    }
+
+    fn plugins(&self, families: &mut Families<'_>) -> fmt::Result {
+        let plugins = &self.moment.plugins;
+        families.one("plugins_served", "Plugins that are served", None, &gauge(plugins.served.len() as u64))?;
+        let of = |class: &&'static str| plugins.unserved.iter().filter(|(_, reason)| reason == class).count() as u64;
+        families.gauges("plugins_unserved", "Plugins that are not served, by the class of the reason",
+            plugins.classes.iter().map(|class| ([("reason", *class)], of(class))))?;
+        families.gauges("plugin_unserved", "1 for each plugin that is not served, by the class of the reason",
+            plugins.unserved.iter().take(MAX_PLUGINS).map(|(plugin, class)| ([("plugin", plugin.as_str()), ("reason", *class)], 1)))?;
+        families.one("plugins_outdated", "Plugins that are served as before, for they did not answer when they were asked again", None, &gauge(plugins.outdated))?;
+        families.one("plugin_parts_unserved", "Tools, resources and prompts of served plugins that are not served", None, &gauge(plugins.parts_unserved))?;
+        let (own, others) = plugins.served.split_at(plugins.served.len().min(MAX_PLUGINS));
+        let others = (!others.is_empty()).then(|| (OTHER, others.iter().map(|(_, tools)| tools).sum()));
+        let tools = own.iter().map(|(plugin, tools)| (plugin.as_str(), *tools)).chain(others);
+        families.gauges("plugin_tools", "Tools that are served, by plugin", tools.map(|(plugin, tools)| ([("plugin", plugin)], tools)))?;
+        families.one("plugins_complete", "1 when every plugin has answered or timed out", None, &gauge(u64::from(plugins.complete)))
+    }
+
+    fn jobs(&self, families: &mut Families<'_>) -> fmt::Result {
+        let jobs = self.moment.jobs.iter();
+        let of = |plugin: &str| [("plugin", plugin.to_owned())];
+        families.gauges("background_jobs", "Background jobs that there are, by plugin", jobs.clone().map(|(plugin, jobs)| (of(plugin), jobs.running)))?;
+        families.counters("background_jobs_kept", "Background jobs kept, by plugin", jobs.clone().map(|(plugin, jobs)| (of(plugin), jobs.kept)))?;
+        let ended = jobs.flat_map(|(plugin, jobs): (&String, &JobCounts)| jobs.ended.iter().map(move |ended| (plugin, ended)));
         families.counters("background_jobs_ended", "Background jobs that are over, by plugin and reason",
-            ended.map(|(plugin, (reason, count))| ([("plugin", plugin.as_str()), ("reason", *reason)], *count)))?;
-        let of = |warm: &'_ WarmInterpreter| [("plugin", warm.plugin.clone())];
+            ended.map(|(plugin, (reason, count))| ([("plugin", plugin.as_str()), ("reason", *reason)], *count)))
+    }
+
+    fn warm(&self, families: &mut Families<'_>) -> fmt::Result {
+        let all = &self.moment.warm;
+        let of = |warm: &WarmInterpreter| [("plugin", warm.plugin.clone())];
         let state = |warm: &WarmInterpreter| [("plugin", warm.plugin.clone()), ("state", warm.state.word().to_owned())];
-        families.gauges("warm_state", "Whether plugins have warm interpreters, by plugin and state", self.warm.iter().map(|warm| (state(warm), 1)))?;
-        families.counters("warm_calls", "Calls that might have been warm, by plugin", self.warm.iter().map(|warm| (of(warm), warm.calls)))?;
-        families.counters("warm_hits", "Calls that warm interpreters have run, by plugin", self.warm.iter().map(|warm| (of(warm), warm.hits)))?;
-        families.counters("warm_fallbacks", "Calls that were executed although a warm interpreter was there, by plugin", self.warm.iter().map(|warm| (of(warm), warm.fallbacks)))?;
-        let memory = self.warm.iter().map(|warm| (of(warm), gauge(warm.resident_mib << 20)));
+        families.gauges("warm_state", "Whether plugins have warm interpreters, by plugin and state", all.iter().map(|warm| (state(warm), 1)))?;
+        families.counters("warm_calls", "Calls that might have been warm, by plugin", all.iter().map(|warm| (of(warm), warm.calls)))?;
+        families.counters("warm_hits", "Calls that warm interpreters have run, by plugin", all.iter().map(|warm| (of(warm), warm.hits)))?;
+        families.counters("warm_fallbacks", "Calls that were executed although a warm interpreter was there, by plugin", all.iter().map(|warm| (of(warm), warm.fallbacks)))?;
+        let memory = all.iter().map(|warm| (of(warm), gauge(warm.resident_mib << 20)));
         families.family("warm_resident", "Memory of warm interpreters, by plugin", Some(&Unit::Bytes), memory)?;
-        let age = self.warm.iter().map(|warm| (of(warm), gauge(warm.age_seconds)));
-        families.family("warm_age", "How long warm interpreters have been there, by plugin", Some(&Unit::Seconds), age)?;
-        let sessions = tables.sessions.iter();
+        let age = all.iter().map(|warm| (of(warm), gauge(warm.age_seconds)));
+        families.family("warm_age", "How long warm interpreters have been there, by plugin", Some(&Unit::Seconds), age)
+    }
+
+    fn clients(&self, families: &mut Families<'_>) -> fmt::Result {
+        let (numbers, moment) = (&self.numbers, &self.moment);
+        let sessions = numbers.tables.sessions.iter();
         families.gauges("sessions", "Sessions open, by transport",
             sessions.clone().map(|(transport, sessions)| ([("transport", *transport)], sessions.open())))?;
         families.counters("sessions_opened", "Sessions opened, by transport",
             sessions.map(|(transport, sessions)| ([("transport", *transport)], sessions.opened)))?;
         families.counters("refused", "Connections and messages turned away, by reason",
-            tables.refused.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
-        families.one("received", "Bytes of messages received", Some(&Unit::Bytes), &ConstCounter::new(self.received))?;
-        families.one("sent", "Bytes of messages sent", Some(&Unit::Bytes), &ConstCounter::new(self.sent))?;
-        families.one("client_log_messages_lost", "Log messages of plugins that a client did not read in time", None, &ConstCounter::new(self.client_logs_lost))?;
+            numbers.tables.refused.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
+        let limits = moment.queue.refusals().chain([("sessions", numbers.sessions_refused), ("waiting_answers", numbers.answers_refused)]);
+        families.counters("limit_hits", "Calls, sessions and answers refused by a limit of this server, by limit",
+            limits.map(|(limit, count)| ([("limit", limit)], count)))?;
+        families.one("received", "Bytes of messages received", Some(&Unit::Bytes), &ConstCounter::new(numbers.received))?;
+        families.one("sent", "Bytes of messages sent", Some(&Unit::Bytes), &ConstCounter::new(numbers.sent))?;
+        families.one("waiting_answers", "Bytes that wait for clients", Some(&Unit::Bytes), &gauge(moment.waiting_bytes))?;
+        families.one("waiting_answers_limit", "How many bytes may wait for clients", Some(&Unit::Bytes), &gauge(moment.max_waiting_bytes))?;
+        families.one("client_log_messages_lost", "Log messages of plugins that a client did not read in time", None, &ConstCounter::new(numbers.client_logs_lost))
+    }
+
+    fn server(&self, families: &mut Families<'_>) -> fmt::Result {
         families.one("start_time", "Unix time of the start", Some(&Unit::Seconds), &ConstGauge::new(self.start_seconds))?;
         let losses = [("console", &self.losses.console), ("file", &self.losses.file)];
         families.counters("log_lines_lost", "Log lines that could not be written, by log",
-            losses.into_iter().map(|(log, loss)| ([("log", log)], loss.lines())))
-    }
-}
-
-fn gauge(value: u64) -> ConstGauge<i64> {
-    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX))
-}
-
-/// Writes families of time series; one without any is left out.
-struct Families<'a>(DescriptorEncoder<'a>);
-
-impl Families<'_> {
-    fn counters<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        series: impl Iterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let series = series.map(|(labels, count)| (labels, ConstCounter::new(count)));
-        self.family(name, help, None, series)
-    }
-
-    fn gauges<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        series: impl Iterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let series = series.map(|(labels, value)| (labels, gauge(value)));
-        self.family(name, help, None, series)
-    }
-
-    /// A family with one time series, which has no labels.
-    fn one(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        metric: &impl EncodeMetric,
-    ) -> fmt::Result {
-        let encoder = self
-            .0
-            .encode_descriptor(name, help, unit, metric.metric_type())?;
-        metric.encode(encoder)
-    }
-
-    fn family<L: EncodeLabelSet, M: EncodeMetric>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        series: impl Iterator<Item = (L, M)>,
-    ) -> fmt::Result {
-        let mut series = series.peekable();
-        let Some((_, first)) = series.peek() else {
-            return Ok(());
-        };
-        let mut encoder = self
-            .0
-            .encode_descriptor(name, help, unit, first.metric_type())?;
-        for (labels, metric) in series {
-            metric.encode(encoder.encode_family(&labels)?)?;
-        }
-        Ok(())
+            losses.into_iter().map(|(log, loss)| ([("log", log)], loss.lines())))?;
+        families.one("spans_exported", "Spans that the collector has taken", None, &ConstCounter::new(self.moment.spans.exported()))?;
+        families.counters("spans_lost", "Spans that it has not, by reason",
+            self.moment.spans.lost().into_iter().map(|(reason, count)| ([("reason", reason)], count)))
     }
 }

@@ -4,14 +4,22 @@
 //! [`counters`] are what the floors above speak through.
 
 pub mod audit;
+mod call_queue;
 mod console;
 pub mod counters;
 mod escape;
+mod exposition;
+mod families;
 mod file;
+mod labels;
 mod lines;
 mod metrics;
+mod moment;
 mod queue;
 mod settings;
+mod snapshot;
+mod tables;
+pub mod trace;
 mod warm;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -24,16 +32,19 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use audit::AuditLine;
+pub use call_queue::{CallQueueCounts, QueueLimit};
 pub use console::stderr_is_journal;
-pub use counters::{
-    Counters, CountersSnapshot, METRICS_CONTENT_TYPE, OK, OpenSession, RunningCall,
-};
-pub use metrics::{CallLoad, JobCounts};
+pub use counters::{Counters, OK, OpenSession, RunningCall};
+pub use exposition::Format;
+pub use labels::KeyLabel;
+pub use moment::{CallLimits, CallLoad, JobCounts, Moment, PluginCounts, ProcessCounts};
 pub use queue::{Loss, Losses};
 pub use settings::{
     Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives,
     FileSettings, LEVELS, Rotation, RotationKind, Settings, log_path, parse_level,
 };
+pub use snapshot::CountersSnapshot;
+pub use tables::CallLabels;
 pub use warm::{WarmInterpreter, WarmState};
 
 /// The logs could not be turned on.

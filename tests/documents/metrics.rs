@@ -22,14 +22,61 @@ if sys.argv[1:] == ["--describe"]:
     print(json.dumps({"commands": [{"name": "run", "description": "d"}]}))
 "#;
 
-#[test]
-fn the_page_lists_the_metrics_that_there_are() {
-    let page = read(&root().join("docs/monitoring.md"));
-    let listed: BTreeSet<String> = page
-        .lines()
+/// The names that the page lists, as scrapers see them.
+fn names(page: &str) -> BTreeSet<String> {
+    page.lines()
         .filter(|line| line.starts_with("| `smcp_"))
         .filter_map(|line| line.split('|').nth(1))
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_the_page_lists() {
+    let listed = names(&read(&root().join("docs/monitoring.md")));
+    for file in ["alerts.yml", "alerts_test.yml", "dashboard.json"] {
+        let text = read(&root().join("docs/monitoring").join(file));
+        let words = text.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_');
+        let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("smcp_")).collect();
+        assert!(!asked.is_empty(), "{file}");
+        let unknown: Vec<_> = asked
+            .iter()
+            .filter(|name| {
+                let whole = name.trim_end_matches("_bucket").trim_end_matches("_count");
+                !listed.contains(**name) && !listed.contains(whole)
+            })
+            .collect();
+        assert!(unknown.is_empty(), "{file} asks for {unknown:?}");
+    }
+}
+
+#[test]
+fn the_page_says_of_each_alert_what_to_do() {
+    let page = read(&root().join("docs/monitoring.md"));
+    let described: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `Smcp"))
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    let rules = read(&root().join("docs/monitoring/alerts.yml"));
+    let alerts: BTreeSet<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: Smcp"))
+        .collect();
+    assert_eq!(described, alerts);
+    let tried = read(&root().join("docs/monitoring/alerts_test.yml"));
+    let untried: Vec<_> = alerts
+        .iter()
+        .filter(|alert| !tried.contains(&format!("alertname: Smcp{alert}\n")))
+        .collect();
+    assert!(untried.is_empty(), "no test makes these fire: {untried:?}");
+}
+
+#[test]
+fn the_page_lists_the_metrics_that_there_are() {
+    let listed: BTreeSet<String> = names(&read(&root().join("docs/monitoring.md")))
+        .iter()
         .map(|name| {
             name.trim_end_matches("_total")
                 .trim_end_matches("_info")
@@ -39,6 +86,7 @@ fn the_page_lists_the_metrics_that_there_are() {
     let plugins = Folder::new();
     plugins.add_executable("tool", PLUGIN);
     plugins.add("snake", WARM);
+    plugins.add_executable("broken", "#!/bin/sh\nexit 1 # --describe\n");
     let setup = Setup::new().plugins(plugins.path());
     let server = Server::start(&setup.variable("MCP_MAX_BACKGROUND", "1"));
     server.ready();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::http::{PATIENCE, exchange, get};
+use crate::support::http::{PATIENCE, exchange, get, post};
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, directly};
@@ -32,6 +32,7 @@ fn used_server() -> (Server, Session, Folder) {
     let plugins = Folder::new();
     plugins.add_executable("tool", PLUGIN);
     plugins.add("snake", WARM);
+    plugins.add_executable("broken", "#!/bin/sh\nexit 1 # --describe\n");
     let setup = Setup::new()
         .plugins(plugins.path())
         .variable("MCP_API_KEY", "a-key")
@@ -91,6 +92,18 @@ fn what_happened_is_what_is_scraped() {
         r#"smcp_sessions{transport="sse"} 1"#,
         r#"smcp_sessions_opened_total{transport="sse"} 1"#,
         r#"smcp_refused_total{reason="unauthorized"} 1"#,
+        r#"smcp_plugin_tool_calls_total{plugin="tool",outcome="ok"} 3"#,
+        r#"smcp_plugin_tool_calls_total{plugin="tool",outcome="plugin_error"} 1"#,
+        r#"smcp_plugin_tool_calls_running{plugin="tool"} 0"#,
+        r#"smcp_key_tool_calls_total{key="none",outcome="ok"} 4"#,
+        r#"smcp_call_wait_seconds_count 5"#,
+        r#"smcp_plugins_served 2"#,
+        r#"smcp_plugins_unserved{reason="no_answer"} 1"#,
+        r#"smcp_plugins_unserved{reason="contract"} 0"#,
+        r#"smcp_plugin_unserved{plugin="broken",reason="no_answer"} 1"#,
+        r#"smcp_plugin_tools{plugin="tool"} 3"#,
+        r#"smcp_plugins_complete 1"#,
+        r#"smcp_limit_hits_total{limit="waiting_calls"} 0"#,
     ] {
         assert!(
             text.lines().any(|found| found == line),
@@ -130,4 +143,80 @@ fn the_guide_and_the_server_know_the_same_metrics() {
         .map(str::to_owned)
         .collect();
     assert_eq!(described, scraped);
+}
+
+#[test]
+fn the_format_is_the_one_that_the_scraper_asks_for() {
+    let server = Server::start(&Setup::new());
+    server.ready();
+    let scraped = |accept: &str| {
+        let answer = exchange(server.address(), &get(server.address(), "/metrics", accept));
+        let content_type = answer.header("content-type").unwrap_or_default().to_owned();
+        (content_type, answer.text())
+    };
+    let (open_type, open) = scraped("");
+    let (classic_type, classic) = scraped("Accept: text/plain;version=0.0.4\r\n");
+    assert_eq!(
+        open_type,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert_eq!(classic_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(
+        open.contains("# TYPE smcp_received_bytes counter\n"),
+        "{open}"
+    );
+    let typed = "# TYPE smcp_received_bytes_total counter\n";
+    assert!(classic.contains(typed), "{classic}");
+    assert!(
+        !classic.contains("# UNIT") && !classic.contains("# EOF"),
+        "{classic}"
+    );
+}
+
+#[test]
+fn a_key_is_named_by_its_fingerprint_and_never_by_itself() {
+    let key = "metrics-canary-4be1-key";
+    let setup = Setup::new().variable("MCP_API_KEY", key);
+    let server = Server::start(&setup);
+    server.ready();
+    let at = server.address();
+    let shown = format!("X-API-Key: {key}\r\n");
+    let ping = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    assert_eq!(
+        exchange(at, &post(at, "/messages/", &shown, ping)).status,
+        200
+    );
+    let wanted = "smcp_key_requests_total{key=\"";
+    let text = until("the request is counted", PATIENCE, || {
+        Some(scrape(&server)).filter(|text| text.contains(wanted))
+    });
+    let line = text.lines().find(|line| line.starts_with(wanted));
+    let label = line.and_then(|line| line.split('"').nth(1)).unwrap();
+    assert!(
+        label.len() == 8 && label.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{label}"
+    );
+    assert!(!text.contains(key), "{text}");
+}
+
+#[test]
+fn health_names_what_is_not_served_to_those_who_may_know_and_counts_it_for_all() {
+    let plugins = Folder::new();
+    plugins.add_executable("broken", "#!/bin/sh\nexit 1 # --describe\n");
+    let setup = Setup::new()
+        .plugins(plugins.path())
+        .variable("MCP_API_KEY", "health-key-92d1")
+        .argument("--require-auth");
+    let server = Server::start(&setup);
+    server.ready();
+    let health = |headers: &str| -> serde_json::Value {
+        let answer = exchange(server.address(), &get(server.address(), "/health", headers));
+        serde_json::from_str(&answer.text()).expect("it is JSON")
+    };
+    let everybody = health("");
+    assert_eq!(everybody["plugins_not_served"], 1, "{everybody}");
+    assert!(!everybody.to_string().contains("broken"), "{everybody}");
+    let keyed = health("X-API-Key: health-key-92d1\r\n");
+    assert_eq!(keyed["not_served"][0]["plugin"], "broken", "{keyed}");
+    assert_eq!(keyed["not_served"][0]["class"], "no_answer", "{keyed}");
 }

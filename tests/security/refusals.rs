@@ -36,6 +36,8 @@ fn a_preflight_allows_what_browser_clients_send_and_read() {
         "mcp-protocol-version",
         "mcp-method",
         "mcp-name",
+        "traceparent",
+        "tracestate",
     ] {
         assert!(
             headers.contains(&header.to_owned()),

@@ -20,7 +20,7 @@ use crate::mcp::context::{Cancelled, Context, Services};
 use crate::mcp::inbound::Request;
 use crate::mcp::messages;
 use crate::mcp::revision::Revision;
-use crate::telemetry::OK;
+use crate::telemetry::{CallLabels, OK};
 
 /// `tools/list`: everything on one page.
 ///
@@ -103,7 +103,10 @@ pub async fn call(context: &Context, request: &Request) -> Outcome {
             let _ = context
                 .services
                 .counters
-                .call_started(None)
+                .call_started(CallLabels {
+                    key: context.principal.key_label(),
+                    ..CallLabels::default()
+                })
                 .finish(unknown.code());
             return Ok((&unknown).into());
         }
@@ -142,7 +145,11 @@ async fn run(
     arguments: Option<&RawValue>,
 ) -> Outcome {
     let relay = Relay::new(context, request, &tool.name);
-    let counted = context.services.counters.call_started(Some(&tool.name));
+    let counted = context.services.counters.call_started(CallLabels {
+        tool: Some(&tool.name),
+        plugin: Some(&tool.plugin),
+        key: context.principal.key_label(),
+    });
     let caller = context.caller().await?;
     let result = relay
         .during(async |events| {
