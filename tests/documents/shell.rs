@@ -114,7 +114,7 @@ impl Walk {
                 Some(Mark::Run(0) | Mark::Setup) => (format!("run {at}"), commands()),
                 Some(Mark::Run(_)) => (format!("fail {at}"), commands()),
                 Some(Mark::Serve) => (self.serving(page, at), commands()),
-                Some(Mark::File(path)) => (format!("place {at} '{path}'"), block.text.clone()),
+                Some(Mark::File(path)) => (format!("place {at} '{path}'"), commands()),
                 Some(Mark::LinesOf(file, _)) => (format!("keep {at} '{file}'"), String::new()),
                 _ => continue,
             };
