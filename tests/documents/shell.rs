@@ -155,6 +155,8 @@ impl Walk {
             .env("HOME", self.path("home"))
             .env("PATH", format!("{}:{search}", self.path("bin").display()))
             .env("MCP_PORT", &self.ports[0])
+            // What programs of the system print is shown in English.
+            .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.path("script.err")).expect("a new file"))
