@@ -29,6 +29,11 @@ clients: release
 monitoring: release
     SMCP_BIN="$PWD/target/release/smcp" tests/monitoring/run
 
+# The pages as one book with search, in target/book: cargo install --locked mdbook@0.5.4
+book:
+    docs/dev/book.py target/book-src
+    mdbook build
+
 # Measure smcp and write docs/benchmarks.md: a few minutes on a machine that does nothing else
 bench *args:
     benches/run {{ args }}

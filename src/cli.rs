@@ -42,7 +42,7 @@ Examples:
   smcp call demo_math__calculate operation=add a=2 b=3
                                                 run one tool here, as an agent would
 
-Flags win over the environment. More variables (keys, hosts, logs, limits) are in the README.";
+Flags win over the environment. More variables (keys, hosts, logs, limits) are in docs/configuration.md.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -28,6 +28,9 @@ const PACKAGES: [(&str, &str); 10] = [
     ("yaml", "PyYAML"),
 ];
 
+/// Modules that a later version of their package has no more, with what pip installs to have them.
+const OF_EARLIER_VERSIONS: [(&str, &str); 1] = [("mcp.server.fastmcp", "mcp<2")];
+
 /// `reason`, why a program is not served, with what to do about it; `None` where it says that itself.
 pub fn of(reason: &str, program: &Path, interpreter: Option<&Path>) -> Option<String> {
     const GUIDE: &str = "docs/plugin-development-guide.md shows how";
@@ -65,10 +68,27 @@ pub fn missing_module(words: &str, interpreter: &Path) -> Option<String> {
     let known = PACKAGES.iter().find(|(name, _)| *name == top);
     let package = known.map_or(top, |(_, package)| package);
     let (interpreter, package) = (interpreter.display(), shown(package, 100));
-    Some(format!(
-        "{interpreter}, which runs this plugin, has no module '{}'; install it: {interpreter} -m pip install {package}; \
-         or set MCP_PYTHON to an interpreter that has it",
+    let missing = format!(
+        "{interpreter}, which runs this plugin, has no module '{}'",
         shown(module, 100)
+    );
+    // Python names the first part that it does not find, so a part of a package is missing from one that is there.
+    let parent = module
+        .rsplit_once('.')
+        .map(|(parent, _)| shown(parent, 100));
+    let earlier = OF_EARLIER_VERSIONS.iter().find(|(name, _)| *name == module);
+    let install = match (parent, earlier) {
+        (_, Some((_, version))) => format!(
+            "the version of {package} that it has is too new; install an earlier one: {interpreter} -m pip install '{version}'"
+        ),
+        (Some(parent), None) => format!(
+            "it has '{parent}', perhaps in another version than the plugin was written for; install that one, or the \
+             package that brings the module"
+        ),
+        (None, None) => format!("install it: {interpreter} -m pip install {package}"),
+    };
+    Some(format!(
+        "{missing}; {install}; or set MCP_PYTHON to an interpreter that has it"
     ))
 }
 
@@ -79,7 +99,7 @@ mod tests {
     #[test]
     fn a_missing_module_is_told_with_the_interpreter_and_the_line_that_installs_it() {
         let hint = |words: &str| missing_module(words, Path::new("/v/bin/python3"));
-        for (module, package) in [("croniter", "croniter"), ("yaml.cyaml", "PyYAML")] {
+        for (module, package) in [("croniter", "croniter"), ("yaml", "PyYAML")] {
             let words =
                 format!("x\nModuleNotFoundError: No module named '{module}' (cli.py, line 1)");
             let told = hint(&words).unwrap();
@@ -89,6 +109,18 @@ mod tests {
                 "{told}"
             );
             assert!(told.contains(&format!("'{module}'")), "{told}");
+        }
+        for (module, told) in [
+            ("mcp.server.fastmcp", "-m pip install 'mcp<2';"),
+            ("google.cloud.storage", "it has 'google.cloud', perhaps"),
+        ] {
+            let words = format!("ModuleNotFoundError: No module named '{module}'. This is 2.x");
+            let hint = hint(&words).unwrap();
+            assert!(
+                hint.contains(told) && hint.contains(&format!("'{module}'")),
+                "{hint}"
+            );
+            assert!(!hint.contains("install it:"), "{hint}");
         }
         assert_eq!(hint("ImportError: cannot import name 'x' from 'y'"), None);
         assert_eq!(hint("ModuleNotFoundError: No module named "), None);

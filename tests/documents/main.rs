@@ -5,9 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api;
 mod benchmarks;
+mod book;
 mod clients;
 mod compare;
+mod contract_1_0;
 mod examples;
 mod front;
 mod marks;

@@ -215,7 +215,8 @@ fn anchors(page: &str) -> Vec<String> {
         .collect()
 }
 
-fn links(page: &str) -> Vec<&str> {
+/// Where the links of a page lead.
+pub fn links(page: &str) -> Vec<&str> {
     page.split("](")
         .skip(1)
         .filter_map(|rest| rest.split(')').next())

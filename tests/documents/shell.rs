@@ -114,7 +114,7 @@ impl Walk {
                 Some(Mark::Run(0) | Mark::Setup) => (format!("run {at}"), commands()),
                 Some(Mark::Run(_)) => (format!("fail {at}"), commands()),
                 Some(Mark::Serve) => (self.serving(page, at), commands()),
-                Some(Mark::File(path)) => (format!("place {at} '{path}'"), block.text.clone()),
+                Some(Mark::File(path)) => (format!("place {at} '{path}'"), commands()),
                 Some(Mark::LinesOf(file, _)) => (format!("keep {at} '{file}'"), String::new()),
                 _ => continue,
             };
@@ -155,6 +155,8 @@ impl Walk {
             .env("HOME", self.path("home"))
             .env("PATH", format!("{}:{search}", self.path("bin").display()))
             .env("MCP_PORT", &self.ports[0])
+            // What programs of the system print is shown in English.
+            .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(self.path("script.err")).expect("a new file"))

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::pages::{entries, read, root};
 
+/// The page that has all of them.
+const SETTINGS: &str = "docs/configuration.md";
 /// In the documents, and read by others than the server.
 const OF_OTHERS: [&str; 3] = [
     "MCP_DISABLE_STDIO", // Letta's own setting
     "SMCP_WRITE_REPORT", // the tests' own
-    "LETTA_PASSWORD",    // a variable of the shell commands in docs/letta.md
+    "LETTA_PASSWORD",    // a variable of the shell commands in docs/Letta-MCP-Connection-Guide.md
 ];
 /// Names in the source that are no settings: names that an agent's variables must not take.
 const REFUSED_BY_EXAMPLE: [&str; 1] = ["MCP_TOKEN"];
@@ -37,21 +39,45 @@ fn every_variable_that_is_described_is_read() {
 }
 
 #[test]
-fn every_setting_is_in_the_tables_of_the_readme() {
+fn every_setting_is_in_the_tables_of_settings() {
     // What programs find in their environment is the contract's matter.
     let contract = variables(&read(&root().join("docs/plugin-contract/README.md")));
-    let readme: BTreeSet<String> = read(&root().join("README.md"))
+    let page: BTreeSet<String> = read(&root().join(SETTINGS))
         .lines()
         .filter(|line| line.starts_with('|'))
         .flat_map(variables)
         .collect();
     let missing: Vec<_> = in_the_source()
         .into_iter()
-        .filter(|name| !readme.contains(name) && !contract.contains(name))
+        .filter(|name| !page.contains(name) && !contract.contains(name))
         .collect();
     assert!(
         missing.is_empty(),
-        "not in the README's tables: {missing:?}"
+        "not in the tables of {SETTINGS}: {missing:?}"
+    );
+}
+
+#[test]
+fn no_other_page_has_a_table_of_settings() {
+    let mut twice = Vec::new();
+    // The contract describes what programs find, and decisions what was decided at their time.
+    let others = ["docs/decisions", "docs/plugin-contract"].map(|folder| root().join(folder));
+    for page in files_below(&root().join("docs"), "md") {
+        if page.ends_with(SETTINGS) || others.iter().any(|folder| page.starts_with(folder)) {
+            continue;
+        }
+        let text = read(&page);
+        let rows = text.lines().filter(|line| line.starts_with("| `"));
+        let defined = rows.filter_map(|row| row.split('|').nth(1)).filter(|cell| {
+            let words = cell.trim().trim_matches('`');
+            is_ours(words)
+        });
+        twice.extend(defined.map(|cell| format!("{}: {}", page.display(), cell.trim())));
+    }
+    assert!(
+        twice.is_empty(),
+        "described a second time, beside {SETTINGS}:\n{}",
+        twice.join("\n")
     );
 }
 
