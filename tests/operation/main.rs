@@ -11,3 +11,4 @@ mod logging;
 mod metrics;
 mod service;
 mod start;
+mod version;
