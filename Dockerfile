@@ -33,5 +33,5 @@ WORKDIR /var/lib/smcp
 # By number, so that a platform can see that it is not root.
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s CMD ["smcp", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["smcp", "health"]
 ENTRYPOINT ["/usr/local/bin/smcp"]
