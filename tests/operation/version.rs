@@ -23,6 +23,8 @@ fn git(directory: &Path, arguments: &[&str]) -> String {
         .args(arguments)
         .env("GIT_COMMITTER_DATE", "2031-02-03T12:00:00Z")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_INDEX_FILE")
         .output()
         .expect("git is there, as the sources came by it");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
