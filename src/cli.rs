@@ -4,12 +4,13 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Serves a folder of command-line programs as tools for AI agents.
 #[derive(Debug, Parser)]
 #[command(
     name = "smcp",
-    version,
+    version = env!("SMCP_VERSION"),
     about,
     long_about = "Serves a folder of command-line programs as tools for AI agents.\n\n\
         Every directory with a cli.py is a plugin, every command of it a tool named plugin__command. Agents connect \
@@ -31,7 +32,8 @@ pub struct Cli {
     pub flags: Flags,
 }
 
-const EXAMPLES: &str = "\
+/// How smcp is called, a line or two for each example.
+pub const EXAMPLES: &str = "\
 Examples:
   smcp                                          serve ./plugins on 127.0.0.1:8000
   smcp --plugins-dir ~/tools --port 0           serve another folder on a free port
@@ -66,6 +68,13 @@ pub enum Command {
     Call(CallArgs),
     /// Say whether a server is ready; exit with 0 if it is, else with 1
     Health(HealthArgs),
+    /// Print a script by which a shell completes the command line of smcp
+    Completions {
+        /// The shell that the script is for
+        shell: Shell,
+    },
+    /// Print the manual page, in the format of man(1)
+    Man,
 }
 
 /// Which server `smcp health` asks, and how it answers.
@@ -177,7 +186,9 @@ impl Cli {
             plugin_timeout: later(&before.plugins.plugin_timeout, &after.plugin_timeout),
         };
         match &self.command {
-            None | Some(Command::Health(_)) => before.clone(),
+            None | Some(Command::Health(_) | Command::Completions { .. } | Command::Man) => {
+                before.clone()
+            }
             Some(Command::Serve(after)) => Flags {
                 host: later(&before.host, &after.host),
                 port: later(&before.port, &after.port),

@@ -2,9 +2,11 @@
 
 mod call;
 mod check;
+mod completions;
 mod health;
 mod local;
 mod manager;
+mod manual;
 mod serve;
 mod setup;
 mod stdio;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use crate::cli::{Cli, Command, Flags, HealthArgs};
 use crate::config::{self, Config, Purpose};
 use crate::discovery::introspect::PrivateCopy;
-use setup::in_one_line;
+use setup::{in_one_line, say_bytes};
 
 /// A setting is wrong, or the server must not start with it.
 const BAD_SETTINGS: u8 = 2;
@@ -29,8 +31,14 @@ const COPIES_GRACE: Duration = Duration::from_millis(500);
 /// Runs the command line; the environment is read once, here.
 pub fn run(cli: Cli) -> ExitCode {
     let environment: Vec<(OsString, OsString)> = config::environment();
-    if let Some(Command::Health(asked)) = &cli.command {
-        return ask_for_health(asked, &cli.settings(), &environment);
+    // These must not fail because of settings that they do not use.
+    match &cli.command {
+        Some(Command::Health(asked)) => {
+            return ask_for_health(asked, &cli.settings(), &environment);
+        }
+        Some(Command::Completions { shell }) => return say_bytes(&completions::script(*shell)),
+        Some(Command::Man) => return say_bytes(&manual::page()),
+        _ => {}
     }
     let purpose = purpose(&cli);
     let sockets = match purpose {
@@ -83,9 +91,7 @@ fn purpose(cli: &Cli) -> Purpose {
     match &cli.command {
         None | Some(Command::Serve(_)) => Purpose::Http,
         Some(Command::Stdio(_)) => Purpose::Stdio,
-        Some(Command::Check(_) | Command::Tools { .. } | Command::Call(_) | Command::Health(_)) => {
-            Purpose::Once
-        }
+        Some(_) => Purpose::Once,
     }
 }
 
@@ -104,7 +110,9 @@ async fn perform(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         Command::Check(_) => check::run(config).await,
         Command::Tools { json, .. } => tools::run(config, json).await,
         Command::Call(args) => call::run(config, args).await,
-        Command::Health(_) => unreachable!("it is answered before the settings are read"),
+        Command::Health(_) | Command::Completions { .. } | Command::Man => {
+            unreachable!("it is answered before the settings are read")
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What every command sets up before its work: logs, this process, and how programs are started.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -155,6 +156,19 @@ pub fn counted(number: usize, thing: &str) -> String {
 /// Prints a line of a command's answer. A reader who has had enough, such as `head`, is no fault.
 pub(super) fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints a whole answer as it is, for commands whose output goes into a file: a file that is cut short is a failure.
+pub(super) fn say_bytes(answer: &[u8]) -> ExitCode {
+    let mut out = std::io::stdout();
+    match out.write_all(answer).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("smcp: cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// An error with its causes. Many messages name their cause themselves: what was said is not said again.

@@ -2,24 +2,29 @@
 //! not start itself too.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::http::PATIENCE;
+use crate::support::http::{PATIENCE, exchange, post};
 use crate::support::plugins::Folder;
 use crate::support::{processes, s, until};
 
 const ORPHAN: &str = "row-42a-orphan";
 
 /// Ends what is in the container with it.
-struct Container(Child);
+struct Container {
+    child: Child,
+    /// Where the server listens: only processes are apart, and the network is everybody's.
+    address: SocketAddr,
+}
 
 impl Drop for Container {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -38,15 +43,18 @@ impl Container {
             .expect("it could be executed before");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
-        let container = Self(child);
-        BufReader::new(stdout).read_line(&mut line).expect("a line");
-        assert!(line.contains("listens on"), "{line:?}");
-        container
+        let mut reader = BufReader::new(stdout);
+        reader.read_line(&mut line).expect("a line");
+        let (_, address) = line.split_once("listens on http://").expect("it listens");
+        let address = address.trim().parse().expect("an address");
+        // Read to its end, so that the server never writes to a closed pipe.
+        std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+        Self { child, address }
     }
 
     /// The server, as it is called outside.
     fn server(&self) -> Pid {
-        let id = self.0.id();
+        let id = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         let children = children.expect("the system names them");
         let number = children
@@ -57,13 +65,52 @@ impl Container {
     }
 }
 
-#[test]
-fn as_the_first_process_of_a_container_the_server_reaps_what_is_left_to_it() {
+/// Whether this system lets its users have processes of their own; says so when it does not.
+fn is_possible() -> bool {
     let possible = Command::new("unshare")
         .args(["-rpf", "--mount-proc", "true"])
         .output();
-    if !possible.is_ok_and(|tried| tried.status.success()) {
+    let possible = possible.is_ok_and(|tried| tried.status.success());
+    if !possible {
         eprintln!("row 42a is not tested: this system gives out no processes of one's own");
+    }
+    possible
+}
+
+#[test]
+fn as_the_first_process_of_a_container_the_server_ends_by_sigterm_when_its_call_is_over() {
+    if !is_possible() {
+        return;
+    }
+    let plugins = Folder::new();
+    plugins.add_executable(
+        "slow",
+        "#!/bin/sh\nif [ \"$1\" = --describe ]; then\n\
+         echo '{\"commands\":[{\"name\":\"go\",\"description\":\"Goes\",\"parameters\":[]}]}'\n\
+         exit 0\nfi\n\
+         cd \"$(dirname \"$0\")/..\"\n: >.begun\nuntil [ -e .end ]; do sleep 0.1; done\necho all of it\n",
+    );
+    let mut container = Container::start(plugins.path());
+    let address = container.address;
+    let call = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow__go","arguments":{}}}"#;
+    let request = post(address, "/messages/", "", call);
+    let answer = std::thread::spawn(move || exchange(address, &request).text());
+    until("row 42a: the call runs", PATIENCE, || {
+        plugins.path().join(".begun").exists().then_some(())
+    });
+    kill_process(container.server(), Signal::TERM).expect("it is ours");
+    std::fs::write(plugins.path().join(".end"), "").expect("a folder of our own");
+    let answer = answer.join().expect("an answer");
+    assert!(answer.contains("all of it"), "row 42a: {answer}");
+    let status = until("row 42a: the container ends", PATIENCE, || {
+        container.child.try_wait().expect("it is a child")
+    });
+    assert!(status.success(), "row 42a: {status}");
+}
+
+#[test]
+fn as_the_first_process_of_a_container_the_server_reaps_what_is_left_to_it() {
+    if !is_possible() {
         return;
     }
     let plugins = Folder::new();

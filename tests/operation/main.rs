@@ -12,3 +12,4 @@ mod metrics;
 mod service;
 mod start;
 mod traces;
+mod version;

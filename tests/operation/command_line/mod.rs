@@ -3,6 +3,7 @@
 mod copies;
 mod once;
 mod serving;
+mod shell;
 mod signals;
 
 use std::process::Output;
