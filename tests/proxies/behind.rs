@@ -1,5 +1,6 @@
 //! A server behind a proxy that clients reach by HTTP.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -15,10 +16,15 @@ use super::support::server::{Server, Setup};
 pub const KEY: &str = "a-key-for-the-tests-of-the-proxies";
 
 /// A server behind a proxy. Dropping it ends both, the proxy first.
-#[derive(Debug)]
 pub struct Behind {
     pub proxy: Proxy,
     pub server: Server,
+}
+
+impl fmt::Debug for Behind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", self.proxy)
+    }
 }
 
 impl Behind {

@@ -58,14 +58,14 @@ fn by_one_line_caddy_leaves_sizes_to_the_server() {
 
 #[test]
 fn compression_holds_no_event_back() {
-    let everything = "gzip on;\ngzip_types *;\ngzip_min_length 0;\nlocation";
+    let everything = "gzip on;\ngzip_types *;\ngzip_min_length 0;\nproxy_pass";
     let sites = [
         (
-            Site::at_the_root(Program::Nginx).with("location", everything),
+            Site::at_the_root(Program::Nginx).with("proxy_pass", everything),
             true,
         ),
         (
-            Site::bare(Program::Nginx).with("location", everything),
+            Site::bare(Program::Nginx).with("proxy_pass", everything),
             true,
         ),
         // Left alone, for the server says `no-transform`.

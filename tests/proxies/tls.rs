@@ -39,7 +39,7 @@ fn a_client_that_trusts_the_certificate_gets_events_and_answers_over_http_2() {
             &resolved,
             "--include",
         ];
-        let begin = |arguments: &[&str]| Curl::start(&[&common, &patient, arguments].concat());
+        let begin = |arguments: &[&str]| Curl::start(&[&common[..], &patient, arguments].concat());
         let mut events = begin(&[&format!("https://{host}:{port}/sse")]);
         let head = events.until("event: endpoint");
         assert!(head.contains("HTTP/2 200"), "{proxy:?}: {head}");
