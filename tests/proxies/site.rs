@@ -65,8 +65,11 @@ impl Site {
         found.next().expect("the page has one")
     }
 
-    /// The one line that passes requests on, and nothing else.
+    /// The one line that passes requests on, and nothing else. For Caddy the page recommends just that.
     pub fn bare(program: Program) -> Self {
+        if program == Program::Caddy {
+            return Self::at_the_root(program);
+        }
         let found = of_the_page(|name| name.strip_suffix(", bare"));
         let mut found = found.into_iter().filter(|site| site.program == program);
         found.next().expect("the page has one")
@@ -98,9 +101,9 @@ impl Site {
                 &format!("proxy_read_timeout {time}"),
             ),
             Program::Caddy => {
-                let transport =
-                    format!("flush_interval -1\ntransport http {{\nread_timeout {time}\n}}");
-                self.with("flush_interval -1", &transport)
+                let line = "reverse_proxy 127.0.0.1:8000";
+                let block = format!("{line} {{\ntransport http {{\nread_timeout {time}\n}}\n}}");
+                self.with(line, &block)
             }
         }
     }
