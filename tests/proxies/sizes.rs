@@ -1,15 +1,36 @@
 //! Bodies that are larger than a proxy or the server takes, and answers that a proxy compresses.
 
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
 use super::behind::{Behind, directly, key, keyed};
 use super::curl::Curl;
 use super::site::{PROGRAMS, Program, Site};
-use super::support::http::PATIENCE;
+use super::support::http::{Answer, PATIENCE};
+use super::support::s;
 use super::support::session::Session;
-use serde_json::{Value, json};
 
 /// A ping of about so many bytes.
 fn ping_of(bytes: usize) -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "x".repeat(bytes)}})
+}
+
+/// How long the server reads on after a refusal, so that it reaches a proxy that is still sending.
+const LINGER: Duration = s(1);
+
+/// The answer to a body that is too large. A proxy that got no processor for so long may have missed it.
+fn refused(session: &Session, message: &Value) -> Answer {
+    let body = message.to_string();
+    let answers = (0..5).map(|_| {
+        let begun = Instant::now();
+        (session.post(body.as_bytes()), begun.elapsed())
+    });
+    let mut answers = answers.skip_while(|(answer, took)| answer.status == 502 && *took > LINGER);
+    answers
+        .next()
+        .expect("one of five proxies gets the processor")
+        .0
 }
 
 #[test]
@@ -22,7 +43,7 @@ fn what_is_too_large_is_refused_by_the_server_and_its_session_ends() {
         let taken = directly(at, "/messages/", &key(), &ping_of(4_000_000));
         assert_eq!(taken.status, 200, "{behind:?}: {}", taken.text());
         let mut session = Session::open_with(at, "/sse", &key());
-        let answer = session.post(ping_of(5_000_000).to_string().as_bytes());
+        let answer = refused(&session, &ping_of(5_000_000));
         assert_eq!(answer.status, 413, "{behind:?}");
         assert_eq!(answer.json()["error"], "body_too_large", "{behind:?}");
         // Else the caller would wait for ever.
