@@ -70,6 +70,23 @@ fn a_client_that_goes_is_gone_behind_a_proxy_too() {
     }
 }
 
+#[test]
+fn a_client_of_which_the_proxy_says_nothing_is_gone_after_two_comment_lines() {
+    let line = "reverse_proxy 127.0.0.1:8000";
+    let block = format!("{line} {{\nflush_interval -1\n}}");
+    let site = Site::at_the_root(Program::Caddy).with(line, &block);
+    let setup = keyed().variable("MCP_KEEP_ALIVE", "100ms");
+    let Some(behind) = Behind::start(&site, &setup) else {
+        return;
+    };
+    let session = Session::open_with(behind.address(), "/sse", &key());
+    assert_eq!(behind.sessions(), 1);
+    drop(session);
+    until("its session has ended", PATIENCE, || {
+        (behind.sessions() == 0).then_some(())
+    });
+}
+
 /// A server at this address, in the place of one that has ended.
 fn server_at(address: SocketAddr) -> Server {
     let setup = Setup::new()
