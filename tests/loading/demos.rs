@@ -30,7 +30,6 @@ fn smcp(words: &[&str], temporary: &Path) -> Command {
     command
         .args(words)
         .env_clear()
-        .envs(crate::support::COVERAGE)
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("TMPDIR", temporary)
         .env("MCP_PORT", "0")

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::pages::{Mark, named};
+use super::pages::{Mark, parse, read, root};
 
 const PAGE: &str = "docs/reverse-proxy.md";
 /// Where the page says that the server is.
@@ -117,7 +117,7 @@ impl Site {
 
 /// The page's configurations whose mark is for a proxy that `program` names.
 fn of_the_page(program: impl Fn(&str) -> Option<&str>) -> Vec<Site> {
-    let page = named(PAGE);
+    let page = parse(PAGE, &read(&root().join(PAGE)));
     let blocks = page.blocks.iter().filter_map(|block| {
         let Some(Mark::Proxy(name)) = &block.mark else {
             return None;
