@@ -2,10 +2,14 @@
 
 use std::io::Read;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use super::behind::KEY;
 use super::support::commands::Watchdog;
-use super::support::http::PATIENCE;
+use super::support::s;
+
+/// With all the attempts that a proxy needs which still makes its certificate.
+const LIMIT: Duration = s(60);
 
 /// One request and its answer. Dropping it ends it.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ impl Curl {
             .expect("curl is installed");
         let output = child.stdout.take().expect("stdout is a pipe");
         Self {
-            _watchdog: Watchdog::of(child.id(), PATIENCE),
+            _watchdog: Watchdog::of(child.id(), LIMIT),
             child,
             output,
             read: Vec::new(),

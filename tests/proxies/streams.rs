@@ -96,7 +96,7 @@ fn everything_works_below_a_path() {
     for program in PROGRAMS {
         let gate = Gate::new();
         gate.open();
-        let setup = gate.served_by(keyed()).variable("MCP_KEEP_ALIVE", "100ms");
+        let setup = gate.served_by(keyed());
         let site = Site::below_a_path(program);
         let Some(behind) = Behind::start(&site, &setup) else {
             continue;

@@ -140,13 +140,15 @@ impl Client {
     /// Shakes hands for a revision as a client that declares these capabilities.
     #[track_caller]
     pub fn open_as(address: SocketAddr, revision: &str, capabilities: &Value) -> Self {
-        Self::shake_hands(address, "/mcp", "", revision, capabilities)
+        Self::shake_hands(address, "/mcp", "", BOTH, revision, capabilities)
     }
 
-    /// Shakes hands at this path; the header lines, each ended by `\r\n`, go with every request of the session.
+    /// Shakes hands at this path; the header lines, each ended by `\r\n`, go with every request of the session. The
+    /// answer to the handshake is no stream, however late it comes.
     #[track_caller]
     pub fn open_at(address: SocketAddr, path: &str, headers: &str, revision: &str) -> Self {
-        Self::shake_hands(address, path, headers, revision, &json!({}))
+        let json_only = "Accept: application/json\r\n";
+        Self::shake_hands(address, path, headers, json_only, revision, &json!({}))
     }
 
     #[track_caller]
@@ -154,13 +156,14 @@ impl Client {
         address: SocketAddr,
         path: &str,
         extra: &str,
+        accept: &str,
         revision: &str,
         capabilities: &Value,
     ) -> Self {
         let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
             "protocolVersion": revision, "capabilities": capabilities,
             "clientInfo": {"name": "tests", "version": "1"}}});
-        let headers = format!("{extra}{BOTH}");
+        let headers = format!("{extra}{accept}");
         let answer = exchange(address, &post_to(address, path, &headers, &hello));
         assert_eq!(answer.status, 200, "{}", answer.text());
         let told = wire::message(&answer.text(), Some("initialize"), revision);
