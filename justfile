@@ -9,9 +9,32 @@ check:
     cargo clippy --all-targets --locked -- -D warnings
     cargo test --locked --test architecture
 
-# Every test that needs only Rust and Python 3
+# Every test that needs only Rust, Python 3 and, for the reverse proxies, nginx, Caddy, curl and openssl
 test *args:
     cargo test --locked {{ args }}
+
+# The tests inside of the sources
+test-unit *args:
+    cargo test --locked --lib {{ args }}
+
+# The test programs in tests/, against the real binary; `just test-integration transports` runs one
+test-integration program="*" *args:
+    cargo test --locked --test '{{ program }}' {{ args }}
+
+# Other people's clients and the official conformance suite, against the release binary (Node)
+test-e2e: clients conformance
+
+# The share of each floor that tests execute: all of them, or those that `cargo test` would run with these words
+coverage *args:
+    tests/coverage {{ args }}
+
+# The same of the tests inside of the sources
+coverage-unit:
+    tests/coverage --lib
+
+# The same of one test program: `just coverage-integration transports`; without a name of all
+coverage-integration program="*":
+    tests/coverage --test '{{ program }}'
 
 # Serve ./plugins on 127.0.0.1:8000
 run *args:

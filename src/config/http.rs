@@ -10,6 +10,7 @@ use super::reader::{Given, Reader, switch_value};
 use super::sockets::PassedSocket;
 use crate::cli::Flags;
 use crate::http::authority::Allowed;
+use crate::http::events::SILENCE;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, auth, gate};
 use crate::mcp::budget::DEFAULT_BYTES;
@@ -22,6 +23,8 @@ const MAX_SESSIONS: usize = 4096;
 /// The least and the most that a setting may let wait for clients, in bytes: with less, ordinary answers would find
 /// no room.
 const WAITING_BYTES: RangeInclusive<u64> = 1 << 20..=usize::MAX as u64;
+/// The least and the most that a stream may be silent: clients give up after five minutes.
+const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(240);
 /// Connections that may be open at once.
 const MAX_CONNECTIONS: usize = 8192;
 /// The largest such number that a setting may give.
@@ -98,11 +101,18 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags, sockets: &[Arc<PassedSock
         http: http::Settings {
             root_path,
             manifest: reader.switch("MCP_SSE_MANIFEST", false),
+            keep_alive: keep_alive(reader),
             auth,
             gate,
         },
         max_connections: reader.count("MCP_MAX_CONNECTIONS", MAX_CONNECTIONS, MAX_COUNT),
     }
+}
+
+/// How long a stream may be silent: long enough not to be a load, short enough for what stands between.
+fn keep_alive(reader: &mut Reader) -> Duration {
+    let given = reader.variable("MCP_KEEP_ALIVE");
+    reader.duration(given, SILENCE, KEEP_ALIVE)
 }
 
 /// The sessions that may be open at once, and the bytes that may wait for clients.

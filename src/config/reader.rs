@@ -179,6 +179,20 @@ impl Reader {
         usize::try_from(count).unwrap_or(most)
     }
 
+    /// A time within `range`: seconds, or with a unit.
+    pub fn duration(
+        &mut self,
+        given: Option<Given>,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let (least, most) = (range.start(), range.end());
+        let allowed = format!("a time from {least:?} to {most:?}, such as 500ms or 30s");
+        self.parsed(given, default, &allowed, |text| {
+            time_limit(text)?.filter(|time| range.contains(time))
+        })
+    }
+
     /// A time limit; 0 and less is none.
     pub fn time_limit(&mut self, given: Option<Given>) -> Option<Duration> {
         let allowed = "a number of seconds up to a year, or a time such as 500ms, 30s, 5m or 2h; 0 is no limit";

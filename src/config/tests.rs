@@ -119,6 +119,25 @@ fn a_time_limit_of_zero_or_less_is_none() {
 }
 
 #[test]
+fn no_stream_is_silent_for_longer_than_clients_wait() {
+    let silence = |value| read_with(&[("MCP_KEEP_ALIVE", value)], Flags::default());
+    assert_eq!(
+        read_with(&[], Flags::default()).unwrap().http.keep_alive,
+        Duration::from_secs(15)
+    );
+    for (value, milliseconds) in [("100ms", 100), ("30", 30_000), ("4m", 240_000)] {
+        let read = silence(value).unwrap().http.keep_alive;
+        assert_eq!(read, Duration::from_millis(milliseconds), "{value}");
+    }
+    for value in ["0", "99ms", "5m", "off", "nan"] {
+        let faults = silence(value).unwrap_err().to_string();
+        let wanted = format!("MCP_KEEP_ALIVE: '{value}'");
+        assert!(faults.starts_with(&wanted), "{faults}");
+        assert!(faults.contains("a time from 100ms to 240s"), "{faults}");
+    }
+}
+
+#[test]
 fn every_number_has_bounds() {
     for (name, value) in [
         ("MCP_MAX_CALLS", "18446744073709551615"),
@@ -205,6 +224,7 @@ fn a_command_that_does_not_listen_looks_at_nothing_about_listening() {
         ("MCP_ALLOWED_HOSTS", "bad host"),
         ("MCP_ALLOWED_ORIGINS", "x"),
         ("MCP_SSE_MANIFEST", "perhaps"),
+        ("MCP_KEEP_ALIVE", "0"),
         ("MCP_AUTH_DISABLED", "1"),
         ("MCP_MAX_CONNECTIONS", "0"),
     ];

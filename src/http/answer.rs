@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::body::Accepted;
-use super::events::SILENCE;
 use crate::mcp::outbox::Outbox;
 use crate::mcp::serve::Reply;
 
@@ -19,11 +18,12 @@ const RETURN_LIMIT: Duration = Duration::from_millis(500);
 ///
 /// Its answer, when that comes first and the client takes JSON: then a refusal can still be a
 /// status. Else `None`: what the request says, its answer last, goes out through `outbox`, which
-/// ends with it. An answer that is long in coming begins as a stream too, so that no proxy gives up.
+/// ends with it. An answer that does not come within `silence` begins as a stream too, so that no proxy gives up.
 pub async fn first(
     tasks: &TaskTracker,
     draining: &CancellationToken,
     accepted: Accepted,
+    silence: Duration,
     outbox: &Arc<Outbox>,
     work: impl Future<Output = Reply> + Send + 'static,
 ) -> Option<Reply> {
@@ -61,7 +61,7 @@ pub async fn first(
     let stream_begins = async {
         tokio::select! {
             () = outbox.waiting() => {}
-            () = tokio::time::sleep(SILENCE) => {}
+            () = tokio::time::sleep(silence) => {}
         }
     };
     if accepted.json {
@@ -101,6 +101,7 @@ impl Drop for Finished {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::events::SILENCE;
     use crate::mcp::budget::Budget;
     use bytes::Bytes;
 
@@ -123,7 +124,8 @@ mod tests {
         work: impl Future<Output = Reply> + Send + 'static,
     ) -> Option<Bytes> {
         let draining = CancellationToken::new();
-        let reply = first(&TaskTracker::new(), &draining, accepted, outbox, work).await;
+        let tasks = TaskTracker::new();
+        let reply = first(&tasks, &draining, accepted, SILENCE, outbox, work).await;
         reply.map(|reply| reply.answer.expect("it was not cancelled").into_bytes())
     }
 
@@ -226,7 +228,7 @@ mod tests {
         while outbox.offer(Bytes::from_static(b"log")) {}
         let work = async { answer() };
         assert!(
-            first(&tasks, &draining, BOTH, &outbox, work)
+            first(&tasks, &draining, BOTH, SILENCE, &outbox, work)
                 .await
                 .is_none()
         );

@@ -122,6 +122,13 @@ impl Connection {
         self.input().framing.is_over() && !self.mid_answer.load(Ordering::Relaxed)
     }
 
+    /// Whether the client is still sending the body of a request that nobody reads any more.
+    pub fn has_unread_body(&self) -> bool {
+        let input = self.input();
+        let framing = &input.framing;
+        framing.has_begun() && !framing.is_in_head() && !framing.is_over() && !input.ended
+    }
+
     /// Why the connection's last request was rejected, if it was.
     pub fn rejected(&self) -> Option<Rejection> {
         self.input().rejected

@@ -19,7 +19,7 @@ use super::reply;
 use crate::mcp::outbox::{Outbox, Reader};
 use crate::mcp::streams::{Event, StreamReader};
 
-/// Silence is broken after this long: proxies give up after one to two minutes of it.
+/// Silence is broken after this long where the settings say nothing else: proxies give up after one to two minutes of it.
 pub const SILENCE: Duration = Duration::from_secs(15);
 /// A text up to this many bytes is copied into one frame; a longer one goes out in pieces.
 const SMALL: usize = 16 << 10;
@@ -101,26 +101,30 @@ const TAIL: &[u8] = b"\n\n";
 
 /// Breaks the silence of a stream.
 #[derive(Debug)]
-struct KeepAlive(Pin<Box<Sleep>>);
-
-impl Default for KeepAlive {
-    fn default() -> Self {
-        Self(Box::pin(tokio::time::sleep(SILENCE)))
-    }
+struct KeepAlive {
+    silence: Duration,
+    timer: Pin<Box<Sleep>>,
 }
 
 impl KeepAlive {
+    fn after(silence: Duration) -> Self {
+        Self {
+            silence,
+            timer: Box::pin(tokio::time::sleep(silence)),
+        }
+    }
+
     /// Something was sent.
     fn reset(&mut self) {
-        self.0.as_mut().reset(Instant::now() + SILENCE);
+        self.timer.as_mut().reset(Instant::now() + self.silence);
     }
 
     /// A comment line, once nothing was sent for long enough.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        self.0.as_mut().poll(cx).map(|()| {
+        self.timer.as_mut().poll(cx).map(|()| {
             self.reset();
             // Registers the timer anew, for nobody else will wake this stream.
-            let _ = self.0.as_mut().poll(cx);
+            let _ = self.timer.as_mut().poll(cx);
             Bytes::from_static(b": keep-alive\n\n")
         })
     }
@@ -169,13 +173,13 @@ pub struct EventBody<S, H> {
 }
 
 impl<S: Source, H: Unpin> EventBody<S, H> {
-    /// Sends `first`, a whole event, before anything else.
-    pub fn new(first: Option<Bytes>, source: S, held: H) -> Self {
+    /// Sends `first`, a whole event, before anything else, and a comment line after every `silence`.
+    pub fn new(first: Option<Bytes>, source: S, silence: Duration, held: H) -> Self {
         Self {
             first,
             source,
             within: false,
-            keep_alive: KeepAlive::default(),
+            keep_alive: KeepAlive::after(silence),
             _held: held,
         }
     }
@@ -293,7 +297,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     fn body(outbox: &Arc<Outbox>) -> EventBody<Reader, ()> {
-        EventBody::new(None, outbox.attach(), ())
+        EventBody::new(None, outbox.attach(), SILENCE, ())
     }
 
     #[tokio::test]
@@ -330,12 +334,12 @@ mod tests {
         let long = "x".repeat(200 << 10);
         outbox.send(long.clone().into()).await.unwrap();
         outbox.finish();
-        let mut old = EventBody::new(None, stream.read(), ());
+        let mut old = EventBody::new(None, stream.read(), SILENCE, ());
         // The greeting, the head of the event, its first piece.
         for _ in 0..3 {
             old.frame().await.unwrap().unwrap();
         }
-        let mut new = EventBody::new(None, stream.read_from(0), ());
+        let mut new = EventBody::new(None, stream.read_from(0), SILENCE, ());
         let head = new.frame().await.unwrap().unwrap().into_data().unwrap();
         assert!(old.frame().await.unwrap().is_err(), "half an event is none");
         let rest = new.collect().await.unwrap().to_bytes();

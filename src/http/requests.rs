@@ -96,6 +96,9 @@ pub async fn serve_connection(
             peer: Some(peer.ip()),
             ..Refused::default()
         });
+    }
+    // An answer that came before the end of its request's body, too, is lost when the rest is not read.
+    if refused.is_some() || (ended.is_ok() && connection.has_unread_body()) {
         connection.linger().await;
     }
 }

@@ -67,7 +67,8 @@ pub async fn open(
         _held: session.hold(),
         session,
     };
-    events::lasting_stream(Body::new(EventBody::new(first, lines, opened)))
+    let silence = state.settings.keep_alive;
+    events::lasting_stream(Body::new(EventBody::new(first, lines, silence, opened)))
 }
 
 /// `POST /sse`: clients that try Streamable HTTP first fall back to HTTP+SSE on a 400.

@@ -1,22 +1,37 @@
 //! The state that every route shares: sessions, settings, start. Knows no route.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::events::SILENCE;
 use super::{auth, gate};
 use crate::mcp::sessions::Sessions;
 
 /// Settings of the routes, beside who may call.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// `MCP_ROOT_PATH`: what stands before the paths for clients, without a final slash.
     pub root_path: String,
     /// `MCP_SSE_MANIFEST`: the tools are announced on every new stream.
     pub manifest: bool,
+    /// `MCP_KEEP_ALIVE`: after so long without a sign of the server, a client gets one.
+    pub keep_alive: Duration,
     /// Who is calling.
     pub auth: auth::Settings,
     /// Who may.
     pub gate: gate::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            root_path: String::new(),
+            manifest: false,
+            keep_alive: SILENCE,
+            auth: auth::Settings::default(),
+            gate: gate::Settings::default(),
+        }
+    }
 }
 
 /// What every route works on.

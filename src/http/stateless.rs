@@ -131,11 +131,13 @@ async fn run(
     let id = request.id.clone();
     let work = async move { serve::serve(&context, &request).await };
     let (tasks, draining) = (&services.tasks, &services.draining);
-    match answer::first(tasks, draining, accepted, &outbox, work).await {
+    let silence = state.settings.keep_alive;
+    match answer::first(tasks, draining, accepted, silence, &outbox, work).await {
         Some(reply) => whole(&id, reply, &outbox, gone),
         None => {
             let held = (gone, CloseOnDrop(Arc::clone(&outbox)));
-            events::event_stream(Body::new(EventBody::new(None, outbox.attach(), held)))
+            let body = EventBody::new(None, outbox.attach(), silence, held);
+            events::event_stream(Body::new(body))
         }
     }
 }

@@ -261,7 +261,8 @@ async fn run(
     let id = work.id();
     let services = state.sessions.services();
     let (tasks, draining) = (&services.tasks, &services.draining);
-    match answer::first(tasks, draining, accepted, &outbox, work.run()).await {
+    let silence = state.settings.keep_alive;
+    match answer::first(tasks, draining, accepted, silence, &outbox, work.run()).await {
         Some(Reply {
             answer: Some(answer),
             ..
@@ -275,7 +276,7 @@ async fn run(
         Some(_) => stateless::cancelled(id.as_ref()),
         None => {
             let stream = session.streams().open(outbox, is_resumable(session));
-            let body = EventBody::new(None, stream.read(), session.hold());
+            let body = EventBody::new(None, stream.read(), silence, session.hold());
             events::event_stream(Body::new(body))
         }
     }
@@ -325,7 +326,8 @@ fn listen(state: &AppState, identity: &Identity, request: &HttpRequest) -> Respo
         }
         _ => standalone.read(),
     };
-    let body = EventBody::new(None, reading, session.hold());
+    let silence = state.settings.keep_alive;
+    let body = EventBody::new(None, reading, silence, session.hold());
     events::lasting_stream(Body::new(body))
 }
 

@@ -217,6 +217,8 @@ fn spawn(program: &Path, descriptor_limit: &str) -> io::Result<(Pid, StdUnixStre
         .arg(wire::MARKER)
         .arg(descriptor_limit)
         .env_clear()
+        // A build that measures coverage says here where supervisors write theirs; no other build has the variable.
+        .envs(option_env!("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)))
         .stdin(Stdio::from(OwnedFd::from(supervisors_end)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -76,11 +76,6 @@ pub fn for_users() -> Vec<Page> {
     paths.iter().map(|path| page(path)).collect()
 }
 
-/// One page by its path below the project's directory.
-pub fn named(name: &str) -> Page {
-    page(&root().join(name))
-}
-
 /// The entries of a directory.
 pub fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries =

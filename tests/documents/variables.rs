@@ -13,6 +13,8 @@ const OF_OTHERS: [&str; 3] = [
     "SMCP_WRITE_REPORT", // the tests' own
     "LETTA_PASSWORD",    // a variable of the shell commands in docs/Letta-MCP-Connection-Guide.md
 ];
+/// The page about the tests, whose settings no server reads.
+const OF_TESTS: &str = "docs/testing.md";
 /// Names in the source that are no settings: names that an agent's variables must not take.
 const REFUSED_BY_EXAMPLE: [&str; 1] = ["MCP_TOKEN"];
 
@@ -127,7 +129,9 @@ fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
 fn in_the_documents() -> BTreeSet<String> {
     let mut found = variables(&read(&root().join("README.md")));
     for page in files_below(&root().join("docs"), "md") {
-        found.extend(variables(&read(&page)));
+        if page != root().join(OF_TESTS) {
+            found.extend(variables(&read(&page)));
+        }
     }
     found
 }

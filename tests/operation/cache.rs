@@ -33,6 +33,7 @@ impl Place {
         command
             .args(words.split(' '))
             .env_clear()
+            .envs(crate::support::COVERAGE)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home.path())
             .env("MCP_PLUGINS_DIR", self.plugins.path())

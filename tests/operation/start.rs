@@ -140,6 +140,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("MCP_MAX_SESSIONS", "many"),
         ("MCP_MAX_CONNECTIONS", "1.5"),
         ("MCP_PLUGIN_TIMEOUT", "soon"),
+        ("MCP_KEEP_ALIVE", "never"),
         ("MCP_LOG_LEVEL", "=loud="),
         ("MCP_LOG_ROTATION", "weekly"),
         ("MCP_LOG_MAX_BYTES", "5MB?"),

@@ -41,6 +41,12 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>
     }
 }
 
+/// The variable by which a server that is measured for coverage knows where to write it; `None` in every other build.
+pub const COVERAGE: Option<(&str, &str)> = match option_env!("LLVM_PROFILE_FILE") {
+    Some(file) => Some(("LLVM_PROFILE_FILE", file)),
+    None => None,
+};
+
 /// Seconds, shorter to read in a table.
 pub const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -143,6 +143,7 @@ impl Home {
         command
             .args(&setup.arguments)
             .env_clear()
+            .envs(super::COVERAGE)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &work)
             .env(MARK, &self.mark)

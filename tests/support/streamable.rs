@@ -15,6 +15,8 @@ pub const BOTH: &str = "Accept: application/json, text/event-stream\r\n";
 #[derive(Debug, Clone)]
 pub struct Client {
     address: SocketAddr,
+    path: String,
+    extra: String,
     session: String,
     revision: String,
 }
@@ -138,16 +140,39 @@ impl Client {
     /// Shakes hands for a revision as a client that declares these capabilities.
     #[track_caller]
     pub fn open_as(address: SocketAddr, revision: &str, capabilities: &Value) -> Self {
+        Self::shake_hands(address, "/mcp", "", BOTH, revision, capabilities)
+    }
+
+    /// Shakes hands at this path; the header lines, each ended by `\r\n`, go with every request of the session. The
+    /// answer to the handshake is no stream, however late it comes.
+    #[track_caller]
+    pub fn open_at(address: SocketAddr, path: &str, headers: &str, revision: &str) -> Self {
+        let json_only = "Accept: application/json\r\n";
+        Self::shake_hands(address, path, headers, json_only, revision, &json!({}))
+    }
+
+    #[track_caller]
+    fn shake_hands(
+        address: SocketAddr,
+        path: &str,
+        extra: &str,
+        accept: &str,
+        revision: &str,
+        capabilities: &Value,
+    ) -> Self {
         let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
             "protocolVersion": revision, "capabilities": capabilities,
             "clientInfo": {"name": "tests", "version": "1"}}});
-        let answer = exchange(address, &post(address, BOTH, &hello));
+        let headers = format!("{extra}{accept}");
+        let answer = exchange(address, &post_to(address, path, &headers, &hello));
         assert_eq!(answer.status, 200, "{}", answer.text());
         let told = wire::message(&answer.text(), Some("initialize"), revision);
         assert_eq!(told["result"]["protocolVersion"], revision, "{told}");
         let session = answer.header("mcp-session-id").expect("a session's id");
         let client = Self {
             address,
+            path: path.to_owned(),
+            extra: extra.to_owned(),
             session: session.to_owned(),
             revision: revision.to_owned(),
         };
@@ -164,8 +189,8 @@ impl Client {
     /// The header lines of every request.
     pub fn headers(&self) -> String {
         format!(
-            "Mcp-Session-Id: {}\r\nMCP-Protocol-Version: {}\r\n",
-            self.session, self.revision
+            "{}Mcp-Session-Id: {}\r\nMCP-Protocol-Version: {}\r\n",
+            self.extra, self.session, self.revision
         )
     }
 
@@ -179,14 +204,18 @@ impl Client {
     #[track_caller]
     pub fn post_with(&self, accept: &str, message: &Value) -> Answer {
         let headers = format!("{}{accept}", self.headers());
-        exchange(self.address, &post(self.address, &headers, message))
+        exchange(
+            self.address,
+            &post_to(self.address, &self.path, &headers, message),
+        )
     }
 
     /// Posts a message whose answer is a stream.
     #[track_caller]
     pub fn stream(&self, message: &Value) -> Stream {
         let headers = format!("{}{BOTH}", self.headers());
-        Stream::begin(self.address, &post(self.address, &headers, message))
+        let request = post_to(self.address, &self.path, &headers, message);
+        Stream::begin(self.address, &request)
             .unwrap_or_else(|answer| panic!("no stream: {}", answer.head))
     }
 
@@ -195,7 +224,8 @@ impl Client {
     pub fn listen(&self, last_event_id: Option<&str>) -> Result<Stream, Answer> {
         let last = last_event_id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
         let request = format!(
-            "GET /mcp HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n{}{last}\r\n",
+            "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n{}{last}\r\n",
+            self.path,
             self.address,
             self.headers()
         );
@@ -206,7 +236,8 @@ impl Client {
     #[track_caller]
     pub fn delete(&self) -> u16 {
         let request = format!(
-            "DELETE /mcp HTTP/1.1\r\nHost: {}\r\n{}Connection: close\r\n\r\n",
+            "DELETE {} HTTP/1.1\r\nHost: {}\r\n{}Connection: close\r\n\r\n",
+            self.path,
             self.address,
             self.headers()
         );
@@ -216,5 +247,9 @@ impl Client {
 
 /// A POST to `/mcp` with further header lines, each ended by `\r\n`.
 pub fn post(address: SocketAddr, headers: &str, message: &Value) -> Vec<u8> {
-    super::http::post(address, "/mcp", headers, message.to_string().as_bytes())
+    post_to(address, "/mcp", headers, message)
+}
+
+fn post_to(address: SocketAddr, path: &str, headers: &str, message: &Value) -> Vec<u8> {
+    super::http::post(address, path, headers, message.to_string().as_bytes())
 }

@@ -185,6 +185,7 @@ impl Served {
             .args(["stdio", "--plugins-dir"])
             .arg(self.plugins.path())
             .env_clear()
+            .envs(crate::support::COVERAGE)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.work.path())
             .env("MCP_DISABLE_FILE_LOG", "1")

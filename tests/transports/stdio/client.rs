@@ -66,6 +66,7 @@ impl Client {
             .arg("--plugins-dir")
             .arg(plugins)
             .env_clear()
+            .envs(crate::support::COVERAGE)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("SMCP_TEST_STDIO", &mark)
             .envs(variables.iter().copied())

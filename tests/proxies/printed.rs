@@ -1,15 +1,98 @@
-//! What passes through the reverse proxies that `docs/reverse-proxy.md` configures, and what does not.
+//! The configurations that `docs/reverse-proxy.md` recommends, as they are printed, with TLS.
 
+use std::fmt;
 use std::time::Duration;
 
-use reqwest::{Method, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use super::front::{Front, KEY, Prefix, fronts};
+use super::behind::{KEY, keyed};
+use super::pages::root;
+use super::proxy::{Over, Proxy, installed};
+use super::site::Site;
 use super::support::s;
+use super::support::server::Server;
 
 /// Shorter than the 15 s after which a keep-alive line could push out what a proxy holds back.
 const UNBUFFERED: Duration = s(10);
+
+/// Who tells the server below which path it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    /// The proxy, by a header; configurations without a path are tried as well.
+    FromTheProxy,
+    /// `MCP_ROOT_PATH`; the header is taken out of the configurations.
+    OfTheServer,
+}
+
+/// A server behind a proxy that clients reach by TLS.
+struct Front {
+    site: Site,
+    proxy: Proxy,
+    client: Client,
+    _server: Server,
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?} for '{}/'", self.proxy, self.site.prefix)
+    }
+}
+
+impl Front {
+    fn start(mut site: Site, prefix: Prefix) -> Option<Self> {
+        installed(site.program)?;
+        let mut setup = keyed().plugins(root().join("plugins"));
+        if prefix == Prefix::OfTheServer {
+            setup = setup.variable("MCP_ROOT_PATH", site.prefix);
+            site = site.without("X-Forwarded-Prefix");
+        }
+        let server = Server::start(&setup);
+        server.ready();
+        let proxy = Proxy::start(&site, server.address(), Over::Tls)?;
+        // The second front of a process finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .no_proxy()
+            .danger_accept_invalid_certs(true)
+            .resolve(site.host, proxy.address())
+            .build()
+            .expect("a client");
+        Some(Self {
+            site,
+            proxy,
+            client,
+            _server: server,
+        })
+    }
+
+    /// A request for this path and query of the proxy.
+    fn at(&self, method: Method, target: &str) -> RequestBuilder {
+        let (host, port) = (self.site.host, self.proxy.address().port());
+        self.client
+            .request(method, format!("https://{host}:{port}{target}"))
+    }
+
+    /// A GET request for a route of the server.
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.at(Method::GET, &format!("{}{path}", self.site.prefix))
+    }
+
+    /// A POST request of JSON for a route of the server.
+    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.at(Method::POST, &format!("{}{path}", self.site.prefix))
+            .json(body)
+    }
+}
+
+/// Each configuration whose proxy is installed, running.
+fn fronts(prefix: Prefix) -> Vec<Front> {
+    let sites = Site::printed().into_iter();
+    let wanted = sites.filter(|site| prefix == Prefix::FromTheProxy || !site.prefix.is_empty());
+    wanted
+        .filter_map(|site| Front::start(site, prefix))
+        .collect()
+}
 
 #[tokio::test]
 async fn each_proxy_passes_events_on_at_once() {
@@ -22,7 +105,7 @@ async fn each_proxy_passes_events_on_at_once() {
             .expect("an answer");
         assert_eq!(events.status(), 200, "{front:?}");
         let endpoint = data(&next_event(&mut events, &front).await);
-        let below = format!("{}/messages/?session_id=", front.prefix);
+        let below = format!("{}/messages/?session_id=", front.site.prefix);
         assert!(endpoint.starts_with(&below), "{front:?}: {endpoint}");
         let sent = front
             .at(Method::POST, &endpoint)
@@ -103,7 +186,7 @@ async fn a_fixed_prefix_needs_no_header() {
             .await
             .expect("an answer");
         let endpoint = data(&next_event(&mut events, &front).await);
-        let below = format!("{}/messages/?session_id=", front.prefix);
+        let below = format!("{}/messages/?session_id=", front.site.prefix);
         assert!(endpoint.starts_with(&below), "{front:?}: {endpoint}");
     }
 }
