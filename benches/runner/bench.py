@@ -35,19 +35,20 @@ LONGEST_WINDOW = 25.0
 class Enough:
     """A measurement whose window becomes so long that enough is answered in it, and stays so for later rounds."""
 
-    def __init__(self, seconds: float, measure: Callable[[float], dict]):
+    def __init__(self, seconds: float, measure: Callable[[float], dict], longest: float = LONGEST_WINDOW):
         self._seconds = seconds
         self._measure = measure
+        self._longest = longest
 
     def __call__(self) -> dict:
         while True:
             found = self._measure(self._seconds)
             answered = found["requests"]
-            if answered >= LEAST_ANSWERS or self._seconds >= LONGEST_WINDOW:
+            if answered >= LEAST_ANSWERS or self._seconds >= self._longest:
                 return found
             # A little more than by the rate so far, which may be that of no answer at all.
             longer = min(10.0, 1.3 * LEAST_ANSWERS / max(answered, 1))
-            self._seconds = min(LONGEST_WINDOW, self._seconds * longer)
+            self._seconds = min(self._longest, self._seconds * longer)
 
 
 class Bench:

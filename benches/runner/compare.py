@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import Bench, medians
+from bench import Bench, Enough, medians
 from groups import COLD, REUSED, SUM, abandoned
 from peers import PEER_KINDS
 from places import PLUGINS, Failed
@@ -15,8 +15,9 @@ from servers import Kind, Server, copies, smcp, usual_plugins
 # Everything together, in seconds; the rounds that fit are made. A quarter of an hour is what the whole may take.
 LIMIT = 13 * 60
 ROUNDS = 7
-# Starts of each; the median counts.
-STARTS = 3
+MEASUREMENTS = ("calls 1", "calls 8", "calls 32", "ping 1", "ping 32", "churn 16")
+# Slow ones get longer windows, in seconds, but not so long that there is no time for rounds.
+LONGEST_WINDOW = 5.0
 IDLE_SESSIONS = 300
 # After so many failures nothing more is asked of one.
 MAX_FAILURES = 3
@@ -34,7 +35,9 @@ class Contender:
     # Whether each of its calls starts a program, as all do that are compared in everything.
     spawns: bool = True
     kind: Kind | None = None
+    windows: dict[str, Enough] = field(default_factory=dict)
     server: Server | None = None
+    has_learned: bool = False
     failures: list[str] = field(default_factory=list)
     # By what was measured and the number of the round.
     found: dict[str, dict[int, dict]] = field(default_factory=dict)
@@ -58,7 +61,7 @@ class Contender:
     def stop(self) -> None:
         if self.server:
             self.server.end()
-            self.server = None
+            self.server, self.has_learned = None, False
 
 
 def compare(bench: Bench) -> dict:
@@ -69,14 +72,11 @@ def compare(bench: Bench) -> dict:
     try:
         for contender in everybody:
             _prepare(contender)
-        first = time.monotonic()
-        _round(bench, everybody, 0)
         for contender in everybody:
             _once(bench, contender)
-        # What one look is enough for takes no longer than a round.
-        longest = time.monotonic() - first
-        number = 1
-        while number < _rounds(bench) and time.monotonic() + longest < bench.until:
+        number, longest = 0, 0.0
+        # What is left of the time is for rounds; the first one also starts everybody.
+        while number < _rounds(bench) and (not number or time.monotonic() + longest < bench.until):
             began = time.monotonic()
             _round(bench, everybody, number)
             number, longest = number + 1, time.monotonic() - began
@@ -121,34 +121,38 @@ def _prepare(contender: Contender) -> None:
 
 def _round(bench: Bench, everybody: list[Contender], number: int) -> None:
     """One after the other in each measurement, so that whatever else the machine does meets all alike."""
-    print(f"  round {number + 1}", flush=True)
     # Another one is first each time.
     turn = everybody[number % len(everybody) :] + everybody[: number % len(everybody)]
-    measurements = {
-        f"calls {clients}": lambda server, tool, clients=clients: server.call(
-            *tool, clients=clients, seconds=bench.window(1.5), warmup=0.4
-        )
-        for clients in (1, 8, 32)
-    }
-    for clients in (1, 32):
-        measurements[f"ping {clients}"] = lambda server, _tool, clients=clients: server.load(
-            "requests", clients=clients, seconds=bench.window(1), warmup=0.3
-        )
-    measurements["churn 16"] = lambda server, _tool: server.load(
-        "churn", clients=16, seconds=bench.window(1), warmup=0.2
-    )
-    for what, measure in measurements.items():
+    print(f"  round {number + 1}, {bench.until - time.monotonic():.0f} s are left", flush=True)
+    for what in MEASUREMENTS:
         for contender in turn:
-            if contender.is_out or (contender.tool is REUSED and not what.startswith("calls")):
-                continue
-            contender.attempt(what, number, lambda c=contender: measure(_running(bench, c), c.tool))
+            if contender.tool is not REUSED or what.startswith("calls"):
+                contender.attempt(what, number, lambda c=contender, w=what: _measured(bench, c, w))
+
+
+def _measured(bench: Bench, contender: Contender, what: str) -> dict:
+    server = _running(bench, contender)
+    kind, clients = what.split()
+    if kind == "calls":
+        # What learns from calls has learned.
+        if not contender.has_learned:
+            bench.warmed_up(server, *contender.tool, seconds=1.5)
+            contender.has_learned = True
+        measure = Enough(
+            bench.window(1.5),
+            lambda seconds: contender.server.call(*contender.tool, clients=clients, seconds=seconds, warmup=0.4),
+            longest=LONGEST_WINDOW,
+        )
+        return contender.windows.setdefault(what, measure)()
+    if kind == "ping":
+        return server.load("requests", clients=clients, seconds=bench.window(1), warmup=0.3)
+    return server.load("churn", clients=clients, seconds=bench.window(1), warmup=0.2)
 
 
 def _running(bench: Bench, contender: Contender) -> Server:
-    """Its server, started where there is none; what learns from calls has learned."""
+    """Its server, started where there is none."""
     if contender.server is None:
         contender.server = bench.start(contender.kind, contender.plugins(bench.fresh("usual")), contender.tools)
-        bench.warmed_up(contender.server, *contender.tool, seconds=1.5)
     return contender.server
 
 
@@ -156,44 +160,38 @@ def _once(bench: Bench, contender: Contender) -> None:
     """What one look is enough for, each with a server of its own."""
     if contender.is_out or contender.tool is REUSED:
         return
-    print(f"  once: {contender.name}", flush=True)
-    contender.stop()
-
-    def started(plugins: Path, tools: int) -> Server:
-        return bench.start(contender.kind, plugins, tools)
-
-    def usual() -> Server:
-        return started(usual_plugins(bench.fresh("usual")), contender.tools)
-
-    def start() -> dict:
-        with usual() as server:
-            return {"ms": server.ready_ms}
-
-    def resident() -> dict:
-        with usual() as server:
-            found = server.load("idle", sessions=str(IDLE_SESSIONS), clients=1, seconds=0)
-            return found["steps"][0] | {"server_kib": found["before"]["server_kib"]}
+    print(f"  once: {contender.name}, {bench.until - time.monotonic():.0f} s are left", flush=True)
 
     def many() -> dict:
-        with started(copies(bench.fresh("copies"), 50), 150) as server:
+        with bench.start(contender.kind, copies(bench.fresh("copies"), 50), 150) as server:
             return {"ms": server.ready_ms}
 
+    def start() -> dict:
+        contender.stop()
+        return {"ms": _running(bench, contender).ready_ms}
+
+    def resident() -> dict:
+        found = _running(bench, contender).load("idle", sessions=str(IDLE_SESSIONS), clients=1, seconds=0)
+        return found["steps"][0] | {"server_kib": found["before"]["server_kib"]}
+
     def waits() -> dict:
-        with usual() as server:
-            bench.warmed_up(server, "waits__nap", {"seconds": 0.01}, seconds=1.5)
-            return server.call("waits__nap", {"seconds": 1}, clients=64, seconds=bench.window(5), warmup=2)
+        server = _running(bench, contender)
+        server.call("waits__nap", {"seconds": 0.01}, clients=8, seconds=1, warmup=0)
+        return server.call("waits__nap", {"seconds": 1}, clients=64, seconds=bench.window(4), warmup=2)
 
     def left() -> dict:
-        with usual() as server:
-            return abandoned(bench, server, warm_up=False)
+        return abandoned(bench, _running(bench, contender), warm_up=False)
 
-    for number in range(STARTS):
-        contender.attempt("ready 2", number, start)
-    contender.attempt("resident", 0, resident)
     if contender.spawns:
         contender.attempt("ready 50", 0, many)
+    contender.attempt("ready 2", 0, start)
+    contender.attempt("resident", 0, resident)
+    if contender.spawns:
         contender.attempt("waits 64", 0, waits)
         contender.attempt("abandoned", 0, left)
+    # What was abandoned may run on: nobody else is to be slowed down by it.
+    contender.stop()
+    contender.attempt("ready 2", 1, start)
 
 
 def _figures(contender: Contender) -> dict:

@@ -77,12 +77,15 @@ class Reasons:
         said = []
         for clients, least in zip((64, 256), wanted):
             path = f"waits/{name} {clients}"
-            if self._f[f"{path}/per_second"] < least:
-                said.append(
-                    f"With {clients} sessions a call takes {number(self._f[f'{path}/p50_ms'])} ms in place of 1,000, "
-                    f"since each costs {number(self._cost(path))} ms of processor time to start and to end: "
-                    f"{self._cores} processors give {number(self._bound(path))}/s at the most."
-                )
+            rate, bound = self._f[f"{path}/per_second"], self._bound(path)
+            if rate >= least:
+                continue
+            said.append(
+                f"With {clients} sessions a call takes {number(self._f[f'{path}/p50_ms'])} ms in place of 1,000, and "
+                f"{number(self._cost(path))} ms of processor time to start and to end, of which {self._cores} processors "
+                f"give {number(bound)}/s at the most"
+                + (": that is all there is." if rate >= 0.8 * bound else ": calls wait for their turn to start.")
+            )
         return " ".join(said)
 
     def _pings(self) -> str:
@@ -114,9 +117,9 @@ class Reasons:
         )
 
     def _flat(self, name: str) -> str:
-        few, many = f"parallel/{name} 4", f"parallel/{name} 1000"
+        costs = {clients: self._cost(f"parallel/{name} {clients}") for clients in (4, 1000)}
+        bounds = {clients: self._bound(f"parallel/{name} {clients}") for clients in (4, 1000)}
         return (
-            f"A call takes {number(self._cost(few))} ms of processor time with 4 sessions and "
-            f"{number(self._cost(many))} ms with 1,000; the windows last about a second, so that they end before each "
-            "of 1,000 clients had its turn."
+            f"A call takes {number(costs[4])} ms of processor time with 4 sessions and {number(costs[1000])} ms with "
+            f"1,000, so that {self._cores} processors give {number(bounds[4])}/s and {number(bounds[1000])}/s at the most."
         )
