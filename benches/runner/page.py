@@ -10,6 +10,9 @@ from peers_page import compare_section
 from reasons import Reasons
 from tables import table
 
+# The share of the processor time that others may take before figures are said to be of a busy machine.
+BUSY = 0.2
+
 HEAD = """# Benchmarks
 
 *Written by `benches/run` from [the figures](benchmarks/results.json); changes by hand are lost.*
@@ -26,7 +29,7 @@ METHOD = """## How it is measured
 *closed loop*), on connections that stay open: over HTTP+SSE answers are read from the session's stream, over Streamable
 HTTP from each request. Every answer is parsed, and one that is an error, or not what was expected, counts as an error and
 not as an answer. Times are exact, not put into classes. A measurement has a warm-up that does not count, a window of one
-to five seconds, and limits for everything else.
+to five seconds, longer where less than two dozen answers came in it, and limits for everything else.
 
 - The generator runs on the same machine and takes its part of the processors: see the column for it.
 - *cold* is smcp with warm interpreters turned off: every call starts one. *warm* is smcp with its own settings.
@@ -89,11 +92,23 @@ LOOPS = {
 def goals_section(groups: dict, cores: int) -> str:
     words = {True: "met", False: "**not met**", None: "not measured"}
     found = verdicts(groups)
-    rows = [[v.what, v.goal, v.measured, words[v.met], f"`benches/run {v.group}`"] for v in found]
+    rows = [
+        [v.what, v.goal, v.measured, words[v.met] + _busy(groups, v), f"`benches/run {v.group}`"] for v in found
+    ]
     met, missed, unknown = ([v.met for v in found].count(verdict) for verdict in (True, False, None))
     said = f"{met} of {len(found)} are met, {missed} are not, {unknown} were not measured.\n\n"
     shown = table(["what", "goal", "measured", "", "repeat it with"], rows, numbers_from=5)
+    if any(_busy(groups, v) for v in found):
+        said += (
+            "*Busy* are figures of a machine that did much else meanwhile: they are too low, and ratios of servers that "
+            "work in one process and in many say little.\n\n"
+        )
     return f"## Goals\n\n{said}{shown}" + _in_the_way(found, Reasons(groups, cores))
+
+
+def _busy(groups: dict, verdict) -> str:
+    others = groups.get(verdict.group, {}).get("machine", {}).get("others", 0)
+    return ", busy" if verdict.met is not None and others > BUSY else ""
 
 
 def _in_the_way(found: list, reasons: Reasons) -> str:
@@ -217,7 +232,8 @@ def conditions(results: dict) -> str:
     ]
     if others:
         said.append(
-            f"- Other programs took {min(others):.0%} to {max(others):.0%} of the processor time while a group was measured"
+            f"- Other programs took {min(others):.0%} to {max(others):.0%} of the processor time while the groups were "
+            "measured, as far as that was looked at"
         )
     return "\n".join(said) + "\n\n"
 
