@@ -28,7 +28,7 @@ def medians(figures: list[dict]) -> dict:
 
 
 # Answers that a window must hold: with less, a rate says little.
-LEAST_ANSWERS = 24
+LEAST_ANSWERS = 20
 LONGEST_WINDOW = 25.0
 
 

@@ -29,7 +29,7 @@ METHOD = """## How it is measured
 *closed loop*), on connections that stay open: over HTTP+SSE answers are read from the session's stream, over Streamable
 HTTP from each request. Every answer is parsed, and one that is an error, or not what was expected, counts as an error and
 not as an answer. Times are exact, not put into classes. A measurement has a warm-up that does not count, a window of one
-to five seconds, longer where less than two dozen answers came in it, and limits for everything else.
+to five seconds, longer where fewer than twenty answers came in it, and limits for everything else.
 
 - The generator runs on the same machine and takes its part of the processors: see the column for it.
 - *cold* is smcp with warm interpreters turned off: every call starts one. *warm* is smcp with its own settings.
