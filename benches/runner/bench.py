@@ -1,9 +1,12 @@
 """One run: its servers, its scratch folder, its rounds. Knows how to repeat, not what is measured."""
 
+import math
 import statistics
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import processes
 from places import RELEASE, example
 from servers import Kind, Server, copies, plugins_folder, smcp, usual_plugins
 
@@ -24,6 +27,30 @@ def medians(figures: list[dict]) -> dict:
     return result
 
 
+# Answers that a window must hold: with less, a rate says little.
+LEAST_ANSWERS = 20
+LONGEST_WINDOW = 25.0
+
+
+class Enough:
+    """A measurement whose window becomes so long that enough is answered in it, and stays so for later rounds."""
+
+    def __init__(self, seconds: float, measure: Callable[[float], dict], longest: float = LONGEST_WINDOW):
+        self._seconds = seconds
+        self._measure = measure
+        self._longest = longest
+
+    def __call__(self) -> dict:
+        while True:
+            found = self._measure(self._seconds)
+            answered = found["requests"]
+            if answered >= LEAST_ANSWERS or self._seconds >= self._longest:
+                return found
+            # A little more than by the rate so far, which may be that of no answer at all.
+            longer = min(10.0, 1.3 * LEAST_ANSWERS / max(answered, 1))
+            self._seconds = min(self._longest, self._seconds * longer)
+
+
 class Bench:
     """What the groups of measurements share."""
 
@@ -32,11 +59,14 @@ class Bench:
         self.python = python
         # What windows are multiplied with: below 1 for a look at whether everything works.
         self.pace = pace
+        # When a group of measurements must be over, on the monotonic clock.
+        self.until = math.inf
         self._scratch = tempfile.TemporaryDirectory(prefix="smcp-bench-")
         self.home = Path(self._scratch.name)
         self._count = 0
 
     def close(self) -> None:
+        processes.end_all_below()
         self._scratch.cleanup()
 
     def fresh(self, name: str) -> Path:
@@ -48,7 +78,7 @@ class Bench:
         return round(max(0.4, seconds * self.pace), 2)
 
     def start(self, kind: Kind, plugins: Path, tools: int, python: str = "") -> Server:
-        return Server(kind, plugins, python or self.python, example("load"), self.home, tools)
+        return Server(kind, plugins, python or self.python, example("load"), self.home, tools, self.until)
 
     def smcp(self, plugins: Path, tools: int, python: str = "", **settings: str) -> Server:
         """Without the description cache, unless a setting names a place for it."""

@@ -6,9 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from bench import Bench, interleaved
-from places import PLUGINS, example, python_packages
-from servers import Failed, Server, left_after
+import binary
+from bench import Bench, Enough, interleaved
+from places import PLUGINS, Failed, example, python_packages
+from servers import Holders, Server, left_after
 
 SUM = ("demo_math__calculate", {"operation": "add", "a": 2, "b": 3})
 ORDER = ("heavy__order", {"article": "lamp", "count": 3})
@@ -35,8 +36,11 @@ def ping(bench: Bench) -> dict:
 
 def _calls(bench: Bench, servers: dict[str, Server], clients: tuple, tool: str, arguments: dict, expect: str) -> dict:
     measurements = {
-        f"{name} {count}": lambda s=server, c=count: s.call(
-            tool, arguments, expect=expect, clients=c, seconds=bench.window(1.2), warmup=0.2
+        f"{name} {count}": Enough(
+            bench.window(1.2),
+            lambda seconds, s=server, c=count: s.call(
+                tool, arguments, expect=expect, clients=c, seconds=seconds, warmup=0.2
+            ),
         )
         for count in clients
         for name, server in servers.items()
@@ -130,9 +134,10 @@ def abandoned(bench: Bench, server: Server, warm_up: bool) -> dict:
     held = bench.fresh("held")
     held.touch()
     params = {"name": "waits__nap", "arguments": {"seconds": 60, "hold": str(held)}}
-    server.load("abandon", method="tools/call", params=params, clients=ABANDONING, seconds=2.5)
+    with Holders(held) as ran:
+        server.load("abandon", method="tools/call", params=params, clients=ABANDONING, seconds=4)
     left, seconds = left_after(held)
-    return {"clients": ABANDONING, "left": left, "seconds": seconds}
+    return {"clients": ABANDONING, "ran": ran.most, "left": left, "seconds": seconds}
 
 
 def ready(bench: Bench) -> dict:
@@ -172,7 +177,7 @@ def emptied(folder: Path) -> Path:
 
 def size(bench: Bench) -> dict:
     """the program's size, and its memory at the start"""
-    figures = {"binary": {"bytes": bench.binary.stat().st_size}}
+    figures = {"binary": {"bytes": bench.binary.stat().st_size, "sections": binary.sections(bench.binary)}}
     for name, settings in [("without warm interpreters", COLD), ("with warm interpreters", {})]:
         with bench.usual(**settings) as server:
             time.sleep(1)
@@ -184,7 +189,12 @@ def size(bench: Bench) -> dict:
 
 
 def _usage(server: Server) -> dict:
-    return server.load("requests", clients=1, seconds=0.2, warmup=0)["usage"]
+    usage = server.load("requests", clients=1, seconds=0.2, warmup=0)["usage"]
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    sizes = dict(line.split(":", 1) for line in status.splitlines())
+    # Pages of files are shared by all who use them, and can be read again; the others are the server's own.
+    kinds = {"file_kib": "RssFile", "anonymous_kib": "RssAnon"}
+    return usage | {name: int(sizes[field].split()[0]) for name, field in kinds.items()}
 
 
 def overhead(bench: Bench) -> dict:
@@ -246,7 +256,7 @@ def parallel(bench: Bench) -> dict:
 
 def allocations(_bench: Bench) -> dict:
     """allocations of one request, counted"""
-    counted = subprocess.run([example("allocations")], stdout=subprocess.PIPE, text=True, check=True)
+    counted = subprocess.run([example("allocations")], stdout=subprocess.PIPE, text=True, check=True, timeout=60)
     return json.loads(counted.stdout)
 
 

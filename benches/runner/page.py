@@ -4,8 +4,14 @@ import json
 from pathlib import Path
 
 from curves import CURVES, PICTURES, TITLES
-from goals import PYTHON_SMCP, number, verdicts
+from goals import number, verdicts
 from groups import GROUPS
+from peers_page import compare_section
+from reasons import Reasons
+from tables import table
+
+# The share of the processor time that others may take before figures are said to be of a busy machine.
+BUSY = 0.2
 
 HEAD = """# Benchmarks
 
@@ -23,7 +29,7 @@ METHOD = """## How it is measured
 *closed loop*), on connections that stay open: over HTTP+SSE answers are read from the session's stream, over Streamable
 HTTP from each request. Every answer is parsed, and one that is an error, or not what was expected, counts as an error and
 not as an answer. Times are exact, not put into classes. A measurement has a warm-up that does not count, a window of one
-to five seconds, and limits for everything else.
+to five seconds, longer where fewer than twenty answers came in it, and limits for everything else.
 
 - The generator runs on the same machine and takes its part of the processors: see the column for it.
 - *cold* is smcp with warm interpreters turned off: every call starts one. *warm* is smcp with its own settings.
@@ -36,11 +42,6 @@ to five seconds, and limits for everything else.
 - Allocations are counted inside one thread, without a transport (`benches/allocations.rs`). Micro-benchmarks of the parts:
   `just bench-micro`.
 """
-
-
-def table(head: list[str], rows: list[list[str]], numbers_from: int = 1) -> str:
-    rule = ["---" if at < numbers_from else "---:" for at in range(len(head))]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows]) + "\n\n"
 
 
 def loop_rows(figures: dict, names: dict[str, str]) -> list[list[str]]:
@@ -88,13 +89,31 @@ LOOPS = {
 }  # fmt: skip
 
 
-def goals_section(groups: dict) -> str:
+def goals_section(groups: dict, cores: int) -> str:
     words = {True: "met", False: "**not met**", None: "not measured"}
-    rows = [[v.what, v.goal, v.measured, words[v.met], f"`benches/run {v.group}`"] for v in verdicts(groups)]
-    counted = [v.met for v in verdicts(groups)]
-    met, missed, unknown = (counted.count(verdict) for verdict in (True, False, None))
-    said = f"{met} of {len(counted)} are met, {missed} are not, {unknown} were not measured.\n\n"
-    return "## Goals\n\n" + said + table(["what", "goal", "measured", "", "repeat it with"], rows, numbers_from=5)
+    found = verdicts(groups)
+    rows = [
+        [v.what, v.goal, v.measured, words[v.met] + _busy(groups, v), f"`benches/run {v.group}`"] for v in found
+    ]
+    met, missed, unknown = ([v.met for v in found].count(verdict) for verdict in (True, False, None))
+    said = f"{met} of {len(found)} are met, {missed} are not, {unknown} were not measured.\n\n"
+    shown = table(["what", "goal", "measured", "", "repeat it with"], rows, numbers_from=5)
+    if any(_busy(groups, v) for v in found):
+        said += (
+            "*Busy* are figures of a machine that did much else meanwhile: they are too low, and ratios of servers that "
+            "work in one process and in many say little.\n\n"
+        )
+    return f"## Goals\n\n{said}{shown}" + _in_the_way(found, Reasons(groups, cores))
+
+
+def _busy(groups: dict, verdict) -> str:
+    others = groups.get(verdict.group, {}).get("machine", {}).get("others", 0)
+    return ", busy" if verdict.met is not None and others > BUSY else ""
+
+
+def _in_the_way(found: list, reasons: Reasons) -> str:
+    lines = [f"- {v.what}: {reasons.of(v.what)}\n" for v in found if v.met is False and reasons.of(v.what)]
+    return "What stands in the way of those that are not met, by the figures below:\n\n" + "".join(lines) + "\n" if lines else ""
 
 
 def figures_section(groups: dict) -> str:
@@ -200,84 +219,22 @@ def curves_section(groups: dict, cores: int, folder: Path) -> str:
     return "".join(parts)
 
 
-def compare_section(groups: dict) -> str:
-    group = groups.get("compare")
-    if not group or "figures" not in group:
-        return ""
-    figures = group["figures"]
-
-    def cell(found: dict, *path: str, scale: float = 1) -> str:
-        for name in path:
-            if name not in found:
-                return ""
-            found = found[name]
-        return number(found * scale)
-
-    rows = []
-    for name, found in figures.items():
-        left = found.get("abandoned")
-        rows.append(
-            [name]
-            + [cell(found, f"ready {count}", "ms") for count in (2, 50)]
-            + [cell(found, "resident", "server_kib", scale=1 / 1024), cell(found, "idle", "kib_each")]
-            + [cell(found, f"ping {count}", "per_second") for count in (1, 32)]
-            + [cell(found, f"calls {count}", "per_second") for count in (1, 8, 32)]
-            + [cell(found, "waits 64", "per_second"), cell(found, "churn 16", "per_second")]
-            + [f"{left['left']} of {left['clients']}" if left else ""]
-        )
-    elsewhere = PYTHON_SMCP
-    rows.append(
-        ["SMCP 3.1.0 (measured elsewhere)", "", number(elsewhere["ready 50"]), "", number(elsewhere["session KiB"]), ""]
-        + [number(elsewhere["ping 32"]), "", number(elsewhere["calls 8"]), "", number(elsewhere["waits 64"]), "", ""]
-    )
-    ratios = [
-        [
-            name,
-            *(ratio(figures, name, measure) for measure in ("ping 32", "calls 1", "calls 8", "calls 32", "churn 16")),
-        ]
-        for name in figures
-        if name != "smcp"
-    ]
-    head = ["", "ready with 2, ms", "50", "resident, MiB", "KiB per session", "pings/s 1", "32", "calls/s 1", "8", "32"]
-    head += ["waiting 64", "churn/s", "left running"]
-    failures = "".join(
-        f"- {name}: `{failure[:300]}`\n" for name, found in figures.items() for failure in found["failures"]
-    )
-    versions = "".join(f"- {name}: {found['version']}\n" for name, found in figures.items() if found["version"])
-    return (
-        "## Beside others\n\nThe same two plugins, served by each; all with the same interpreter, started and measured in "
-        "turn, medians of the rounds. *In-process* is a tool that computes inside the server, without a process of its own. "
-        "*Left running* are programs that run on after their clients left in mid-call. `benches/run compare` repeats "
-        "it.\n\n"
-        + table(head, rows)
-        + "How many times as many smcp does in a second:\n\n"
-        + table(["than", "pings, 32", "calls, 1", "calls, 8", "calls, 32", "churn"], ratios)
-        + "The figures of SMCP 3.1.0 are from another run on two cores, beside an early smcp; it cannot be "
-        + "installed from a registry.\n\n"
-        + versions
-        + (f"\nWhat failed:\n\n{failures}" if failures else "")
-        + "\n"
-    )
-
-
-def ratio(figures: dict, name: str, measure: str) -> str:
-    try:
-        return f"{figures['smcp'][measure]['per_second'] / figures[name][measure]['per_second']:.1f}"
-    except (KeyError, ZeroDivisionError):
-        return ""
-
-
 def conditions(results: dict) -> str:
     machine = results["machine"]
     when = sorted({group["date"] for group in results["groups"].values()})
     sources = sorted({group["commit"] for group in results["groups"].values()})
+    others = [group["machine"]["others"] for group in results["groups"].values() if "machine" in group]
     said = [
         f"- Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory']}, {machine['system']}",
         f"- Python: {machine['python']}; {machine['rust']}",
         f"- smcp: {', '.join(sources)}",
         f"- Date: {' to '.join([when[0], when[-1]] if len(when) > 1 else when)}",
-        f"- Load of the machine before the run: {machine['load']}",
     ]
+    if others:
+        said.append(
+            f"- Other programs took {min(others):.0%} to {max(others):.0%} of the processor time while the groups were "
+            "measured, as far as that was looked at"
+        )
     return "\n".join(said) + "\n\n"
 
 
@@ -293,5 +250,5 @@ def write(docs: Path, results: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     groups, cores = results["groups"], int(results["machine"]["cores"])
-    page = HEAD + conditions(results) + goals_section(groups) + compare_section(groups) + figures_section(groups)
+    page = HEAD + conditions(results) + goals_section(groups, cores) + compare_section(groups) + figures_section(groups)
     (docs / "benchmarks.md").write_text(page + curves_section(groups, cores, folder) + METHOD)

@@ -16,6 +16,29 @@ PEERS = BENCHES / "peers"
 CACHE = ROOT / "target" / "bench"
 RELEASE = ROOT / "target" / "release"
 DOCS = ROOT / "docs"
+INSTALL_LIMIT = 240.0
+ANSWER_LIMIT = 30.0
+
+
+class Failed(Exception):
+    """A measurement that did not come about; the page says why."""
+
+
+def bounded(command: list, limit: float, **options) -> None:
+    """Runs what takes its time, but no more than that.
+
+    Raises `Failed` with what it said last.
+    """
+    shown = " ".join(str(word) for word in command[:4])
+    try:
+        subprocess.run(
+            command, check=True, timeout=limit, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{shown}: not done within {limit:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        last = (error.stdout.strip().splitlines() or ["nothing"])[-1]
+        raise Failed(f"{shown}: status {error.returncode}: {last[:300]}") from error
 
 
 def build() -> None:
@@ -36,7 +59,11 @@ def interpreter(given: str | None) -> str:
     for candidate in [given] if given else ["/usr/bin/python3", shutil.which("python3")]:
         if candidate and (found := shutil.which(candidate)):
             shown = subprocess.run(
-                [found, "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, text=True, check=True
+                [found, "-c", "import sys; print(sys.executable)"],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+                timeout=ANSWER_LIMIT,
             )
             return shown.stdout.strip()
     raise SystemExit(f"no Python interpreter '{given or 'python3'}'; name one with --python")
@@ -44,6 +71,8 @@ def interpreter(given: str | None) -> str:
 
 def _installed(name: str, files: list[Path], install, *inputs: str) -> Path:
     """A folder with exactly what lock files name; made once, under a name that changes with them."""
+    # What is installed names its own place, so that a copy of it elsewhere would not work there.
+    inputs += (str(CACHE),)
     digest = hashlib.sha256(b"\0".join([*(file.read_bytes() for file in files), *(text.encode() for text in inputs)]))
     folder = CACHE / f"{name}-{digest.hexdigest()[:12]}"
     if not (folder / ".complete").exists():
@@ -59,10 +88,10 @@ def python_packages(name: str, lock: Path, python: str) -> Path:
     """The folder of a virtual environment's programs, made by this interpreter."""
 
     def install(folder: Path) -> None:
-        subprocess.run([python, "-m", "venv", folder], check=True)
+        bounded([python, "-m", "venv", folder], INSTALL_LIMIT)
         # The lock file is the whole closure: pip resolves nothing and cannot pick anything else.
         pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "-r", lock]
-        subprocess.run(pip, check=True)
+        bounded(pip, INSTALL_LIMIT)
 
     return _installed(name, [lock], install, python) / "bin"
 
@@ -74,7 +103,7 @@ def node_packages(name: str, home: Path) -> Path:
     def install(folder: Path) -> None:
         for file in files:
             shutil.copy(file, folder)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True)
+        bounded(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], INSTALL_LIMIT, cwd=folder)
 
     return _installed(name, files, install) / "node_modules" / ".bin"
 
@@ -93,7 +122,9 @@ def rust_version(package: str) -> str:
 
 
 def _first_line(*command: str) -> str:
-    shown = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    shown = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=ANSWER_LIMIT
+    )
     return (shown.stdout.splitlines() or ["unknown"])[0]
 
 

@@ -6,18 +6,18 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from places import DEMO, PEERS, PLUGINS, example, locked_version, node_packages, python_packages, rust_version
+import processes
+from places import DEMO, PLUGINS, Failed
 
-STOP_LIMIT = 15.0
+STOP_LIMIT = 10.0
 READY_LIMIT = 60.0
-
-
-class Failed(Exception):
-    """A measurement that did not come about; the page says why."""
+# Everything in the load generator has limits of its own; this one is for what nobody thought of.
+LOAD_LIMIT = 90.0
 
 
 def free_port() -> int:
@@ -61,26 +61,31 @@ class Kind:
 class Server:
     """A running server; ended when the block is left."""
 
-    def __init__(self, kind: Kind, plugins: Path, python: str, load: Path, home: Path, tools: int):
+    def __init__(self, kind: Kind, plugins: Path, python: str, load: Path, home: Path, tools: int, until: float):
         self.kind = kind
+        # When nothing is measured any more, on the monotonic clock.
+        self.until = until
         port = free_port()
         self.url = f"http://127.0.0.1:{port}{kind.path}"
         self.load_program = load
         self.log = home / f"{kind.name.replace(' ', '-')}-{port}.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_", "SMCP_", "LETTA_"))}
         begun = time.monotonic()
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [str(word) for word in kind.command(plugins, python, port)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=home,
-                env=kept | {"HOME": str(home)} | kind.settings,
-                start_new_session=True,
-            )
         try:
-            self.load("ready", tools=tools, limit=READY_LIMIT)
+            with self.log.open("wb") as log:
+                self.process = subprocess.Popen(
+                    [str(word) for word in kind.command(plugins, python, port)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=home,
+                    env=kept | {"HOME": str(home)} | kind.settings,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise Failed(f"it cannot be started: {error}") from error
+        try:
+            self.load("ready", tools=tools, limit=min(READY_LIMIT, max(1.0, until - begun)))
         except BaseException:
             self.end()
             raise
@@ -94,7 +99,8 @@ class Server:
         self.end()
 
     def end(self) -> None:
-        """Asks it to end. Its own session holds whatever is left of it after that."""
+        """Asks it to end, and ends what is left of it after that."""
+        started = processes.below(self.process.pid)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -102,10 +108,8 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        # Some of them lead sessions of their own.
+        processes.end(started)
 
     def load(
         self, scenario: str, argv: list[str] | None = None, transport: str = "", path: str = "", **options
@@ -117,24 +121,35 @@ class Server:
         for name, value in options.items():
             line += ["--" + name, json.dumps(value) if isinstance(value, dict) else str(value)]
         line += ["--", *argv] if argv else []
-        # Everything in it has limits of its own; this one is for what nobody thought of.
-        limit = 90 + 2 * float(options.get("seconds", 3))
+        limit = min(LOAD_LIMIT + 2 * float(options.get("seconds", 3)), self.until - time.monotonic())
+        if limit <= 0:
+            raise Failed(f"{scenario}: no time was left for it")
         env = os.environ | {"RUST_BACKTRACE": "0"}
         with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as generator:
-            stdout, stderr = self._watched(generator, limit)
+            stdout, stderr, why = self._watched(generator, limit)
         if generator.returncode:
-            last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-            raise Failed(f"{scenario}: {' '.join(stderr.split())[:500]}; the server: {last[:300]}")
+            said = " ".join(stderr.split())[:500] or why
+            raise Failed(f"{scenario}: {said}; the server: {self._last_words()[:300]}")
         return json.loads(stdout)
 
-    def _watched(self, generator: subprocess.Popen, limit: float) -> tuple[str, str]:
-        """What the generator printed; it is ended when the server ends, or when it takes too long."""
-        deadline = time.monotonic() + limit
+    def _last_words(self) -> str:
+        """The last line of its log that names an error, else the last line."""
+        lines = [line.strip(" |+-") for line in self.log.read_text(errors="replace").splitlines()]
+        lines = [line for line in lines if line] or ["nothing"]
+        return next((line for line in reversed(lines) if "Error" in line or "error:" in line), lines[-1])
+
+    def _watched(self, generator: subprocess.Popen, limit: float) -> tuple[str, str, str]:
+        """What the generator printed; it is ended when the server ends, or when it takes too long: then also why."""
+        deadline, why = time.monotonic() + limit, ""
         while True:
             try:
-                return generator.communicate(timeout=1)
+                return *generator.communicate(timeout=1), why
             except subprocess.TimeoutExpired:
-                if self.process.poll() is not None or time.monotonic() > deadline:
+                if self.process.poll() is not None:
+                    why = f"the server ended with status {self.process.returncode}"
+                elif time.monotonic() > deadline:
+                    why = f"it did not end within {limit:.0f} s"
+                if why:
                     generator.kill()
 
     def call(self, tool: str, arguments: dict, **options) -> dict:
@@ -155,6 +170,28 @@ def holders(file: Path) -> list[int]:
     return found
 
 
+class Holders:
+    """Counts meanwhile how many processes have this file open at once: `most`."""
+
+    def __init__(self, file: Path):
+        self.most = 0
+        self._file = file
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._over.wait(0.2):
+            self.most = max(self.most, len(holders(self._file)))
+
+    def __enter__(self) -> "Holders":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc) -> None:
+        self._over.set()
+        self._thread.join()
+
+
 def left_after(file: Path, limit: float = 12.0) -> tuple[int, float]:
     """How many processes still have the file open after this time, and when the last one was gone."""
     begun = time.monotonic()
@@ -173,60 +210,3 @@ def smcp(binary: Path, **settings: str) -> Kind:
         lambda plugins, python, port: [binary, "--port", port, "--plugins-dir", plugins],
         {"MCP_DISABLE_FILE_LOG": "1", "MCP_MAX_SESSIONS": "20000", "MCP_MAX_CONNECTIONS": "20000"} | settings,
     )
-
-
-def peers(python: str) -> list[Kind]:
-    """What a user could take instead, at pinned versions, all with the same interpreter."""
-    fastmcp = python_packages("fastmcp", PEERS / "fastmcp" / "requirements.txt", python) / "python"
-    proxy = python_packages("mcp-proxy", PEERS / "mcp-proxy" / "requirements.txt", python) / "mcp-proxy"
-    gateway = node_packages("supergateway", PEERS / "supergateway") / "supergateway"
-    server = PEERS / "fastmcp" / "server.py"
-    versions = {
-        "fastmcp": f"FastMCP {locked_version('fastmcp', 'fastmcp')}",
-        "mcp-proxy": f"mcp-proxy {locked_version('mcp-proxy', 'mcp-proxy')}",
-        "supergateway": f"supergateway {locked_version('supergateway', 'supergateway')}",
-        "rmcp": f"rmcp {rust_version('rmcp')}",
-    }
-    return [
-        Kind(
-            "FastMCP",
-            "sse",
-            "/sse",
-            versions["fastmcp"],
-            lambda plugins, python, port: [fastmcp, server, plugins, python, "sse", port],
-        ),
-        Kind(
-            "FastMCP in-process",
-            "sse",
-            "/sse",
-            versions["fastmcp"],
-            lambda plugins, python, port: [fastmcp, server, plugins, python, "in-process", port],
-        ),
-        Kind(
-            "mcp-proxy",
-            "sse",
-            "/sse",
-            f"{versions['mcp-proxy']} before a {versions['fastmcp']} stdio server",
-            lambda plugins, python, port: (
-                [proxy, "--port", port, "--log-level", "ERROR", "--pass-environment", "--"]
-                + [fastmcp, server, plugins, python, "stdio"]
-            ),
-        ),
-        Kind(
-            "supergateway",
-            "sse",
-            "/sse",
-            f"{versions['supergateway']} before a {versions['fastmcp']} stdio server",
-            lambda plugins, python, port: (
-                [gateway, "--port", port, "--logLevel", "none", "--stdio"]
-                + [" ".join(f"'{word}'" for word in (fastmcp, server, plugins, python, "stdio"))]
-            ),
-        ),
-        Kind(
-            "rmcp",
-            "mcp",
-            "/mcp",
-            f"{versions['rmcp']}, Streamable HTTP",
-            lambda plugins, python, port: [example("rmcp_server"), plugins, python, port],
-        ),
-    ]

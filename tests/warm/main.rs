@@ -46,11 +46,33 @@ programs_are_the_same! {
     surroundings_and_stdin_are_the_same: "surroundings", "stdin";
     no_two_calls_draw_the_same: "random";
     processes_started_by_a_call_are_the_same: "children";
+    command_lines_and_texts_are_read_the_same: "commandline", "texts";
+    variables_set_an_interpreter_the_same: "switches";
+    descriptors_files_and_sockets_are_the_same: "descriptors", "files", "network", "terminals";
+    clocks_and_limits_are_the_same: "clocks", "limits";
+    what_watches_a_program_sees_the_same: "watchers", "sources";
+    modules_imported_by_the_way_are_the_same: "imports", "libraries";
+    logs_and_event_loops_are_the_same: "logs", "loops";
 }
 
 #[test]
 fn a_reused_process_gives_what_an_executed_one_gives() {
-    compared(&["--reuse", "--program", "outputs", "--program", "stdin"]);
+    let programs = [
+        "outputs",
+        "stdin",
+        "endings",
+        "frames",
+        "commandline",
+        "clocks",
+        "files",
+        "sources",
+        "texts",
+    ];
+    let named: Vec<&str> = programs
+        .iter()
+        .flat_map(|program| ["--program", program])
+        .collect();
+    compared(&[&["--reuse"], &named[..]].concat());
 }
 
 #[test]

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -30,11 +31,40 @@ EXPECTED = {
     ("random", "hash_of_word"),
     ("settings", "collector_frozen"),
     ("settings", "collector_objects"),
+    ("watchers", "profiled_to_the_end"),
 }
-# What can be noticed in a process that runs several calls: what is left in libraries is left there.
+# Where the question is answered in another way warm, so that the server leaves such a plugin cold.
+STAYS_COLD = "stays cold"
+COLD = {
+    # Its debug allocator does not get over the end of a call.
+    ("3.8", "PYTHONDEVMODE=1"),
+}
+# What can be noticed in a process that runs several calls.
 EXPECTED_REUSED = {
+    # What is left in libraries is left there.
     ("outputs", "replaced_by_class"),
+    ("files", "temporary_place_named"),
+    ("sources", "warning_line"),
+    # Below the program are the frames of the server's part.
+    ("sources", "names_of_frames"),
+    ("frames", "stack"),
+    ("frames", "format_stack"),
+    ("frames", "bottom"),
+    ("frames", "depth"),
+    ("endings", "recursion"),
+    # The words that the interpreter itself writes to stderr at its end; the status is the same.
+    ("endings", "broken_pipe"),
+    ("endings", "broken_pipe_at_end"),
+    ("endings", "closed_descriptor"),
+    ("endings", "stderr_none"),
+    ("endings", "hook_fails"),
+    ("endings", "hook_exits"),
 }
+# The same, by some interpreters only.
+SOMETIMES_REUSED = {("endings", "exit_huge")}
+# These are compared by every interpreter that there is, since the start and the end of a process differ most from one to
+# the next; the others, and all in reused processes, by the oldest and the newest.
+BY_ALL = "children cleanup endings frames modules outputs random settings signals stdin surroundings threads".split()
 # Cases whose output is another one in each run.
 DIFFERS = ("random", "use_numpy_random", "use_cryptography_random")
 STDIN = {"text": "words ä\nmore\n".encode(), "binary": bytes(range(256)), "empty": b"", "long": b"[1, 2]" + b" " * 300000}
@@ -51,7 +81,35 @@ def interpreters():
         done = subprocess.run(asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if done.stdout.strip() == b"cpython":
             found[path] = name
-    return sorted(found.values())
+    return sorted(found.values(), key=lambda path: [int(number) for number in version_of(path).split(".")])
+
+
+# What an interpreter is set by: these programs run once more with a warm parent for each.
+SETTINGS = {
+    "commandline": [{"LANGUAGE": "de", "COLUMNS": "none"}],
+    "texts": [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"LC_ALL": "none.none"},
+        {"PYTHONIOENCODING": "latin-1:backslashreplace"},
+        {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "1"},
+    ],
+    "switches": [
+        {"PYTHONHASHSEED": "7"},
+        {"PYTHONHASHSEED": "0", "PYTHONWARNINGS": "error::DeprecationWarning,ignore::ResourceWarning"},
+        {"PYTHONDEVMODE": "1"},
+        {"PYTHONOPTIMIZE": "2", "PYTHONDONTWRITEBYTECODE": "1"},
+        {"PYTHONTRACEMALLOC": "5", "PYTHONFAULTHANDLER": "1"},
+        {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONINTMAXSTRDIGITS": "1000"},
+        {"PYTHONBREAKPOINT": "0", "PYTHONASYNCIODEBUG": "1", "PYTHONPYCACHEPREFIX": "/tmp/warm-pycache"},
+        {"PYTHONMALLOC": "malloc", "PYTHONUNBUFFERED": "x"},
+    ],
+}
+
+
+def version_of(interpreter):
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.check_output([interpreter, "-c", code], universal_newlines=True).strip()
 
 
 def environment(buffered=False, **more):
@@ -62,23 +120,32 @@ def environment(buffered=False, **more):
     return dict(variables, **more)
 
 
-def calls(program, case, buffered):
+def calls(program, case, base):
     """The ways in which a case is called: a name and what the harness takes."""
+
+    def having(**more):
+        return {"environment": dict(base, **more)}
+
     if program == "stdin":
         yield "no stdin", {}
         for name, data in STDIN.items():
             yield name, {"stdin": data}
         return
+    if program == "switches" and case == "hash" and "PYTHONHASHSEED" not in base:
+        return
     yield "", {}
     if program == "surroundings":
-        more = {"PLUGIN_TOKEN": "secret", "AAA": "1", "EMPTY": "", "LINE": "a\nb", "BYTES": "\udcff"}
-        yield "environment", {"environment": environment(buffered, **more)}
-        yield "order", {"environment": dict(reversed(list(environment(buffered, ZZZ="1").items())))}
+        yield "environment", having(PLUGIN_TOKEN="secret", AAA="1", EMPTY="", LINE="a\nb", BYTES="\udcff")
+        yield "order", {"environment": dict(reversed(list(having(ZZZ="1")["environment"].items())))}
         yield "arguments", {"more": ["", "--x=ä", "\udcfe", "a b", "-"]}
         yield "events", {"events": True}
-    if case == "zone":
-        yield "zone", {"environment": environment(buffered, TZ="America/New_York")}
-        yield "odd zone", {"environment": environment(buffered, TZ="XYZ-3:30")}
+    if case == "words" or program == "texts" and case == "arguments":
+        yield "odd words", {"more": ["", "--x=ä", "\udcfe", "a b", "-", "ä'\"\n"]}
+    if program == "commandline" and case.startswith("help"):
+        yield "columns", having(COLUMNS="60")
+    if case in ("zone", "local", "zones"):
+        yield "zone", having(TZ="America/New_York")
+        yield "odd zone", having(TZ="XYZ-3:30")
 
 
 class Room:
@@ -93,11 +160,19 @@ class Room:
         return self.path
 
     def left(self):
-        files = {}
-        for name in sorted(os.listdir(self.path)):
-            with open(os.path.join(self.path, name), "rb") as file:
-                files[name] = file.read()
-        return files
+        """What is below it: files with their bytes, everything else by its kind."""
+        found = {}
+        for folder, folders, files in os.walk(self.path):
+            for name in folders + files:
+                path = os.path.join(folder, name)
+                kind = os.lstat(path).st_mode
+                shown = os.fsencode(os.path.relpath(path, self.path))
+                found[shown] = oct(kind)
+                # Compiled files name the time of their sources.
+                if stat.S_ISREG(kind) and not name.endswith(".pyc"):
+                    with open(path, "rb") as file:
+                        found[shown] = oct(kind), file.read()
+        return found
 
     def __exit__(self, *_):
         shutil.rmtree(self.path, ignore_errors=True)
@@ -132,19 +207,37 @@ def cases_of(interpreter, script, base):
     return [command["name"] for command in json.loads(described.stdout)["commands"]]
 
 
-def compare(interpreter, directory, program, only=None, buffered=False, reuse=False):
+def compare(interpreter, directory, program, only=None, buffered=False, reuse=False, settings_too=True):
     """The differences of one program: case, way, cold, warm."""
-    script = os.path.join(directory, program, "cli.py")
-    base = environment(buffered)
+    compared, differences, warmed = 0, [], None
+    for settings in [{}] + (SETTINGS.get(program, []) if settings_too else []):
+        base = environment(buffered, **settings)
+        more = compare_in(interpreter, os.path.join(directory, program, "cli.py"), program, base, only, reuse)
+        name = " ".join("%s=%s" % item for item in settings.items())
+        compared += more[0]
+        differences += [(case, " ".join(filter(None, (way, name))), cold, warm) for case, way, cold, warm in more[1]]
+        warmed = warmed or more[2]
+    return compared, differences, warmed
+
+
+def compare_in(interpreter, script, program, base, only, reuse):
+    """The same in one environment."""
     cases = [case for case in cases_of(interpreter, script, base) if only is None or case == only]
     differences = []
     compared = 0
+
+    def executed(call):
+        return harness.cold(interpreter, script, call)
+
     with harness.Parent(interpreter, script, base) as parent:
         warmed = parent.warm_up(harness.Call(["--describe"], base))
         with parent.lane() as lane:
+            # The server's own proof.
+            if run(lane.run, "--describe", base, {}) != run(executed, "--describe", base, {}):
+                return 0, [(STAYS_COLD, "", None, None)], warmed
             for case in cases:
-                for way, options in calls(program, case, buffered):
-                    cold = run(lambda call: harness.cold(interpreter, script, call), case, base, options)
+                for way, options in calls(program, case, base):
+                    cold = run(executed, case, base, options)
                     warm = run(lane.run, case, base, dict(options, reuse=reuse))
                     compared += 1
                     if program in DIFFERS:
@@ -186,21 +279,34 @@ def main():
     total = 0
     expected = EXPECTED_REUSED if given.reuse else EXPECTED
     directory = PACKAGES if given.packages else PROGRAMS
-    first = None
-    for interpreter in given.interpreter or interpreters():
-        first = first or interpreter
+    loaded = 0
+    asked = given.interpreter or interpreters()
+    for interpreter in asked:
+        version = version_of(interpreter)
         for program in given.program or sorted(os.listdir(directory)):
+            core = given.packages or program in BY_ALL and not given.reuse
+            if not core and interpreter not in (asked[0], asked[-1]):
+                continue
             seen = set()
             # In the environment of a call output is not buffered; that it is, is the harder case.
-            for buffered in (True, False) if interpreter == first and not given.buffered else (True,):
+            both = core and interpreter == asked[0] and not given.buffered
+            for buffered in (True, False) if both else (True,):
+                # What a variable does to an interpreter takes long to look at: the newest has them all.
+                settings_too = interpreter == asked[-1]
                 compared, differences, warmed = compare(
-                    interpreter, directory, program, given.case, buffered, given.reuse
+                    interpreter, directory, program, given.case, buffered, given.reuse, settings_too
                 )
+                loaded += warmed["loaded"]
                 total += compared
                 if given.packages:
                     left = dict(warmed["left_out"], **warmed["spoiled"])
                     print("%s: %d modules learned, left out: %s" % (program, len(warmed["modules"]), left))
                 for case, way, cold, warm in differences:
+                    if case == STAYS_COLD and (version, way) in COLD:
+                        print("%s: %s stays cold with %s" % (interpreter, program, way))
+                        continue
+                    if given.reuse and (program, case) in SOMETIMES_REUSED:
+                        continue
                     if (program, case) in expected:
                         seen.add((program, case))
                         continue
@@ -211,7 +317,7 @@ def main():
             if missing and not given.case:
                 failed = True
                 print("%s: no longer different: %s" % (interpreter, sorted(missing)))
-    print("%d calls compared" % total)
+    print("%d calls compared, with %d modules imported in advance" % (total, loaded))
     sys.exit(failed)
 
 

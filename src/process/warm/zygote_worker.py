@@ -92,6 +92,10 @@ class Worker:
     def renew(self):
         """What a call must not find as the last one left it."""
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__ = self.streams
+        for stream in self.streams:
+            # How it ends lines is not to be seen.
+            if stream is not None:
+                stream.reconfigure(newline="\n")
         sys.argv = [self.script]
         os.umask(self.mask)
         os.chdir(self.directory)
@@ -210,7 +214,7 @@ def describe(stream):
     try:
         if stream is None or stream.closed:
             return None
-        return stream.buffer, stream.encoding, stream.errors, stream.line_buffering
+        return stream.buffer, stream.encoding, stream.errors, stream.line_buffering, stream.write_through
     except (AttributeError, ValueError):
         return None
 

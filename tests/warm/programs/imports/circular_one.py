@@ -1,0 +1,3 @@
+import circular_two
+
+VALUE = circular_two.VALUE

@@ -1,0 +1,3 @@
+import circular_one
+
+VALUE = circular_one.VALUE
