@@ -213,9 +213,17 @@ impl Catalog {
         listed.await.unwrap_or_default()
     }
 
-    /// The warm interpreters, by plugin.
+    /// The warm interpreters, by plugin, of those that are served.
     pub fn warm_parents(&self) -> Vec<WarmInterpreter> {
-        self.runner.warm_parents()
+        let served = self.snapshot();
+        let mut parents = self.runner.warm_parents();
+        parents.retain(|parent| {
+            served
+                .plugins
+                .iter()
+                .any(|known| known.name == parent.plugin)
+        });
+        parents
     }
 
     /// How many background jobs there are and were, by plugin.

@@ -1,9 +1,11 @@
 //! Carries out runs: an order to a supervisor, the pipes of its program, and what becomes of it all after the answer.
 //!
-//! Knows no plugin and no tool, and decides nothing: whoever has it run a job says how.
+//! Knows no plugin and no tool. Whoever has it run a job says how; it decides no more than that a program which a lost
+//! lane has not begun is executed.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,9 @@ use super::spare::Spare;
 use super::sweeps::Sweeps;
 use super::time_limit::TimeLimit;
 use super::wire::{self, Announced, Start, Unsendable};
+
+/// How long a call waits for the end of a lane that has died before the program ran, and whose place it has.
+const LOST_LANE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What runs have in common. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
@@ -76,7 +81,15 @@ impl Engine {
             let (Err(NotRun::Lost), Some(spare)) = (&known, run.spare.take()) else {
                 return Ok((run, known));
             };
-            run.until_tree_is_gone().await;
+            let is_gone = tokio::select! {
+                () = run.until_tree_is_gone() => true,
+                () = cancel.cancelled() => false,
+                () = caller.closed() => false,
+                () = tokio::time::sleep(LOST_LANE_LIMIT) => false,
+            };
+            if !is_gone {
+                return Ok((run, known));
+            }
             run.release_supervisor().await;
             let side_channels = spare.into_channels(&mut job);
             let busy = Busy::new((), open_questions.clone());

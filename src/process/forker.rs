@@ -169,7 +169,8 @@ impl Forker {
                 return Err(Errno::CHILD.into());
             }
             let Some(pid) = program else {
-                continue_when_known(&mut sockets.control, &mut program)?;
+                // Its number is on the way.
+                sockets.wait_for_control(deadline)?;
                 continue;
             };
             let mut answer = [0];
@@ -425,13 +426,6 @@ impl Sockets {
     fn control_is_ready(&self) -> io::Result<bool> {
         Ok(self.look(Duration::ZERO)?.control)
     }
-}
-
-/// Waits for the number of a process that has answered already.
-fn continue_when_known(control: &mut UnixStream, program: &mut Option<Pid>) -> io::Result<()> {
-    let pid = Pid::from_raw(read_number(control)?);
-    *program = Some(pid.ok_or(Errno::CHILD)?);
-    Ok(())
 }
 
 fn server_is_gone() -> bool {

@@ -138,21 +138,20 @@ impl Launcher {
         cancel: CancellationToken,
         held: Held<impl Send + 'static, impl Send + 'static>,
     ) -> Result<Finished, StartError> {
-        let (caller, answer) = oneshot::channel();
+        let (mut caller, answer) = oneshot::channel();
         let (engine, warm) = (self.engine.clone(), self.warm.clone());
         let run = async move {
             let under = match (&warm, &job.warm) {
                 // What no program can be given is refused as by the system, whatever runs it.
                 (Some(warm), Some(warmable)) if job.may_be_forked() => {
-                    match warm.lane(&job, warmable).await {
-                        Some(lane) => Under::Lane(
-                            lane,
-                            Start::Warm {
-                                reuse: warmable.reuse,
-                            },
-                        ),
-                        None => Under::Any,
-                    }
+                    let reuse = warmable.reuse;
+                    let lane = tokio::select! {
+                        lane = warm.lane(&job, warmable) => lane,
+                        // Its end is told as that of any other run.
+                        () = cancel.cancelled() => None,
+                        () = caller.closed() => None,
+                    };
+                    lane.map_or(Under::Any, |lane| Under::Lane(lane, Start::Warm { reuse }))
                 }
                 _ => Under::Any,
             };

@@ -290,7 +290,7 @@ impl Run {
                 // What did not end at once has ended by now.
                 self.left = None;
             }
-            // The first is over before there is a run.
+            // A sign of life, what comes before there is a run, and what only its process takes note of.
             Report::Alive | Report::Lane(_) | Report::FellBack => {}
             Report::Spent => progress.supervisor_is_spent = true,
             Report::Swept => self.sweeps.done(),

@@ -34,7 +34,7 @@ pub fn is_requested() -> bool {
         .is_some_and(|argument| argument == wire::MARKER)
 }
 
-/// Runs one job and returns when no process of it is left.
+/// Runs one job after the other, and returns when the server needs no more and no process is left.
 pub fn run() -> ExitCode {
     match supervise() {
         Ok(()) => ExitCode::SUCCESS,

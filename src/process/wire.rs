@@ -1,7 +1,7 @@
 //! The protocol between the server and a supervisor: orders and commands down, reports up.
 //!
 //! Knows no process, no task and no runtime: bytes and descriptors in, bytes and descriptors out.
-//! Both ends are the same binary, so the format carries no version.
+//! The ends are one binary, and the Python files inside it read the orders of lanes, so the format carries no version.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice, IoSliceMut, Read};
@@ -18,7 +18,7 @@ use rustix::net::{
 
 use super::job::Keep;
 
-/// The only argument of a supervisor.
+/// The first argument of a supervisor.
 pub(super) const MARKER: &str = "__supervise";
 
 /// SIGTERM to the tree now, SIGKILL after [`super::watch::TERMINATE_GRACE`].

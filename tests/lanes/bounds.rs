@@ -22,6 +22,7 @@ fn one_that_needs_more_memory_than_all_may_take_gives_way() {
         })
         .await;
         until("it gives way", || warm(&hot).state == WarmState::Cold).await;
+        assert_eq!(warm(&hot).reason, None, "it was made");
         until("its processes end", || plugin.processes().is_empty()).await;
         assert_eq!(run(&hot, plugin.job(["fill", "2"])).await.stdout, b"xx");
         nothing_is_left(&hot, &plugin).await;
@@ -70,8 +71,8 @@ fn a_program_whose_answers_differ_stays_cold_and_says_why() {
 }
 
 #[test]
-fn an_installed_module_that_changes_makes_a_new_interpreter() {
-    let name = test_name!(an_installed_module_that_changes_makes_a_new_interpreter);
+fn a_module_of_the_plugin_that_is_new_makes_a_new_interpreter() {
+    let name = test_name!(a_module_of_the_plugin_that_is_new_makes_a_new_interpreter);
     in_a_process_of_its_own(name, || async {
         let program =
             "import argparse\nargparse.ArgumentParser().parse_known_args()\nprint('ran')\n";

@@ -13,3 +13,4 @@ mod kit;
 mod reuse;
 mod served;
 mod stopped;
+mod stuck;

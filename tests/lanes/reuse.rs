@@ -44,3 +44,19 @@ fn a_process_runs_one_call_after_the_other_and_ends_with_one_that_is_ended() {
         nothing_is_left(&hot, &plugin).await;
     });
 }
+
+#[test]
+fn a_program_that_closes_what_is_not_its_own_ends_as_it_does() {
+    let name = test_name!(a_program_that_closes_what_is_not_its_own_ends_as_it_does);
+    in_a_process_of_its_own(name, || async {
+        let (plugin, hot) = (Plugin::new("closes").reused(), launcher());
+        plugin.warm_up(&hot).await;
+        for _ in 0..3 {
+            hot.idle().await;
+            let closed = run(&hot, plugin.job(["closes"])).await;
+            assert_eq!(closed.ending, Ending::Exited(0));
+            assert_eq!(closed.stdout, b"before\n");
+        }
+        nothing_is_left(&hot, &plugin).await;
+    });
+}

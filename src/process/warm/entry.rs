@@ -49,6 +49,10 @@ pub(super) struct Entry {
     pub(super) lost: u32,
     /// None is made before.
     pub(super) not_before: Option<Instant>,
+    /// Why the last attempt to make one has failed, where another may go well.
+    pub(super) fault: Option<String>,
+    /// Whether its files are being looked at.
+    pub(super) is_being_looked_at: bool,
 }
 
 /// Whether a plugin has an interpreter.
@@ -76,13 +80,16 @@ impl Entry {
             fingerprint: None,
             lost: 0,
             not_before: None,
+            fault: None,
+            is_being_looked_at: false,
         }
     }
 
     /// Whether it is time to see whether its files have changed.
     pub(super) fn is_to_be_looked_at(&self, now: Instant) -> bool {
         let is_old = now.duration_since(self.looked) >= LOOK_EVERY;
-        is_old && self.fingerprint.is_some() && !self.is_learning
+        // A file system that does not answer holds up one look, not one more each second.
+        is_old && self.fingerprint.is_some() && !self.is_learning && !self.is_being_looked_at
     }
 
     /// Takes notice of an interpreter that has ended or crashed, and ends lanes that are not used any more.
@@ -148,8 +155,18 @@ impl Entry {
 
     /// Its interpreter is lost, or has to give way: none is made for a while.
     pub(super) fn lose(&mut self) {
-        self.lost += 1;
         self.forget();
+        self.pause();
+    }
+
+    /// None could be made; one that there is goes on to serve.
+    pub(super) fn fail(&mut self, fault: String) {
+        self.fault = Some(fault);
+        self.pause();
+    }
+
+    fn pause(&mut self) {
+        self.lost += 1;
         let pause = FIRST_PAUSE.saturating_mul(1 << self.lost.saturating_sub(1).min(16));
         self.not_before = Some(Instant::now() + pause.min(MAX_PAUSE));
     }
@@ -166,6 +183,7 @@ impl Entry {
 
     /// Gives it an interpreter.
     pub(super) fn become_warm(&mut self, parent: Arc<Parent>, now: Instant) {
+        self.fault = None;
         self.replace(Phase::Warm(parent, now));
     }
 
@@ -187,7 +205,7 @@ impl Entry {
             Phase::Warm(..) => (WarmState::Warm, None),
             Phase::Cold(reason) => (WarmState::Cold, Some(reason.clone())),
             Phase::Unknown if self.is_learning => (WarmState::Learning, None),
-            Phase::Unknown => (WarmState::Cold, None),
+            Phase::Unknown => (WarmState::Cold, self.fault.clone()),
         };
         WarmInterpreter {
             plugin: self.plugin.clone(),

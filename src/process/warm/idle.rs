@@ -25,7 +25,7 @@ const MAX_IDLE: usize = 256;
 pub(super) struct Counts {
     /// Calls that might have been warm.
     pub(super) calls: AtomicU64,
-    /// Those that were given to a lane.
+    /// Those that found a warm interpreter.
     pub(super) given: AtomicU64,
     /// Those that a warm interpreter was to run, and that were executed after all.
     pub(super) fell_back: AtomicU64,

@@ -27,6 +27,20 @@ const OPEN_LIMIT: Duration = Duration::from_secs(2);
 /// Signals by which an interpreter ends that something is wrong with.
 const CRASHES: [Signal; 4] = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::ABORT];
 
+/// Why a call gets no lane.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoLane {
+    /// The interpreter, or what it has started for it, has ended.
+    #[error("it starts no program any more")]
+    Lost,
+    /// The interpreter has not started one in time.
+    #[error("it has started no program within {OPEN_LIMIT:?}")]
+    Late,
+    /// The server cannot make what belongs to one.
+    #[error("{0}")]
+    Shortage(io::Error),
+}
+
 /// A lane in use.
 #[derive(Debug)]
 struct Used {
@@ -41,12 +55,12 @@ impl Parent {
     /// A lane for one call: an idle one, or a new one.
     ///
     /// # Errors
-    /// The interpreter starts none. `TimedOut`: not soon enough for this call.
+    /// There is none for this call.
     pub(super) async fn lane(
         self: &Arc<Self>,
         counts: &Arc<Counts>,
         reuse: bool,
-    ) -> io::Result<Supervisor> {
+    ) -> Result<Supervisor, NoLane> {
         loop {
             let idle = self.lanes().take(reuse);
             let Some(idle) = idle else { break };
@@ -56,27 +70,31 @@ impl Parent {
             }
         }
         let opening = timeout(OPEN_LIMIT, self.new_lane()).await;
-        let (process, reports, commands) = opening.map_err(|_| {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            io::ErrorKind::TimedOut
-        })??;
+        let (process, reports, commands) = opening.map_err(|_| NoLane::Late)??;
+        self.late.store(0, Ordering::Relaxed);
         Ok(self.used(process, reports, commands, counts, reuse))
     }
 
-    async fn new_lane(&self) -> io::Result<(LaneProcess, Reports, Commands)> {
-        let (ours, theirs) = StdUnixStream::pair()?;
-        self.open_lane(theirs.as_fd()).await?;
+    async fn new_lane(&self) -> Result<(LaneProcess, Reports, Commands), NoLane> {
+        let (ours, theirs) = StdUnixStream::pair().map_err(NoLane::Shortage)?;
+        let (mut reports, commands) = channels(ours).map_err(NoLane::Shortage)?;
+        let asked = self.open_lane(theirs.as_fd()).await;
+        asked.map_err(|fault| match fault.kind() {
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NoLane::Lost,
+            _ => NoLane::Shortage(fault),
+        })?;
         drop(theirs);
-        let (mut reports, commands) = channels(ours)?;
         let Some(Report::Lane(pid)) = reports.next().await else {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(NoLane::Lost);
         };
-        let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
-        let handle = pidfd_open(pid, PidfdFlags::empty())?;
-        let handle = pipe::Receiver::from_owned_fd_unchecked(handle)?;
+        let pid = Pid::from_raw(pid).ok_or(NoLane::Lost)?;
+        let handle = pidfd_open(pid, PidfdFlags::empty())
+            .map_err(io::Error::from)
+            .and_then(pipe::Receiver::from_owned_fd_unchecked);
+        let handle = handle.map_err(NoLane::Shortage)?;
         // Only now is it certain that the number was not another's already.
         if !commands.is_connected() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(NoLane::Lost);
         }
         Ok((LaneProcess { pid, handle }, reports, commands))
     }

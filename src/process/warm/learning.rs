@@ -16,9 +16,10 @@ use tokio_util::task::TaskTracker;
 use super::super::engine::{Engine, Under};
 use super::super::job::{Ending, Finished, Held, Job, SideChannels, Warmable};
 use super::super::wire::Start;
+use super::fault::Fault;
 use super::files::Sources;
 use super::idle::Counts;
-use super::parent::{Fault, Loading, Parent, Recipe};
+use super::parent::{Loading, Parent, Recipe};
 
 /// The time of one run of the question.
 const QUESTION_LIMIT: Duration = Duration::from_secs(30);
@@ -97,7 +98,7 @@ impl Learner<'_> {
     pub(super) async fn learn(&self, lesson: &Lesson) -> Result<Lessons, Fault> {
         let reference = self.ask(lesson, Under::Any).await?;
         let Ending::Exited(status) = reference.ending else {
-            return Err(Fault(format!(
+            return Err(Fault::lasting(format!(
                 "asked with {}, it has not ended by itself",
                 shown(lesson)
             )));
@@ -129,7 +130,7 @@ impl Learner<'_> {
                     self.prove(lesson, &reference, &parent).await?;
                     // What was changed meanwhile may be imported in part.
                     if sources.clone().fingerprint_aside().await? != fingerprint {
-                        return Err(Fault("its files were changed meanwhile".to_owned()));
+                        return Err(Fault::passing("its files were changed meanwhile"));
                     }
                     tracing::debug!(
                         loaded,
@@ -145,7 +146,7 @@ impl Learner<'_> {
                 Loading::Spoiled { spoiled: name, why } => {
                     let is_new = !spoiled.contains(&name);
                     if !is_new || spoiled.len() == MAX_SPOILED {
-                        return Err(Fault(format!(
+                        return Err(Fault::lasting(format!(
                             "what it imports does not go together with a warm interpreter: {name}: {why}"
                         )));
                     }
@@ -164,14 +165,13 @@ impl Learner<'_> {
         parent: &Arc<Parent>,
     ) -> Result<(), Fault> {
         let counts = Arc::new(Counts::default());
-        let lane = parent
-            .lane(&counts, false)
-            .await
-            .map_err(|fault| Fault(format!("its warm interpreter starts no program: {fault}")))?;
+        let lane = parent.lane(&counts, false).await.map_err(|fault| {
+            Fault::passing(format!("its warm interpreter starts no program: {fault}"))
+        })?;
         let warm = Start::Warm { reuse: false };
         let proof = self.ask(lesson, Under::Lane(lane, warm)).await?;
         if counts.fell_back.load(std::sync::atomic::Ordering::Relaxed) > 0 {
-            return Err(Fault("its warm interpreter refuses to run it".to_owned()));
+            return Err(Fault::lasting("its warm interpreter refuses to run it"));
         }
         let differs = if proof.ending != reference.ending {
             "another exit status"
@@ -182,7 +182,7 @@ impl Learner<'_> {
         } else {
             return Ok(());
         };
-        Err(Fault(format!(
+        Err(Fault::lasting(format!(
             "asked with {} it gives {differs} warm, or each time",
             shown(lesson)
         )))
@@ -202,8 +202,8 @@ impl Learner<'_> {
         self.tracker.spawn(run);
         match answer.await {
             Ok(Ok(finished)) => Ok(finished),
-            Ok(Err(fault)) => Err(Fault(fault.to_string())),
-            Err(_) => Err(Fault("the server ends".to_owned())),
+            Ok(Err(fault)) => Err(Fault::passing(fault.to_string())),
+            Err(_) => Err(Fault::passing("the server ends")),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! done, and wherever it fails, its programs are executed.
 
 mod entry;
+mod fault;
 mod files;
 mod idle;
 mod lane;
@@ -13,7 +14,6 @@ mod parent;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -23,10 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::entry::{Entry, Phase};
+use self::fault::Fault;
 use self::files::Sources;
 use self::idle::Counts;
+use self::lane::NoLane;
 use self::learning::{Learner, Lesson, Lessons};
-use self::parent::{Fault, Parent};
+use self::parent::Parent;
 use super::engine::Engine;
 use super::job::{Job, Warmable};
 use super::pool::Supervisor;
@@ -38,13 +40,16 @@ const MAX_SERVED: u64 = 1000;
 /// Between two looks at all interpreters.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
+/// How many calls in a row may wait for a lane in vain: an interpreter that is stopped, or stuck, starts none.
+const MAX_LATE: u32 = 3;
+
 /// How many programs are known at once.
 const MAX_ENTRIES: usize = 10_000;
 
 /// What may be said about warm interpreters.
 #[derive(Debug, Clone, Copy)]
 pub struct WarmSettings {
-    /// How much memory all of them may take, in bytes.
+    /// How much memory all of them may take, in bytes: they themselves, not the calls that are forked from them.
     pub max_bytes: u64,
 }
 
@@ -73,6 +78,21 @@ struct Table {
     is_kept: bool,
 }
 
+impl Table {
+    /// Forgets the program that was called longest ago, where there are too many.
+    fn make_room_for(&mut self, key: &(OsString, OsString)) {
+        if self.entries.len() < MAX_ENTRIES || self.entries.contains_key(key) {
+            return;
+        }
+        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.last_call);
+        if let Some(key) = oldest.map(|(key, _)| key.clone())
+            && let Some(mut entry) = self.entries.remove(&key)
+        {
+            entry.forget();
+        }
+    }
+}
+
 impl Warm {
     pub(super) fn new(engine: Engine, settings: WarmSettings) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -92,21 +112,21 @@ impl Warm {
     pub(super) async fn lane(&self, job: &Job, warmable: &Warmable) -> Option<Supervisor> {
         let (parent, counts) = self.parent(job, warmable)?;
         let lane = parent.lane(&counts, warmable.reuse).await;
-        let given = &counts.given;
-        match lane {
-            Ok(lane) => {
-                given.fetch_add(1, Ordering::Relaxed);
-                Some(lane)
-            }
-            Err(fault) => {
-                counts.fell_back.fetch_add(1, Ordering::Relaxed);
-                given.fetch_add(1, Ordering::Relaxed);
-                if fault.kind() != io::ErrorKind::TimedOut {
-                    self.0.lost(&parent, &fault.to_string());
-                }
-                None
-            }
+        counts.given.fetch_add(1, Ordering::Relaxed);
+        let fault = match lane {
+            Ok(lane) => return Some(lane),
+            Err(fault) => fault,
+        };
+        counts.fell_back.fetch_add(1, Ordering::Relaxed);
+        let is_lost = match fault {
+            NoLane::Lost => true,
+            NoLane::Late => parent.late.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_LATE,
+            NoLane::Shortage(_) => false,
+        };
+        if is_lost {
+            self.0.lost(&parent, &fault);
         }
+        None
     }
 
     fn parent(&self, job: &Job, warmable: &Warmable) -> Option<(Arc<Parent>, Arc<Counts>)> {
@@ -119,9 +139,7 @@ impl Warm {
         if table.closed {
             return None;
         }
-        if table.entries.len() >= MAX_ENTRIES && !table.entries.contains_key(&key) {
-            return None;
-        }
+        table.make_room_for(&key);
         if !std::mem::replace(&mut table.is_kept, true) {
             let shared = Arc::downgrade(&self.0);
             self.0.tracker.spawn(keep(shared, self.0.end.clone()));
@@ -135,13 +153,13 @@ impl Warm {
         let counts = Arc::clone(&entry.counts);
         if entry.is_to_be_looked_at(now) {
             entry.looked = now;
+            entry.is_being_looked_at = true;
             let shared = Arc::clone(&self.0);
             let (sources, fingerprint, key) =
                 (entry.sources.clone(), entry.fingerprint, key.clone());
             self.0.tracker.spawn(async move {
-                if let Ok(found) = sources.fingerprint_aside().await {
-                    shared.compare(&key, fingerprint, found);
-                }
+                let found = sources.fingerprint_aside().await;
+                shared.compare(&key, fingerprint, found.ok());
             });
         }
         let parent = entry.parent().cloned();
@@ -248,27 +266,36 @@ impl Shared {
                     "the plugin has a warm interpreter from now on"
                 );
             }
-            Err(Fault(reason)) => {
+            Err(fault) if fault.passes() => {
+                tracing::info!(
+                    plugin = entry.plugin,
+                    %fault,
+                    "no warm interpreter could be made of the plugin; its calls start a new one each until one can"
+                );
+                entry.fail(fault.to_string());
+            }
+            Err(fault) => {
                 entry.sources = known;
                 entry.fingerprint = before;
                 tracing::info!(
                     plugin = entry.plugin,
-                    reason,
+                    reason = %fault,
                     "the plugin gets no warm interpreter until its files change; its calls start a new one each"
                 );
-                entry.become_cold(reason);
+                entry.become_cold(fault.to_string());
             }
         }
     }
 
     /// Ends an interpreter that was made of other files than there are now.
-    fn compare(&self, key: &(OsString, OsString), fingerprint: Option<u64>, found: u64) {
+    fn compare(&self, key: &(OsString, OsString), fingerprint: Option<u64>, found: Option<u64>) {
         let mut table = self.table();
         let Some(entry) = table.entries.get_mut(key) else {
             return;
         };
+        entry.is_being_looked_at = false;
         if entry.fingerprint == fingerprint
-            && entry.fingerprint != Some(found)
+            && found.is_some_and(|found| entry.fingerprint != Some(found))
             && !entry.is_learning
         {
             tracing::debug!(plugin = entry.plugin, "the plugin's files have changed");
@@ -280,7 +307,7 @@ impl Shared {
     }
 
     /// An interpreter starts nothing any more.
-    fn lost(&self, parent: &Arc<Parent>, fault: &str) {
+    fn lost(&self, parent: &Arc<Parent>, fault: &NoLane) {
         let mut table = self.table();
         let mut entries = table.entries.values_mut();
         let entry = entries.find(
@@ -289,7 +316,7 @@ impl Shared {
         if let Some(entry) = entry {
             tracing::warn!(
                 plugin = entry.plugin,
-                fault,
+                %fault,
                 "the plugin's warm interpreter is lost; its calls start a new one each until there is another"
             );
             entry.lose();

@@ -12,8 +12,8 @@ use tokio::net::UnixStream;
 
 use super::super::wire;
 
-/// The largest packet that is read.
-const MAX_PACKET: usize = 64 << 10;
+/// The largest packet, in bytes. The interpreter reads no larger one either.
+pub(super) const MAX_PACKET: usize = 64 << 10;
 
 /// The server's end. It is no stream, but the runtime waits for both in the same way.
 #[derive(Debug)]
@@ -55,16 +55,22 @@ impl Packets {
     /// The next packet.
     ///
     /// # Errors
-    /// `UnexpectedEof` when there will be none.
+    /// `UnexpectedEof` when there will be none, `InvalidData` for one that is too large.
     pub(super) async fn receive(&self) -> io::Result<Vec<u8>> {
         let mut packet = vec![0; MAX_PACKET];
         let receiving = self.0.async_io(Interest::READABLE, || {
-            let (received, _) = recv(&self.0, &mut packet[..], RecvFlags::DONTWAIT)?;
-            Ok(received)
+            // Its length, also of one that did not fit.
+            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+            let (_, length) = recv(&self.0, &mut packet[..], flags)?;
+            Ok(length)
         });
         let received = receiving.await?;
         if received == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if received > MAX_PACKET {
+            let what = format!("a packet of {received} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
         packet.truncate(received);
         Ok(packet)

@@ -13,20 +13,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::Signal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::super::engine::{Engine, Under};
 use super::super::job::{Ending, Finished, Held, Job, SideChannels, StartError};
 use super::super::sweeps::{Sweep, Sweeps};
+use super::fault::Fault;
 use super::idle::Lanes;
-use super::packets::Packets;
+use super::packets::{MAX_PACKET, Packets};
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
 const ZYGOTE: [(&str, &str); 6] = [
@@ -72,6 +74,8 @@ pub(super) struct Parent {
     pub(super) crash: Mutex<Option<i32>>,
     /// How many calls in a row it was given and did not run.
     pub(super) refused: AtomicU32,
+    /// How many calls in a row have waited for a new lane in vain.
+    pub(super) late: AtomicU32,
     /// Bytes of memory that are its own, as they were last looked at.
     pub(super) memory: AtomicU64,
     /// No lane is taken back any more.
@@ -79,6 +83,8 @@ pub(super) struct Parent {
     /// What its lanes execute, and the limit of open files that they set.
     program: OwnedFd,
     descriptor_limit: String,
+    /// Ends it in any case, also when it does not see the end of its socket: stopped, or busy for ever.
+    _end: DropGuard,
 }
 
 /// How a warm interpreter is started.
@@ -88,22 +94,6 @@ pub(super) struct Recipe {
     pub(super) argv: Vec<OsString>,
     /// What it finds in its environment, but for the directory of its `sitecustomize`.
     pub(super) environment: Vec<(OsString, OsString)>,
-}
-
-/// Why there is no warm interpreter, or none any more.
-#[derive(Debug)]
-pub(super) struct Fault(pub(super) String);
-
-impl From<JoinError> for Fault {
-    fn from(fault: JoinError) -> Self {
-        Self(fault.to_string())
-    }
-}
-
-impl From<io::Error> for Fault {
-    fn from(fault: io::Error) -> Self {
-        Self(fault.to_string())
-    }
 }
 
 /// What an interpreter says when it is ready to be asked.
@@ -186,28 +176,23 @@ impl Parent {
                 let _ = tell.send(finished);
             }
         });
-        let ended_early = cancel.drop_guard();
-        let ready: Result<Ready, Fault> = match timeout(START_LIMIT, packets.receive()).await {
-            Ok(Ok(packet)) => read(&packet),
+        let end = cancel.drop_guard();
+        let ready = match timeout(START_LIMIT, packets.receive()).await {
+            Ok(Ok(packet)) => read(&packet).map(Some),
             // How it ended says why.
-            Ok(Err(_)) => Err(Fault(String::new())),
-            Err(_) => Err(Fault(format!("it has not started within {START_LIMIT:?}"))),
+            Ok(Err(_)) => Ok(None),
+            Err(_) => Err(Fault::passing(format!(
+                "it has not started within {START_LIMIT:?}"
+            ))),
         };
-        let ready = match ready {
-            Ok(ready) => ready,
-            Err(fault) => {
-                drop((ended_early, packets));
-                let finished = told.await.ok();
-                let said = if fault.0.is_empty() {
-                    how_it_ended(finished)
-                } else {
-                    fault.0
-                };
-                return Err(Fault(said));
+        let ready: Ready = match ready {
+            Ok(Some(ready)) => ready,
+            Ok(None) => {
+                drop((end, packets));
+                return Err(how_it_ended(told.await.ok()));
             }
+            Err(fault) => return Err(fault),
         };
-        // From here on the end of its socket is what ends it.
-        let _ = ended_early.disarm();
         Ok(Arc::new(Self {
             packets: tokio::sync::Mutex::new(packets),
             pid: ready.ready,
@@ -218,10 +203,12 @@ impl Parent {
             served: AtomicU64::new(0),
             crash: Mutex::default(),
             refused: AtomicU32::new(0),
+            late: AtomicU32::new(0),
             memory: AtomicU64::new(0),
             is_retired: AtomicBool::new(false),
             program,
             descriptor_limit,
+            _end: end,
         }))
     }
 
@@ -254,17 +241,23 @@ impl Parent {
         let learnt: Learnt = self.ask(&request, &descriptors).await?;
         // A wait status with an exit code has it in its second byte.
         if learnt.status != status << 8 {
-            return Err(Fault(format!(
+            let reason = format!(
                 "asked in a fork, it ended otherwise (wait status {})",
                 learnt.status
-            )));
+            );
+            let was_killed = learnt.status & 0x7f == Signal::KILL.as_raw();
+            return Err(if was_killed {
+                Fault::passing(reason)
+            } else {
+                Fault::lasting(reason)
+            });
         }
         let mut file = File::from(report);
         let mut text = String::new();
         file.rewind()?;
         file.take(MAX_REPORT).read_to_string(&mut text)?;
         let modules: Value = serde_json::from_str(&text)
-            .map_err(|_| Fault("it ended before it could report what it imports".to_owned()))?;
+            .map_err(|_| Fault::lasting("it ended before it could report what it imports"))?;
         Ok(modules)
     }
 
@@ -294,17 +287,23 @@ impl Parent {
         request: &Value,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<T, Fault> {
+        let request = request.to_string();
+        if request.len() > MAX_PACKET {
+            return Err(Fault::lasting(format!(
+                "the question and its environment take more than {MAX_PACKET} bytes"
+            )));
+        }
         let packets = self.packets.lock().await;
         let asking = async {
-            packets
-                .send(request.to_string().as_bytes(), descriptors)
-                .await?;
+            packets.send(request.as_bytes(), descriptors).await?;
             packets.receive().await
         };
         match timeout(ANSWER_LIMIT, asking).await {
             Ok(Ok(packet)) => read(&packet),
-            Ok(Err(_)) => Err(Fault("its warm interpreter ended".to_owned())),
-            Err(_) => Err(Fault(format!(
+            Ok(Err(fault)) => Err(Fault::passing(format!(
+                "its warm interpreter ended, or cannot be asked: {fault}"
+            ))),
+            Err(_) => Err(Fault::lasting(format!(
                 "its warm interpreter has not answered within {ANSWER_LIMIT:?}"
             ))),
         }
@@ -345,12 +344,12 @@ impl Parent {
 /// An answer, or what went wrong in the words of the interpreter.
 fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
     let answer: Value = serde_json::from_slice(packet)
-        .map_err(|_| Fault("its warm interpreter answers nothing that can be read".to_owned()))?;
+        .map_err(|_| Fault::lasting("its warm interpreter answers nothing that can be read"))?;
     if let Some(error) = answer["error"].as_str() {
-        return Err(Fault(crate::text::shown(error, 300)));
+        return Err(Fault::said(error));
     }
     serde_json::from_value(answer)
-        .map_err(|_| Fault("its warm interpreter answers something else".to_owned()))
+        .map_err(|_| Fault::lasting("its warm interpreter answers something else"))
 }
 
 /// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
@@ -364,12 +363,12 @@ async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
     });
     let beginning = reading
         .await?
-        .map_err(|fault| Fault(format!("its interpreter cannot be read: {fault}")))?;
+        .map_err(|fault| Fault::lasting(format!("its interpreter cannot be read: {fault}")))?;
     if beginning == *b"\x7fELF" {
         Ok(())
     } else {
-        Err(Fault(
-            "its interpreter is a script; set MCP_PYTHON to the interpreter itself".to_owned(),
+        Err(Fault::lasting(
+            "its interpreter is a script; set MCP_PYTHON to the interpreter itself",
         ))
     }
 }
@@ -409,23 +408,31 @@ fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// Why an interpreter that was to become a warm one has ended.
-fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> String {
+fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> Fault {
     match finished {
         Some(Ok(finished)) => {
-            let mut said = match finished.ending {
-                Ending::Exited(status) => {
-                    format!("its interpreter does not stop at its sitecustomize (status {status})")
-                }
-                other => format!("its interpreter ended at its start ({other:?})"),
+            let (mut said, passes) = match finished.ending {
+                Ending::Exited(status) => (
+                    format!("its interpreter does not stop at its sitecustomize (status {status})"),
+                    false,
+                ),
+                other => (
+                    format!("its interpreter ended at its start ({other:?})"),
+                    true,
+                ),
             };
             let stderr = String::from_utf8_lossy(&finished.stderr_tail);
             if let Some(line) = stderr.lines().rfind(|line| !line.trim().is_empty()) {
                 let _ = write!(said, ": {}", crate::text::shown(line, 200));
             }
-            said
+            if passes {
+                Fault::passing(said)
+            } else {
+                Fault::lasting(said)
+            }
         }
-        Some(Err(fault)) => fault.to_string(),
-        None => "its interpreter ended at its start".to_owned(),
+        Some(Err(fault)) => Fault::passing(fault.to_string()),
+        None => Fault::passing("its interpreter ended at its start"),
     }
 }
 

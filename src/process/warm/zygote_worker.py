@@ -223,12 +223,16 @@ def work(state, socket, has_events, next_order):
             # A fork that the script made has come to its end.
             os._exit(status)
         may_go_on = status != 120 and worker.may_go_on()
-        # The pipes of this call end now.
-        for number in (0, 1, 2):
-            os.dup2(null, number)
-        if has_events:
-            os.close(EVENTS)
         if not may_go_on:
             os._exit(status)
-        socket.send(ENDED + status.to_bytes(4, "little"))
+        try:
+            # The pipes of this call end now.
+            for number in (0, 1, 2):
+                os.dup2(null, number)
+            if has_events:
+                os.close(EVENTS)
+            socket.send(ENDED + status.to_bytes(4, "little"))
+        except OSError:
+            # The script has closed more than was its own; its status is what it would be all the same.
+            os._exit(status)
         has_events = next_order(worker)
