@@ -35,10 +35,7 @@ const ZYGOTE: [(&str, &str); 6] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
-    (
-        "zygote_leftovers.py",
-        include_str!("zygote_leftovers.py"),
-    ),
+    ("zygote_leftovers.py", include_str!("zygote_leftovers.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
     ("zygote_worker.py", include_str!("zygote_worker.py")),
 ];
