@@ -6,6 +6,7 @@
 mod entry;
 mod fault;
 mod files;
+mod hook;
 mod idle;
 mod lane;
 mod learning;

@@ -18,7 +18,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -27,18 +26,9 @@ use super::super::engine::{Engine, Under};
 use super::super::job::{Ending, Finished, Held, Job, SideChannels, StartError};
 use super::super::sweeps::{Sweep, Sweeps};
 use super::fault::Fault;
+use super::hook::{self, is_program, with_hook};
 use super::idle::Lanes;
 use super::packets::{MAX_PACKET, Packets};
-
-/// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 6] = [
-    ("sitecustomize.py", include_str!("zygote.py")),
-    ("zygote_ending.py", include_str!("zygote_ending.py")),
-    ("zygote_learning.py", include_str!("zygote_learning.py")),
-    ("zygote_leftovers.py", include_str!("zygote_leftovers.py")),
-    ("zygote_loading.py", include_str!("zygote_loading.py")),
-    ("zygote_worker.py", include_str!("zygote_worker.py")),
-];
 
 /// How long an interpreter may take to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -136,7 +126,7 @@ impl Parent {
         end: &CancellationToken,
         recipe: Recipe,
     ) -> Result<Arc<Self>, Fault> {
-        let hook = hook()?;
+        let hook = hook::write()?;
         is_program(recipe.argv.first()).await?;
         let (packets, theirs) = Packets::pair()?;
         let (program, limit) = engine.supervisors.program();
@@ -349,53 +339,6 @@ fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
         .map_err(|_| Fault::lasting("its warm interpreter answers something else"))
 }
 
-/// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
-/// not, and the plugin's program would be run with no arguments.
-async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
-    let path = interpreter.map(PathBuf::from).unwrap_or_default();
-    let reading = spawn_blocking(move || {
-        let mut beginning = [0; 4];
-        File::open(path)?.read_exact(&mut beginning)?;
-        Ok::<_, io::Error>(beginning)
-    });
-    let beginning = reading
-        .await?
-        .map_err(|fault| Fault::lasting(format!("its interpreter cannot be read: {fault}")))?;
-    if beginning == *b"\x7fELF" {
-        Ok(())
-    } else {
-        Err(Fault::lasting(
-            "its interpreter is a script; set MCP_PYTHON to the interpreter itself",
-        ))
-    }
-}
-
-/// A private directory with the file that makes an interpreter a warm one. It is needed until that has started.
-fn hook() -> io::Result<tempfile::TempDir> {
-    let directory = tempfile::Builder::new().prefix("smcp-warm-").tempdir()?;
-    for (name, text) in ZYGOTE {
-        std::fs::write(directory.path().join(name), text)?;
-    }
-    Ok(directory)
-}
-
-/// The environment with the directory before all others in which modules are looked for.
-fn with_hook(
-    mut environment: Vec<(OsString, OsString)>,
-    mut hook: OsString,
-) -> Vec<(OsString, OsString)> {
-    if let Some((_, own)) = environment
-        .iter()
-        .find(|(name, value)| name == "PYTHONPATH" && !value.is_empty())
-    {
-        hook.push(":");
-        hook.push(own);
-    }
-    environment.retain(|(name, _)| name != "PYTHONPATH");
-    environment.push(("PYTHONPATH".into(), hook));
-    environment
-}
-
 /// A file in memory with these bytes, to be read from its beginning.
 fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create("smcp-warm", MemfdFlags::CLOEXEC)?);
@@ -430,36 +373,5 @@ fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> Fault {
         }
         Some(Err(fault)) => Fault::passing(fault.to_string()),
         None => Fault::passing("its interpreter ended at its start"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn an_interpreter_finds_all_files_of_this_folder() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/process/warm");
-        let there = std::fs::read_dir(folder).expect("it is there");
-        let there: BTreeSet<String> = there
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| name.ends_with(".py"))
-            .map(|name| match name.as_str() {
-                "zygote.py" => "sitecustomize.py".to_owned(),
-                _ => name,
-            })
-            .collect();
-        let written: BTreeSet<String> = ZYGOTE.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!(written, there);
-    }
-
-    #[test]
-    fn a_search_path_of_the_environment_comes_after_the_hook() {
-        let with = |own: &str| with_hook(vec![("PYTHONPATH".into(), own.into())], "/hook".into());
-        assert_eq!(with("/own"), [("PYTHONPATH".into(), "/hook:/own".into())]);
-        assert_eq!(with(""), [("PYTHONPATH".into(), "/hook".into())]);
     }
 }
