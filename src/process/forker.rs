@@ -19,6 +19,7 @@ use rustix::process::{
 };
 
 use super::forked::Forked;
+use super::forker_sockets::{NUMBER, Sockets, read_number};
 use super::socket::Socket;
 use super::tree;
 use super::wire::{self, Order, Report, Start};
@@ -48,9 +49,6 @@ const REFUSES: u8 = b'r';
 /// What a worker says when a program is over and it waits for the next one; the exit status follows.
 const OVER: u8 = b'e';
 
-/// A number on one of the sockets.
-const NUMBER: usize = 4;
-
 /// The forker of this supervisor.
 #[derive(Debug)]
 pub(super) struct Forker {
@@ -63,14 +61,6 @@ pub(super) struct Forker {
     worker: Option<Pid>,
     /// The program that runs.
     running: Option<Forked>,
-}
-
-#[derive(Debug)]
-struct Sockets {
-    /// To the forker, which tells its children's numbers and how they ended.
-    control: UnixStream,
-    /// To the forked process.
-    orders: UnixStream,
 }
 
 /// Why a program has to be executed: the warm interpreter cannot run it.
@@ -362,85 +352,6 @@ impl Forker {
             let _ = poll(&mut [], Some(&pause));
         }
     }
-}
-
-/// Which of the sockets can be read.
-#[derive(Debug, Clone, Copy)]
-struct Ready {
-    control: bool,
-    orders: bool,
-}
-
-impl Sockets {
-    /// Which can be read at this moment, or become so within `limit`. None of them when the limit is over or the
-    /// server is gone.
-    fn look(&self, limit: Duration) -> io::Result<Ready> {
-        let limit = Timespec::try_from(limit).map_err(|_| Errno::INVAL)?;
-        let mut sources = [
-            PollFd::new(&self.control, PollFlags::IN),
-            PollFd::new(&self.orders, PollFlags::IN),
-            // Its end alone.
-            PollFd::new(&Socket, PollFlags::empty()),
-        ];
-        match poll(&mut sources, Some(&limit)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(fault) => return Err(fault.into()),
-        }
-        let [control, orders, _] = sources.map(|source| !source.revents().is_empty());
-        Ok(Ready { control, orders })
-    }
-
-    /// Waits until one of them can be read.
-    fn wait(&self, deadline: Instant) -> io::Result<Ready> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let ready = self.look(left)?;
-            if ready.control || ready.orders {
-                return Ok(ready);
-            }
-            if left.is_zero() || server_is_gone() {
-                return Err(Errno::TIMEDOUT.into());
-            }
-        }
-    }
-
-    fn wait_for_control(&self, deadline: Instant) -> io::Result<()> {
-        while !self.control_is_ready()? {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || server_is_gone() {
-                return Err(Errno::TIMEDOUT.into());
-            }
-            let limit = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
-            let mut sources = [
-                PollFd::new(&self.control, PollFlags::IN),
-                PollFd::new(&Socket, PollFlags::empty()),
-            ];
-            match poll(&mut sources, Some(&limit)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(fault) => return Err(fault.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn control_is_ready(&self) -> io::Result<bool> {
-        Ok(self.look(Duration::ZERO)?.control)
-    }
-}
-
-fn server_is_gone() -> bool {
-    let mut server = [PollFd::new(&Socket, PollFlags::empty())];
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut server, Some(&now)).is_ok_and(|ready| ready > 0)
-}
-
-fn read_number(socket: &mut UnixStream) -> io::Result<i32> {
-    let mut number = [0; NUMBER];
-    socket.read_exact(&mut number)?;
-    Ok(i32::from_le_bytes(number))
 }
 
 /// Of a program whose forker is gone: nothing as long as it is a child of this process.

@@ -18,6 +18,7 @@ mod exec_error;
 mod family;
 mod forked;
 mod forker;
+mod forker_sockets;
 mod job;
 mod launcher;
 mod leftovers;

@@ -10,16 +10,18 @@ import tempfile
 import harness
 from sameness import environment, interpreters, lead_session
 
+ZONE = "/usr/share/zoneinfo/UTC"
 INSTALLED = {
     "plain": "VALUE = 1\n",
     "memory": "import mmap\nBUFFER = mmap.mmap(-1, 64)\n",
     "drawn": "import random\nTOKEN = random.getrandbits(64)\n",
     "told": "import os\nwith open(os.environ['CONFIGURATION']) as file:\n    TEXT = file.read()\n",
     "dependent": "import told\n",
+    "zoned": "import os\nif os.path.exists(%r):\n    open(%r, 'rb').close()\n" % (ZONE, ZONE),
 }
 SCRIPT = """
 import sys, tempfile
-import plain, memory, drawn, told, dependent
+import plain, memory, drawn, told, dependent, zoned
 before = bytes(memory.BUFFER[:5])
 if sys.argv[1] != "--describe":
     memory.BUFFER[:5] = sys.argv[1].encode()
@@ -83,8 +85,9 @@ def what_imports_keep(interpreter, room):
     with harness.Parent(interpreter, script, base) as parent:
         learned = parent.warm_up(harness.Call(["--describe"], base))
         names = {name for name, _, _ in learned["modules"]} - set(learned["left_out"])
-        if "plain" not in names:
-            yield "a module without state is not shared"
+        for name, what in (("plain", "without state"), ("zoned", "that reads a time zone")):
+            if name not in names:
+                yield "a module %s is not shared" % what
         with parent.lane() as lane:
             one = lane.run(harness.Call(["alice"], base)).stdout.split()
             write(configuration, "second")

@@ -1,22 +1,26 @@
-//! The directory in which an interpreter finds what makes it a warm one.
+//! What makes an interpreter a warm one: files that it finds as its `sitecustomize`, and the way there.
 //!
-//! Knows no interpreter.
+//! Knows nothing of what is asked of it later.
 
 use std::ffi::OsString;
-use std::fs::DirEntry;
-use std::io;
+use std::fs::{DirEntry, File};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
 use rustix::process::geteuid;
+use tokio::task::spawn_blocking;
+
+use super::fault::Fault;
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 5] = [
+const ZYGOTE: [(&str, &str); 6] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
+    ("zygote_leftovers.py", include_str!("zygote_leftovers.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
     ("zygote_worker.py", include_str!("zygote_worker.py")),
 ];
@@ -29,6 +33,27 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// How many names of the directory for temporary files are looked at for what was left.
 const MAX_NAMES: usize = 100_000;
+
+/// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
+/// not, and the plugin's program would be run with no arguments.
+pub(super) async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
+    let path = interpreter.map(PathBuf::from).unwrap_or_default();
+    let reading = spawn_blocking(move || {
+        let mut beginning = [0; 4];
+        File::open(path)?.read_exact(&mut beginning)?;
+        Ok::<_, io::Error>(beginning)
+    });
+    let beginning = reading
+        .await?
+        .map_err(|fault| Fault::lasting(format!("its interpreter cannot be read: {fault}")))?;
+    if beginning == *b"\x7fELF" {
+        Ok(())
+    } else {
+        Err(Fault::lasting(
+            "its interpreter is a script; set MCP_PYTHON to the interpreter itself",
+        ))
+    }
+}
 
 /// A private directory with the files. It is needed until the interpreter has started. The first one of a process also
 /// removes what killed servers have left.
@@ -84,7 +109,6 @@ pub(super) fn found_first(
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs::File;
     use std::time::SystemTime;
 
     use super::*;

@@ -18,7 +18,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -128,7 +127,7 @@ impl Parent {
         recipe: Recipe,
     ) -> Result<Arc<Self>, Fault> {
         let hook = hook::directory()?;
-        is_program(recipe.argv.first()).await?;
+        hook::is_program(recipe.argv.first()).await?;
         let (packets, theirs) = Packets::pair()?;
         let (program, limit) = engine.supervisors.program();
         let program: OwnedFd = File::open(program)?.into();
@@ -338,27 +337,6 @@ fn read<T: DeserializeOwned>(packet: &[u8]) -> Result<T, Fault> {
     }
     serde_json::from_value(answer)
         .map_err(|_| Fault::lasting("its warm interpreter answers something else"))
-}
-
-/// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
-/// not, and the plugin's program would be run with no arguments.
-async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
-    let path = interpreter.map(PathBuf::from).unwrap_or_default();
-    let reading = spawn_blocking(move || {
-        let mut beginning = [0; 4];
-        File::open(path)?.read_exact(&mut beginning)?;
-        Ok::<_, io::Error>(beginning)
-    });
-    let beginning = reading
-        .await?
-        .map_err(|fault| Fault::lasting(format!("its interpreter cannot be read: {fault}")))?;
-    if beginning == *b"\x7fELF" {
-        Ok(())
-    } else {
-        Err(Fault::lasting(
-            "its interpreter is a script; set MCP_PYTHON to the interpreter itself",
-        ))
-    }
 }
 
 /// A file in memory with these bytes, to be read from its beginning.

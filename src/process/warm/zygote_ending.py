@@ -3,17 +3,16 @@
 At its end an interpreter takes apart every module and every type. In a fork each of these writes is a page to be
 copied, which makes it half of the cost of a short call. So what the parent had loaded is set aside and never freed;
 the script's own modules and objects are taken apart as always. That is done only where nobody can see it: no thread
-runs, and no object of this call is left that has something to do when it dies (`__del__`, which all files have, or a
-weak reference with a callback of the script's). Else the interpreter takes apart the whole of it.
+runs, and no object of this call is left that has something to do when it dies. Else the interpreter takes apart the
+whole of it.
 """
 
-import _thread
 import _weakref
 import gc
 import sys
 
-# Modules of the standard library whose weak references call nothing of the script's.
-OWN_CALLBACKS = frozenset(("weakref", "_weakrefset", "_abc", "_py_abc", "abc", "functools", "typing", "enum"))
+from zygote_leftovers import is_anything_left, plain_types
+
 # These the interpreter takes apart by themselves.
 KEPT = frozenset(("sys", "builtins", "__main__"))
 
@@ -29,6 +28,7 @@ class Ending:
         self.loaded = list(sys.modules)
         first = first_to_die()
         gc.collect()
+        self.plain = plain_types()
         # A reference from here to everything, and one from here to here: nothing of it is ever freed in a fork.
         self.keep.append(self.keep)
         for thing in gc.get_objects():
@@ -45,7 +45,7 @@ class Ending:
         if not sys.is_finalizing():
             return
         try:
-            if not is_anything_left():
+            if not is_anything_left(self.plain):
                 modules = sys.modules
                 self.keep.append([modules.pop(name, None) for name in self.loaded if name not in KEPT])
                 return
@@ -68,21 +68,3 @@ def first_to_die():
     if type(first) is type(first_to_die) and sys.getrefcount(first) <= 3:
         return first
     return None
-
-
-def is_anything_left():
-    """Whether something is left that can be seen when it ends: a thread, or an object of this call."""
-    if _thread._count():
-        return True
-    objects = gc.get_objects()
-    types = set(map(type, objects))
-    for kind in types:
-        for base in kind.__mro__:
-            if "__del__" in base.__dict__:
-                return True
-    if _weakref.ref in types:
-        for thing in objects:
-            if type(thing) is _weakref.ref and thing.__callback__ is not None:
-                if getattr(thing.__callback__, "__module__", None) not in OWN_CALLBACKS:
-                    return True
-    return False

@@ -7,8 +7,8 @@ Safe is a module of the standard library or of an installed distribution, never 
 - was imported while the process was as it had started: what the script does to its environment, its search path, its
   warnings or its signals before an import may be meant for that import, and
 - has imported no file of the plugin itself, and comes from the same place wherever it is imported, and
-- has opened no other file while it was imported than those of the standard library and of installed distributions:
-  what it has read would stay as it was in all calls.
+- has opened no other file while it was imported than those of the standard library, of installed distributions and of
+  the system's time zones: what it has read would stay as it was in all calls.
 """
 
 import os
@@ -50,6 +50,8 @@ class Recorder:
         if isinstance(file, bytes):
             file = os.fsdecode(file)
         if not isinstance(file, str) or is_installed(file) or file.startswith(ALWAYS_THERE) or is_standard(file):
+            return
+        if file.startswith(ZONES + os.sep):
             return
         frame = sys._getframe(1)
         while frame is not None:
@@ -208,6 +210,8 @@ def is_standard(file):
 
 # What the system makes itself.
 ALWAYS_THERE = ("/proc/", "/sys/", "/dev/")
+# The time zones of the system, which the server watches as it watches installed packages.
+ZONES = "/usr/share/zoneinfo"
 STANDARD = tuple(
     {os.path.realpath(os.path.dirname(os.__file__)) + os.sep}
     | {entry + os.sep for entry in sys.path if os.path.basename(entry) == "lib-dynload"}

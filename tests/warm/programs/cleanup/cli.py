@@ -164,6 +164,42 @@ def case_weak_callback_in_library():
     globals()["reference"] = weakref.ref(json.kept, lambda _, write=os.write: write(1, b"callback\n"))
 
 
+def case_weak_subclass_in_library():
+    class Plain:
+        pass
+
+    class Reference(weakref.ref):
+        pass
+
+    json.kept = Plain()
+    os.reference = Reference(json.kept, lambda _, write=os.write: write(1, b"callback\n"))
+
+
+def case_weak_method_in_library():
+    class Plain:
+        def method(self):
+            pass
+
+    json.kept = Plain()
+    os.reference = weakref.WeakMethod(json.kept.method, lambda _, write=os.write: write(1, b"callback\n"))
+
+
+def case_logging_to_stream():
+    logging.basicConfig(stream=sys.stdout, level=10)
+    logging.debug("words")
+    json.kept = logging.root.handlers[0]
+
+
+def case_abstract():
+    import collections.abc
+
+    class Plain:
+        pass
+
+    json.kept = Plain()
+    print(isinstance(json.kept, collections.abc.Mapping), issubclass(Plain, collections.abc.Sized))
+
+
 def case_finalize():
     loud = Loud("finalized")
     weakref.finalize(loud, print, "finalize")
