@@ -11,7 +11,8 @@ import harness
 from sameness import environment, interpreters, lead_session
 
 INSTALLED = {
-    "plain": "VALUE = 1\n",
+    "plain": "VALUE = 1\ndef patch():\n    global VALUE\n    VALUE = 2\n",
+    "late": "import plain\nSEEN = plain.VALUE\n",
     "memory": "import mmap\nBUFFER = mmap.mmap(-1, 64)\n",
     "drawn": "import random\nTOKEN = random.getrandbits(64)\n",
     "told": "import os\nwith open(os.environ['CONFIGURATION']) as file:\n    TEXT = file.read()\n",
@@ -64,6 +65,46 @@ else:
     print("describes")
 """
 
+# What the plugin's own code does before `import late`, and whether every call may have that module from before.
+BEFORE = {
+    "import os": True,
+    "import os.path\nfrom pathlib import Path\nHERE = Path(__file__).resolve().parent / 'x'\nNAME: str = os.path.join('a', 'b')": True,
+    "import re, logging\nlog = logging.getLogger(__name__)\nWORD = re.compile('a')\nFLAGS = {'a': [1, -2]}, f'{WORD}'": True,
+    "import dataclasses\n@dataclasses.dataclass(order=True)\nclass A:\n    x: int = 1\n    def f(self):\n        return print()": True,
+    "try:\n    import missing\nexcept ImportError:\n    missing = None": True,
+    "try:\n    import plain\nexcept ImportError:\n    print('needs plain')\n    raise SystemExit(1)": True,
+    "import sys\nif sys.version_info < (3, 6):\n    sys.exit('too old')": True,
+    "import own_definitions": True,
+    "from own_package import inner": True,
+    "import decimal\ndecimal.getcontext().prec = 50": False,
+    "import sys\nsys.setrecursionlimit(5000)": False,
+    "import json\njson.dumps = str": False,
+    "import json\nvars(json)['dumps'] = str": False,
+    "import plain\nplain.patch()": False,
+    "import plain\nDONE = plain.patch()": False,
+    "import plain\ndef f():\n    return plain.patch()\nDONE = [f()]": False,
+    "import plain\ndef f(function):\n    return plain.patch()\n@f\ndef g():\n    pass": False,
+    "import plain\ndef f(done=plain.patch()):\n    pass": False,
+    "import plain\nclass A:\n    done = plain.patch()": False,
+    "import plain\nif plain.patch():\n    pass": False,
+    "import plain\nfor _ in range(1):\n    plain.patch()": False,
+    "import plain\ntry:\n    plain.patch()\nexcept ValueError:\n    pass": False,
+    "import plain\ntry:\n    if True:\n        plain.patch()\n        raise ValueError\nexcept ValueError:\n    pass": False,
+    "import own_patching": False,
+    "from own_package import patching": False,
+    "try:\n    import own_failing\nexcept ImportError:\n    pass": False,
+    "exec('import plain; plain.patch()')": False,
+    "import plain\nplain.patch(); import late as early": False,
+}
+OWN = {
+    "own_definitions": "import os\nA = os.sep\ndef f():\n    os.chdir('/')\n",
+    "own_package/__init__": "",
+    "own_package/inner": "B = 1\n",
+    "own_package/patching": "import plain\nplain.patch()\n",
+    "own_patching": "from own_package import patching\n",
+    "own_failing": "import plain\nplain.patch()\nraise ImportError\n",
+}
+
 
 def write(path, text):
     with open(path, "w") as file:
@@ -72,10 +113,7 @@ def write(path, text):
 
 def what_imports_keep(interpreter, room):
     """What an installed module has got while it was imported belongs to one call."""
-    packages = os.path.join(room, "site-packages")
-    os.mkdir(packages)
-    for name, text in INSTALLED.items():
-        write(os.path.join(packages, name + ".py"), text)
+    packages = install(room)
     script, configuration = os.path.join(room, "cli.py"), os.path.join(room, "configuration")
     write(script, SCRIPT)
     write(configuration, "first")
@@ -95,6 +133,38 @@ def what_imports_keep(interpreter, room):
             yield "two calls have drawn the same number"
         if other[-1] != b"second":
             yield "a file read at import stays as it was"
+
+
+def what_comes_first(interpreter, room):
+    """What the plugin's code has done before an import is done when that module is imported."""
+    packages = install(room)
+    for name, text in OWN.items():
+        path = os.path.join(room, name + ".py")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write(path, text)
+    script = os.path.join(room, "cli.py")
+    base = dict(environment(True), PYTHONPATH=packages)
+    for before, expected in BEFORE.items():
+        for place, is_shared in (("import late", expected), ("def main():\n    import late\nmain()", False)):
+            write(script, before + "\n" + place + "\n")
+            with harness.Parent(interpreter, script, base) as parent:
+                _, modules = parent.learn(harness.Call(["--describe"], base))
+            if ("late" in [module[0] for module in modules]) != is_shared:
+                yield "%r, %r: it is %s shared" % (before, place, "not" if is_shared else "")
+    write(script, "import plain, argparse\nplain.patch()\nargparse.ArgumentParser().print_help()\n")
+    with harness.Parent(interpreter, script, base) as parent:
+        _, modules = parent.learn(harness.Call(["--describe"], base))
+    if "gettext" not in [module[0] for module in modules]:
+        yield "what argparse imports when it is used is not shared"
+
+
+def install(room):
+    """The directory of the modules that are installed."""
+    packages = os.path.join(room, "site-packages")
+    os.mkdir(packages)
+    for name, text in INSTALLED.items():
+        write(os.path.join(packages, name + ".py"), text)
+    return packages
 
 
 def what_reuse_leaves(interpreter, room):
@@ -125,7 +195,7 @@ def main():
     lead_session()
     failed = False
     for interpreter in sys.argv[1:] or interpreters():
-        for claims in (what_imports_keep, what_reuse_leaves):
+        for claims in (what_imports_keep, what_comes_first, what_reuse_leaves):
             with tempfile.TemporaryDirectory() as room:
                 for fault in claims(interpreter, room):
                     failed = True
