@@ -105,6 +105,51 @@ OWN = {
     "own_failing": "import plain\nplain.patch()\nraise ImportError\n",
 }
 
+# What an installed module does in `MINE = …`, and whether that is the same in each process.
+VALUES = {
+    "(1, 2.5, float('nan'), 'text', b'bytes', None, {'a': [1, {2, 'three'}]}, complex(0, float('nan')))": True,
+    "object(), id(object()), repr(object()), {id(int): 1}, type('A', (), {}), lambda: 0": True,
+    "len, os.environ, os, sys.modules, threading.current_thread(), logging.getLogger('a'), threading.Lock()": True,
+    "re.compile('a'), datetime.date(2024, 1, 1), pathlib.Path('/a'), decimal.Decimal('1.5'), uuid.UUID(int=5)": True,
+    "list({'a', 'b', 'c'})": True,
+    "hash('a')": True,
+    "ssl.RAND_bytes(16)": False,
+    "{'deep': [(ssl.RAND_bytes(16).hex(), 1)]}": False,
+    "Holder(ssl.RAND_bytes(16))": False,
+    "Slotted(ssl.RAND_bytes(16))": False,
+    "(lambda secret: lambda: secret)(ssl.RAND_bytes(16))": False,
+    "lambda secret=ssl.RAND_bytes(16): secret": False,
+    "functools.partial(print, ssl.RAND_bytes(16))": False,
+    "type('A', (), {'secret': ssl.RAND_bytes(16), '__module__': __name__})": False,
+    "frozenset([ssl.RAND_bytes(16)])": False,
+    "int.from_bytes(ssl.RAND_bytes(32), 'big')": False,
+    "uuid.UUID(bytes=ssl.RAND_bytes(16))": False,
+    "random.Random(ssl.RAND_bytes(8))": False,
+    "datetime.datetime.now()": False,
+    "datetime.date.today()": False,
+    "datetime.datetime.now().strftime('%Y')": False,
+    "type('Day', (datetime.date,), {}).today()": False,
+    "time.localtime()": False,
+    "time.strftime('%Y')": False,
+    "time.clock_gettime(time.CLOCK_MONOTONIC)": False,
+    "threading.get_native_id()": False,
+    "os.readlink('/proc/self')": False,
+    "open('/proc/sys/kernel/random/uuid').read()": False,
+    "list(map(str, inspect.stack()))": False,
+}
+HOLDING = """
+import datetime, decimal, functools, inspect, logging, os, pathlib, random, re, ssl, sys, threading, time, uuid
+class Holder:
+    def __init__(self, value):
+        self.value = value
+        self.itself = self
+class Slotted:
+    __slots__ = ("value",)
+    def __init__(self, value):
+        self.value = value
+MINE = %s
+"""
+
 
 def write(path, text):
     with open(path, "w") as file:
@@ -158,6 +203,28 @@ def what_comes_first(interpreter, room):
         yield "what argparse imports when it is used is not shared"
 
 
+def what_values_say(interpreter, room):
+    """A module that holds something of one process is imported by each call, whoever has made that value, and so is
+    what imports it; what is the same in each process is shared."""
+    packages = install(room)
+    # One after the other, since each that is not shared costs a process.
+    for number, (value, expected) in enumerate(VALUES.items()):
+        write(os.path.join(packages, "value%d.py" % number), HOLDING % value)
+    write(os.path.join(packages, "importer.py"), "from value%d import MINE\n" % (len(VALUES) - 1))
+    script = os.path.join(room, "cli.py")
+    write(script, "".join("import value%d\n" % number for number in range(len(VALUES))) + "import importer\n")
+    base = dict(environment(True), PYTHONPATH=packages)
+    with harness.Parent(interpreter, script, base) as parent:
+        learned = parent.warm_up(harness.Call(["--describe"], base))
+    names = {module[0] for module in learned["modules"]} - set(learned["left_out"])
+    for number, (value, expected) in enumerate(VALUES.items()):
+        if ("value%d" % number in names) != expected:
+            why = learned["left_out"].get("value%d" % number, learned["spoiled"].get("value%d" % number))
+            yield "%s is %s shared: %s" % (value, "not" if expected else "", why)
+    if "importer" in names:
+        yield "what imports a value of one process is shared"
+
+
 def install(room):
     """The directory of the modules that are installed."""
     packages = os.path.join(room, "site-packages")
@@ -195,7 +262,7 @@ def main():
     lead_session()
     failed = False
     for interpreter in sys.argv[1:] or interpreters():
-        for claims in (what_imports_keep, what_comes_first, what_reuse_leaves):
+        for claims in (what_imports_keep, what_comes_first, what_values_say, what_reuse_leaves):
             with tempfile.TemporaryDirectory() as room:
                 for fault in claims(interpreter, room):
                     failed = True
