@@ -11,6 +11,7 @@ from zygote_learning import is_installed
 BOOTSTRAP = sys.modules["_frozen_importlib"]
 MAX_VALUES = 20000  # of one module; what is beyond is not compared
 MAX_DEPTH = 12
+MIN_ADDRESS = 1 << 20
 # What a module has that tells where it is, and not what it holds.
 MADE_BY_IMPORT = ("__builtins__", "__cached__", "__file__", "__loader__", "__path__", "__spec__", "__warningregistry__")
 MADE_BY_CLASS = ("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl")
@@ -85,7 +86,7 @@ class Values:
             # A description that `repr` has made.
             self.add(value if " at 0x" not in value else "")
         elif kind is int:
-            self.add(0 if value >> 32 and self.is_address(value) else value)
+            self.add(0 if value > MIN_ADDRESS and self.is_address(value) else value)
         elif kind is float:
             self.add(value if value == value else "nan")
         elif kind is complex:
