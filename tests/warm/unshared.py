@@ -12,7 +12,8 @@ from sameness import environment, interpreters, lead_session
 
 ZONE = "/usr/share/zoneinfo/UTC"
 INSTALLED = {
-    "plain": "VALUE = 1\n",
+    "plain": "VALUE = 1\ndef patch():\n    global VALUE\n    VALUE = 2\n",
+    "late": "import plain\nSEEN = plain.VALUE\n",
     "memory": "import mmap\nBUFFER = mmap.mmap(-1, 64)\n",
     "drawn": "import random\nTOKEN = random.getrandbits(64)\n",
     "told": "import os\nwith open(os.environ['CONFIGURATION']) as file:\n    TEXT = file.read()\n",
@@ -66,6 +67,91 @@ else:
     print("describes")
 """
 
+# What the plugin's own code does before `import late`, and whether every call may have that module from before.
+BEFORE = {
+    "import os": True,
+    "import os.path\nfrom pathlib import Path\nHERE = Path(__file__).resolve().parent / 'x'\nNAME: str = os.path.join('a', 'b')": True,
+    "import re, logging\nlog = logging.getLogger(__name__)\nWORD = re.compile('a')\nFLAGS = {'a': [1, -2]}, f'{WORD}'": True,
+    "import dataclasses\n@dataclasses.dataclass(order=True)\nclass A:\n    x: int = 1\n    def f(self):\n        return print()": True,
+    "try:\n    import missing\nexcept ImportError:\n    missing = None": True,
+    "try:\n    import plain\nexcept ImportError:\n    print('needs plain')\n    raise SystemExit(1)": True,
+    "import sys\nif sys.version_info < (3, 6):\n    sys.exit('too old')": True,
+    "import own_definitions": True,
+    "from own_package import inner": True,
+    "import decimal\ndecimal.getcontext().prec = 50": False,
+    "import sys\nsys.setrecursionlimit(5000)": False,
+    "import json\njson.dumps = str": False,
+    "import json\nvars(json)['dumps'] = str": False,
+    "import plain\nplain.patch()": False,
+    "import plain\nDONE = plain.patch()": False,
+    "import plain\ndef f():\n    return plain.patch()\nDONE = [f()]": False,
+    "import plain\ndef f(function):\n    return plain.patch()\n@f\ndef g():\n    pass": False,
+    "import plain\ndef f(done=plain.patch()):\n    pass": False,
+    "import plain\nclass A:\n    done = plain.patch()": False,
+    "import plain\nif plain.patch():\n    pass": False,
+    "import plain\nfor _ in range(1):\n    plain.patch()": False,
+    "import plain\ntry:\n    plain.patch()\nexcept ValueError:\n    pass": False,
+    "import plain\ntry:\n    if True:\n        plain.patch()\n        raise ValueError\nexcept ValueError:\n    pass": False,
+    "import own_patching": False,
+    "from own_package import patching": False,
+    "try:\n    import own_failing\nexcept ImportError:\n    pass": False,
+    "exec('import plain; plain.patch()')": False,
+    "import plain\nplain.patch(); import late as early": False,
+}
+OWN = {
+    "own_definitions": "import os\nA = os.sep\ndef f():\n    os.chdir('/')\n",
+    "own_package/__init__": "",
+    "own_package/inner": "B = 1\n",
+    "own_package/patching": "import plain\nplain.patch()\n",
+    "own_patching": "from own_package import patching\n",
+    "own_failing": "import plain\nplain.patch()\nraise ImportError\n",
+}
+
+# What an installed module does in `MINE = …`, and whether that is the same in each process.
+VALUES = {
+    "(1, 2.5, float('nan'), 'text', b'bytes', None, {'a': [1, {2, 'three'}]}, complex(0, float('nan')))": True,
+    "object(), id(object()), repr(object()), {id(int): 1}, type('A', (), {}), lambda: 0": True,
+    "len, os.environ, os, sys.modules, threading.current_thread(), logging.getLogger('a'), threading.Lock()": True,
+    "re.compile('a'), datetime.date(2024, 1, 1), pathlib.Path('/a'), decimal.Decimal('1.5'), uuid.UUID(int=5)": True,
+    "list({'a', 'b', 'c'})": True,
+    "hash('a')": True,
+    "ssl.RAND_bytes(16)": False,
+    "{'deep': [(ssl.RAND_bytes(16).hex(), 1)]}": False,
+    "Holder(ssl.RAND_bytes(16))": False,
+    "Slotted(ssl.RAND_bytes(16))": False,
+    "(lambda secret: lambda: secret)(ssl.RAND_bytes(16))": False,
+    "lambda secret=ssl.RAND_bytes(16): secret": False,
+    "functools.partial(print, ssl.RAND_bytes(16))": False,
+    "type('A', (), {'secret': ssl.RAND_bytes(16), '__module__': __name__})": False,
+    "frozenset([ssl.RAND_bytes(16)])": False,
+    "int.from_bytes(ssl.RAND_bytes(32), 'big')": False,
+    "uuid.UUID(bytes=ssl.RAND_bytes(16))": False,
+    "random.Random(ssl.RAND_bytes(8))": False,
+    "datetime.datetime.now()": False,
+    "datetime.date.today()": False,
+    "datetime.datetime.now().strftime('%Y')": False,
+    "type('Day', (datetime.date,), {}).today()": False,
+    "time.localtime()": False,
+    "time.strftime('%Y')": False,
+    "time.clock_gettime(time.CLOCK_MONOTONIC)": False,
+    "threading.get_native_id()": False,
+    "os.readlink('/proc/self')": False,
+    "open('/proc/sys/kernel/random/uuid').read()": False,
+    "list(map(str, inspect.stack()))": False,
+}
+HOLDING = """
+import datetime, decimal, functools, inspect, logging, os, pathlib, random, re, ssl, sys, threading, time, uuid
+class Holder:
+    def __init__(self, value):
+        self.value = value
+        self.itself = self
+class Slotted:
+    __slots__ = ("value",)
+    def __init__(self, value):
+        self.value = value
+MINE = %s
+"""
+
 
 def write(path, text):
     with open(path, "w") as file:
@@ -74,10 +160,7 @@ def write(path, text):
 
 def what_imports_keep(interpreter, room):
     """What an installed module has got while it was imported belongs to one call."""
-    packages = os.path.join(room, "site-packages")
-    os.mkdir(packages)
-    for name, text in INSTALLED.items():
-        write(os.path.join(packages, name + ".py"), text)
+    packages = install(room)
     script, configuration = os.path.join(room, "cli.py"), os.path.join(room, "configuration")
     write(script, SCRIPT)
     write(configuration, "first")
@@ -98,6 +181,60 @@ def what_imports_keep(interpreter, room):
             yield "two calls have drawn the same number"
         if other[-1] != b"second":
             yield "a file read at import stays as it was"
+
+
+def what_comes_first(interpreter, room):
+    """What the plugin's code has done before an import is done when that module is imported."""
+    packages = install(room)
+    for name, text in OWN.items():
+        path = os.path.join(room, name + ".py")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write(path, text)
+    script = os.path.join(room, "cli.py")
+    base = dict(environment(True), PYTHONPATH=packages)
+    for before, expected in BEFORE.items():
+        for place, is_shared in (("import late", expected), ("def main():\n    import late\nmain()", False)):
+            write(script, before + "\n" + place + "\n")
+            with harness.Parent(interpreter, script, base) as parent:
+                _, modules = parent.learn(harness.Call(["--describe"], base))
+            if ("late" in [module[0] for module in modules]) != is_shared:
+                yield "%r, %r: it is %s shared" % (before, place, "not" if is_shared else "")
+    write(script, "import plain, argparse\nplain.patch()\nargparse.ArgumentParser().print_help()\n")
+    with harness.Parent(interpreter, script, base) as parent:
+        _, modules = parent.learn(harness.Call(["--describe"], base))
+    if "gettext" not in [module[0] for module in modules]:
+        yield "what argparse imports when it is used is not shared"
+
+
+def what_values_say(interpreter, room):
+    """A module that holds something of one process is imported by each call, whoever has made that value, and so is
+    what imports it; what is the same in each process is shared."""
+    packages = install(room)
+    # One after the other, since each that is not shared costs a process.
+    for number, (value, expected) in enumerate(VALUES.items()):
+        write(os.path.join(packages, "value%d.py" % number), HOLDING % value)
+    write(os.path.join(packages, "importer.py"), "from value%d import MINE\n" % (len(VALUES) - 1))
+    script = os.path.join(room, "cli.py")
+    write(script, "".join("import value%d\n" % number for number in range(len(VALUES))) + "import importer\n")
+    base = dict(environment(True), PYTHONPATH=packages)
+    with harness.Parent(interpreter, script, base) as parent:
+        learned = parent.warm_up(harness.Call(["--describe"], base))
+    names = {module[0] for module in learned["modules"]} - set(learned["left_out"])
+    for number, (value, expected) in enumerate(VALUES.items()):
+        if ("value%d" % number in names) != expected:
+            why = learned["left_out"].get("value%d" % number, learned["spoiled"].get("value%d" % number))
+            yield "%s is %s shared: %s" % (value, "not" if expected else "", why)
+    if "importer" in names:
+        yield "what imports a value of one process is shared"
+
+
+def install(room):
+    """The directory of the modules that are installed."""
+    packages = os.path.join(room, "site-packages")
+    os.mkdir(packages)
+    for name, text in INSTALLED.items():
+        write(os.path.join(packages, name + ".py"), text)
+    return packages
 
 
 def what_reuse_leaves(interpreter, room):
@@ -128,7 +265,7 @@ def main():
     lead_session()
     failed = False
     for interpreter in sys.argv[1:] or interpreters():
-        for claims in (what_imports_keep, what_reuse_leaves):
+        for claims in (what_imports_keep, what_comes_first, what_values_say, what_reuse_leaves):
             with tempfile.TemporaryDirectory() as room:
                 for fault in claims(interpreter, room):
                     failed = True

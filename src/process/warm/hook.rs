@@ -16,12 +16,14 @@ use tokio::task::spawn_blocking;
 use super::fault::Fault;
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 6] = [
+const ZYGOTE: [(&str, &str); 8] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
     ("zygote_leftovers.py", include_str!("zygote_leftovers.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
+    ("zygote_order.py", include_str!("zygote_order.py")),
+    ("zygote_values.py", include_str!("zygote_values.py")),
     ("zygote_worker.py", include_str!("zygote_worker.py")),
 ];
 

@@ -6,6 +6,7 @@ Safe is a module of the standard library or of an installed distribution, never 
   that its functions import when they are called, as `argparse` does with `shutil`, and
 - was imported while the process was as it had started: what the script does to its environment, its search path, its
   warnings or its signals before an import may be meant for that import, and
+- was imported before the code of the plugin did anything but to import and to define, for the same reason, and
 - has imported no file of the plugin itself, and comes from the same place wherever it is imported, and
 - has opened no other file while it was imported than those of the standard library, of installed distributions and of
   the system's time zones: what it has read would stay as it was in all calls.
@@ -13,6 +14,8 @@ Safe is a module of the standard library or of an installed distribution, never 
 
 import os
 import sys
+
+from zygote_order import END, effects_of
 
 IMPORTLIB = "<frozen importlib"
 
@@ -32,7 +35,11 @@ class Recorder:
         self.imports = {}  # module: what it imports while it is imported
         self.readers = set()  # modules that have opened a file while they were imported
         self.depth = 0
-        self.changed = False
+        self.changed = False  # the process is not as it was
+        self.begun = False  # the plugin's own code has done something that cannot be seen from outside
+        self.owned, self.provided = {}, {}  # file: whether it is the plugin's, or Python's or a distribution's
+        self.effects = {}  # file of the plugin: where it does that
+        self.unfinished = []  # modules that were looked for, and have not been imported to their end
 
     def install(self):
         builtins = sys.modules["builtins"]
@@ -114,15 +121,21 @@ class Recorder:
         frame = sys._getframe(1)
         at_top = True
         inside = []
-        plugin = called = False
+        plugin = called = placed = does = False
+        caller = ""
         while frame is not None:
             file = frame.f_code.co_filename
             if not file.startswith(IMPORTLIB) and frame.f_code is not self.importing.__func__.__code__:
                 is_module = frame.f_code.co_name == "<module>"
-                if self.is_plugin(frame):
+                is_plugin = self.is_plugin(frame)
+                if is_module and (is_plugin or file.startswith(os.sep) and not self.is_provided(file)):
+                    placed = True
+                    does = does or self.does_at(file, frame.f_lineno)
+                if is_plugin:
                     plugin = True
                     at_top = at_top and is_module
                 elif not plugin:
+                    caller = file
                     # In the end, whether the outermost of these is a function that the plugin has called.
                     called = not is_module
                     if is_module:
@@ -130,10 +143,39 @@ class Recorder:
             frame = frame.f_back
         if inside:
             self.imports.setdefault(inside[0], set()).update(with_parents(name))
+        # Below no module of the plugin run its threads and its functions at exit: all of it has run then.
+        self.begun = self.begun or plugin and (does or not placed) or self.has_finished_one()
         if name not in self.seen:
+            self.unfinished.append(name)
             may_be = plugin and not self.changed
-            self.seen[name] = (may_be and at_top, may_be and called, inside)
+            called = called and (not self.begun or caller == ARGPARSE)
+            self.seen[name] = (may_be and at_top and not self.begun, may_be and called, inside)
         return None
+
+    def does_at(self, file, line):
+        """Whether a file of the plugin does something at this line, or has before it."""
+        if file not in self.effects:
+            self.effects[file] = effects_of(file)
+        return any(first <= line <= last for first, last in self.effects[file])
+
+    def has_finished_one(self):
+        """Whether a module of the plugin has come to its end that does something."""
+        unfinished = []
+        found = False
+        for name in self.unfinished:
+            module = sys.modules.get(name)
+            if module is None:
+                # Not there, or not any more: what a file of the plugin did until it failed stays done.
+                place = os.path.join(self.directory, *name.split("."))
+                found = found or os.path.exists(place + ".py") or os.path.isdir(place)
+            elif getattr(getattr(module, "__spec__", None), "_initializing", False):
+                unfinished.append(name)
+            else:
+                file = origin_of(module)
+                if file not in ("", "built-in", "frozen") and not self.is_provided(file):
+                    found = found or self.does_at(file, END)
+        self.unfinished = unfinished
+        return found
 
     def is_plugin(self, frame):
         file = frame.f_code.co_filename
@@ -143,8 +185,16 @@ class Recorder:
         """Whether this is a file of the plugin, and not of an environment that it brings along."""
         if not file or not isinstance(file, str):
             return False
-        file = os.path.realpath(file)
-        return file.startswith(self.directory + os.sep) and not is_installed(file)
+        if file not in self.owned:
+            real = os.path.realpath(file)
+            self.owned[file] = real.startswith(self.directory + os.sep) and not is_installed(real)
+        return self.owned[file]
+
+    def is_provided(self, file):
+        """Whether this is a file of Python or of an installed distribution."""
+        if file not in self.provided:
+            self.provided[file] = is_installed(file) or file.startswith(STANDARD) or is_standard(file)
+        return self.provided[file]
 
     def report(self):
         """Writes the safe modules in the order of their imports, each with its origin and the modules that it imports.
@@ -212,6 +262,8 @@ def is_standard(file):
 ALWAYS_THERE = ("/proc/", "/sys/", "/dev/")
 # The time zones of the system, which the server watches as it watches installed packages.
 ZONES = "/usr/share/zoneinfo"
+# Its parsers import when they are made and used, which no program does before its imports.
+ARGPARSE = os.path.join(os.path.dirname(os.__file__), "argparse.py")
 STANDARD = tuple(
     {os.path.realpath(os.path.dirname(os.__file__)) + os.sep}
     | {entry + os.sep for entry in sys.path if os.path.basename(entry) == "lib-dynload"}

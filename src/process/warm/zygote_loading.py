@@ -5,19 +5,28 @@ the server ends it and begins again without that module.
 """
 
 import _thread
+import marshal
 import os
 import sys
 
-from zygote_learning import is_installed, is_standard, origin_of
+from zygote_values import Values
+from zygote_learning import is_installed, is_standard, origin_of, with_parents
 
-# Functions whose result, kept by a module that is not of the standard library, would be the same in all calls.
+# Functions whose result, kept by a module that is not of the standard library, would be the same in all calls, though
+# it may be the same in two processes of one second: the clock, above all. What native libraries call is not seen here,
+# and known by the values that are left.
 MOMENTARY = {
-    "time": ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"),
-    "posix": ("getpid", "getppid", "urandom", "getrandom", "getlogin", "times"),
-    "_socket": ("gethostname", "getaddrinfo", "gethostbyname"),
-    "_uuid": ("generate_time_safe",),
-    "_thread": ("start_new_thread", "start_joinable_thread"),
+    "time": "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns thread_time "
+    "thread_time_ns clock_gettime clock_gettime_ns localtime gmtime strftime ctime asctime",
+    "posix": "getpid getppid urandom getrandom getlogin times getloadavg",
+    "_socket": "gethostname getaddrinfo gethostbyname",
+    "_uuid": "generate_time_safe",
+    "_thread": "start_new_thread start_joinable_thread get_native_id",
+    "datetime": "now utcnow today",
 }
+MOMENTARY = {name: module for module, names in MOMENTARY.items() for name in names.split()}
+# The same of functions in Python: by the file's name.
+MOMENTARY_IN_PYTHON = {"seed": "random", "stack": "inspect"}
 # Read by native libraries when they are loaded, without the interpreter.
 READ_BY_LIBRARIES = (
     b"OMP_ OPENBLAS_ MKL_ GOTO_ BLIS_ NPY_ NUMPY_ NUMEXPR_ VECLIB_ KMP_ OPENSSL_ SSL_ RUST_ RAYON_ TOKIO_ "
@@ -28,6 +37,13 @@ READ_BY_LIBRARIES = (
 # The state of the generator that all forks would go on from, though not with the same numbers: it is seeded anew in
 # each. Who draws numbers while it is imported keeps them.
 NUMBERS = "the random numbers"
+
+
+# How often it is tried with fewer modules before this process is given up.
+MAX_REHEARSALS = 8
+
+
+ANOTHER_VALUE = "holds a value that is another one in each process"
 
 
 class Spoiled(Exception):
@@ -42,34 +58,67 @@ class Loader:
         self.read = set()
         self.left_out = {}
         self.loaded = 0
+        self.digests = None  # module: the number of its values in another process
+        self.compared = 0
 
     def load(self, modules):
-        """Imports `modules`: names, their origins and what they import."""
-        modules = self.complete(modules)
+        """Imports `modules`: names, their origins and what they import. Two forks do it first, so that this process is
+        not spoilt by what turns out to be unsafe, and to tell which values are another one in each process."""
+        for _ in range(MAX_REHEARSALS):
+            modules = self.complete(modules)
+            rehearsals = [Rehearsal(self, modules) for _ in range(2)]
+            (self.digests, spoiled), (others, more) = [rehearsal.result() for rehearsal in rehearsals]
+            spoiled.update(more)
+            for name, digest in self.digests.items():
+                if others.get(name) != digest or digest is None:
+                    spoiled.setdefault(name, ANOTHER_VALUE)
+            if not spoiled:
+                return self.load_all(modules)
+            self.left_out.update(spoiled)
+            modules = [module for module in modules if spoiled.keys().isdisjoint(with_parents(module[0]))]
+        raise Spoiled(*spoiled.popitem())
+
+    def load_all(self, modules, spoiled=None):
+        """Raises `Spoiled` at the first module that must not be shared; or notes it and why, and goes on."""
         expected = self.expected = {name: origin or "" for name, origin, _ in modules}
         state = self.look()
-        for name, origin, _ in modules:
-            if name in self.left_out or name in sys.modules:
-                continue
-            before = set(sys.modules)
-            self.import_one(name, origin or "")
-            for other, module in list(sys.modules.items()):
-                if other in before:
+        with Values() as self.values:
+            for name, origin, _ in modules:
+                if name in sys.modules:
                     continue
-                if other not in expected:
-                    # An alias that a module has made of another, such as `os.path`, has an entry without an import.
-                    known = origin_of(module) in expected.values() or origin_of(module) == ""
-                    if not known:
-                        raise Spoiled(name, "imports %s here, and did not when it was learned" % other)
-                elif expected[other] != origin_of(module):
-                    raise Spoiled(name, "finds %s at %s" % (other, origin_of(module)))
-            now = self.look()
-            for what, old in state.items():
-                if what == NUMBERS and old is None:
-                    state[what] = now[what]
-                elif now[what] != old:
-                    raise Spoiled(name, "changes " + what)
-            self.loaded += 1
+                try:
+                    self.load_one(name, origin or "", expected, state)
+                except Spoiled as fault:
+                    if spoiled is None:
+                        raise
+                    spoiled[fault.args[0]] = fault.args[1]
+                    state = self.look()
+
+    def load_one(self, name, origin, expected, state):
+        before = dict(sys.modules)
+        self.import_one(name, origin)
+        objects = set(map(id, before.values()))
+        for other, module in list(sys.modules.items()):
+            if other in before:
+                continue
+            if other not in expected:
+                # An alias that a module has made of another, such as `os.path`, has an entry without an import.
+                known = origin_of(module) in expected.values() or origin_of(module) == ""
+                if not known and id(module) not in objects:
+                    raise Spoiled(name, "imports %s here, and did not when it was learned" % other)
+            elif expected[other] != origin_of(module):
+                raise Spoiled(name, "finds %s at %s" % (other, origin_of(module)))
+        now = self.look()
+        for what, old in state.items():
+            if what == NUMBERS and old is None:
+                state[what] = now[what]
+            elif now[what] != old:
+                raise Spoiled(name, "changes " + what)
+        for other, digest in list(self.values.digests.items())[self.compared :]:
+            if other in expected and self.digests is not None and self.digests.get(other) != digest:
+                raise Spoiled(other, ANOTHER_VALUE)
+        self.compared = len(self.values.digests)
+        self.loaded += 1
 
     def complete(self, modules):
         """Those of the modules that import nothing that is neither here nor among them."""
@@ -150,6 +199,34 @@ class Loader:
         return tuple(READ_BY_LIBRARIES) if any(is_installed(file) for file in files) else ()
 
 
+class Rehearsal:
+    """A fork that imports the modules and ends."""
+
+    def __init__(self, loader, modules):
+        read, write = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(read)
+                spoiled = {}
+                loader.load_all(modules, spoiled)
+                with os.fdopen(write, "wb") as file:
+                    marshal.dump((loader.values.digests, spoiled), file)
+            finally:
+                os._exit(0)
+        os.close(write)
+        self.report = read
+
+    def result(self):
+        """The numbers of the modules' values, and which modules would have spoilt the process, and why."""
+        with os.fdopen(self.report, "rb") as file:
+            report = file.read()
+        os.waitpid(self.pid, 0)
+        if not report:
+            raise RuntimeError("the process that tries the imports has ended")
+        return marshal.loads(report)
+
+
 def exercise():
     """Runs what most programs run in their first milliseconds, so that its code is prepared and its caches are filled
     here, once, and not in each fork."""
@@ -215,23 +292,23 @@ def watch_momentary(called):
     """A profiler that notes calls of functions whose result belongs to one moment or one process, by the module that
     is the reason for it. What the standard library calls when it is imported is none: it is known, and renewed.
     """
-    watched = {}
-    for module, names in MOMENTARY.items():
-        for name in names:
-            function = getattr(sys.modules.get(module), name, None)
-            if function is not None:
-                watched[function] = "%s.%s" % (module, name)
 
     def profiler(frame, event, function):
-        if event == "call" and frame.f_code.co_name == "seed" and frame.f_globals.get("__name__") == "random":
-            note(frame.f_back, "random.Random")
-        if event == "c_call":
-            try:
-                name = watched.get(function)
-            except TypeError:
-                return
-            if name is not None:
-                note(frame, name)
+        if event == "call":
+            name = frame.f_code.co_name
+            if name in MOMENTARY_IN_PYTHON and frame.f_globals.get("__name__") == MOMENTARY_IN_PYTHON[name]:
+                note(frame.f_back, "%s.%s" % (MOMENTARY_IN_PYTHON[name], name))
+        elif event == "c_call":
+            name = getattr(function, "__name__", None)
+            if type(name) is str and name in MOMENTARY and is_of(function, MOMENTARY[name]):
+                note(frame, "%s.%s" % (MOMENTARY[name], name))
+
+    def is_of(function, module):
+        """Whether a function is of this module, or a method of a class that comes from one of it."""
+        owner = getattr(function, "__self__", None)
+        if not isinstance(owner, type):
+            return getattr(function, "__module__", None) == module
+        return any(base.__module__ == module for base in owner.__mro__)
 
     def note(frame, name):
         while frame is not None:
