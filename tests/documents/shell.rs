@@ -106,21 +106,16 @@ impl Walk {
             let from = root().join("plugins").join(plugin).join("cli.py");
             fs::copy(from, to.join("cli.py")).expect("the plugin can be copied");
         }
-        // Its process keeps this number when it becomes the server.
-        let wrapper = format!(
-            "#!/bin/sh\necho $$ >>'{}'\nexec '{}' \"$@\"\n",
-            self.path("processes").display(),
-            env!("CARGO_BIN_EXE_smcp")
-        );
-        write_file(&self.path("bin/smcp"), &wrapper);
     }
 
     /// One script for the whole page: variables live on from block to block.
     fn script(&self, page: &Page) -> String {
         let mut script = format!(
-            "page_steps='{}'\npage_processes='{}'\n{STEPS}\n",
+            "page_steps='{}'\npage_processes='{}'\n{STEPS}\nprovide '{}' '{}'\n",
             self.path("steps").display(),
-            self.path("processes").display()
+            self.path("processes").display(),
+            self.path("bin/smcp").display(),
+            env!("CARGO_BIN_EXE_smcp")
         );
         for (at, block) in page.blocks.iter().enumerate() {
             let commands = || self.with_own_ports(&block.text);
