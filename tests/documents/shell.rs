@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -19,24 +20,37 @@ use super::support::s;
 /// What the script of a page can do.
 const STEPS: &str = include_str!("steps.sh");
 
+/// How many pages are run at once. A plugin that is asked what it can do has ten seconds: more pages would only take them
+/// from each other.
+const AT_ONCE: usize = 8;
+
 /// The ports that pages name.
 const PORTS: [&str; 2] = ["8000", "8001"];
 
 #[test]
 fn what_the_pages_run_is_what_they_show() {
-    let pages: Vec<Page> = pages::for_users()
+    let mut pages: Vec<Page> = pages::for_users()
         .into_iter()
         .filter(|page| page.blocks.iter().any(is_run))
         .collect();
-    assert!(!pages.is_empty(), "only {} pages run anything", pages.len());
+    assert!(pages.len() > 5, "only {} pages run anything", pages.len());
+    // The longest first, so that none of them is left over at the end.
+    pages.sort_by_key(|page| {
+        std::cmp::Reverse(page.blocks.iter().filter(|block| is_run(block)).count())
+    });
+    let next = AtomicUsize::new(0);
+    let walk = || {
+        let mut faults = Vec::new();
+        while let Some(page) = pages.get(next.fetch_add(1, Ordering::Relaxed)) {
+            faults.extend(Walk::of(page).faults(page));
+        }
+        faults
+    };
     let faults: Vec<String> = std::thread::scope(|scope| {
-        let walks: Vec<_> = pages
-            .iter()
-            .map(|page| scope.spawn(|| Walk::of(page).faults(page)))
-            .collect();
-        walks
+        let walkers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(walk)).collect();
+        walkers
             .into_iter()
-            .flat_map(|walk| walk.join().expect("a walk collects faults"))
+            .flat_map(|walker| walker.join().expect("a walk collects faults"))
             .collect()
     });
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
@@ -92,21 +106,16 @@ impl Walk {
             let from = root().join("plugins").join(plugin).join("cli.py");
             fs::copy(from, to.join("cli.py")).expect("the plugin can be copied");
         }
-        // Its process keeps this number when it becomes the server.
-        let wrapper = format!(
-            "#!/bin/sh\necho $$ >>'{}'\nexec '{}' \"$@\"\n",
-            self.path("processes").display(),
-            env!("CARGO_BIN_EXE_smcp")
-        );
-        write_file(&self.path("bin/smcp"), &wrapper);
     }
 
     /// One script for the whole page: variables live on from block to block.
     fn script(&self, page: &Page) -> String {
         let mut script = format!(
-            "page_steps='{}'\npage_processes='{}'\n{STEPS}\n",
+            "page_steps='{}'\npage_processes='{}'\n{STEPS}\nprovide '{}' '{}'\n",
             self.path("steps").display(),
-            self.path("processes").display()
+            self.path("processes").display(),
+            self.path("bin/smcp").display(),
+            env!("CARGO_BIN_EXE_smcp")
         );
         for (at, block) in page.blocks.iter().enumerate() {
             let commands = || self.with_own_ports(&block.text);

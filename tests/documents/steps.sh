@@ -6,6 +6,13 @@
 
 page_server= page_job=
 
+# provide PATH PROGRAM: a command that notes its number, which the program keeps. It is written here: a file that the
+# tests' own process had open for writing could not be executed while another of its threads starts a process.
+provide() {
+    printf '#!/bin/sh\necho $$ >>"%s"\nexec "%s" "$@"\n' "$page_processes" "$2" >"$1"
+    chmod 755 "$1"
+}
+
 stop_server() {
     [ -z "$page_server" ] && return
     kill "$page_server" 2>/dev/null
