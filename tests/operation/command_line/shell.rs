@@ -21,16 +21,19 @@ fn smcp(words: &[&str]) -> Output {
 fn words() -> Vec<String> {
     let mut cli = Cli::command();
     cli.build();
-    let commands = cli
+    let commands: Vec<_> = cli
         .get_subcommands()
-        .filter(|each| each.get_name() != "help");
-    let flags = commands.clone().chain([&cli]).flat_map(|each| {
-        let long = each.get_arguments().filter_map(|arg| arg.get_long());
-        long.map(|long| format!("--{long}")).collect::<Vec<_>>()
-    });
-    let flags: Vec<String> = flags.collect();
-    let names = commands.map(|each| each.get_name().to_owned());
-    names.chain(flags).collect()
+        .filter(|each| each.get_name() != "help")
+        .collect();
+    let mut words: Vec<String> = commands
+        .iter()
+        .map(|each| each.get_name().to_owned())
+        .collect();
+    for each in commands.into_iter().chain([&cli]) {
+        let flags = each.get_arguments().filter_map(|arg| arg.get_long());
+        words.extend(flags.map(|flag| format!("--{flag}")));
+    }
+    words
 }
 
 #[test]
