@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::events::SILENCE;
 use super::{auth, gate};
 use crate::mcp::sessions::Sessions;
 
@@ -20,18 +19,6 @@ pub struct Settings {
     pub auth: auth::Settings,
     /// Who may.
     pub gate: gate::Settings,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            root_path: String::new(),
-            manifest: false,
-            keep_alive: SILENCE,
-            auth: auth::Settings::default(),
-            gate: gate::Settings::default(),
-        }
-    }
 }
 
 /// What every route works on.
