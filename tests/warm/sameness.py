@@ -288,9 +288,10 @@ def main():
             if not core and interpreter not in (asked[0], asked[-1]):
                 continue
             seen = set()
-            # In the environment of a call output is not buffered; that it is, is the harder case.
-            both = core and interpreter == asked[0] and not given.buffered
-            for buffered in (True, False) if both else (True,):
+            # In the environment of a call output is not buffered: one interpreter has it so. That it is, is the harder case,
+            # which the others have, and one that is alone as well.
+            unbuffered = core and interpreter == asked[0] and not given.buffered
+            for buffered in [True] * (not unbuffered or len(asked) == 1) + [False] * unbuffered:
                 # What a variable does to an interpreter takes long to look at: the newest has them all.
                 settings_too = interpreter == asked[-1]
                 compared, differences, warmed = compare(
