@@ -57,11 +57,16 @@ EXPECTED_REUSED = {
     ("endings", "broken_pipe_at_end"),
     ("endings", "closed_descriptor"),
     ("endings", "stderr_none"),
+    ("descriptors", "closed_output"),
+    ("descriptors", "closed_output_flushed"),
+    # The server's part has descriptors of its own.
+    ("descriptors", "lowest"),
+    ("descriptors", "none_else"),
     ("endings", "hook_fails"),
     ("endings", "hook_exits"),
 }
 # The same, by some interpreters only.
-SOMETIMES_REUSED = {("endings", "exit_huge")}
+SOMETIMES_REUSED = {("endings", "exit_huge"), ("descriptors", "output_to_error")}
 # These are compared by every interpreter that there is, since the start and the end of a process differ most from one to
 # the next; the others, and all in reused processes, by the oldest and the newest.
 BY_ALL = "children cleanup endings frames modules outputs random settings signals stdin surroundings threads".split()
