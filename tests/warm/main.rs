@@ -64,6 +64,7 @@ fn a_reused_process_gives_what_an_executed_one_gives() {
         "frames",
         "commandline",
         "clocks",
+        "descriptors",
         "files",
         "sources",
         "texts",

@@ -57,11 +57,16 @@ EXPECTED_REUSED = {
     ("endings", "broken_pipe_at_end"),
     ("endings", "closed_descriptor"),
     ("endings", "stderr_none"),
+    ("descriptors", "closed_output"),
+    ("descriptors", "closed_output_flushed"),
+    # The server's part has descriptors of its own.
+    ("descriptors", "lowest"),
+    ("descriptors", "none_else"),
     ("endings", "hook_fails"),
     ("endings", "hook_exits"),
 }
 # The same, by some interpreters only.
-SOMETIMES_REUSED = {("endings", "exit_huge")}
+SOMETIMES_REUSED = {("endings", "exit_huge"), ("descriptors", "output_to_error")}
 # These are compared by every interpreter that there is, since the start and the end of a process differ most from one to
 # the next; the others, and all in reused processes, by the oldest and the newest.
 BY_ALL = "children cleanup endings frames modules outputs random settings signals stdin surroundings threads".split()
@@ -288,9 +293,10 @@ def main():
             if not core and interpreter not in (asked[0], asked[-1]):
                 continue
             seen = set()
-            # In the environment of a call output is not buffered; that it is, is the harder case.
-            both = core and interpreter == asked[0] and not given.buffered
-            for buffered in (True, False) if both else (True,):
+            # In the environment of a call output is not buffered: one interpreter has it so. That it is, is the harder case,
+            # which the others have, and one that is alone as well.
+            unbuffered = core and interpreter == asked[0] and not given.buffered
+            for buffered in [True] * (not unbuffered or len(asked) == 1) + [False] * unbuffered:
                 # What a variable does to an interpreter takes long to look at: the newest has them all.
                 settings_too = interpreter == asked[-1]
                 compared, differences, warmed = compare(

@@ -60,6 +60,19 @@ elif case == "slow":
     import time
     time.sleep(0.5)
     print("slept")
+elif case == "copied":
+    os.dup(1)
+    print("through one of two")
+elif case == "moved":
+    os.dup(1)
+    os.dup2(2, 1)
+    print("elsewhere")
+elif case == "taken apart":
+    sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding="latin-1")
+    print("through another object")
+elif case == "reconfigured":
+    sys.stdout.reconfigure(newline="\\r\\n", write_through=True)
+    print("ended in another way")
 elif case == "directory":
     kept = tempfile.TemporaryDirectory(dir=sys.argv[2])
     atexit.register(print, "registered")
@@ -242,7 +255,8 @@ def what_reuse_leaves(interpreter, room):
     script = os.path.join(room, "cli.py")
     write(script, REUSED)
     base = environment(True)
-    cases = ["globals", "file", "fork", "executor", "wrapped", "alarm", "slow", "directory", "other", "directory"]
+    cases = ["globals", "file", "fork", "executor", "wrapped", "other", "alarm", "slow", "copied", "moved", "reconfigured"]
+    cases += ["taken apart", "other", "directory", "other", "directory"]
     with harness.Parent(interpreter, script, base) as parent:
         parent.warm_up(harness.Call(["--describe"], base))
         with parent.lane() as lane:
