@@ -9,15 +9,15 @@ import marshal
 import os
 import sys
 
+from zygote_places import is_installed, is_standard, origin_of, with_parents
 from zygote_values import Values
-from zygote_learning import is_installed, is_standard, origin_of, with_parents
 
 # Functions whose result, kept by a module that is not of the standard library, would be the same in all calls, though
 # it may be the same in two processes of one second: the clock, above all. What native libraries call is not seen here,
 # and known by the values that are left.
 MOMENTARY = {
     "time": "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns thread_time "
-    "thread_time_ns clock_gettime clock_gettime_ns localtime gmtime strftime ctime asctime",
+    "thread_time_ns clock_gettime clock_gettime_ns",
     "posix": "getpid getppid urandom getrandom getlogin times getloadavg",
     "_socket": "gethostname getaddrinfo gethostbyname",
     "_uuid": "generate_time_safe",
@@ -64,9 +64,11 @@ class Loader:
     def load(self, modules):
         """Imports `modules`: names, their origins and what they import. Two forks do it first, so that this process is
         not spoilt by what turns out to be unsafe, and to tell which values are another one in each process."""
+        # What has no name is a path that the server watches.
+        modules = [module for module in modules if module[0] is not None]
         for _ in range(MAX_REHEARSALS):
             modules = self.complete(modules)
-            rehearsals = [Rehearsal(self, modules) for _ in range(2)]
+            rehearsals = [Rehearsal(self, modules, is_later) for is_later in (False, True)]
             (self.digests, spoiled), (others, more) = [rehearsal.result() for rehearsal in rehearsals]
             spoiled.update(more)
             for name, digest in self.digests.items():
@@ -202,13 +204,15 @@ class Loader:
 class Rehearsal:
     """A fork that imports the modules and ends."""
 
-    def __init__(self, loader, modules):
+    def __init__(self, loader, modules, is_later):
         read, write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.close(read)
                 spoiled = {}
+                if is_later:
+                    move_calendar(sys.modules["time"])
                 loader.load_all(modules, spoiled)
                 with os.fdopen(write, "wb") as file:
                     marshal.dump((loader.values.digests, spoiled), file)
@@ -225,6 +229,30 @@ class Rehearsal:
         if not report:
             raise RuntimeError("the process that tries the imports has ended")
         return marshal.loads(report)
+
+
+def move_calendar(time):
+    """Has the calendar of this process another month, day, hour, minute and second, since two processes of one moment
+    would agree on them. The year stays: packages keep it to complete dates, and it changes once."""
+    then = time.time() + 32 * 86400 + 3661
+    if time.localtime(then).tm_year != time.localtime().tm_year:
+        then -= 64 * 86400
+    local = time.localtime(then)
+
+    def moved(name, position, value):
+        function = getattr(time, name)
+
+        def at(*given):
+            if len(given) > position and given[position] is not None:
+                return function(*given)
+            return function(*given[:position], value)
+
+        setattr(time, name, at)
+
+    for name in ("localtime", "gmtime", "ctime"):
+        moved(name, 0, then)
+    moved("asctime", 0, local)
+    moved("strftime", 1, local)
 
 
 def exercise():
