@@ -31,7 +31,7 @@ use super::idle::Lanes;
 use super::packets::{MAX_PACKET, Packets};
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 9] = [
+const ZYGOTE: [(&str, &str); 10] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
@@ -39,6 +39,7 @@ const ZYGOTE: [(&str, &str); 9] = [
     ("zygote_order.py", include_str!("zygote_order.py")),
     ("zygote_paths.py", include_str!("zygote_paths.py")),
     ("zygote_places.py", include_str!("zygote_places.py")),
+    ("zygote_program.py", include_str!("zygote_program.py")),
     ("zygote_values.py", include_str!("zygote_values.py")),
     ("zygote_worker.py", include_str!("zygote_worker.py")),
 ];

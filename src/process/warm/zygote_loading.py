@@ -10,6 +10,7 @@ import os
 import sys
 
 from zygote_places import is_installed, is_standard, origin_of, with_parents
+from zygote_program import Program
 from zygote_values import Values
 
 # Functions whose result, kept by a module that is not of the standard library, would be the same in all calls, though
@@ -144,9 +145,12 @@ class Loader:
         reading = Reading(variables)
         reading.names = set()
         os.environ._data = os.environb._data = reading
+        program = Program(momentary.setdefault)
         try:
-            sys.setprofile(watch)
-            __import__(name)
+            with program:
+                sys.setprofile(watch)
+                __import__(name)
+                sys.setprofile(None)
         except BaseException as fault:
             sys.setprofile(None)
             raise Spoiled(name, "cannot be imported by itself: %s" % type(fault).__name__)
@@ -157,9 +161,11 @@ class Loader:
             raise Spoiled(name, "changes the environment")
         if reading.is_copied:
             raise Spoiled(name, "reads the whole environment")
-        for culprit, function in momentary.items():
+        for what in program.kept:
+            momentary.setdefault(name, "keeps " + what)
+        for culprit, act in momentary.items():
             # The server goes on without it, so it must be one of those that it knows.
-            raise Spoiled(culprit if culprit in self.expected else name, "calls " + function)
+            raise Spoiled(culprit if culprit in self.expected else name, act)
         self.read |= reading.names
 
     def look(self):
@@ -345,7 +351,7 @@ def watch_momentary(called):
                 module = frame.f_globals.get("__name__") or file
                 # Its generator is seeded anew in each fork.
                 if not module.startswith("numpy.random"):
-                    called[module] = name
+                    called[module] = "calls " + name
                 return
             if frame.f_code.co_name == "<module>" and is_standard(file):
                 return

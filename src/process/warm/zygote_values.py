@@ -46,7 +46,7 @@ class Values:
     def __init__(self):
         self.digests = {}  # module: its number, or None for one that holds a secret
         # Kept, so that no address is used twice: what one module has shown, those that import it do not show again.
-        self.seen = {}
+        self.seen = {id(sys.modules): sys.modules}
 
     def __enter__(self):
         self.real = BOOTSTRAP._load_unlocked
