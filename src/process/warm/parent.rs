@@ -31,11 +31,12 @@ use super::idle::Lanes;
 use super::packets::{MAX_PACKET, Packets};
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 10] = [
+const ZYGOTE: [(&str, &str); 11] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
+    ("zygote_moment.py", include_str!("zygote_moment.py")),
     ("zygote_order.py", include_str!("zygote_order.py")),
     ("zygote_paths.py", include_str!("zygote_paths.py")),
     ("zygote_places.py", include_str!("zygote_places.py")),
