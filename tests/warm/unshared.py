@@ -145,15 +145,63 @@ VALUES = {
     "datetime.datetime.now().strftime('%Y')": False,
     "type('Day', (datetime.date,), {}).today()": False,
     "time.localtime()": False,
-    "time.strftime('%Y')": False,
+    "time.strftime('%m')": False,
+    "time.strftime('%Y', time.gmtime(86400)), time.gmtime": True,
+    "Holder(time.localtime().tm_min)": False,
     "time.clock_gettime(time.CLOCK_MONOTONIC)": False,
     "threading.get_native_id()": False,
     "os.readlink('/proc/self')": False,
     "open('/proc/sys/kernel/random/uuid').read()": False,
     "list(map(str, inspect.stack()))": False,
+    "sys.argv[0], os.path.basename(sys.argv[0])": True,
+    "'--debug' in sys.argv": False,
+    "sys.argv[1:]": False,
+    "len(sys.argv) > 1": False,
+    "list(sys.argv), *sys.argv": False,
+    "sys.argv == []": False,
+    "sys.argv": False,
+    "argparse.ArgumentParser().parse_known_args()[0]": False,
+    "hasattr(sys.modules['__main__'], '__file__')": False,
+    "getattr(__import__('__main__'), '__spec__', None)": False,
+    "len(vars(sys.modules['__main__']))": False,
+    "sys.modules['__main__']": False,
+    "inspect.getmodule(Holder).__name__": True,
 }
+# What an installed module asks for when it is imported; whether it is shared, and whether the path is watched.
+ASKED = {
+    "os.path.exists(ROOM + 'missing')": (True, True),
+    "os.path.isfile(ROOM + 'missing')": (True, True),
+    "os.access(ROOM + 'missing', os.R_OK)": (True, True),
+    "pathlib.Path(ROOM + 'missing').exists()": (True, True),
+    "pathlib.Path(ROOM + 'missing').is_dir()": (True, True),
+    "os.path.lexists(ROOM + 'missing')": (True, True),
+    "read(ROOM + 'missing')": (True, True),
+    "os.path.isdir(ROOM + 'directory')": (True, False),
+    "os.path.getmtime(ROOM + 'there')": (False, False),
+    "pathlib.Path(ROOM + 'there').is_file()": (False, False),
+    "read(ROOM + 'there')": (False, False),
+    "os.listdir(ROOM + 'directory')": (False, False),
+    "list(os.scandir(ROOM + 'directory'))": (False, False),
+    "list(pathlib.Path(ROOM + 'directory').iterdir())": (False, False),
+    "glob.glob(ROOM + 'directory/*')": (False, False),
+    "read('/etc/passwd')": (True, True),
+    "os.path.exists('/etc/passwd')": (True, True),
+    "os.path.exists('/proc/self')": (True, False),
+    "os.stat in os.supports_follow_symlinks": (True, False),
+}
+ASKING = """
+import glob, os, pathlib
+def read(name):
+    try:
+        with open(name) as file:
+            return file.read()
+    except OSError:
+        return None
+ROOM = %r
+FOUND = str(%s)
+"""
 HOLDING = """
-import datetime, decimal, functools, inspect, logging, os, pathlib, random, re, ssl, sys, threading, time, uuid
+import argparse, datetime, decimal, functools, inspect, logging, os, pathlib, random, re, ssl, sys, threading, time, uuid
 class Holder:
     def __init__(self, value):
         self.value = value
@@ -226,7 +274,7 @@ def what_values_say(interpreter, room):
     # One after the other, since each that is not shared costs a process.
     for number, (value, expected) in enumerate(VALUES.items()):
         write(os.path.join(packages, "value%d.py" % number), HOLDING % value)
-    write(os.path.join(packages, "importer.py"), "from value%d import MINE\n" % (len(VALUES) - 1))
+    write(os.path.join(packages, "importer.py"), "from value%d import MINE\n" % list(VALUES).index("ssl.RAND_bytes(16)"))
     script = os.path.join(room, "cli.py")
     write(script, "".join("import value%d\n" % number for number in range(len(VALUES))) + "import importer\n")
     base = dict(environment(True), PYTHONPATH=packages)
@@ -239,6 +287,28 @@ def what_values_say(interpreter, room):
             yield "%s is %s shared: %s" % (value, "not" if expected else "", why)
     if "importer" in names:
         yield "what imports a value of one process is shared"
+
+
+def what_is_asked_for(interpreter, room):
+    """What a module has found, it would find in all calls: the path is watched, or the module is not shared."""
+    packages = install(room)
+    # Beside the plugin, as the user's own files are.
+    place = os.path.join(room, "user", "")
+    os.makedirs(os.path.join(place, "directory"))
+    write(os.path.join(place, "there"), "")
+    os.mkdir(os.path.join(room, "plugin"))
+    script = os.path.join(room, "plugin", "cli.py")
+    base = dict(environment(True), PYTHONPATH=packages)
+    for expression, expected in ASKED.items():
+        write(os.path.join(packages, "asking.py"), ASKING % (place, expression))
+        write(script, "import glob, os, pathlib\nimport asking\n")
+        with harness.Parent(interpreter, script, base) as parent:
+            _, modules = parent.learn(harness.Call(["--describe"], base))
+        watched = [path for name, path, _ in modules if name is None]
+        wanted = [path for path in (place + "missing", "/etc/passwd") if path in watched]
+        found = ("asking" in [name for name, _, _ in modules], bool(wanted))
+        if found != expected:
+            yield "%s: shared and watched %s, not %s: %s" % (expression, found, expected, watched)
 
 
 def install(room):
@@ -279,7 +349,7 @@ def main():
     lead_session()
     failed = False
     for interpreter in sys.argv[1:] or interpreters():
-        for claims in (what_imports_keep, what_comes_first, what_values_say, what_reuse_leaves):
+        for claims in (what_imports_keep, what_comes_first, what_values_say, what_is_asked_for, what_reuse_leaves):
             with tempfile.TemporaryDirectory() as room:
                 for fault in claims(interpreter, room):
                     failed = True

@@ -16,13 +16,17 @@ use tokio::task::spawn_blocking;
 use super::fault::Fault;
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 8] = [
+const ZYGOTE: [(&str, &str); 12] = [
     ("sitecustomize.py", include_str!("zygote.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
     ("zygote_leftovers.py", include_str!("zygote_leftovers.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
+    ("zygote_moment.py", include_str!("zygote_moment.py")),
     ("zygote_order.py", include_str!("zygote_order.py")),
+    ("zygote_paths.py", include_str!("zygote_paths.py")),
+    ("zygote_places.py", include_str!("zygote_places.py")),
+    ("zygote_program.py", include_str!("zygote_program.py")),
     ("zygote_values.py", include_str!("zygote_values.py")),
     ("zygote_worker.py", include_str!("zygote_worker.py")),
 ];

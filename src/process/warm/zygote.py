@@ -63,7 +63,7 @@ def serve():
     requests = hidden("_socket").socket(fileno=CONTROL)
     json = Json()
     state = State(command, coerced)
-    requests.send(json.write({"ready": os.getpid(), "paths": sys.path + [learning.ZONES]}))
+    requests.send(json.write({"ready": os.getpid(), "paths": sys.path}))
     while True:
         ignore_children(True)
         packet, descriptors = receive(requests, FORMAT_LIMIT)

@@ -8,16 +8,19 @@ Safe is a module of the standard library or of an installed distribution, never 
   warnings or its signals before an import may be meant for that import, and
 - was imported before the code of the plugin did anything but to import and to define, for the same reason, and
 - has imported no file of the plugin itself, and comes from the same place wherever it is imported, and
-- has opened no other file while it was imported than those of the standard library, of installed distributions and of
-  the system's time zones: what it has read would stay as it was in all calls.
+- has asked for no other path while it was imported than those of the standard library and of installed distributions,
+  and those that can be watched: what it has found would stay as it was in all calls.
 """
 
 import os
 import sys
 
 from zygote_order import END, effects_of
+from zygote_paths import Paths
+from zygote_places import IMPORTLIB, STANDARD, exists, is_installed, is_standard, origin_of, real, with_parents
 
-IMPORTLIB = "<frozen importlib"
+# Its parsers import when they are made and used, which no program does before its imports.
+ARGPARSE = os.path.join(os.path.dirname(os.__file__), "argparse.py")
 
 
 class Recorder:
@@ -33,7 +36,7 @@ class Recorder:
         # module: (it may be safe, it may if it is of the standard library, the libraries that were being imported)
         self.seen = {}
         self.imports = {}  # module: what it imports while it is imported
-        self.readers = set()  # modules that have opened a file while they were imported
+        self.paths = Paths(lambda: self.depth, self.is_plugin)
         self.depth = 0
         self.changed = False  # the process is not as it was
         self.begun = False  # the plugin's own code has done something that cannot be seen from outside
@@ -46,28 +49,8 @@ class Recorder:
         self.real_import = builtins.__import__
         builtins.__import__ = self.importing
         sys.meta_path.insert(0, self)
-        sys.addaudithook(self.audit)
+        self.paths.install()
         self.state = self.look()
-
-    def audit(self, event, arguments):
-        """Notes who opens a file of the system or of the user, by the innermost module that is being imported."""
-        if event != "open" or not self.depth:
-            return
-        file = arguments[0]
-        if isinstance(file, bytes):
-            file = os.fsdecode(file)
-        if not isinstance(file, str) or is_installed(file) or file.startswith(ALWAYS_THERE) or is_standard(file):
-            return
-        if file.startswith(ZONES + os.sep):
-            return
-        frame = sys._getframe(1)
-        while frame is not None:
-            if frame.f_code.co_name == "<module>" and is_installed(frame.f_code.co_filename):
-                self.readers.add(frame.f_globals.get("__name__"))
-                return
-            if self.is_plugin(frame):
-                return
-            frame = frame.f_back
 
     def look(self):
         """What an import may depend on."""
@@ -167,7 +150,7 @@ class Recorder:
             if module is None:
                 # Not there, or not any more: what a file of the plugin did until it failed stays done.
                 place = os.path.join(self.directory, *name.split("."))
-                found = found or os.path.exists(place + ".py") or os.path.isdir(place)
+                found = found or exists(place + ".py") or exists(place)
             elif getattr(getattr(module, "__spec__", None), "_initializing", False):
                 unfinished.append(name)
             else:
@@ -186,8 +169,8 @@ class Recorder:
         if not file or not isinstance(file, str):
             return False
         if file not in self.owned:
-            real = os.path.realpath(file)
-            self.owned[file] = real.startswith(self.directory + os.sep) and not is_installed(real)
+            place = real(file)
+            self.owned[file] = place.startswith(self.directory + os.sep) and not is_installed(place)
         return self.owned[file]
 
     def is_provided(self, file):
@@ -201,7 +184,7 @@ class Recorder:
         The last thing that this process does at exit.
         """
         sys.modules["builtins"].__import__ = self.real_import
-        unsafe = set(self.readers)
+        unsafe = set(self.paths.readers)
         for name, (_, _, inside) in self.seen.items():
             module = sys.modules.get(name)
             # A module that is not there any more, or was not found, may be found by one run and not by another:
@@ -219,7 +202,8 @@ class Recorder:
                     needed = self.imports.get(name, set()).union(with_parents(name)) - {name}
                     needed = {other for other in needed.intersection(self.seen) if self.is_found(sys.modules.get(other))}
                     safe.append([name, origin or None, sorted(needed)])
-        self.write(safe)
+        # Entries without a name: what the server watches as well.
+        self.write(safe + [[None, path, []] for path in self.paths.watched])
 
     def is_found(self, module):
         """Whether it was found somewhere, and not made by another module."""
@@ -234,37 +218,3 @@ class Recorder:
             return not self.is_own(origin) and (is_installed(origin) or is_standard(origin))
         # A package without a file stands where its parts do; a module without either is made by another one.
         return all(is_installed(part + os.sep) for part in getattr(module, "__path__", ()))
-
-
-def with_parents(name):
-    parts = name.split(".")
-    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-
-
-def origin_of(module):
-    """Where a module comes from: a path, `built-in` or `frozen`. A package without a file has none."""
-    origin = getattr(getattr(module, "__spec__", None), "origin", None)
-    if not isinstance(origin, str):
-        # What a module has put in its own place often has its file, and no more.
-        origin = getattr(module, "__file__", None)
-    return origin if isinstance(origin, str) else ""
-
-
-def is_installed(file):
-    return (os.sep + "site-packages" + os.sep) in file or (os.sep + "dist-packages" + os.sep) in file
-
-
-def is_standard(file):
-    return os.path.realpath(file).startswith(STANDARD)
-
-
-# What the system makes itself.
-ALWAYS_THERE = ("/proc/", "/sys/", "/dev/")
-# The time zones of the system, which the server watches as it watches installed packages.
-ZONES = "/usr/share/zoneinfo"
-# Its parsers import when they are made and used, which no program does before its imports.
-ARGPARSE = os.path.join(os.path.dirname(os.__file__), "argparse.py")
-STANDARD = tuple(
-    {os.path.realpath(os.path.dirname(os.__file__)) + os.sep}
-    | {entry + os.sep for entry in sys.path if os.path.basename(entry) == "lib-dynload"}
-)

@@ -9,24 +9,11 @@ import marshal
 import os
 import sys
 
+from zygote_moment import move_calendar, watch_momentary
+from zygote_places import is_installed, origin_of, with_parents
+from zygote_program import Program
 from zygote_values import Values
-from zygote_learning import is_installed, is_standard, origin_of, with_parents
 
-# Functions whose result, kept by a module that is not of the standard library, would be the same in all calls, though
-# it may be the same in two processes of one second: the clock, above all. What native libraries call is not seen here,
-# and known by the values that are left.
-MOMENTARY = {
-    "time": "time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time process_time_ns thread_time "
-    "thread_time_ns clock_gettime clock_gettime_ns localtime gmtime strftime ctime asctime",
-    "posix": "getpid getppid urandom getrandom getlogin times getloadavg",
-    "_socket": "gethostname getaddrinfo gethostbyname",
-    "_uuid": "generate_time_safe",
-    "_thread": "start_new_thread start_joinable_thread get_native_id",
-    "datetime": "now utcnow today",
-}
-MOMENTARY = {name: module for module, names in MOMENTARY.items() for name in names.split()}
-# The same of functions in Python: by the file's name.
-MOMENTARY_IN_PYTHON = {"seed": "random", "stack": "inspect"}
 # Read by native libraries when they are loaded, without the interpreter.
 READ_BY_LIBRARIES = (
     b"OMP_ OPENBLAS_ MKL_ GOTO_ BLIS_ NPY_ NUMPY_ NUMEXPR_ VECLIB_ KMP_ OPENSSL_ SSL_ RUST_ RAYON_ TOKIO_ "
@@ -64,9 +51,11 @@ class Loader:
     def load(self, modules):
         """Imports `modules`: names, their origins and what they import. Two forks do it first, so that this process is
         not spoilt by what turns out to be unsafe, and to tell which values are another one in each process."""
+        # What has no name is a path that the server watches.
+        modules = [module for module in modules if module[0] is not None]
         for _ in range(MAX_REHEARSALS):
             modules = self.complete(modules)
-            rehearsals = [Rehearsal(self, modules) for _ in range(2)]
+            rehearsals = [Rehearsal(self, modules, is_later) for is_later in (False, True)]
             (self.digests, spoiled), (others, more) = [rehearsal.result() for rehearsal in rehearsals]
             spoiled.update(more)
             for name, digest in self.digests.items():
@@ -142,9 +131,12 @@ class Loader:
         reading = Reading(variables)
         reading.names = set()
         os.environ._data = os.environb._data = reading
+        program = Program(momentary.setdefault)
         try:
-            sys.setprofile(watch)
-            __import__(name)
+            with program:
+                sys.setprofile(watch)
+                __import__(name)
+                sys.setprofile(None)
         except BaseException as fault:
             sys.setprofile(None)
             raise Spoiled(name, "cannot be imported by itself: %s" % type(fault).__name__)
@@ -155,9 +147,11 @@ class Loader:
             raise Spoiled(name, "changes the environment")
         if reading.is_copied:
             raise Spoiled(name, "reads the whole environment")
-        for culprit, function in momentary.items():
+        for what in program.kept:
+            momentary.setdefault(name, "keeps " + what)
+        for culprit, act in momentary.items():
             # The server goes on without it, so it must be one of those that it knows.
-            raise Spoiled(culprit if culprit in self.expected else name, "calls " + function)
+            raise Spoiled(culprit if culprit in self.expected else name, act)
         self.read |= reading.names
 
     def look(self):
@@ -202,13 +196,15 @@ class Loader:
 class Rehearsal:
     """A fork that imports the modules and ends."""
 
-    def __init__(self, loader, modules):
+    def __init__(self, loader, modules, is_later):
         read, write = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.close(read)
                 spoiled = {}
+                if is_later:
+                    move_calendar(sys.modules["time"])
                 loader.load_all(modules, spoiled)
                 with os.fdopen(write, "wb") as file:
                     marshal.dump((loader.values.digests, spoiled), file)
@@ -286,44 +282,6 @@ class Reading(dict):
 
     def copy(self):
         return self._copied(dict.copy)
-
-
-def watch_momentary(called):
-    """A profiler that notes calls of functions whose result belongs to one moment or one process, by the module that
-    is the reason for it. What the standard library calls when it is imported is none: it is known, and renewed.
-    """
-
-    def profiler(frame, event, function):
-        if event == "call":
-            name = frame.f_code.co_name
-            if name in MOMENTARY_IN_PYTHON and frame.f_globals.get("__name__") == MOMENTARY_IN_PYTHON[name]:
-                note(frame.f_back, "%s.%s" % (MOMENTARY_IN_PYTHON[name], name))
-        elif event == "c_call":
-            name = getattr(function, "__name__", None)
-            if type(name) is str and name in MOMENTARY and is_of(function, MOMENTARY[name]):
-                note(frame, "%s.%s" % (MOMENTARY[name], name))
-
-    def is_of(function, module):
-        """Whether a function is of this module, or a method of a class that comes from one of it."""
-        owner = getattr(function, "__self__", None)
-        if not isinstance(owner, type):
-            return getattr(function, "__module__", None) == module
-        return any(base.__module__ == module for base in owner.__mro__)
-
-    def note(frame, name):
-        while frame is not None:
-            file = frame.f_code.co_filename
-            if is_installed(file):
-                module = frame.f_globals.get("__name__") or file
-                # Its generator is seeded anew in each fork.
-                if not module.startswith("numpy.random"):
-                    called[module] = name
-                return
-            if frame.f_code.co_name == "<module>" and is_standard(file):
-                return
-            frame = frame.f_back
-
-    return profiler
 
 
 def count_tasks():

@@ -6,7 +6,7 @@ who has made it, Python or a native library.
 
 import sys
 
-from zygote_learning import is_installed
+from zygote_places import is_installed
 
 BOOTSTRAP = sys.modules["_frozen_importlib"]
 MAX_VALUES = 20000  # of one module; what is beyond is not compared
@@ -32,6 +32,7 @@ class Parts:
 
 
 Function = type(lambda: 0)
+FUNCTIONS = (Function, type(len))
 Cell = type((lambda value: lambda: value)(0).__closure__[0])
 Member = type(Parts.one)
 Module = type(sys)
@@ -45,7 +46,7 @@ class Values:
     def __init__(self):
         self.digests = {}  # module: its number, or None for one that holds a secret
         # Kept, so that no address is used twice: what one module has shown, those that import it do not show again.
-        self.seen = {}
+        self.seen = {id(sys.modules): sys.modules}
 
     def __enter__(self):
         self.real = BOOTSTRAP._load_unlocked
@@ -97,7 +98,7 @@ class Values:
             self.add("seen")
         else:
             self.seen[id(value)] = value
-            self.add(kind.__name__)
+            self.add("function" if kind in FUNCTIONS else kind.__name__)
             self.put_object(value, kind, depth + 1)
 
     def put_object(self, value, kind, depth):
