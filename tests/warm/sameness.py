@@ -302,7 +302,7 @@ def main():
                 compared, differences, warmed = compare(
                     interpreter, directory, program, given.case, buffered, given.reuse, settings_too
                 )
-                loaded += warmed["loaded"]
+                loaded += len(warmed["modules"])
                 total += compared
                 if given.packages:
                     left = dict(warmed["left_out"], **warmed["spoiled"])
@@ -323,7 +323,7 @@ def main():
             if missing and not given.case:
                 failed = True
                 print("%s: no longer different: %s" % (interpreter, sorted(missing)))
-    print("%d calls compared, with %d modules imported in advance" % (total, loaded))
+    print("%d calls compared, %d modules learned" % (total, loaded))
     sys.exit(failed)
 
 
