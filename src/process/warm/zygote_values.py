@@ -66,6 +66,7 @@ class Values:
 
     def digest(self, name, module):
         self.name, self.left, self.is_secret, self.sum, self.mapped = name, MAX_VALUES, False, 0, None
+        self.in_set = False
         names = getattr(module, "__dict__", None)
         if type(names) is dict:
             for key, value in list(names.items()):
@@ -94,6 +95,11 @@ class Values:
             self.add(repr(value))
         elif kind in (bytes, bool, type(None), type(Ellipsis)):
             self.add((kind.__name__, value))
+        elif self.in_set or self.is_elsewhere(value, kind):
+            # In an order of addresses, what was seen before what is by chance.
+            self.add("function" if kind in FUNCTIONS else kind.__name__)
+            if self.in_set and kind in (tuple, frozenset):
+                self.put_value(value, kind, depth + 1)
         elif id(value) in self.seen:
             self.add("seen")
         else:
@@ -101,19 +107,23 @@ class Values:
             self.add("function" if kind in FUNCTIONS else kind.__name__)
             self.put_object(value, kind, depth + 1)
 
+    def is_elsewhere(self, value, kind):
+        """Whether it is a function or a class of another module, or one that was seen before."""
+        if kind is Function:
+            return value.__module__ != self.name or id(value) in self.seen
+        return issubclass(kind, type) and (module_of(value) != self.name or id(value) in self.seen)
+
     def put_object(self, value, kind, depth):
         if kind is Function:
-            if value.__module__ == self.name:
-                for part in (value.__defaults__, value.__kwdefaults__, value.__closure__, value.__dict__ or None):
-                    self.put(part, depth)
+            for part in (value.__defaults__, value.__kwdefaults__, value.__closure__, value.__dict__ or None):
+                self.put(part, depth)
         elif kind is Cell:
             try:
                 self.put(value.cell_contents, depth)
             except ValueError:
                 pass
         elif issubclass(kind, type):
-            if module_of(value) == self.name:
-                self.put_names(names_of(value), depth)
+            self.put_names(names_of(value), depth)
         elif kind in (staticmethod, classmethod):
             self.put(value.__func__, depth)
         elif kind is property:
@@ -188,12 +198,12 @@ class Values:
         return open_to_view
 
     def put_set(self, values, depth):
-        before, sums = self.sum, []
+        before, sums, in_set, self.in_set = self.sum, [], self.in_set, True
         for value in list(values):
             self.sum = 0
             self.put(value, depth)
             sums.append(self.sum)
-        self.sum = hash((before, tuple(sorted(sums))))
+        self.sum, self.in_set = hash((before, tuple(sorted(sums)))), in_set
 
     def is_of(self, module, kind, names):
         module = sys.modules.get(module)
