@@ -23,7 +23,7 @@ fn main() {
     } else {
         format!("{number} (debug build)")
     };
-    println!("cargo::rustc-env=SMCP_VERSION={version}");
+    println!("cargo::rustc-env=BUILD_VERSION={version}");
 }
 
 /// The number, and the commit in parentheses if the sources in `root` say it: those of a packaged crate, or of the

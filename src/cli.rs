@@ -10,7 +10,7 @@ use clap_complete::Shell;
 #[derive(Debug, Parser)]
 #[command(
     name = "smcp",
-    version = env!("SMCP_VERSION"),
+    version = env!("BUILD_VERSION"),
     about,
     long_about = "Serves a folder of command-line programs as tools for AI agents.\n\n\
         Every directory with a cli.py is a plugin, every command of it a tool named plugin__command. Agents connect \
