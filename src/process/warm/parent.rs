@@ -33,8 +33,8 @@ use super::packets::{MAX_PACKET, Packets};
 /// How long an interpreter may take to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long it may take to answer one request. Large packages take seconds to import.
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// How long it may take to answer one request. Large packages take seconds to import, and are imported three times.
+const ANSWER_LIMIT: Duration = Duration::from_secs(120);
 
 /// How much of what it prints is kept, in bytes. It prints nothing unless something is wrong.
 const OUTPUT_LIMIT: usize = 64 << 10;
