@@ -77,9 +77,17 @@ class Reasons:
         said = []
         for clients, least in zip((64, 256), wanted):
             path = f"waits/{name} {clients}"
-            rate, bound = self._f[f"{path}/per_second"], self._bound(path)
+            rate = self._f[f"{path}/per_second"]
             if rate >= least:
                 continue
+            if self._cost(path) <= 0:
+                # Processes that ended in the window took along what they had used before it.
+                said.append(
+                    f"With {clients} sessions a call takes {number(self._f[f'{path}/p50_ms'])} ms in place of 1,000; what "
+                    "of the processors it took could not be told."
+                )
+                continue
+            bound = self._bound(path)
             said.append(
                 f"With {clients} sessions a call takes {number(self._f[f'{path}/p50_ms'])} ms in place of 1,000, and "
                 f"{number(self._cost(path))} ms of processor time to start and to end, of which {self._cores} processors "
