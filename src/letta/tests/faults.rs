@@ -21,7 +21,13 @@ async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
     let long = "x".repeat(60_000);
     let agents = (0..120).map(|n| agent(&format!("agent-{n}"), &[(&format!("K{n}"), &long)]));
     let stub = Stub::start(paging(agents.collect())).await;
-    let letta = stub.letta();
+    // Twelve megabytes take their time where many tests run.
+    let patient = Limits {
+        request: Duration::from_secs(120),
+        pages: Duration::from_secs(300),
+        ..Limits::default()
+    };
+    let letta = Letta::with(Some(stub.settings()), patient, RETRY_AFTER);
     letta.load_at_start().await;
     assert_eq!(letta.environment_for(Some("agent-119")).await.len(), 1);
     assert!(stub.asked()[1].contains("limit=25"), "{:?}", stub.asked());
