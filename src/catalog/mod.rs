@@ -14,7 +14,7 @@ mod presence;
 pub mod snapshot;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::future::ready;
 use std::path::PathBuf;
@@ -229,14 +229,11 @@ impl Catalog {
 
     /// The warm interpreters, by plugin, of those that are served.
     pub fn warm_parents(&self) -> Vec<WarmInterpreter> {
-        let served = self.snapshot();
+        let snapshot = self.snapshot();
+        let plugins = snapshot.plugins.iter();
+        let served: HashSet<&str> = plugins.map(|plugin| plugin.name.as_str()).collect();
         let mut parents = self.runner.warm_parents();
-        parents.retain(|parent| {
-            served
-                .plugins
-                .iter()
-                .any(|known| known.name == parent.plugin)
-        });
+        parents.retain(|parent| served.contains(parent.plugin.as_str()));
         parents
     }
 

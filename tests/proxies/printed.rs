@@ -148,13 +148,18 @@ async fn each_proxy_passes_on_what_the_server_takes() {
     }
 }
 
+/// Asks for each path without a key, and holds the answer's status against this one.
+async fn each_gives(front: &Front, paths: [&str; 2], status: u16) {
+    for path in paths {
+        let answer = front.get(path).send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{front:?}: {path}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_key_each_proxy_gives_401() {
     for front in fronts(Prefix::FromTheProxy) {
-        for path in ["/sse", "/metrics"] {
-            let answer = front.get(path).send().await.expect("an answer");
-            assert_eq!(answer.status(), 401, "{front:?}: {path}");
-        }
+        each_gives(&front, ["/sse", "/metrics"], 401).await;
         for path in ["/messages/", "/mcp"] {
             let answer = front.post(path, &initialize()).send().await;
             assert_eq!(
@@ -169,10 +174,7 @@ async fn without_a_key_each_proxy_gives_401() {
 #[tokio::test]
 async fn probes_need_no_key_behind_a_proxy() {
     for front in fronts(Prefix::FromTheProxy) {
-        for path in ["/healthz", "/readyz"] {
-            let answer = front.get(path).send().await.expect("an answer");
-            assert_eq!(answer.status(), 200, "{front:?}: {path}");
-        }
+        each_gives(&front, ["/healthz", "/readyz"], 200).await;
     }
 }
 

@@ -18,26 +18,26 @@ pub(super) struct Fault {
 impl Fault {
     /// Another attempt would find the same, until the plugin's files change.
     pub(super) fn lasting(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            passes: false,
-        }
+        Self::new(reason, false)
     }
 
     /// Another attempt may go well: a shortage, an accident, files that were being written.
     pub(super) fn passing(reason: impl Into<String>) -> Self {
+        Self::new(reason, true)
+    }
+
+    /// One that may pass or not.
+    pub(super) fn new(reason: impl Into<String>, passes: bool) -> Self {
         Self {
             reason: reason.into(),
-            passes: true,
+            passes,
         }
     }
 
     /// In the words of an interpreter: the kind of its exception, and its message.
     pub(super) fn said(text: &str) -> Self {
-        Self {
-            reason: crate::text::shown(text, 300),
-            passes: SHORTAGES.iter().any(|kind| text.starts_with(kind)),
-        }
+        let passes = SHORTAGES.iter().any(|kind| text.starts_with(kind));
+        Self::new(crate::text::shown(text, 300), passes)
     }
 
     /// Whether another attempt may go well.

@@ -126,13 +126,17 @@ impl Warm {
 
     /// A lane for the job where there is one; without, the program is executed.
     pub(super) async fn lane(&self, job: &Job, warmable: &Warmable) -> Warmth {
-        if let Some(look) = self.look_at_files(job, warmable) {
+        let [interpreter, script, ..] = &job.argv[..] else {
+            return Warmth::default();
+        };
+        let key = (interpreter.clone(), script.clone());
+        if let Some(look) = self.look_at_files(&key) {
             // A file system that does not answer costs the warmth of these calls, and nothing else.
             if timeout(LOOK_LIMIT, look).await.is_err() {
                 return Warmth::default();
             }
         }
-        let Some(known) = self.known(job, warmable) else {
+        let Some(known) = self.known(key, job, warmable) else {
             return Warmth::default();
         };
         let lane = match &known.parent {
@@ -171,27 +175,24 @@ impl Warm {
 
     /// What is to be waited for, where it is time to see whether the plugin's files have changed: a call must not find
     /// what was there before.
-    fn look_at_files(&self, job: &Job, warmable: &Warmable) -> Option<Look> {
-        let key = key_of(job)?;
+    fn look_at_files(&self, key: &(OsString, OsString)) -> Option<Look> {
         let mut table = self.0.table();
         let closed = table.closed;
-        let entry = table.entries.get_mut(&key).filter(|_| !closed)?;
+        let entry = table.entries.get_mut(key).filter(|_| !closed)?;
         if entry.look.is_none() && entry.is_to_be_looked_at(Instant::now()) {
-            let shared = Arc::clone(&self.0);
+            let (shared, key) = (Arc::clone(&self.0), key.clone());
             let (sources, fingerprint) = (entry.sources.clone(), entry.fingerprint);
             let looking = self.0.tracker.spawn(async move {
                 let found = sources.fingerprint_aside().await;
                 shared.compare(&key, fingerprint, found.ok());
             });
             entry.look = Some(looking.map(|_| ()).boxed().shared());
-            tracing::trace!(plugin = warmable.plugin, "looking at the plugin's files");
         }
         entry.look.clone()
     }
 
     /// Takes note of a call of the plugin.
-    fn known(&self, job: &Job, warmable: &Warmable) -> Option<Known> {
-        let key = key_of(job)?;
+    fn known(&self, key: (OsString, OsString), job: &Job, warmable: &Warmable) -> Option<Known> {
         let now = Instant::now();
         let mut table = self.0.table();
         if table.closed {
@@ -422,14 +423,6 @@ impl Shared {
             );
             entry.lose();
         }
-    }
-}
-
-/// The interpreter and the script of a job.
-fn key_of(job: &Job) -> Option<(OsString, OsString)> {
-    match &job.argv[..] {
-        [interpreter, script, ..] => Some((interpreter.clone(), script.clone())),
-        _ => None,
     }
 }
 

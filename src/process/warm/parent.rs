@@ -233,11 +233,7 @@ impl Parent {
                 learnt.status
             );
             let was_killed = learnt.status & 0x7f == Signal::KILL.as_raw();
-            return Err(if was_killed {
-                Fault::passing(reason)
-            } else {
-                Fault::lasting(reason)
-            });
+            return Err(Fault::new(reason, was_killed));
         }
         let mut file = File::from(report);
         let mut text = String::new();
@@ -365,11 +361,7 @@ fn how_it_ended(finished: Option<Result<Finished, StartError>>) -> Fault {
             if let Some(line) = stderr.lines().rfind(|line| !line.trim().is_empty()) {
                 let _ = write!(said, ": {}", crate::text::shown(line, 200));
             }
-            if passes {
-                Fault::passing(said)
-            } else {
-                Fault::lasting(said)
-            }
+            Fault::new(said, passes)
         }
         Some(Err(fault)) => Fault::passing(fault.to_string()),
         None => Fault::passing("its interpreter ended at its start"),
