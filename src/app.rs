@@ -1,8 +1,6 @@
 //! Puts the floors together: catalogue, sessions, state, shutdown. The only file that knows everything.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +10,22 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::types::Listed;
-use crate::catalog::{self, Catalog, Generations, Holders, Snapshot};
+use crate::catalog::{self, Catalog, Generations};
+use crate::catalogue_log::CatalogueLog;
 use crate::config::Config;
-use crate::discovery::scan::PROGRAMS;
 use crate::governor::Governor;
 use crate::http;
 use crate::letta::Letta;
+use crate::mcp::activity::Activity;
 use crate::mcp::budget::Budget;
 use crate::mcp::changes::{Change, Changes};
 use crate::mcp::context::Services;
 use crate::mcp::request_state::Sealer;
 use crate::mcp::sessions::Sessions;
 use crate::process::{Launcher, TERMINATE_GRACE};
+use crate::services::PluginServices;
 use crate::shutdown::Shutdown;
+use crate::tasks::Tasks;
 use crate::telemetry::Counters;
 use crate::telemetry::trace::Tracer;
 
@@ -33,13 +34,23 @@ pub const CALL_GRACE: Duration = Duration::from_secs(10);
 /// How long after the start the first answer to a client waits for plugins that are still being asked. Long enough
 /// for programs that start as programs do; one that hangs is hardly noticed.
 const FIRST_ANSWER_WAIT: Duration = Duration::from_secs(3);
-/// How long clients may take to read what was answered last, and connections to close.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long clients may take to read what was answered last.
+pub const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long connections may take to close after that.
+const CLOSING: Duration = Duration::from_secs(1);
 /// How long process trees may take to end after that: a second more than the longest way to end one.
 pub const KILL_GRACE: Duration = TERMINATE_GRACE.saturating_add(Duration::from_secs(1));
 
-/// How long the last spans may take to their collector.
+/// How long the last spans may take to their collector, and meanwhile the last results to the disk.
 pub const SPANS_GRACE: Duration = Duration::from_secs(2);
+/// The longest way to end: one stage after the other, each for as long as it may take.
+pub const MAX_END: Duration = CALL_GRACE
+    .saturating_add(LAST_ANSWERS)
+    .saturating_add(CLOSING)
+    .saturating_add(KILL_GRACE)
+    .saturating_add(SPANS_GRACE);
+/// What a service manager should give it: a machine that is busy is not one that hangs.
+pub const END_LIMIT: Duration = MAX_END.saturating_add(Duration::from_secs(5));
 
 /// A server that listens.
 #[derive(Debug)]
@@ -69,6 +80,9 @@ impl App {
         let addresses = sockets.iter().map(|socket| socket.local_addr());
         let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
         let stopped = CancellationToken::new();
+        // A disk that hangs does not hold up the end.
+        let kept = shutdown.draining().run_until_cancelled(kept(&config));
+        let kept = kept.await.unwrap_or_default();
         let sessions = sessions(
             &config,
             &launcher,
@@ -76,7 +90,14 @@ impl App {
             &shutdown,
             &stopped,
             FIRST_ANSWER_WAIT,
+            kept,
         )?;
+        tokio::spawn(sessions.services().plugin_services.clone().follow(
+            sessions.services().catalog.clone(),
+            launcher.clone(),
+            config.services,
+            shutdown.draining().clone(),
+        ));
         let service = http::service(Arc::clone(&sessions), config.http);
         let connections = TaskTracker::new();
         // What waits in a socket that outlives this process is left to the next one, which will not refuse it. What
@@ -135,6 +156,7 @@ impl App {
         if let Err(unfinished) = finished {
             tracing::warn!("ending the calls: {unfinished}");
         }
+        self.shutdown.overdue().cancel();
         self.stop().await;
     }
 
@@ -153,10 +175,12 @@ impl App {
 
     async fn end_in_order(&self) {
         // What was answered last must reach its client before the streams end.
-        let _ = tokio::time::timeout(LAST_ANSWERS, self.sessions.drain()).await;
+        let until = tokio::time::Instant::now() + LAST_ANSWERS;
+        let _ = tokio::time::timeout(LAST_ANSWERS / 2, self.shutdown.tasks().wait()).await;
+        let _ = tokio::time::timeout_at(until, self.sessions.drain()).await;
         self.stopped.cancel();
         self.connections.close();
-        let _ = tokio::time::timeout(LAST_ANSWERS, self.connections.wait()).await;
+        let _ = tokio::time::timeout(CLOSING, self.connections.wait()).await;
         self.sessions.each(|session| session.close());
         // After the last call: until then one may still ask for its job.
         self.launcher.end_background();
@@ -170,7 +194,11 @@ impl App {
             );
         }
         // The last of what was recorded ended with the last process.
-        self.services().tracer.close(SPANS_GRACE).await;
+        let services = self.services();
+        tokio::join!(
+            services.tracer.close(SPANS_GRACE),
+            services.kept.close(SPANS_GRACE)
+        );
     }
 }
 
@@ -191,6 +219,7 @@ pub fn sessions(
     shutdown: &Shutdown,
     stopped: &CancellationToken,
     discovery_wait: Duration,
+    kept: Tasks,
 ) -> anyhow::Result<Arc<Sessions>> {
     let plugins = config.catalog.directory.as_ref();
     tracing::info!(
@@ -212,18 +241,25 @@ pub fn sessions(
         letta,
         discovery_deadline: tokio::time::Instant::now() + discovery_wait,
         list_wait: discovery_wait.max(config.catalog.describe_limit),
+        plugin_services: PluginServices::default(),
         changes: Changes::default(),
-        budget: Arc::new(Budget::new(config.max_waiting_bytes)),
+        activity: Activity::default(),
+        budget: Arc::new(Budget::new(config.max_waiting_bytes).counting(counters.sent().clone())),
         sealer: Sealer::new().context("no randomness for signing request states")?,
+        kept,
         counters,
         tracer: tracer(config),
         tasks: shutdown.tasks().clone(),
         leaving: shutdown.leaving().clone(),
+        readiness_checks: shutdown.checks().clone(),
         draining: shutdown.draining().clone(),
+        overdue: shutdown.overdue().clone(),
     });
     let sessions = Sessions::new(services, config.max_sessions, stopped.child_token());
     let swept = Arc::clone(&sessions);
     tokio::spawn(async move { swept.sweep().await });
+    let (kept, end) = (sessions.services().kept.clone(), stopped.clone());
+    tokio::spawn(async move { end.run_until_cancelled(kept.sweep()).await });
     let notified = Arc::clone(&sessions);
     tokio::spawn(async move { notified.pass_changes_on().await });
     tokio::spawn(notify_of_new_catalogues(
@@ -232,6 +268,14 @@ pub fn sessions(
         stopped.clone(),
     ));
     Ok(sessions)
+}
+
+/// The tasks that are kept, if a directory is named for them.
+pub async fn kept(config: &Config) -> Tasks {
+    match config.tasks.clone() {
+        Some(settings) => Tasks::open(settings).await,
+        None => Tasks::default(),
+    }
 }
 
 /// What records spans, if anything does. A collector that cannot be reached is no reason not to serve.
@@ -288,8 +332,7 @@ async fn notify_of_new_catalogues(
     // The first may be in place already.
     catalogues.mark_changed();
     let mut known = Generations::default();
-    let mut said = HashSet::new();
-    let mut was_recalled = false;
+    let mut log = CatalogueLog::default();
     loop {
         tokio::select! {
             () = stopped.cancelled() => return,
@@ -304,98 +347,6 @@ async fn notify_of_new_catalogues(
         }
         known = now;
         let snapshot = services.catalog.snapshot();
-        if snapshot.recalled > 0 && !was_recalled {
-            was_recalled = true;
-            tracing::info!(
-                plugins = snapshot.recalled,
-                "served from the cache, as described at an earlier start; asked again in the background"
-            );
-        }
-        log_plugins(&snapshot, &mut said);
-        for line in faults(&snapshot, &services.governor, &settings) {
-            if said.insert(line.clone()) {
-                tracing::warn!("{line}");
-            }
-        }
+        log.say(&snapshot, &services.governor, &settings);
     }
-}
-
-/// Says of each plugin once how many tools it gives, and again when that changes.
-fn log_plugins(snapshot: &Snapshot, said: &mut HashSet<String>) {
-    for plugin in &snapshot.plugins {
-        let line = format!("{} {} {}", plugin.name, plugin.tools, plugin.source);
-        if said.insert(line) {
-            tracing::info!(
-                plugin = plugin.name,
-                tools = plugin.tools,
-                source = plugin.source,
-                "serving"
-            );
-        }
-    }
-}
-
-/// What somebody should know of a catalogue: what is not served, what a plugin's author should read, what profiles
-/// ask for in vain. A line for each.
-pub fn faults(
-    snapshot: &Snapshot,
-    governor: &Governor,
-    settings: &catalog::Settings,
-) -> Vec<String> {
-    let skipped = snapshot
-        .skipped
-        .iter()
-        .map(|skipped| format!("{} is not served: {}", skipped.name, skipped.reason));
-    let warned = snapshot.plugins.iter().flat_map(|plugin| {
-        plugin
-            .warnings
-            .iter()
-            .map(|warning| format!("{}: {warning}", plugin.name))
-    });
-    let warnings = snapshot.warnings.iter().cloned();
-    let mut faults: Vec<String> = warnings.chain(skipped).chain(warned).collect();
-    if snapshot.complete {
-        faults.extend(nothing_found(snapshot, settings.directory.as_deref()));
-        faults.extend(governor.unmatched(snapshot));
-        faults.extend(unknown_holders(&settings.reserved.holders, snapshot));
-    }
-    faults
-}
-
-/// Names in `SMCP_LETTA_CREDENTIALS` that no plugin has: whoever misspells one takes the credentials from all others.
-pub fn unknown_holders(holders: &Holders, snapshot: &Snapshot) -> Option<String> {
-    let Holders::Only(names) = holders else {
-        return None;
-    };
-    let served = snapshot.plugins.iter().map(|plugin| &plugin.name);
-    let skipped = snapshot.skipped.iter().map(|skipped| &skipped.name);
-    let known: HashSet<_> = served.chain(skipped).collect();
-    let unknown: Vec<_> = names.iter().filter(|name| !known.contains(name)).collect();
-    (!unknown.is_empty()).then(|| {
-        format!(
-            "SMCP_LETTA_CREDENTIALS names {unknown:?}, but no plugin is called so; only plugins that it names get \
-             Letta's address and password; correct it, or set it to all or none"
-        )
-    })
-}
-
-/// Why a directory has no plugins at all, as far as looking tells.
-pub fn nothing_found(snapshot: &Snapshot, directory: Option<&Path>) -> Option<String> {
-    let directory = directory?;
-    if !snapshot.plugins.is_empty() || !snapshot.skipped.is_empty() {
-        return None;
-    }
-    let whole = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let is_plugin = PROGRAMS.iter().any(|name| whole.join(name).is_file());
-    Some(match whole.parent().filter(|_| is_plugin) {
-        Some(above) => format!(
-            "{} is a plugin itself; the plugins directory is the one above it: --plugins-dir {}",
-            whole.display(),
-            above.display()
-        ),
-        None => format!(
-            "there is no plugin in {}; a plugin is a directory in it with a program cli.py",
-            whole.display()
-        ),
-    })
 }

@@ -22,6 +22,10 @@ use tokio::time::{Instant, timeout_at};
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
 /// Connections that are kept for the next request.
 const MAX_IDLE: usize = 4;
+/// A server that does not take a connection within this long does not take it at all.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A server that is gone without a word is noticed by its system's silence, a few of these later.
+const LOOK_FOR_SERVER_AFTER: Duration = Duration::from_secs(30);
 
 /// A client of one server, which may show the same token with every request.
 pub struct Client {
@@ -35,6 +39,16 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
     }
+}
+
+/// Whether a connection serves more than one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// The next request takes one that is idle. Where the server closes that one at the same moment, the request
+    /// fails, and nothing tells whether the server has read it.
+    Idle,
+    /// Each request has one of its own: what fails is the server's doing.
+    Never,
 }
 
 /// Why there is no answer.
@@ -60,28 +74,34 @@ impl Client {
     ///
     /// # Errors
     /// The system has no certificates.
-    pub fn new(limit: Duration) -> Result<Self, String> {
+    pub fn new(limit: Duration, reuse: Reuse) -> Result<Self, String> {
         let provider = rustls::crypto::ring::default_provider();
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_platform_verifier(provider)
             .map_err(|error| innermost(&error))?;
-        Ok(Self::over(connector, limit))
+        Ok(Self::over(connector, limit, reuse))
     }
 
     /// The same for servers that are reached by HTTP alone: it needs no certificates, and trusts none.
-    pub fn without_certificates(limit: Duration) -> Self {
+    pub fn without_certificates(limit: Duration, reuse: Reuse) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring knows both versions of TLS")
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
-        Self::over(HttpsConnectorBuilder::new().with_tls_config(tls), limit)
+        Self::over(
+            HttpsConnectorBuilder::new().with_tls_config(tls),
+            limit,
+            reuse,
+        )
     }
 
-    fn over(connector: HttpsConnectorBuilder<WantsSchemes>, limit: Duration) -> Self {
+    fn over(connector: HttpsConnectorBuilder<WantsSchemes>, limit: Duration, reuse: Reuse) -> Self {
         let mut sockets = HttpConnector::new();
         sockets.set_nodelay(true);
+        sockets.set_connect_timeout(Some(CONNECT_LIMIT));
+        sockets.set_keepalive(Some(LOOK_FOR_SERVER_AFTER));
         // What the scheme asks for is decided by the connector around it.
         sockets.enforce_http(false);
         let connector = connector
@@ -91,7 +111,10 @@ impl Client {
         let connections = Connections::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_LIMIT)
-            .pool_max_idle_per_host(MAX_IDLE)
+            .pool_max_idle_per_host(match reuse {
+                Reuse::Idle => MAX_IDLE,
+                Reuse::Never => 0,
+            })
             .build(connector);
         Self {
             connections,
@@ -142,6 +165,27 @@ impl Client {
     ) -> Result<Response, Failure> {
         let request = Request::post(url).header(CONTENT_TYPE, content_type);
         self.send(request, body).await
+    }
+
+    /// Sends a request as it is, with this client's headers, and gives the answer with its body still to come, however
+    /// long either takes: whoever asks gives up by dropping it.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn open(
+        &self,
+        mut request: Builder,
+        body: Bytes,
+    ) -> Result<hyper::Response<Incoming>, Failure> {
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let broken = |error: &(dyn Error + 'static)| Failure::Broken(innermost(error));
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| broken(&error))?;
+        let answer = self.connections.request(request).await;
+        answer.map_err(|error| broken(&error))
     }
 
     async fn send(&self, mut request: Builder, body: Bytes) -> Result<Response, Failure> {
@@ -204,4 +248,49 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// How many connections two requests take, one after the other, to a server that would serve both on one.
+    async fn connections_of_two(reuse: Reuse) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&taken);
+        let server = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    let mut request = [0; 1024];
+                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+                        stream.write_all(answer).await.unwrap();
+                    }
+                });
+            }
+        });
+        let client = Client::without_certificates(Duration::from_secs(10), reuse);
+        for _ in 0..2 {
+            let answer = client.get(&url).await.unwrap().body(2).await.unwrap();
+            assert_eq!(answer, "{}");
+            // A connection is idle once its task has seen the end of the answer.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        server.abort();
+        taken.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_the_next_request_only_where_it_may() {
+        assert_eq!(connections_of_two(Reuse::Never).await, 2);
+        assert_eq!(connections_of_two(Reuse::Idle).await, 1);
+    }
 }

@@ -13,6 +13,7 @@ compile_error!(
 pub mod app;
 pub mod call;
 pub mod catalog;
+pub mod catalogue_log;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -25,7 +26,9 @@ pub mod jsonrpc;
 pub mod letta;
 pub mod mcp;
 pub mod process;
+pub mod services;
 pub mod shutdown;
 pub mod stdio;
+pub mod tasks;
 pub mod telemetry;
 pub mod text;

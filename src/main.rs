@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use smcp::cli::{Cli, Command, PluginFlags};
+use smcp::cli::{Cli, Command, StdioFlags};
 
 /// Gives back what bursts of sessions have used, which the allocator of glibc keeps.
 #[cfg(feature = "jemalloc")]
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
     let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
     if called_as_stdio(&line) && cli.command.is_none() {
-        cli.command = Some(Command::Stdio(PluginFlags::default()));
+        cli.command = Some(Command::Stdio(StdioFlags::default()));
     }
     smcp::commands::run(cli)
 }

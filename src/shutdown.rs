@@ -1,27 +1,38 @@
 //! How the server ends: signals to cancellation tokens, and the tasks that are waited for. Knows nobody who works.
 //!
 //! The first SIGTERM or SIGINT says that the end is near ([`Shutdown::leaving`]) and, after a delay if there is one,
-//! asks everyone to finish ([`Shutdown::draining`]); the second ends everything at once ([`Shutdown::forced`]). A
+//! asks everyone to finish ([`Shutdown::draining`]); the delay is for those who look whether the server is ready, and
+//! is left out where nobody does ([`ReadinessChecks`]). The second signal ends everything at once ([`Shutdown::forced`]). A
 //! SIGHUP asks a daemon to reload; for a server in a terminal it means that the terminal is gone, and counts like a
 //! SIGTERM. Signals that have no meaning here end nothing.
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// Whoever asks less often than this whether the server is ready would not learn of its end in time either.
+const CHECKED_WITHIN: Duration = Duration::from_secs(120);
+
+/// When somebody last asked whether the server is ready, as balancers do again and again. Clones speak of the same.
+#[derive(Clone, Debug, Default)]
+pub struct ReadinessChecks(Arc<Mutex<Option<Instant>>>);
 
 /// The end of the server, as everyone who must know of it sees it. Clones speak of the same end.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     leaving: CancellationToken,
-    /// From `leaving` to `draining`.
+    /// From `leaving` to `draining`, where somebody looks.
     delay: Duration,
+    checks: ReadinessChecks,
     draining: CancellationToken,
+    overdue: CancellationToken,
     forced: CancellationToken,
     tasks: TaskTracker,
     /// Holds one SIGHUP that nobody has taken: several that come together ask for one reload.
@@ -45,6 +56,22 @@ pub struct Unfinished {
     pub why: &'static str,
 }
 
+impl ReadinessChecks {
+    /// Notes that somebody asks.
+    pub fn note(&self) {
+        *self.last() = Some(Instant::now());
+    }
+
+    fn are_recent(&self) -> bool {
+        self.last()
+            .is_some_and(|last| last.elapsed() <= CHECKED_WITHIN)
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Shutdown {
     /// A shutdown that nobody has asked for.
     pub fn new() -> Self {
@@ -52,7 +79,7 @@ impl Shutdown {
     }
 
     /// A shutdown that goes on working for `delay` after it was asked for, so that whoever sends clients here can see
-    /// in time that it leaves.
+    /// in time that it leaves. Where nobody has looked, it does not.
     pub fn delayed(delay: Duration) -> Self {
         Self {
             delay,
@@ -70,6 +97,11 @@ impl Shutdown {
         self.delay
     }
 
+    /// Where those who look are noted.
+    pub fn checks(&self) -> &ReadinessChecks {
+        &self.checks
+    }
+
     /// Waits for a SIGHUP that asks for a reload.
     pub async fn hung_up(&self) {
         self.hangups.notified().await;
@@ -78,6 +110,11 @@ impl Shutdown {
     /// Cancelled once the server should end: take no new work, finish what runs.
     pub fn draining(&self) -> &CancellationToken {
         &self.draining
+    }
+
+    /// Cancelled when what ran has had its grace: who still waits is told that nothing more comes.
+    pub fn overdue(&self) -> &CancellationToken {
+        &self.overdue
     }
 
     /// Cancelled when the end was asked for once more: everything ends now, and nobody waits for anything.
@@ -107,6 +144,10 @@ impl Shutdown {
 
     fn drain_after_delay(&self) {
         if self.delay.is_zero() {
+            return self.draining.cancel();
+        }
+        if !self.checks.are_recent() {
+            tracing::info!("nobody asks whether this server is ready: it ends without a delay");
             return self.draining.cancel();
         }
         let (delay, draining) = (self.delay, self.draining.clone());
@@ -204,6 +245,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shutdown_with_a_delay_leaves_first_and_drains_when_the_delay_is_over() {
         let shutdown = Shutdown::delayed(LONG);
+        shutdown.checks().note();
         let asked = tokio::time::Instant::now();
         shutdown.request("test");
         assert!(shutdown.leaving().is_cancelled() && !shutdown.draining().is_cancelled());
@@ -212,9 +254,25 @@ mod tests {
         assert!(!shutdown.forced().is_cancelled());
 
         let shutdown = Shutdown::delayed(LONG);
+        shutdown.checks().note();
         shutdown.request("test");
         shutdown.request("test");
         assert!(shutdown.draining().is_cancelled() && shutdown.forced().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_that_nobody_would_see_is_left_out() {
+        let unseen = Shutdown::delayed(LONG);
+        unseen.request("test");
+        assert!(unseen.draining().is_cancelled() && !unseen.forced().is_cancelled());
+
+        for (ago, drains) in [(CHECKED_WITHIN, false), (CHECKED_WITHIN + LONG, true)] {
+            let shutdown = Shutdown::delayed(LONG);
+            shutdown.checks().note();
+            tokio::time::advance(ago).await;
+            shutdown.request("test");
+            assert_eq!(shutdown.draining().is_cancelled(), drains, "{ago:?}");
+        }
     }
 
     #[tokio::test]

@@ -2,7 +2,11 @@
 //!
 //! Knows neither who wrote the text nor who reads it.
 
+mod addresses;
+
 use std::fmt::{self, Display, Write};
+
+pub use self::addresses::without_secrets;
 
 /// How many characters of a client's value an error message quotes.
 const MAX_QUOTED: usize = 128;

@@ -86,6 +86,9 @@ pub enum CallError {
     /// The governor has the tool detached for this client.
     #[error("{0}")]
     NotAttached(String),
+    /// Somebody who watches the server has stopped it. The client waits for its answer.
+    #[error("{0} was stopped by a person on this server's page; the program itself did not fail")]
+    Stopped(String),
     /// Cancelled by the client, its disconnect or a shutdown: nobody waits for an answer.
     #[error("cancelled")]
     Cancelled,
@@ -109,8 +112,37 @@ impl CallError {
             Self::Overloaded(_) => "overloaded",
             Self::SpawnFailed(_) => "spawn_failed",
             Self::NotAttached(_) => "tool_not_attached",
+            Self::Stopped(_) => "stopped",
             Self::Cancelled => "cancelled",
             Self::Internal(_) => "internal_error",
+        }
+    }
+}
+
+impl CallError {
+    /// Whether it is the client that has to do something else: it asked for what there is not, or did not wait; or
+    /// somebody stopped the call on purpose. No alert tells an operator of it. A code is of one kind alone, so a plugin
+    /// that is not served counts here; that it is not has an alert of its own.
+    pub fn is_the_clients(&self) -> bool {
+        match self {
+            Self::InvalidToolName(_)
+            | Self::PluginNotFound(_)
+            | Self::PluginNotServed(_)
+            | Self::CommandNotFound { .. }
+            | Self::InvalidArguments { .. }
+            | Self::ArgumentsTooLarge(_)
+            | Self::NotAttached(_)
+            | Self::Stopped(_)
+            | Self::Cancelled => true,
+            Self::Plugin(_)
+            | Self::NotFound(_)
+            | Self::MissingCapability { .. }
+            | Self::TimedOut { .. }
+            | Self::OutputTooLarge { .. }
+            | Self::ResultTooLarge { .. }
+            | Self::Overloaded(_)
+            | Self::SpawnFailed(_)
+            | Self::Internal(_) => false,
         }
     }
 }
@@ -120,5 +152,97 @@ fn printed_so_far(printed: &str) -> String {
         "; it had printed nothing".to_owned()
     } else {
         format!("; it had printed: {printed}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// One of each.
+    fn all() -> Vec<CallError> {
+        let text = String::new;
+        vec![
+            CallError::InvalidToolName(text()),
+            CallError::PluginNotFound(text()),
+            CallError::PluginNotServed(text()),
+            CallError::CommandNotFound {
+                plugin: text(),
+                command: text(),
+                available: text(),
+            },
+            CallError::InvalidArguments {
+                tool: text(),
+                faults: Vec::new(),
+            },
+            CallError::ArgumentsTooLarge(text()),
+            CallError::Plugin(text()),
+            CallError::NotFound(text()),
+            CallError::TimedOut {
+                tool: text(),
+                after: Duration::ZERO,
+                printed: text(),
+            },
+            CallError::OutputTooLarge {
+                tool: text(),
+                limit: 0,
+            },
+            CallError::ResultTooLarge {
+                tool: text(),
+                why: "",
+            },
+            CallError::Overloaded(text()),
+            CallError::SpawnFailed(text()),
+            CallError::MissingCapability {
+                tool: text(),
+                missing: Vec::new(),
+            },
+            CallError::NotAttached(text()),
+            CallError::Stopped(text()),
+            CallError::Cancelled,
+            CallError::Internal(text()),
+        ]
+    }
+
+    /// The outcomes that each filter of this text leaves out, `ok` aside.
+    fn left_out(text: &str) -> Vec<BTreeSet<&str>> {
+        let filters = text.split("outcome!~").skip(1);
+        let words = filters.map(|filter| {
+            let filter = filter.trim_start_matches(['\\', '"']);
+            filter.split(['\\', '"']).next().unwrap_or_default()
+        });
+        let words = words.map(|words| words.split('|').filter(|word| *word != "ok").collect());
+        words.collect()
+    }
+
+    #[test]
+    fn alerts_and_dashboard_leave_out_what_is_the_clients_and_nothing_else() {
+        let (clients, others): (Vec<_>, Vec<_>) =
+            all().into_iter().partition(CallError::is_the_clients);
+        let codes = |errors: Vec<CallError>| -> BTreeSet<&str> {
+            errors.iter().map(CallError::code).collect()
+        };
+        let (clients, others) = (codes(clients), codes(others));
+        assert!(clients.is_disjoint(&others), "{clients:?} {others:?}");
+        for (name, text, filters) in [
+            (
+                "alerts.yml",
+                include_str!("../../docs/monitoring/alerts.yml"),
+                3,
+            ),
+            (
+                "dashboard.json",
+                include_str!("../../docs/monitoring/dashboard.json"),
+                1,
+            ),
+        ] {
+            let found = left_out(text);
+            assert_eq!(found.len(), filters, "{name}");
+            for words in found {
+                assert_eq!(words, clients, "{name}");
+            }
+        }
     }
 }

@@ -33,6 +33,8 @@ pub enum Event {
     Updated(String),
     /// `{"reconnect":MS}`: the client may hang up and fetch the answer after this long.
     Reconnect(Duration),
+    /// `{"detach":true}`: from now on the call may outlive its client.
+    Detach,
     /// `{"ask":{key: question}}`: the program waits for the client's answers.
     Ask {
         /// The object of questions, by key.

@@ -91,6 +91,7 @@ impl EventChannel {
             events: Some(OwnedFd::from(theirs)),
             events_held: Some(OwnedFd::from(held)),
             stderr_lines: Some(lines),
+            stdout_to_stderr: false,
             open_questions: Some(open),
         };
         Ok((channel, side_channels))

@@ -7,14 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 
+use super::beside::Beside;
+use super::choosing::{Answers, Told, not_without};
+use super::lookout::{
+    Before, Interpreter, Looked, Lookout, MAX_LOOKS, Own, Runs, Ways, given_up, restless,
+};
 use super::plugin::Plugin;
 use crate::discovery::Unserved;
-use crate::discovery::cache::{self, Cache, Fingerprint, Surroundings};
+use crate::discovery::cache::{self, Cache, Sight};
 use crate::discovery::describe::{Answer, Asker, described};
-use crate::discovery::interpreter::{Candidates, Resolved};
+use crate::discovery::environments::{PATIENCE, Prepared};
 use crate::discovery::scan::{Found, Program};
+use crate::process::Round;
 
 /// How long an asked plugin keeps others from being asked. One that takes longer waits for something
 /// else than the processor.
@@ -22,6 +28,10 @@ const AT_WORK: Duration = Duration::from_millis(700);
 
 /// How many plugins are asked at once at most, those included that take long.
 const MAX_ASKED: usize = 64;
+
+/// From how many Python programs on an interpreter is started for them to have in common: to start it costs as much as
+/// to execute a few of them. With four it is slower, with six as quick, with eight quicker.
+const MIN_ROUND: usize = 8;
 
 /// The pauses after which a plugin is asked once more, within one load, when the system was out of something.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(750)];
@@ -45,20 +55,11 @@ const NO_SECRETS: [&str; 8] = [
 #[derive(Debug)]
 pub struct PluginAsker {
     asker: Asker,
-    candidates: Candidates,
-    resolved: Arc<Resolved>,
-    memory: Option<Memory>,
+    lookout: Arc<Lookout>,
+    /// Where answers are kept, if anywhere.
+    cache: Option<Arc<Cache>>,
     at_work: Semaphore,
     asked: Semaphore,
-}
-
-/// Where answers are kept, and what those of this moment depend on.
-#[derive(Debug)]
-pub struct Memory {
-    /// The answers.
-    pub cache: Arc<Cache>,
-    /// What they depend on.
-    pub surroundings: Surroundings,
 }
 
 /// What came of one plugin.
@@ -70,6 +71,25 @@ pub struct Outcome {
     pub plugin: Result<Arc<Plugin>, Unserved>,
     /// Where this is what it said at an earlier start: what to hold against what it says now.
     pub recalled: Option<Arc<Recalled>>,
+    /// How it looked before it was asked, where that counts.
+    pub sight: Option<Sight>,
+    /// The digest of its answer, if it gave one.
+    pub answer: Option<[u8; 32]>,
+    /// Whether its own environment runs it.
+    pub is_own: bool,
+    /// What is to be known of its environment where that does not.
+    pub beside: Option<Beside>,
+}
+
+/// What one question gave.
+#[derive(Debug)]
+struct Said {
+    /// `None` where it is what was known.
+    plugin: Result<Option<Arc<Plugin>>, Unserved>,
+    sight: Option<Sight>,
+    answer: Option<[u8; 32]>,
+    is_own: bool,
+    beside: Option<Beside>,
 }
 
 /// What a plugin said at an earlier start, to be held against what it says now.
@@ -79,85 +99,137 @@ pub struct Recalled {
     interpreter: Interpreter,
 }
 
-/// What runs a plugin.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Interpreter {
-    /// The program that was chosen by looking; `None` for a plugin that is executed itself.
-    chosen: Option<PathBuf>,
-    /// The program that it ends in, where that is known.
-    real: Option<PathBuf>,
-}
-
 impl PluginAsker {
-    /// Asks plugins, and keeps what they answer in `memory`.
-    pub fn new(
-        asker: Asker,
-        candidates: Candidates,
-        resolved: Arc<Resolved>,
-        memory: Option<Memory>,
-    ) -> Self {
+    /// Asks plugins that `lookout` looks at, and keeps what they answer in `cache`.
+    pub fn new(lookout: Lookout, cache: Option<Arc<Cache>>) -> Self {
         Self {
-            asker,
-            candidates,
-            resolved,
-            memory,
+            asker: lookout.asker.clone(),
+            lookout: Arc::new(lookout),
+            cache,
             at_work: Semaphore::new(cores()),
             asked: Semaphore::new(MAX_ASKED),
         }
     }
 
-    /// Asks one, again after a pause when the system is out of something. `None` when it says what is `known` of it.
+    /// What those of `plugins` have in common that are Python programs, while they are asked side by side: nothing where
+    /// they are few.
+    pub fn round(&self, plugins: &[Found]) -> Option<Arc<Round>> {
+        let programs = plugins.iter().map(|plugin| &plugin.program);
+        let python = programs.filter(|program| matches!(program, Program::Python(_)));
+        if python.count() < MIN_ROUND {
+            return None;
+        }
+        let asker = &self.asker;
+        let environment = asker.environment.of_round(&asker.variables);
+        asker.launcher.round(environment).map(Arc::new)
+    }
+
+    /// Asks one, together with the others of a `round`, again after a pause when the system is out of something. `None`
+    /// when it says what is `known` of it.
     pub async fn ask(
         self: &Arc<Self>,
         plugin: &Found,
         known: Option<&Arc<Recalled>>,
+        round: Option<&Round>,
     ) -> Option<Outcome> {
         for pause in PAUSES {
-            match self.ask_once(plugin, known).await {
+            let said = self.ask_once(plugin, known, round).await;
+            match &said.plugin {
                 Err(fault) if fault.passes() && !self.asker.stop.is_cancelled() => {}
-                said => return outcome(plugin, said),
+                _ => return outcome(plugin, said),
             }
             tokio::time::sleep(pause).await;
         }
-        outcome(plugin, self.ask_once(plugin, known).await)
+        outcome(plugin, self.ask_once(plugin, known, round).await)
     }
 
     async fn ask_once(
         self: &Arc<Self>,
         plugin: &Found,
         known: Option<&Arc<Recalled>>,
-    ) -> Result<Option<Arc<Plugin>>, Unserved> {
+        round: Option<&Round>,
+    ) -> Said {
         let _asked = self.asked.acquire().await;
         let at_work = self.at_work.acquire().await;
-        let asking = self.answer(plugin);
+        let asking = self.answer(plugin, round);
         tokio::pin!(asking);
-        let answered = match tokio::time::timeout(AT_WORK, &mut asking).await {
+        let (sight, answered) = match tokio::time::timeout(AT_WORK, &mut asking).await {
             Ok(answered) => answered,
             Err(_) => {
                 drop(at_work);
                 asking.await
             }
         };
-        let (answer, interpreter, fingerprint) = answered?;
+        let answers = match answered {
+            Ok(answers) => answers,
+            Err(fault) => return Said::nothing(fault, sight, None),
+        };
         let (asker, plugin, known) = (Arc::clone(self), plugin.clone(), known.cloned());
         // Compiling large schemas takes its time.
-        let making = spawn_blocking(move || {
-            let is_known = known.is_some_and(|known| {
-                known.interpreter == interpreter && known.answer == cache::digest(&answer)
-            });
-            if let (Some(memory), Some(fingerprint)) = (&asker.memory, &fingerprint) {
-                if asker.quotes_a_variable(&plugin, &answer) {
-                    memory.cache.forget(fingerprint);
-                } else {
-                    memory.cache.keep(fingerprint, &answer);
+        let making = spawn_blocking(move || asker.said(&plugin, known.as_deref(), sight, answers));
+        let made = making.await;
+        made.unwrap_or_else(|fault| Said::nothing(given_up(fault), None, None))
+    }
+
+    fn said(
+        &self,
+        plugin: &Found,
+        known: Option<&Recalled>,
+        sight: Option<Sight>,
+        answers: Answers,
+    ) -> Said {
+        let has_own = answers.has_own();
+        let (beside, warning) = (answers.beside.clone(), answers.warning());
+        let chosen = match answers.choose(|answer, by| made(answer, plugin, by)) {
+            Ok(chosen) => chosen,
+            Err(fault) => {
+                if !fault.passes() {
+                    self.forget(sight.as_ref());
                 }
+                let fault = not_without(fault, beside.as_ref(), warning);
+                return Said::nothing(fault, sight, beside);
             }
-            if is_known {
-                return Ok(None);
-            }
-            made(&answer, &plugin, &interpreter).map(Some)
+        };
+        // What is kept is found again by what ran it: another interpreter stands there than the one that was chosen.
+        if chosen.is_own == has_own {
+            self.keep(plugin, sight.as_ref(), &chosen.answer);
+        } else {
+            self.forget(sight.as_ref());
+        }
+        let digest = cache::digest(&chosen.answer);
+        let is_known = known.is_some_and(|known| {
+            known.interpreter == chosen.interpreter
+                && known.answer == digest
+                && chosen.beside.is_none()
         });
-        making.await.map_err(given_up)?
+        Said {
+            plugin: Ok((!is_known).then_some(chosen.plugin)),
+            sight,
+            answer: Some(digest),
+            is_own: chosen.is_own,
+            beside: chosen.beside,
+        }
+    }
+
+    /// What was answered before counts no more.
+    fn forget(&self, sight: Option<&Sight>) {
+        if let (Some(cache), Some(fingerprint)) = (&self.cache, sight.and_then(Sight::fingerprint))
+        {
+            cache.forget(fingerprint);
+        }
+    }
+
+    /// Keeps an answer for the next start, if answers are kept.
+    fn keep(&self, plugin: &Found, sight: Option<&Sight>, answer: &Answer) {
+        let (Some(cache), Some(fingerprint)) = (&self.cache, sight.and_then(Sight::fingerprint))
+        else {
+            return;
+        };
+        if self.quotes_a_variable(plugin, answer) {
+            cache.forget(fingerprint);
+        } else {
+            cache.keep(fingerprint, answer);
+        }
     }
 
     /// Whether the answer has the value of a variable in it, which may be a secret: such an answer is not kept.
@@ -178,47 +250,67 @@ impl PluginAsker {
         })
     }
 
-    /// What it answers, what runs it, and what the answer depends on.
+    /// What looks at plugins.
+    pub fn lookout(&self) -> &Arc<Lookout> {
+        &self.lookout
+    }
+
+    /// How it looks, and then what it answers in all the ways in which it can be run. What can be run at once is asked
+    /// at once, whatever is installed meanwhile.
     async fn answer(
         self: &Arc<Self>,
         plugin: &Found,
-    ) -> Result<(Answer, Interpreter, Option<Fingerprint>), Unserved> {
-        let (asker, looked_at) = (Arc::clone(self), plugin.clone());
-        // Files may lie where looking at them takes its time.
-        let looking = spawn_blocking(move || asker.look(&looked_at));
-        let (chosen, fingerprint) = looking.await.map_err(given_up)??;
-        let mut interpreter = Interpreter { chosen, real: None };
-        if let Some(chosen) = interpreter.chosen.clone() {
-            interpreter.real = Some(self.real(chosen).await);
+        round: Option<&Round>,
+    ) -> (Option<Sight>, Result<Answers, Unserved>) {
+        for _ in 0..MAX_LOOKS {
+            let (sight, ways) = self.lookout.ways(plugin).await;
+            let Ways { plain, own } = match ways {
+                Ok(ways) => ways,
+                Err(fault) => return (sight, Err(fault)),
+            };
+            let mut answers = Answers::default();
+            match own {
+                Own::None => answers.plain = Some(self.told(plugin, plain, round).await),
+                Own::There(own) => {
+                    let own = self.told(plugin, own, round);
+                    let (own, plain) = tokio::join!(own, self.told(plugin, plain, round));
+                    (answers.own, answers.plain) = (Some(own), Some(plain));
+                }
+                Own::Needed { need, earlier } => {
+                    let with_earlier = async {
+                        match earlier {
+                            Some(earlier) => Some(self.told(plugin, earlier, round).await),
+                            None => None,
+                        }
+                    };
+                    let (mut plain, earlier, prepared) = tokio::join!(
+                        self.told(plugin, plain, round),
+                        with_earlier,
+                        self.lookout.begin(&need)
+                    );
+                    if let Prepared::Met { warning } = &prepared {
+                        plain.0.warning.clone_from(warning);
+                    }
+                    // What works without it waits only while it is on its way.
+                    let works = |told: &Told| told.1.is_ok();
+                    let works = works(&plain) || earlier.as_ref().is_some_and(works);
+                    let patience = works.then_some(PATIENCE);
+                    match self.lookout.settle(&need, prepared, patience).await {
+                        Some(beside) => answers.beside = beside,
+                        None => continue,
+                    }
+                    answers.own = earlier.filter(|_| answers.beside.is_some());
+                    answers.plain = Some(plain);
+                }
+            }
+            return (sight, Ok(answers));
         }
-        let answer = self.asker.ask(plugin, interpreter.real.clone()).await;
-        if let (Err(fault), Some(memory), Some(fingerprint)) = (&answer, &self.memory, &fingerprint)
-            && !fault.passes()
-        {
-            memory.cache.forget(fingerprint);
-        }
-        Ok((answer?, interpreter, fingerprint))
+        (None, Err(restless()))
     }
 
-    /// The interpreter that is chosen for it, and what its answer depends on. Both are looked at before it is asked:
-    /// what changes meanwhile is seen at the next start.
-    fn look(&self, plugin: &Found) -> Result<(Option<PathBuf>, Option<Fingerprint>), Unserved> {
-        let chosen = match plugin.program {
-            Program::Python(_) => Some(self.candidates.choose(&plugin.directory)?),
-            Program::Executable(_) => None,
-        };
-        let memory = self.memory.as_ref();
-        let fingerprint =
-            memory.and_then(|memory| memory.surroundings.of(plugin, chosen.as_deref()));
-        Ok((chosen, fingerprint))
-    }
-
-    async fn real(&self, chosen: PathBuf) -> PathBuf {
-        let asker = &self.asker;
-        let inherited = asker.environment.inherited();
-        self.resolved
-            .real(chosen, &asker.launcher, &inherited, &asker.stop)
-            .await
+    async fn told(&self, plugin: &Found, by: Interpreter, round: Option<&Round>) -> Told {
+        let answer = self.asker.ask(plugin, by.real.clone(), round).await;
+        (by, answer)
     }
 
     /// Those that were recalled with a shim for an interpreter, recalled with what is behind it.
@@ -234,7 +326,7 @@ impl PluginAsker {
             };
             let real = match behind.get(chosen) {
                 Some(real) => real.clone(),
-                None => self.real(chosen.clone()).await,
+                None => self.lookout.real(chosen.clone()).await,
             };
             if known.interpreter.real.as_ref() != Some(&real) {
                 through_shims.push(plugin);
@@ -249,8 +341,8 @@ impl PluginAsker {
         let asker = Arc::clone(self);
         // It ends by itself: the number of files is bounded.
         spawn_blocking(move || {
-            if let Some(memory) = &asker.memory {
-                memory.cache.sweep();
+            if let Some(cache) = &asker.cache {
+                cache.sweep();
             }
         });
     }
@@ -282,24 +374,58 @@ impl PluginAsker {
     }
 
     fn recall_one(&self, plugin: &Found) -> Option<Outcome> {
-        let (chosen, fingerprint) = self.look(plugin).ok()?;
-        let fingerprint = fingerprint?;
-        let answer = self.memory.as_ref()?.cache.recall(&fingerprint)?;
+        let cache = self.cache.as_ref()?;
+        let Looked { runs, sighting } = self.lookout.look(plugin);
+        let (
+            Runs {
+                chosen,
+                plain,
+                before,
+                warning,
+            },
+            sight,
+        ) = (runs.ok()?, sighting?.sight);
+        if !matches!(before, Before::Nothing) {
+            return None;
+        }
+        let answer = cache.recall(sight.fingerprint()?)?;
+        let is_own = chosen != plain;
         // A shim starts the same program; what is behind it is found out when clients are served.
         let real = chosen
             .as_deref()
-            .map(|chosen| self.resolved.at_once(chosen));
-        let interpreter = Interpreter { chosen, real };
+            .map(|chosen| self.lookout.resolved.at_once(chosen));
+        let interpreter = Interpreter {
+            chosen,
+            real,
+            warning,
+        };
         // What keeps it from being served is not said from memory.
         let plugin_made = made(&answer, plugin, &interpreter).ok()?;
+        let digest = cache::digest(&answer);
         Some(Outcome {
             name: plugin.name.clone(),
             plugin: Ok(plugin_made),
             recalled: Some(Arc::new(Recalled {
-                answer: cache::digest(&answer),
+                answer: digest,
                 interpreter,
             })),
+            sight: Some(sight),
+            answer: Some(digest),
+            is_own,
+            beside: None,
         })
+    }
+}
+
+impl Said {
+    fn nothing(fault: Unserved, sight: Option<Sight>, beside: Option<Beside>) -> Self {
+        Self {
+            plugin: Err(fault),
+            sight,
+            answer: None,
+            is_own: false,
+            beside,
+        }
     }
 }
 
@@ -308,26 +434,29 @@ fn made(
     plugin: &Found,
     interpreter: &Interpreter,
 ) -> Result<Arc<Plugin>, Unserved> {
-    let described = described(answer, plugin, interpreter.real.as_ref())?;
+    let mut described = described(answer, plugin, interpreter.real.as_ref())?;
+    described
+        .description
+        .warnings
+        .extend(interpreter.warning.clone());
     let made = Plugin::new(plugin, described);
     made.map(Arc::new).map_err(|faults| {
         Unserved::Contract(format!("its description breaks the contract: {faults}"))
     })
 }
 
-fn outcome(plugin: &Found, said: Result<Option<Arc<Plugin>>, Unserved>) -> Option<Outcome> {
+fn outcome(plugin: &Found, said: Said) -> Option<Outcome> {
     Some(Outcome {
         name: plugin.name.clone(),
-        plugin: said.transpose()?,
+        plugin: said.plugin.transpose()?,
         recalled: None,
+        sight: said.sight,
+        answer: said.answer,
+        is_own: said.is_own,
+        beside: said.beside,
     })
 }
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Work on another thread that was not done.
-pub fn given_up(fault: JoinError) -> Unserved {
-    Unserved::Plugin(format!("loading it was given up: {fault}"))
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use super::plugin::{BUILT_IN, Offering, Plugin, PluginInfo, Skipped, Tool};
+use super::plugin::{BUILT_IN, Offering, Plugin, PluginInfo, Service, Skipped, Tool};
 use crate::call::command::Runnable;
+use crate::contract;
 use crate::contract::client_schema::{complete_for_clients, with_objects_for_properties};
 use crate::contract::portable::portable;
 use crate::contract::schema::{self, Schema};
 use crate::contract::{Command, Faults, Offer, ToolName};
+use crate::discovery::cache::Content;
 use crate::discovery::describe::Described;
 use crate::discovery::scan::{Found, Program};
 use crate::text::shown;
@@ -74,6 +76,7 @@ impl Plugin {
             return Err(building.faults);
         }
         let (Program::Python(program) | Program::Executable(program)) = &found.program;
+        let services = building.services(described.description.services);
         let interpreter = if building.start.len() > 1 {
             PathBuf::from(&building.start[0])
         } else {
@@ -91,6 +94,7 @@ impl Plugin {
             tools,
             offerings,
             skipped,
+            services,
         })
     }
 }
@@ -157,7 +161,8 @@ impl Building<'_> {
         }
         if name.len() > MAX_NAME_FOR_LETTA {
             self.warnings.push(format!(
-                "the name {name} has {} characters; Letta refuses names over {MAX_NAME_FOR_LETTA}",
+                "the name {name} has {} characters, and Letta refuses names over {MAX_NAME_FOR_LETTA}; shorten the \
+                 command's name or the directory's",
                 name.len()
             ));
         }
@@ -174,6 +179,24 @@ impl Building<'_> {
             run: Arc::clone(run),
             name,
         }))
+    }
+
+    fn services(&self, declared: Vec<contract::Service>) -> Vec<Arc<Service>> {
+        if declared.is_empty() {
+            return Vec::new();
+        }
+        let content = Arc::new(Content::of(self.found));
+        let service = |declared: contract::Service| {
+            let words = declared.words.into_iter().map(OsString::from);
+            Arc::new(Service {
+                plugin: self.found.name.clone(),
+                name: declared.name,
+                directory: self.found.directory.clone(),
+                argv: self.start.iter().cloned().chain(words).collect(),
+                content: Arc::clone(&content),
+            })
+        };
+        declared.into_iter().map(service).collect()
     }
 
     fn offering(&mut self, offer: Offer, runs: &HashMap<&str, &Arc<Runnable>>) -> Option<Offering> {

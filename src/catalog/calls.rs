@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::plugin::{Offering, Tool};
@@ -18,10 +18,18 @@ use crate::call::served;
 pub use crate::call::served::Printed;
 use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::OfferKind;
+use crate::discovery::environments::PATIENCE;
 use crate::jsonrpc::members;
 
 /// How long the plugins are not asked again because a file is gone that was gone before.
 const HEAL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a file that is gone may take to come back before the plugins are asked again: whoever puts a new version in
+/// place often removes the old one first.
+const RETURNS_WITHIN: Duration = Duration::from_secs(1);
+
+/// How often that is looked for meanwhile, or whether an environment is there.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs calls.
 #[derive(Debug)]
@@ -93,7 +101,12 @@ impl Calls {
         now: impl Fn(&Snapshot) -> Option<Arc<T>>,
         cancel: &CancellationToken,
     ) -> Result<Arc<T>, CallError> {
-        let reason = match self.look(run_of(served), cancel).await? {
+        let anew = match self.outfitted(&run_of(served).plugin, cancel).await? {
+            true => now(&self.state.snapshot()),
+            false => None,
+        };
+        let served = anew.as_ref().unwrap_or(served);
+        let reason = match self.look_patiently(run_of(served), cancel).await? {
             Presence::There => return Ok(Arc::clone(served)),
             Presence::Wrong(reason) => return Err(CallError::SpawnFailed(reason)),
             Presence::Gone(reason) => reason,
@@ -111,6 +124,45 @@ impl Calls {
         match self.look(run_of(&found), cancel).await? {
             Presence::There => Ok(found),
             Presence::Gone(reason) | Presence::Wrong(reason) => Err(CallError::SpawnFailed(reason)),
+        }
+    }
+
+    /// Waits for a moment for the environment of `plugin` where that is being made for the first time: what it imports
+    /// only when it is called may not be there before. Whether it had to wait.
+    async fn outfitted(&self, plugin: &str, cancel: &CancellationToken) -> Result<bool, CallError> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut has_waited = false;
+        loop {
+            let now = Instant::now();
+            let snapshot = self.state.snapshot();
+            let underway = snapshot.underway.get(plugin);
+            if now >= deadline || underway.is_none_or(|underway| !underway.is_worth_waiting(now)) {
+                return Ok(has_waited);
+            }
+            has_waited = true;
+            tokio::select! {
+                () = cancel.cancelled() => return Err(CallError::Cancelled),
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// As [`look`](Self::look), and again for a moment where a file is gone.
+    async fn look_patiently(
+        &self,
+        run: &Runnable,
+        cancel: &CancellationToken,
+    ) -> Result<Presence, CallError> {
+        let deadline = Instant::now() + RETURNS_WITHIN;
+        loop {
+            let presence = self.look(run, cancel).await?;
+            if !matches!(presence, Presence::Gone(_)) || Instant::now() >= deadline {
+                return Ok(presence);
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Err(CallError::Cancelled),
+                () = sleep(LOOK_EVERY) => {}
+            }
         }
     }
 

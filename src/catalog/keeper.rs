@@ -1,11 +1,17 @@
-//! The task that keeps the catalogue loaded: at the start, when a reload is asked for, and after a shortage.
+//! The task that keeps the catalogue loaded: at the start, when a reload is asked for, after a shortage, and when
+//! plugins have changed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
+
+use super::check::Check;
 use super::known::Known;
 use super::load::Loader;
+use super::snapshot::Snapshot;
 use super::state::State;
+use crate::discovery::watch::Watch;
 
 /// The first pause before plugins are asked again that could not be asked.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -22,7 +28,7 @@ pub async fn keep_loaded(
 ) {
     let keeping = async {
         loader.asker.variables = variables.await.into();
-        state.begin();
+        state.begin(Arc::clone(&loader.asker.variables));
         keep(&state, &loader).await;
     };
     tokio::select! {
@@ -31,41 +37,162 @@ pub async fn keep_loaded(
     }
 }
 
+/// What the keeper does next.
+enum Next {
+    /// Asks all plugins: at the start, or because somebody has asked for it.
+    Load,
+    /// Asks those that could not be asked, and those whose environment is there.
+    Retry,
+    /// Looks whether plugins have changed.
+    Look,
+    /// Asks one that is known only by what it said at an earlier start.
+    Check,
+}
+
+/// Those that are known only by what they said at an earlier start.
+enum Checking {
+    ToBegin,
+    Underway(Check),
+    Done,
+}
+
 async fn keep(state: &State, loader: &Loader) {
+    let publish = |snapshot| state.publish(snapshot);
     let mut wanted = state.wanted();
+    let mut is_first = true;
     let mut known = Known::default();
-    let mut pause = FIRST_PAUSE;
-    let mut is_retry = false;
+    let mut watch = None;
+    let mut checking = Checking::Done;
+    let mut retries = Retries::default();
+    let mut next = Next::Load;
     loop {
-        let target = *wanted.borrow_and_update();
-        // Whoever asks for a reload wants to know what plugins say now.
-        let may_recall = target == 1;
-        let publish = |snapshot| state.publish(snapshot);
-        if is_retry {
-            loader.retry(&mut known, may_recall, publish).await;
-        } else {
-            loader.load(&mut known, may_recall, publish).await;
-            state.have_loaded(target);
-        }
-        let mut is_checked = false;
-        is_retry = loop {
-            let is_short = known.has_passing_faults();
-            let wait = async {
-                if !is_short {
-                    pause = FIRST_PAUSE;
-                    return std::future::pending().await;
+        match next {
+            Next::Load => {
+                let target = *wanted.borrow_and_update();
+                // Whoever asks for a reload wants to know what plugins say now.
+                is_first = target == 1;
+                loader.load(&mut known, is_first, publish).await;
+                state.have_loaded(target);
+                checking = Checking::ToBegin;
+                if loader.watch && watch.is_none() {
+                    watch = Some(Watch::begin());
                 }
-                tokio::time::sleep(pause).await;
-                pause = MAX_PAUSE.min(pause * 2);
-            };
-            tokio::select! {
-                changed = wanted.changed() => match changed {
-                    Ok(()) => break false,
-                    Err(_) => return,
-                },
-                () = wait => break true,
-                () = loader.check_recalled(&mut known, publish), if !is_checked => is_checked = true,
             }
+            Next::Retry => {
+                retries.begin();
+                loader.retry(&mut known, is_first, publish).await;
+            }
+            // A load asks all plugins, so it does not wait for one.
+            Next::Look => tokio::select! {
+                () = look(loader, &mut known, watch.as_mut(), publish) => {}
+                _ = wanted.changed() => wanted.mark_changed(),
+            },
+            Next::Check => tokio::select! {
+                now = check(loader, &mut known, checking, publish) => checking = now,
+                _ = wanted.changed() => {
+                    wanted.mark_changed();
+                    checking = Checking::Done;
+                }
+            },
+        }
+        retries.plan(known.has_passing_faults());
+        next = tokio::select! {
+            biased;
+            changed = wanted.changed() => match changed {
+                Ok(()) => Next::Load,
+                Err(_) => return,
+            },
+            () = retries.due() => Next::Retry,
+            () = decided(loader, &known) => Next::Retry,
+            () = due(watch.as_mut()) => Next::Look,
+            () = checking.due() => Next::Check,
         };
+    }
+}
+
+/// Done when the environment of a plugin that waits for it is there, or will not be.
+async fn decided(loader: &Loader, known: &Known) {
+    match &loader.environments {
+        Some(environments) if known.waits() => environments.decided().await,
+        _ => std::future::pending().await,
+    }
+}
+
+async fn due(watch: Option<&mut Watch>) {
+    match watch {
+        Some(watch) => watch.due().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn look(
+    loader: &Loader,
+    known: &mut Known,
+    watch: Option<&mut Watch>,
+    publish: impl FnMut(Snapshot),
+) {
+    if let Some(watch) = watch {
+        loader.refresh(known, watch, publish).await;
+    }
+}
+
+async fn check(
+    loader: &Loader,
+    known: &mut Known,
+    checking: Checking,
+    publish: impl FnMut(Snapshot),
+) -> Checking {
+    let underway = match checking {
+        Checking::ToBegin => Check::begin(loader, known, publish).await,
+        Checking::Underway(mut check) => {
+            let is_left = check.step(known, publish).await;
+            is_left.then_some(check)
+        }
+        Checking::Done => None,
+    };
+    underway.map_or(Checking::Done, Checking::Underway)
+}
+
+impl Checking {
+    async fn due(&self) {
+        match self {
+            Self::ToBegin => {}
+            Self::Underway(check) => check.pause().await,
+            Self::Done => std::future::pending().await,
+        }
+    }
+}
+
+/// When plugins are asked again that could not be asked.
+#[derive(Debug, Default)]
+struct Retries {
+    at: Option<Instant>,
+    /// The pause before the last.
+    pause: Option<Duration>,
+}
+
+impl Retries {
+    /// Plans the next where there `is_short`age, and forgets about all where there is none.
+    fn plan(&mut self, is_short: bool) {
+        if !is_short {
+            *self = Self::default();
+        } else if self.at.is_none() {
+            let pause = self
+                .pause
+                .map_or(FIRST_PAUSE, |pause| MAX_PAUSE.min(pause * 2));
+            self.pause = Some(pause);
+            self.at = Some(Instant::now() + pause);
+        }
+    }
+
+    fn begin(&mut self) {
+        self.at = None;
+    }
+
+    async fn due(&self) {
+        match self.at {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
     }
 }

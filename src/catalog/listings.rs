@@ -39,6 +39,10 @@ pub struct View {
     pub visible: Visible,
     /// Whether structured content that is no object is shown as a member of one.
     pub wrapped: bool,
+    /// Whether it says which tools clients may hold tasks for.
+    pub with_tasks: bool,
+    /// Whether the server's tool for results is in it.
+    pub with_results: bool,
 }
 
 /// The texts of one snapshot, which go with it. The one that nobody has asked for the longest goes first.
@@ -89,6 +93,8 @@ mod tests {
         View {
             visible: Visible::Only(tools),
             wrapped: false,
+            with_tasks: false,
+            with_results: false,
         }
     }
 
@@ -118,8 +124,16 @@ mod tests {
                 ..only(1)
             },
             View {
+                with_tasks: true,
+                ..only(1)
+            },
+            View {
+                with_results: true,
+                ..only(1)
+            },
+            View {
                 visible: Visible::All,
-                wrapped: false,
+                ..only(1)
             },
         ] {
             assert!(is_written(&listings, other));

@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-use super::asking::{Memory, Outcome, PluginAsker, given_up};
+use super::asking::{Outcome, PluginAsker};
 use super::home::Home;
 use super::known::Known;
+use super::lookout::{Lookout, given_up};
+use super::settings::Settings;
 use super::snapshot::Snapshot;
+use crate::contract::environment::Environment;
 use crate::discovery::Unserved;
-use crate::discovery::cache::{self, Cache, Surroundings, Usage};
+use crate::discovery::cache::{self, Cache, Surroundings};
 use crate::discovery::describe::Asker;
+use crate::discovery::environments::{Environments, Probes};
 use crate::discovery::interpreter::{Candidates, Resolved};
 use crate::discovery::scan::{Found, Look, look};
+use crate::process::Launcher;
 
 /// How long what plugins answer when they are asked again is kept for the answers of the others: what was served
 /// before is served meanwhile, and clients are notified once.
-const HELD: Duration = Duration::from_secs(2);
-
-/// How long after a start plugins are asked again that were recalled: the first clients come first.
-const CHECK_AFTER: Duration = Duration::from_secs(2);
-
-/// A plugin that is asked in the background is followed by a pause of so many times what that took.
-const CHECK_PAUSE: u32 = 3;
+pub(super) const HELD: Duration = Duration::from_secs(2);
 
 /// Finds and asks plugins.
 #[derive(Debug)]
@@ -43,13 +43,57 @@ pub struct Loader {
     pub python: Option<PathBuf>,
     /// Interpreters behind shims, kept from one load to the next.
     pub resolved: Arc<Resolved>,
+    /// The environments of plugins; `None` where they have none of their own.
+    pub environments: Option<Environments>,
+    /// Whether changes of plugins are noticed.
+    pub watch: bool,
     /// Where descriptions are kept, if anywhere.
     pub cache_settings: Option<cache::Settings>,
+    /// Whether there is anything to keep: the demos are unpacked into another directory at each start.
+    pub keeps_descriptions: bool,
     /// The same, open; opened when it is needed.
     pub cache: OnceCell<Option<Arc<Cache>>>,
 }
 
 impl Loader {
+    /// Begins nothing yet.
+    pub fn new(
+        settings: Settings,
+        environment: Environment,
+        launcher: Launcher,
+        stop: CancellationToken,
+    ) -> Self {
+        let has_own_directory = settings.directory.is_some();
+        let inherited = environment.inherited();
+        let asker = Asker {
+            launcher,
+            environment,
+            variables: Arc::default(),
+            limit: settings.describe_limit,
+            stop,
+        };
+        Self {
+            asker,
+            home: Arc::new(Home::new(settings.directory)),
+            only: settings.only,
+            allow_writable: settings.allow_writable,
+            python: settings.python,
+            resolved: Arc::new(Resolved::default()),
+            // The demos need nothing.
+            environments: settings
+                .environments
+                .filter(|_| has_own_directory)
+                .map(|settings| Environments::new(settings, inherited)),
+            watch: settings.watch && has_own_directory,
+            // One that was named and cannot be used is warned of, whether or not there is something to keep.
+            cache_settings: settings
+                .cache
+                .filter(|cache| has_own_directory || cache.is_named),
+            keeps_descriptions: has_own_directory,
+            cache: OnceCell::new(),
+        }
+    }
+
     /// Looks for plugins and asks each, those that are known by now, too, unless `may_recall`: then what a plugin said
     /// at an earlier start, when everything was as it is now, stands for its answer. Whenever some have answered,
     /// `publish` gets what is known by then: of those that have not answered yet, and of those whose answer is of no
@@ -61,28 +105,33 @@ impl Loader {
         mut publish: impl FnMut(Snapshot),
     ) {
         let (directory, look) = match self.look().await {
-            Ok((directory, look)) => (directory, self.wanted(look)),
+            Ok((directory, look)) => (directory, wanted(look, &self.only)),
             Err(fault) => return self.keep(known, fault, publish),
         };
         known.see(look);
+        if let Some(environments) = self.environments.as_ref().filter(|_| !may_recall) {
+            environments.forget_failures();
+        }
         let asker = self.plugin_asker(&directory).await;
         let mut left = known.all();
         if may_recall {
             for outcome in asker.recall(known.unknown()).await {
                 known.note(outcome);
             }
-            left = known.unanswered();
+            left = known.unanswered(|key| self.failure_stands(key));
             if !left.is_empty() {
                 publish(known.snapshot(false));
             }
         }
-        self.ask_and_publish(&asker, left, known, publish).await;
+        let had_all = known.has_all();
+        self.ask_and_publish(&asker, left, known, had_all, publish)
+            .await;
         asker.sweep();
     }
 
     /// Asks those plugins again that were not asked because the system was out of something.
     pub async fn retry(&self, known: &mut Known, may_recall: bool, publish: impl FnMut(Snapshot)) {
-        let Some(left) = known.left() else {
+        let Some(left) = known.left(|key| self.failure_stands(key)) else {
             return self.load(known, may_recall, publish).await;
         };
         let directory = match self.directory().await {
@@ -90,46 +139,14 @@ impl Loader {
             Err(fault) => return self.keep(known, fault, publish),
         };
         let asker = self.plugin_asker(&directory).await;
-        self.ask_and_publish(&asker, left, known, publish).await;
+        let had_all = known.has_all();
+        self.ask_and_publish(&asker, left, known, had_all, publish)
+            .await;
     }
 
-    /// Asks one after the other those that are served as they described themselves at an earlier start, with most of
-    /// the time left to others. What they say now is published, and nothing where it is the same.
-    pub async fn check_recalled(&self, known: &mut Known, mut publish: impl FnMut(Snapshot)) {
-        let usage = self.cache_settings.as_ref().map(|cache| cache.usage);
-        if usage != Some(Usage::Serve) || known.recalled().is_empty() {
-            return;
-        }
-        let Ok(directory) = self.directory().await else {
-            return;
-        };
-        let asker = self.plugin_asker(&directory).await;
-        let behind_shims = asker.recall_behind_shims(known.recalled()).await;
-        if !behind_shims.is_empty() {
-            for outcome in behind_shims {
-                known.note(outcome);
-            }
-            publish(known.snapshot(true));
-        }
-        sleep(CHECK_AFTER).await;
-        let mut published = Instant::now();
-        let mut is_other = false;
-        for (plugin, recalled) in known.recalled() {
-            let began = Instant::now();
-            match asker.ask(&plugin, Some(&recalled)).await {
-                Some(outcome) => {
-                    known.note(outcome);
-                    is_other = true;
-                }
-                None => known.confirm(&plugin.name),
-            }
-            sleep(began.elapsed() * CHECK_PAUSE).await;
-            if is_other && published.elapsed() >= HELD {
-                publish(known.snapshot(true));
-                (published, is_other) = (Instant::now(), false);
-            }
-        }
-        publish(known.snapshot(true));
+    fn failure_stands(&self, key: &str) -> bool {
+        let environments = self.environments.as_ref();
+        environments.is_some_and(|environments| environments.failure_stands(key))
     }
 
     /// Nothing can be said of any plugin at this moment: what is served stays so.
@@ -139,7 +156,7 @@ impl Loader {
     }
 
     /// What asks plugins now, with what their answers depend on at this moment.
-    async fn plugin_asker(&self, directory: &Path) -> Arc<PluginAsker> {
+    pub(super) async fn plugin_asker(&self, directory: &Path) -> Arc<PluginAsker> {
         let candidates = Candidates {
             configured: self.python.clone(),
             plugins: directory.to_owned(),
@@ -148,27 +165,31 @@ impl Loader {
         let cache = self
             .cache
             .get_or_init(|| open_cache(self.cache_settings.clone()));
-        let cache = cache.await.clone();
+        let cache = cache.await.clone().filter(|_| self.keeps_descriptions);
         let asker = self.asker.clone();
-        let memory = spawn_blocking(move || {
-            cache.map(|cache| Memory {
-                cache,
-                surroundings: Surroundings::new(&asker),
-            })
-        });
-        let memory = memory.await.unwrap_or_default();
-        let (asker, resolved) = (self.asker.clone(), Arc::clone(&self.resolved));
-        Arc::new(PluginAsker::new(asker, candidates, resolved, memory))
+        let looking = spawn_blocking(move || Surroundings::new(&asker));
+        let lookout = Lookout {
+            asker: self.asker.clone(),
+            candidates,
+            resolved: Arc::clone(&self.resolved),
+            surroundings: looking.await.ok(),
+            compares: self.watch || cache.is_some(),
+            environments: self.environments.clone(),
+            probes: Probes::default(),
+        };
+        Arc::new(PluginAsker::new(lookout, cache))
     }
 
-    async fn ask_and_publish(
+    /// Asks them and publishes what they say: all of it at once where the catalogue is complete without it and
+    /// nobody takes long.
+    pub(super) async fn ask_and_publish(
         &self,
         asker: &Arc<PluginAsker>,
         plugins: Vec<Found>,
         known: &mut Known,
+        had_all: bool,
         mut publish: impl FnMut(Snapshot),
     ) {
-        let had_all = known.has_all();
         let mut left = plugins.len();
         let mut answers = ask(asker, plugins);
         let mut fresh = Vec::new();
@@ -199,32 +220,32 @@ impl Loader {
         publish(known.snapshot(true));
     }
 
-    async fn directory(&self) -> Result<PathBuf, Unserved> {
+    pub(super) async fn directory(&self) -> Result<PathBuf, Unserved> {
         let home = Arc::clone(&self.home);
         spawn_blocking(move || home.path())
             .await
             .map_err(given_up)?
     }
 
-    async fn look(&self) -> Result<(PathBuf, Look), Unserved> {
+    pub(super) async fn look(&self) -> Result<(PathBuf, Look), Unserved> {
         let directory = self.directory().await?;
         let allow_writable = self.allow_writable;
         let looking =
             spawn_blocking(move || look(&directory, allow_writable).map(|look| (directory, look)));
         looking.await.map_err(given_up)?
     }
+}
 
-    /// What a look found, without what nobody wants to know of.
-    fn wanted(&self, mut look: Look) -> Look {
-        let is_wanted = |name: &str| self.only.iter().any(|only| only == name);
-        let found = look.found.iter().map(|plugin| &plugin.name);
-        let rejected = look.rejected.iter().map(|(name, _)| name);
-        if found.chain(rejected).any(|name| is_wanted(name)) {
-            look.found.retain(|plugin| is_wanted(&plugin.name));
-            look.rejected.retain(|(name, _)| is_wanted(name));
-        }
-        look
+/// What a look found, without what nobody wants to know of, where any of `only` is there.
+pub(super) fn wanted(mut look: Look, only: &[String]) -> Look {
+    let is_wanted = |name: &str| only.iter().any(|only| only == name);
+    let found = look.found.iter().map(|plugin| &plugin.name);
+    let rejected = look.rejected.iter().map(|(name, _)| name);
+    if found.chain(rejected).any(|name| is_wanted(name)) {
+        look.found.retain(|plugin| is_wanted(&plugin.name));
+        look.rejected.retain(|(name, _)| is_wanted(name));
     }
+    look
 }
 
 /// Asks them in the background; what they answer comes in the order of the answers. Dropping the receiver
@@ -232,10 +253,13 @@ impl Loader {
 fn ask(asker: &Arc<PluginAsker>, plugins: Vec<Found>) -> mpsc::Receiver<Outcome> {
     let (sender, receiver) = mpsc::channel(plugins.len().max(1));
     let mut asking = JoinSet::new();
+    // Gone with the last of them.
+    let round = asker.round(&plugins);
     for plugin in plugins {
-        let asker = Arc::clone(asker);
-        asking.spawn(async move { asker.ask(&plugin, None).await });
+        let (asker, round) = (Arc::clone(asker), round.clone());
+        asking.spawn(async move { asker.ask(&plugin, None, round.as_deref()).await });
     }
+    drop(round);
     let collecting = async move {
         while let Some(answer) = asking.join_next().await {
             let Ok(Some(answer)) = answer else { continue };

@@ -1,42 +1,50 @@
 //! The catalogue of tools of now: what the layers above see of plugins.
 
 mod asking;
+mod beside;
 mod build;
 mod calls;
+mod check;
+mod choosing;
+mod former;
 mod home;
 mod keeper;
 mod known;
 mod listings;
 mod load;
+mod lookout;
 mod offered;
+mod pace;
 pub mod plugin;
+pub mod prepare;
 mod presence;
+mod refresh;
+mod settings;
 pub mod snapshot;
 mod state;
+mod steady;
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::OsString;
 use std::future::ready;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::queue::Bounds;
 use crate::call::runner::Runner;
 pub use crate::call::types::BackgroundJob;
-use crate::call::types::Limits;
 pub use crate::call::types::Load;
 use crate::call::types::{CallError, CallRequest, Permit, ToolResult};
 use crate::contract::environment::Environment;
 pub use crate::contract::environment::{Holders, Reserved};
+use crate::contract::environment::{SERVICE, Variable};
 pub use crate::contract::uri_template::MAX_URI_BYTES;
-pub use crate::contract::{OfferKind, Reference};
+pub use crate::contract::{Detach, OfferKind, Reference};
+pub use crate::discovery::Class;
 pub use crate::discovery::cache;
-use crate::discovery::describe::Asker;
-use crate::discovery::interpreter::Resolved;
+pub use crate::discovery::environments;
 use crate::process::Launcher;
 use crate::telemetry::{CallLoad, JobCounts, Moment, WarmInterpreter};
 use calls::Calls;
@@ -45,38 +53,13 @@ use home::Home;
 pub use listings::{Listing, View, Visible};
 use load::Loader;
 pub use offered::{Readable, Unreadable};
-pub use plugin::{BUILT_IN, GOVERNOR_TOOL, HEALTH_TOOL, Offering, PluginInfo, Skipped, Tool};
+pub use plugin::{
+    BUILT_IN, GOVERNOR_TOOL, HEALTH_TOOL, Offering, PluginInfo, Service, Skipped, Tool,
+};
+pub use settings::Settings;
 pub use snapshot::Snapshot;
 pub use state::Generations;
 use state::State;
-
-/// Where plugins come from and how they run.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// The directory that is scanned; `None` serves the embedded demo plugins.
-    pub directory: Option<PathBuf>,
-    /// `MCP_ALLOW_WRITABLE_PLUGINS`: plugins that anybody may change are served all the same.
-    pub allow_writable: bool,
-    /// `MCP_PYTHON`: the interpreter for every plugin.
-    pub python: Option<PathBuf>,
-    /// What plugins inherit: the server's environment without its own secrets.
-    pub environment: Vec<(OsString, OsString)>,
-    /// What only some plugins get.
-    pub reserved: Reserved,
-    /// The limits of a call; a command's own smaller time limit wins.
-    pub limits: Limits,
-    /// Calls in progress at once; more wait in a bounded queue.
-    pub max_calls: usize,
-    /// Of those, calls that start or compute at once; those that wait do not count.
-    pub max_computing: usize,
-    /// How long a plugin may take to describe itself.
-    pub describe_limit: Duration,
-    /// The plugins that are asked, by name, where any of them is there; all where none is.
-    pub only: Vec<String>,
-    /// Where descriptions are kept from one start to the next; `None` where they are not. Those of the demo plugins,
-    /// which lie elsewhere at each start, never are.
-    pub cache: Option<cache::Settings>,
-}
 
 /// The catalogue: cheap to clone, shared by all sessions.
 #[derive(Debug, Clone)]
@@ -86,6 +69,7 @@ pub struct Catalog {
     runner: Arc<Runner>,
     calls: Arc<Calls>,
     home: Arc<Home>,
+    environment: Environment,
 }
 
 impl Catalog {
@@ -102,7 +86,7 @@ impl Catalog {
         stop: CancellationToken,
         variables: impl Future<Output = Vec<(String, String)>> + Send + 'static,
     ) -> Self {
-        let environment = Environment::new(&settings.environment, settings.reserved);
+        let environment = Environment::new(&settings.environment, settings.reserved.clone());
         let runner = Arc::new(Runner::new(
             launcher.clone(),
             environment.clone(),
@@ -113,25 +97,8 @@ impl Catalog {
             settings.limits,
         ));
         let state = Arc::new(State::new(stop.clone()));
-        let has_own_directory = settings.directory.is_some();
-        let home = Arc::new(Home::new(settings.directory));
-        let asker = Asker {
-            launcher,
-            environment,
-            variables: Arc::default(),
-            limit: settings.describe_limit,
-            stop,
-        };
-        let loader = Loader {
-            asker,
-            home: Arc::clone(&home),
-            only: settings.only,
-            allow_writable: settings.allow_writable,
-            python: settings.python,
-            resolved: Arc::new(Resolved::default()),
-            cache_settings: settings.cache.filter(|_| has_own_directory),
-            cache: OnceCell::new(),
-        };
+        let loader = Loader::new(settings, environment.clone(), launcher, stop);
+        let home = Arc::clone(&loader.home);
         // Ends with `stop`.
         tokio::spawn(keeper::keep_loaded(Arc::clone(&state), loader, variables));
         Self {
@@ -139,6 +106,7 @@ impl Catalog {
             runner,
             state,
             home,
+            environment,
         }
     }
 
@@ -235,6 +203,13 @@ impl Catalog {
         let mut parents = self.runner.warm_parents();
         parents.retain(|parent| served.contains(parent.plugin.as_str()));
         parents
+    }
+
+    /// What a service finds in its environment: what its plugin was asked with, and its name.
+    pub fn environment_of(&self, service: &Service) -> Vec<Variable> {
+        let mut variables = vec![(SERVICE.to_owned(), service.name.clone())];
+        variables.extend_from_slice(&self.state.variables());
+        self.environment.of_question(&service.directory, &variables)
     }
 
     /// How many background jobs there are and were, by plugin.

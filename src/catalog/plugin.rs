@@ -1,5 +1,6 @@
 //! One plugin ready to be served: its tools, its resources, its prompts, and what running them needs.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,8 +8,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::call::command::Runnable;
-use crate::contract::{OfferKind, Prints};
+use crate::contract::{Detach, OfferKind, Prints};
 use crate::discovery::Class;
+use crate::discovery::cache::Content;
 
 /// The server's own tool that says how it is.
 pub const HEALTH_TOOL: &str = "health";
@@ -34,6 +36,38 @@ pub struct Tool {
     pub(super) run: Arc<Runnable>,
 }
 
+impl Tool {
+    /// The first of the words that select its command; `None` where the program itself is the command.
+    pub fn selector(&self) -> Option<&str> {
+        self.run.command.invoke.first().map(String::as_str)
+    }
+
+    /// Where its command stands in the description of its plugin.
+    pub fn address(&self) -> &str {
+        &self.run.command.address
+    }
+
+    /// From when on a call of it may outlive its client.
+    pub fn detach(&self) -> Detach {
+        self.run.command.detach
+    }
+
+    /// Whether a client must hold a task for each call.
+    pub fn requires_task(&self) -> bool {
+        self.run.command.requires_task
+    }
+
+    /// Whether a client may hold a task for a call.
+    pub fn may_be_a_task(&self) -> bool {
+        self.detach() != Detach::Never || self.requires_task()
+    }
+
+    /// Whether its author says what it does.
+    pub fn is_described(&self) -> bool {
+        !self.run.command.description.is_empty()
+    }
+}
+
 /// One resource, resource template, prompt or completion.
 #[derive(Debug)]
 pub struct Offering {
@@ -52,6 +86,32 @@ pub struct Offering {
     pub(super) run: Arc<Runnable>,
     /// Whether the command is declared, so that it takes its own arguments alone.
     pub(super) is_declared: bool,
+}
+
+/// A program that runs for as long as its plugin is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The plugin's name.
+    pub plugin: String,
+    /// By which it is told from the plugin's others.
+    pub name: String,
+    /// The plugin's directory.
+    pub directory: PathBuf,
+    /// The whole command line.
+    pub argv: Vec<OsString>,
+    /// What the plugin's programs were made of when it was asked.
+    pub content: Arc<Content>,
+}
+
+impl Service {
+    /// What is another than `before`, in words, if this one has to take its place.
+    pub fn changed_since(&self, before: &Self) -> Option<String> {
+        if (&self.directory, &self.argv) != (&before.directory, &before.argv) {
+            return Some("its command line has changed".to_owned());
+        }
+        let file = self.content.changed_since(&before.content)?;
+        Some(format!("{file} has changed"))
+    }
 }
 
 /// One plugin as the start lines and `health` show it.
@@ -93,6 +153,8 @@ pub struct Plugin {
     pub offerings: Vec<Arc<Offering>>,
     /// Commands that are not served.
     pub skipped: Vec<Skipped>,
+    /// In the order of its description.
+    pub services: Vec<Arc<Service>>,
 }
 
 impl Plugin {

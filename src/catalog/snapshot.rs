@@ -6,12 +6,15 @@ use std::mem::Discriminant;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
+use super::former::FormerNames;
 use super::listings::{Listing, Listings, View};
-use super::plugin::{Offering, Plugin, PluginInfo, Skipped, Tool};
+use super::plugin::{Offering, Plugin, PluginInfo, Service, Skipped, Tool};
 use crate::call::types::{CallError, Listed};
-use crate::contract::OfferKind;
+use crate::contract::{Detach, OfferKind};
 use crate::discovery::Class;
+use crate::discovery::environments::Underway;
 use crate::telemetry::PluginCounts;
 use crate::text::quoted;
 
@@ -31,6 +34,8 @@ pub struct Snapshot {
     pub prompts: Vec<Arc<Offering>>,
     /// In the same order.
     pub completions: Vec<Arc<Offering>>,
+    /// What runs for as long as its plugin is served, in the same order.
+    pub services: Vec<Arc<Service>>,
     /// The plugins that were loaded, by name.
     pub plugins: Vec<PluginInfo>,
     /// What was passed over, and why.
@@ -42,12 +47,17 @@ pub struct Snapshot {
     /// How many of the plugins are served as they described themselves at an earlier start, and have not been asked
     /// since.
     pub recalled: usize,
-    /// How many of the plugins are served as before, because they did not answer when they were asked again.
-    pub outdated: usize,
+    /// The plugins that are served as before, and why: what they said when they were asked again cannot be served, or
+    /// what they declare that they need cannot be had.
+    pub outdated: Vec<Skipped>,
+    /// The environments that are being made for plugins that are served without them.
+    pub(super) underway: HashMap<String, Underway>,
     /// Whether there are plugins and none of them could be asked.
     pub(super) starved: bool,
     /// The tools by their exact name.
     by_name: HashMap<String, Arc<Tool>>,
+    /// Names that tools had in earlier snapshots.
+    former: FormerNames,
     /// The list of tools as text, for each view that was asked for.
     listings: Listings,
 }
@@ -81,6 +91,7 @@ impl Snapshot {
             for offering in &plugin.offerings {
                 snapshot.offer(offering, &mut keys, &mut skipped);
             }
+            snapshot.services.extend(plugin.services.iter().cloned());
             snapshot.plugins.push(PluginInfo {
                 tools: served,
                 ..plugin.info.clone()
@@ -114,15 +125,19 @@ impl Snapshot {
     }
 
     /// Whether there are plugins and none is served, because the system was out of descriptors, processes or memory
-    /// when they were to be asked. They are asked again.
+    /// when they were to be asked, or their environments are not there yet. They are asked again.
     pub fn is_starved(&self) -> bool {
         self.starved
     }
 
     /// The plugins that are not served, with the class of the reason.
     pub fn unserved(&self) -> impl Iterator<Item = (&Skipped, Class)> {
-        let skipped = self.skipped.iter();
-        skipped.filter_map(|skipped| Some((skipped, skipped.class?)))
+        with_class(&self.skipped)
+    }
+
+    /// The plugins that are served as before, with the class of the reason.
+    pub fn outdated(&self) -> impl Iterator<Item = (&Skipped, Class)> {
+        with_class(&self.outdated)
     }
 
     /// What is served and what is not, as numbers.
@@ -138,7 +153,7 @@ impl Snapshot {
             parts_unserved: (self.skipped.len() - unserved.len()) as u64,
             unserved,
             classes: &Class::WORDS,
-            outdated: self.outdated as u64,
+            outdated: self.outdated.len() as u64,
             complete: self.complete,
         }
     }
@@ -151,6 +166,7 @@ impl Snapshot {
             && self.skipped == other.skipped
             && self.warnings == other.warnings
             && self.outdated == other.outdated
+            && self.services == other.services
             && Listed::ALL
                 .into_iter()
                 .all(|list| self.lists_the_same(other, list))
@@ -172,13 +188,19 @@ impl Snapshot {
         }
     }
 
+    /// Whether a call of some tool may outlive its client.
+    pub fn detaches(&self) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|tool| tool.detach() != Detach::Never)
+    }
+
     /// The list of tools for this view, made by `write` when it is asked for first.
     pub fn listing(&self, view: View, write: impl FnOnce() -> Box<RawValue>) -> Listing {
         self.listings.get(view, write)
     }
 
     /// The tool of exactly this name.
-    pub(super) fn tool(&self, name: &str) -> Option<Arc<Tool>> {
+    pub fn tool(&self, name: &str) -> Option<Arc<Tool>> {
         self.by_name.get(name).map(Arc::clone)
     }
 
@@ -198,8 +220,27 @@ impl Snapshot {
         list.iter().find(is_same).map(Arc::clone)
     }
 
+    /// Remembers the names that tools had in the snapshot `before` this one.
+    pub(super) fn remember(&mut self, before: &Self) {
+        let is_served = |name: &str| self.by_name.contains_key(name);
+        self.former = FormerNames::after(
+            &before.former,
+            before.tools.iter(),
+            is_served,
+            Instant::now(),
+        );
+    }
+
+    /// The tool that had this name in an earlier snapshot.
+    fn formerly(&self, name: &str) -> Option<Arc<Tool>> {
+        let now = Instant::now();
+        let mut tools = self.tools.iter();
+        let meant = tools.find(|tool| self.former.mean(name, tool, now));
+        meant.map(Arc::clone)
+    }
+
     /// The tool that `name` means: the exact name, then `plugin.command`, then `plugin_command` where only
-    /// one can be meant.
+    /// one can be meant, then the name that a tool had a moment ago.
     ///
     /// # Errors
     /// Which part of the name is wrong.
@@ -213,6 +254,7 @@ impl Snapshot {
         }
         self.joined_by(".", name)
             .or_else(|| self.joined_by("_", name))
+            .or_else(|| self.formerly(name))
             .map_or_else(|| Err(self.unknown(name)), Ok)
     }
 
@@ -286,8 +328,13 @@ impl Snapshot {
     }
 }
 
-fn entry(tool: &Arc<Tool>) -> &str {
-    tool.definition.get()
+fn with_class(skipped: &[Skipped]) -> impl Iterator<Item = (&Skipped, Class)> {
+    let skipped = skipped.iter();
+    skipped.filter_map(|skipped| Some((skipped, skipped.class?)))
+}
+
+fn entry(tool: &Arc<Tool>) -> (&str, Detach, bool) {
+    (tool.definition.get(), tool.detach(), tool.requires_task())
 }
 
 fn look_the_same(one: &[Arc<Offering>], other: &[Arc<Offering>]) -> bool {

@@ -1,6 +1,6 @@
 //! Which snapshot is in place, and which loads were asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -56,6 +56,8 @@ pub struct State {
     /// How many loads were asked for, and how many of these are done.
     wanted: watch::Sender<u64>,
     done: watch::Sender<u64>,
+    /// What plugins are asked with on top of what they inherit, once that is known.
+    variables: OnceLock<Arc<[(String, String)]>>,
     stop: CancellationToken,
 }
 
@@ -68,6 +70,7 @@ impl State {
             began: watch::Sender::new(None),
             wanted: watch::Sender::new(1),
             done: watch::Sender::new(0),
+            variables: OnceLock::new(),
             stop,
         }
     }
@@ -78,7 +81,9 @@ impl State {
     }
 
     /// Puts `snapshot` in place. Nobody is notified of one that looks the same to clients.
-    pub fn publish(&self, snapshot: Snapshot) {
+    pub fn publish(&self, mut snapshot: Snapshot) {
+        // Nobody else publishes.
+        snapshot.remember(&self.current.load());
         let before = self.current.swap(Arc::new(snapshot));
         let now = self.current.load();
         if !now.looks_like(&before) {
@@ -101,9 +106,15 @@ impl State {
         self.wanted.subscribe()
     }
 
-    /// Says that the first load begins now.
-    pub fn begin(&self) {
+    /// Says that the first load begins now, and what plugins are asked with.
+    pub fn begin(&self, variables: Arc<[(String, String)]>) {
+        let _ = self.variables.set(variables);
         self.began.send_replace(Some(Instant::now()));
+    }
+
+    /// What plugins are asked with on top of what they inherit; nothing before the first load.
+    pub fn variables(&self) -> Arc<[(String, String)]> {
+        self.variables.get().map(Arc::clone).unwrap_or_default()
     }
 
     /// Says that so many of the loads that were asked for are done.
@@ -163,7 +174,7 @@ mod tests {
         let before = Duration::from_secs(20);
         let asking = async {
             tokio::time::sleep(before).await;
-            state.begin();
+            state.begin(Arc::default());
         };
         tokio::join!(asking, state.complete_within(LIMIT));
         assert_eq!(started.elapsed(), before + LIMIT);
@@ -178,7 +189,7 @@ mod tests {
         let state = State::new(stop.clone());
         let started = Instant::now();
         let answering = async {
-            state.begin();
+            state.begin(Arc::default());
             let mut snapshot = Snapshot::default();
             snapshot.complete = true;
             state.publish(snapshot);

@@ -1,296 +1,206 @@
-//! `smcp call`: one tool, run here as a client would run it.
+//! `smcp call`: one tool, called as a client calls it, of a server in this process or of one that runs.
+
+mod arguments;
+mod dialogue;
+mod form;
+mod http_link;
+mod local_link;
+mod names;
+mod result;
+mod screen;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use super::local::Local;
+use super::diagnostics::{note, warn};
 use super::setup::{Workbench, say, source};
-use crate::call::types::{CallError, CallRequest, Caller};
-use crate::catalog::{BUILT_IN, Catalog, Snapshot, Tool};
+use crate::catalog::{BUILT_IN, Snapshot, Tool};
 use crate::cli::CallArgs;
 use crate::config::Config;
 use crate::discovery::advice::missing_module;
-use crate::governor::tool_index::like;
-use crate::jsonrpc::strict;
-use crate::mcp::messages::ClientDetails;
-use crate::mcp::revision::Revision;
+use crate::governor::Profiles;
+use crate::shutdown::Shutdown;
+use arguments::Given;
+use dialogue::{Dialogue, Link};
+use http_link::HttpLink;
+use local_link::LocalLink;
+use names::{explained, plugins_in, unknown};
+use result::{Files, failure};
+use screen::Screen;
 
-/// Runs the tool and prints its text, or its whole content when that is more than text.
+/// The code of a failure that is the program's own word.
+const BY_PROGRAM: &str = "plugin_error";
+
+/// How long the writing of one file may go on after a signal.
+const LAST_FILE: Duration = Duration::from_millis(500);
+
+/// Runs the tool here and prints what it gives.
 ///
 /// # Errors
 /// The server cannot be set up, a signal asked for the end, or there is no result: a wrong name, wrong arguments, a call
 /// that failed.
-pub async fn run(config: Config, args: CallArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Config, args: &CallArgs) -> anyhow::Result<ExitCode> {
     let bench = Workbench::new(config)?;
     let from = source(bench.config.catalog.directory.as_deref());
-    eprintln!("plugins: {from}");
-    if BUILT_IN.contains(&args.tool.as_str()) {
-        return run_own(&bench, &args).await;
-    }
-    let variables = bench.variables().await?;
-    let (catalog, tool) = find(&bench, &args.tool, &variables).await?;
-    let _closed_at_the_end = catalog.close_on_drop();
-    let arguments = arguments(&args, &tool.input_schema)?;
-    let caller = Caller {
-        call_id: uuid::Uuid::new_v4().simple().to_string(),
-        client: shell().for_plugin(Revision::NEWEST_WITH_HANDSHAKE),
-        environment: variables,
-        ..Caller::default()
+    note(format_args!("plugins: {from}"));
+    let given = bench.unless_ended(Given::read(args)).await??;
+    let (link, tool) = find(&bench, &args.tool).await?;
+    let snapshot = link.snapshot();
+    let name = tool.as_ref().map_or(&args.tool, |tool| &tool.name).clone();
+    let outcome = {
+        let work = converse(Link::Local(Box::new(link)), args, &name, given);
+        // The session ends with this, and what it runs with the session.
+        bench.unless_ended(work).await
     };
-    let request = CallRequest {
-        arguments: Some(to_raw_value(&arguments)?),
-        caller,
-        cancel: bench.shutdown.draining().clone(),
-        events: None,
+    bench.end_background(&name).await;
+    let result = outcome??;
+    let hint = tool.and_then(|tool| lacking(&result, &tool, &snapshot));
+    let code = report(&bench.shutdown, &name, result, args).await?;
+    let Some(hint) = hint else { return Ok(code) };
+    warn([hint]);
+    Ok(ExitCode::FAILURE)
+}
+
+/// Calls the tool of the server at `url` and prints what it gives. `key` is shown to the server.
+///
+/// # Errors
+/// As [`run`] has them, and those of the way there.
+pub(super) async fn run_remote(
+    url: &str,
+    key: Option<&str>,
+    args: &CallArgs,
+) -> anyhow::Result<ExitCode> {
+    let shutdown = Shutdown::new();
+    let _signals = shutdown.listen()?;
+    let stop = shutdown.draining();
+    let work = async {
+        let given = stop.run_until_cancelled(Given::read(args)).await;
+        let given = given.context("interrupted")??;
+        let link = Link::Http(Box::new(HttpLink::new(url, key)?));
+        let mut dialogue = Dialogue::new(link, Screen::new(Given::reads_input(args)));
+        let called = call(&mut dialogue, &args.tool, given);
+        let called = stop.run_until_cancelled(called).await;
+        dialogue.close(called.is_none()).await;
+        called.context("interrupted")?
     };
-    let result = catalog.call(&tool, request).await;
-    bench.end_background(&tool.name).await;
-    match result {
-        Ok(result) => {
-            let content = result.content.blocks().to_raw()?;
-            Ok(print(&tool.name, &content, result.is_error))
-        }
-        // The program's own word, not the server's.
-        Err(CallError::Plugin(message)) => {
-            eprintln!("{} failed: {message}", tool.name);
-            let snapshot = catalog.snapshot();
-            let plugin = snapshot
-                .plugins
-                .iter()
-                .find(|info| info.name == tool.plugin);
-            if let Some(hint) = plugin.and_then(|info| missing_module(&message, &info.interpreter))
-            {
-                eprintln!("smcp: {hint}");
-            }
-            Ok(ExitCode::FAILURE)
-        }
-        Err(error) => Err(error.into()),
-    }
+    let result = tokio::select! {
+        result = work => result?,
+        () = shutdown.forced().cancelled() => bail!("interrupted"),
+    };
+    report(&shutdown, &args.tool, result, args).await
 }
 
-/// The client that programs learn of: this command, which can be asked nothing.
-fn shell() -> ClientDetails {
-    let info = [
-        ("name", "smcp call"),
-        ("version", env!("CARGO_PKG_VERSION")),
-    ];
-    let info = info.map(|(member, value)| (member.to_owned(), value.into()));
-    ClientDetails {
-        info: Map::from_iter(info),
-        ..ClientDetails::default()
-    }
+async fn converse(link: Link, args: &CallArgs, tool: &str, given: Given) -> anyhow::Result<Value> {
+    let mut dialogue = Dialogue::new(link, Screen::new(Given::reads_input(args)));
+    let called = call(&mut dialogue, tool, given).await;
+    dialogue.close(false).await;
+    called
 }
 
-/// Calls one of the server's own tools.
-async fn run_own(bench: &Workbench, args: &CallArgs) -> anyhow::Result<ExitCode> {
-    let local = Local::start(bench).await?;
-    let listing = local.ask("tools/list", json!({})).await?;
-    let tools = listing["tools"].as_array().cloned().unwrap_or_default();
-    let definition = tools.into_iter().find(|tool| tool["name"] == *args.tool);
-    let schema = definition.unwrap_or_default()["inputSchema"].take();
-    let params = json!({"name": args.tool, "arguments": arguments(args, &schema)?});
-    let result = local.ask("tools/call", params).await?;
-    let content = to_raw_value(&result["content"])?;
-    Ok(print(&args.tool, &content, result["isError"] == true))
+async fn call(dialogue: &mut Dialogue, name: &str, given: Given) -> anyhow::Result<Value> {
+    dialogue.open().await?;
+    let tools = dialogue.tools().await?;
+    let Some(definition) = tools.iter().find(|tool| tool["name"] == *name) else {
+        let names = tools.iter().filter_map(|tool| tool["name"].as_str());
+        let names: Vec<&str> = names.collect();
+        bail!("{}", unknown(name, &names));
+    };
+    let arguments = given.against(&definition["inputSchema"])?;
+    dialogue.call(name, arguments).await
 }
 
-/// Asks the plugin that the name speaks of; all of them where it speaks of none, or that one has no such tool.
-async fn find(
-    bench: &Workbench,
-    name: &str,
-    variables: &[(String, String)],
-) -> anyhow::Result<(Catalog, Arc<Tool>)> {
-    let catalog = bench.catalog(plugins_in(name), variables).await?;
-    if let Ok(tool) = catalog.snapshot().resolve(name) {
-        return Ok((catalog, tool));
+/// A server of the plugins that the name may speak of, and the tool; all of them where it speaks of none, or that has no
+/// such tool. The server's own tools are no plugin's.
+async fn find(bench: &Workbench, name: &str) -> anyhow::Result<(LocalLink, Option<Arc<Tool>>)> {
+    let mut config = bench.config.clone();
+    if BUILT_IN.contains(&name) {
+        let link = LocalLink::open(bench, &config).await?;
+        return Ok((link, None));
     }
-    catalog.close();
-    let catalog = bench.catalog(Vec::new(), variables).await?;
-    let snapshot = catalog.snapshot();
+    // Whoever has a shell sees every tool, whatever agents see.
+    config.profiles = Profiles::default();
+    config.catalog.only = plugins_in(name);
+    let link = LocalLink::open(bench, &config).await?;
+    if let Ok(tool) = link.snapshot().resolve(name) {
+        return Ok((link, Some(tool)));
+    }
+    drop(link);
+    config.catalog.only = Vec::new();
+    let link = LocalLink::open(bench, &config).await?;
+    let snapshot = link.snapshot();
     match snapshot.resolve(name) {
-        Ok(tool) => Ok((catalog, tool)),
-        Err(error) => {
-            catalog.close();
-            bail!("{}", explained(&error, name, &snapshot))
-        }
+        Ok(tool) => Ok((link, Some(tool))),
+        Err(error) => bail!("{}", explained(&error, name, &snapshot)),
     }
 }
 
-/// The names that a plugin can have whose tool is called `name`.
-fn plugins_in(name: &str) -> Vec<String> {
-    let joints = name.match_indices(['_', '.']).map(|(at, _)| at);
-    joints
-        .filter(|at| *at > 0)
-        .map(|at| name[..at].to_owned())
-        .collect()
+/// What to install, where a program failed for want of a module.
+fn lacking(result: &Value, tool: &Tool, snapshot: &Snapshot) -> Option<String> {
+    let (_, message) = failure(result).filter(|(code, _)| *code == BY_PROGRAM)?;
+    let mut plugins = snapshot.plugins.iter();
+    let plugin = plugins.find(|info| info.name == tool.plugin)?;
+    missing_module(&message, &plugin.interpreter)
 }
 
-/// Why there is no such tool: the plugin is not served, or the name is only like one that there is.
-fn explained(error: &CallError, name: &str, snapshot: &Snapshot) -> String {
-    let meant = plugins_in(name);
-    let skipped = snapshot
-        .skipped
-        .iter()
-        .find(|skipped| skipped.name == name || meant.contains(&skipped.name));
-    if let Some(skipped) = skipped {
-        return format!("{} is not served: {}", skipped.name, skipped.reason);
-    }
-    if name.contains('/') {
-        return format!(
-            "'{name}' is no tool; for a method of the protocol a client is needed; to see the tools: smcp tools"
-        );
-    }
-    let known = snapshot.tools.iter().map(|tool| tool.name.as_str());
-    let alike = like(name, known.chain(BUILT_IN));
-    if !alike.is_empty() {
-        return format!("no tool '{name}'; did you mean {}?", alike.join(" or "));
-    }
-    match error {
-        // What they say is for clients, who have no shell.
-        CallError::InvalidToolName(_) | CallError::PluginNotFound(_) => {
-            format!("no tool '{name}'; to see the tools: smcp tools")
-        }
-        error => error.to_string(),
+/// Prints a result, and says on standard error when it is a failure. Whoever reads it may let it wait, so that is done by
+/// a thread that nobody waits for after a signal.
+async fn report(
+    shutdown: &Shutdown,
+    tool: &str,
+    result: Value,
+    args: &CallArgs,
+) -> anyhow::Result<ExitCode> {
+    let stop = shutdown.draining().clone();
+    let (tool, save, is_raw) = (tool.to_owned(), args.save.clone(), args.raw);
+    let told = stop.clone();
+    let mut printing = tokio::task::spawn_blocking(move || match is_raw {
+        true => print_raw(&result),
+        false => print(&tool, &result, Files::new(save, &tool), &told),
+    });
+    match stop.run_until_cancelled(&mut printing).await {
+        Some(printed) => printed?,
+        // The file that is being written is not left as half of one.
+        None => timeout(LAST_FILE, printing)
+            .await
+            .context("interrupted")??,
     }
 }
 
-/// The arguments as one object. A name that is given several times is a list, where the tool takes one.
-fn arguments(args: &CallArgs, schema: &Value) -> anyhow::Result<Map<String, Value>> {
-    if let Some(json) = &args.json {
-        let object = serde_json::from_str(json).with_context(|| {
-            format!("--json '{json}' is no JSON object; write it as '{{\"name\": \"value\"}}'")
-        })?;
-        // Of two members with one name the parser would silently take the last.
-        strict::check(json).context("--json")?;
-        return Ok(object);
-    }
-    let mut object: Map<String, Value> = Map::new();
-    for argument in &args.arguments {
-        let Some((name, value)) = argument.split_once('=') else {
-            bail!(
-                "'{argument}' is not NAME=VALUE; write it as {argument}=…, or give all arguments with --json"
-            );
-        };
-        let declared = &schema["properties"][name];
-        let is_list = is_of(declared, "array");
-        let repeated = args.arguments.iter().filter(|other| {
-            other
-                .split_once('=')
-                .is_some_and(|(other, _)| other == name)
-        });
-        if repeated.count() == 1 {
-            object.insert(name.to_owned(), read(value, is_of(declared, "string")));
-            continue;
-        }
-        if !is_list {
-            bail!("'{name}' is given several times, but the tool takes one value for it");
-        }
-        let items = object
-            .entry(name)
-            .or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(items) = items {
-            items.push(read(value, is_of(&declared["items"], "string")));
-        }
-    }
-    Ok(object)
+fn print_raw(result: &Value) -> anyhow::Result<ExitCode> {
+    say(result);
+    Ok(code_of(result))
 }
 
-fn is_of(schema: &Value, kind: &str) -> bool {
-    match &schema["type"] {
-        Value::Array(kinds) => kinds.iter().any(|known| known == kind),
-        known => known == kind,
-    }
-}
-
-fn read(value: &str, is_text: bool) -> Value {
-    let json = (!is_text)
-        .then(|| serde_json::from_str(value).ok())
-        .flatten();
-    json.unwrap_or_else(|| Value::String(value.to_owned()))
-}
-
-fn print(tool: &str, content: &RawValue, is_error: bool) -> ExitCode {
-    let blocks: Vec<Value> = serde_json::from_str(content.get()).unwrap_or_default();
-    match blocks.as_slice() {
-        [only] if only["type"] == "text" => {
-            say(format_args!(
-                "{}",
-                only["text"].as_str().unwrap_or_default()
-            ));
+fn print(
+    tool: &str,
+    result: &Value,
+    mut files: Files,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let has_failed = result["isError"] == true;
+    if let Some((code, message)) = failure(result).filter(|_| has_failed) {
+        if code != BY_PROGRAM {
+            bail!("{message}");
         }
-        _ => say(format_args!("{}", content.get())),
-    }
-    if is_error {
-        eprintln!("{tool} failed; it said so itself, above");
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn given(arguments: &[&str], schema: &Value) -> Result<Value, String> {
-        let args = CallArgs {
-            tool: "t".to_owned(),
-            arguments: arguments.iter().map(|text| (*text).to_owned()).collect(),
-            json: None,
-            plugins: Default::default(),
-        };
-        let read = super::arguments(&args, schema);
-        read.map(Value::Object).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_name_given_several_times_is_a_list_or_an_error() {
-        let schema = json!({"properties": {
-            "tags": {"type": "array", "items": {"type": "string"}},
-            "sizes": {"type": "array", "items": {"type": "integer"}},
-            "name": {"type": "string"},
-        }});
-        assert_eq!(
-            given(&["tags=1", "sizes=2", "tags=a=b", "sizes=3"], &schema),
-            Ok(json!({"tags": ["1", "a=b"], "sizes": [2, 3]}))
-        );
-        assert_eq!(
-            given(&["name=1", "tags=[\"x\"]"], &schema),
-            Ok(json!({"name": "1", "tags": ["x"]}))
-        );
-        for name in ["name", "unknown"] {
-            let twice = given(&[&format!("{name}=1"), &format!("{name}=2")], &schema);
-            assert!(
-                twice.is_err_and(|why| why.contains("several times")),
-                "{name}"
-            );
+        note(format_args!("{tool} failed: {message}"));
+    } else {
+        result::print(result, &mut files, stop)?;
+        if has_failed {
+            note(format_args!("{tool} failed; it said so itself, above"));
         }
     }
+    Ok(code_of(result))
+}
 
-    #[test]
-    fn json_that_names_a_member_twice_is_refused() {
-        for json in [r#"{"a":1,"a":2}"#, r#"{"o":{"a":1,"a":2}}"#] {
-            let args = CallArgs {
-                tool: "t".to_owned(),
-                arguments: Vec::new(),
-                json: Some(json.to_owned()),
-                plugins: Default::default(),
-            };
-            let refused = super::arguments(&args, &json!({})).unwrap_err();
-            assert!(
-                format!("{refused:#}").contains("'a' is repeated"),
-                "{refused:#}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_plugins_that_a_name_can_mean_are_all_its_beginnings() {
-        assert_eq!(plugins_in("health"), Vec::<String>::new());
-        assert_eq!(plugins_in("a_b__c.d"), ["a", "a_b", "a_b_", "a_b__c"]);
-        assert_eq!(plugins_in("__x"), ["_"]);
+fn code_of(result: &Value) -> ExitCode {
+    match result["isError"] == true {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     }
 }

@@ -7,8 +7,10 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::setup::{counted, in_one_line, say};
-use crate::fetch::{Client, Failure};
+use super::diagnostics::warn;
+use super::setup::{client_for, counted, in_one_line, say};
+use crate::fetch::{Client, Failure, Reuse};
+use crate::http::health::{NOT_READY, READY};
 
 /// How long the server may take to answer. Health checks of containers give up after 30 s.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -21,6 +23,8 @@ const MAX_BODY: usize = 64 << 10;
 /// # Errors
 /// It is no URL, or nothing answers there.
 pub(super) async fn run(url: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let shown = without_credentials(url);
+    let url = shown.as_str();
     let asked = match Server::at(url) {
         Ok(server) => server.ask().await,
         Err(error) => Err(error),
@@ -37,7 +41,7 @@ pub(super) async fn run(url: &str, json: bool) -> anyhow::Result<ExitCode> {
         }
         Ok(health) => {
             if !json {
-                eprintln!("smcp: {url} is not healthy: {}", health.why);
+                warn([format_args!("{url} is not healthy: {}", health.why)]);
             }
             Ok(ExitCode::FAILURE)
         }
@@ -92,6 +96,34 @@ fn report(url: &str, asked: &anyhow::Result<Health>) -> Value {
     }
 }
 
+/// Somebody else answers there: a page for everything, the error of a proxy. None of its words is repeated.
+fn stranger(path: &str, status: u16) -> anyhow::Error {
+    anyhow!(
+        "{path} answers with status {status} and with other words than smcp; is the address right?"
+    )
+}
+
+/// What `/health` says, if smcp says it.
+fn numbers(text: &str) -> Option<Value> {
+    let numbers: Value = serde_json::from_str(text).ok()?;
+    let is_ours = numbers["version"].is_string() && numbers["tools"].is_u64();
+    is_ours.then_some(numbers)
+}
+
+/// The address without the name and the password that may stand in it: it is printed, and a probe needs none.
+fn without_credentials(url: &str) -> String {
+    let start = url.find("://").map_or(0, |scheme| scheme + "://".len());
+    let (scheme, rest) = url.split_at(start);
+    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let is_broken = Url::parse(&format!("http://{rest}")).is_err();
+    // An unescaped slash in a password ends the authority too early.
+    let beyond = is_broken.then(|| rest.rfind('@')).flatten();
+    match rest[..authority].rfind('@').or(beyond) {
+        Some(at) => format!("{scheme}{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 struct Server {
     client: Client,
     base: Url,
@@ -108,32 +140,26 @@ impl Server {
         let base = base.with_context(|| {
             format!("'{url}' is no address of a server; use one such as http://127.0.0.1:8000")
         })?;
-        let client = match base.scheme() {
-            // A small container has no certificate of any authority, and needs none.
-            "http" => Client::without_certificates(LIMIT),
-            _ => Client::new(LIMIT).map_err(|fault| {
-                anyhow!("cannot ask {base}: {fault}; https needs the certificates of authorities, which Debian has in the package ca-certificates")
-            })?,
-        };
+        let client = client_for(&base, LIMIT, Reuse::Never)?;
         Ok(Self { client, base })
     }
 
     async fn ask(&self) -> anyhow::Result<Health> {
         let (status, why) = self.get("readyz").await?;
+        let is_ready = match status {
+            200 if why == READY => true,
+            503 if NOT_READY.contains(&why.as_str()) => false,
+            _ => return Err(stranger("/readyz", status)),
+        };
         let numbers = match self.get("health").await {
-            Ok((200, text)) => serde_json::from_str(&text).ok(),
+            Ok((200, text)) => Some(numbers(&text).ok_or_else(|| stranger("/health", 200))?),
+            // The server may not answer to this name without a key.
             _ => None,
         };
-        let why = why.lines().next().unwrap_or_default().to_owned();
+        let why = why.trim_end().to_owned();
         Ok(Health {
-            is_ready: status == 200,
-            why: if status == 200 || status == 503 {
-                why
-            } else {
-                format!(
-                    "/readyz answers with status {status}, which is no answer of smcp; is the address right?"
-                )
-            },
+            is_ready,
+            why,
             numbers,
         })
     }

@@ -9,10 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::Workbench;
 use crate::app;
+use crate::catalog::Snapshot;
+use crate::catalogue_log;
 use crate::mcp::context::Services;
 use crate::mcp::direct;
 use crate::mcp::principal::{Principal, Transport};
 use crate::mcp::serve::serve;
+use crate::tasks::Tasks;
 use crate::telemetry::Counters;
 
 /// The server's services, and a client of theirs. Dropping it closes the catalogue.
@@ -34,6 +37,7 @@ impl<'a> Local<'a> {
             &bench.shutdown,
             &CancellationToken::new(),
             Duration::ZERO,
+            Tasks::default(),
         )?;
         let local = Self {
             bench,
@@ -45,9 +49,14 @@ impl<'a> Local<'a> {
         Ok(local)
     }
 
-    /// What is not served, and what else somebody should know; see [`app::faults`].
+    /// What is served.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        self.services.catalog.snapshot()
+    }
+
+    /// What is not served, and what else somebody should know; see [`catalogue_log::faults`].
     pub(super) fn faults(&self) -> Vec<String> {
-        app::faults(
+        catalogue_log::faults(
             &self.services.catalog.snapshot(),
             &self.services.governor,
             &self.bench.config.catalog,

@@ -1,4 +1,4 @@
-//! The service manager: what it is told of the server, and the reload that it asks for. sd_notify(3).
+//! The service manager: the notices that it gets of the server (sd_notify(3)), and when a reload begins and ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,10 @@ use sd_notify::NotifyState;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::reload::{Reloadable, Reloaded};
 use super::setup::counted;
-use crate::config::KeySources;
-use crate::http::auth::Keys;
+use crate::app::END_LIMIT;
+use crate::config::Manager;
 use crate::mcp::sessions::Sessions;
 use crate::shutdown::Shutdown;
 
@@ -19,33 +20,22 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 const MORE_TIME: Duration = Duration::from_secs(30);
 /// … but not longer than this after its beginning.
 const LONGEST_START: Duration = Duration::from_secs(300);
-/// What an end takes at most, beside the delay: the grace of calls, last answers, the end of the processes.
-const LONGEST_END: Duration = Duration::from_secs(25);
 
-/// What a reload works on.
-pub(super) struct Reloadable {
-    /// The sessions, and the plugins behind them.
-    pub(super) sessions: Arc<Sessions>,
-    /// The keys that count.
-    pub(super) keys: Keys,
-    /// Where they come from.
-    pub(super) sources: KeySources,
-}
-
-/// Tells the service manager, if there is one, how the server is, and reloads when it is asked to, until it is
-/// dropped.
+/// Notifies the service manager, if there is one, of how the server is, and reloads when a SIGHUP asks for it, until it
+/// is dropped.
 pub(super) fn attend(
-    managed: bool,
+    manager: Option<Manager>,
     server: Reloadable,
     shutdown: Shutdown,
 ) -> AbortOnDropHandle<()> {
     let attendant = Attendant {
-        managed,
-        watchdog: sd_notify::watchdog_enabled().filter(|_| managed),
+        managed: manager.is_some(),
+        watchdog: manager.and_then(|manager| manager.watchdog),
         server: Arc::new(server),
         shutdown,
         started: Instant::now(),
         stage: Stage::Starting,
+        reload: Reload::None,
         status: String::new(),
     };
     AbortOnDropHandle::new(tokio::spawn(attendant.run()))
@@ -59,6 +49,15 @@ enum Stage {
     Stopping,
 }
 
+/// Whether a reload runs, and whether the service manager waits for its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reload {
+    None,
+    /// During the start, whose end is what the service manager waits for.
+    Unannounced,
+    Announced,
+}
+
 struct Attendant {
     managed: bool,
     /// Without a sign of life for this long the service manager starts the server anew.
@@ -67,6 +66,7 @@ struct Attendant {
     shutdown: Shutdown,
     started: Instant,
     stage: Stage,
+    reload: Reload,
     /// What was said last.
     status: String,
 }
@@ -81,7 +81,7 @@ impl Attendant {
             .map_or(STATUS_EVERY, |limit| STATUS_EVERY.min(limit / 3));
         let mut ticks = interval(pace.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut reload: Option<AbortOnDropHandle<()>> = None;
+        let mut reload: Option<AbortOnDropHandle<Reloaded>> = None;
         loop {
             tokio::select! {
                 _ = ticks.tick(), if self.managed => self.give_a_sign_of_life().await,
@@ -91,22 +91,21 @@ impl Attendant {
                     self.stop().await;
                 }
                 () = catalog.complete(), if self.stage == Stage::Starting => self.ready().await,
-                () = shutdown.hung_up(), if reload.is_none() && self.stage != Stage::Stopping => {
+                () = shutdown.hung_up(), if reload.is_none() => {
+                    if self.stage == Stage::Stopping {
+                        tracing::warn!("SIGHUP: nothing is reloaded, for the server is shutting down");
+                        continue;
+                    }
                     self.reloading().await;
                     let server = Arc::clone(&self.server);
                     reload = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                        server.reload().await;
+                        server.reload().await
                     })));
                 }
-                () = ended(reload.as_mut()), if reload.is_some() => {
+                reloaded = ended(reload.as_mut()), if reload.is_some() => {
                     reload = None;
-                    // A start whose plugins have not answered is no more ready than before.
-                    if self.stage == Stage::Ready {
-                        self.ready().await;
-                    }
+                    self.reloaded(reloaded).await;
                 }
-                // It stops, and nobody wants to hear how.
-                else => return,
             }
         }
     }
@@ -115,7 +114,7 @@ impl Attendant {
     /// not come round to it, or a lock is never given back, nothing is said.
     async fn give_a_sign_of_life(&mut self) {
         let server = Arc::clone(&self.server);
-        let Ok(status) = tokio::spawn(async move { server.status() }).await else {
+        let Ok(status) = tokio::spawn(async move { status(&server.sessions) }).await else {
             return;
         };
         let mut said = Vec::new();
@@ -129,48 +128,72 @@ impl Attendant {
         if status != self.status {
             said.push(NotifyState::Status(&status));
         }
-        tell(&said).await;
+        notify(&said).await;
         self.status = status;
     }
 
     fn in_words(&self, status: String) -> String {
-        match self.stage {
-            Stage::Starting => format!("starting: {status}"),
-            Stage::Ready => status,
-            Stage::Stopping => format!("stopping: {status}"),
+        match (self.stage, self.reload) {
+            (Stage::Stopping, _) => format!("stopping: {status}"),
+            (Stage::Starting, _) => format!("starting: {status}"),
+            (Stage::Ready, Reload::None) => status,
+            (Stage::Ready, _) => format!("reloading: {status}"),
         }
+    }
+
+    fn status_in_words(&self) -> String {
+        self.in_words(status(&self.server.sessions))
     }
 
     async fn ready(&mut self) {
         self.stage = Stage::Ready;
-        self.status = self.server.status();
+        self.status = self.status_in_words();
         if self.managed {
-            tell(&[NotifyState::Ready, NotifyState::Status(&self.status)]).await;
+            notify(&[NotifyState::Ready, NotifyState::Status(&self.status)]).await;
         }
     }
 
     async fn reloading(&mut self) {
         tracing::info!("SIGHUP: reloading the plugins and the keys that are in files");
+        self.reload = Reload::Unannounced;
         if !self.managed || self.stage != Stage::Ready {
             return;
         }
-        self.status = "reloading".to_owned();
+        self.status = self.status_in_words();
         match NotifyState::monotonic_usec_now() {
             Ok(now) => {
+                self.reload = Reload::Announced;
                 let status = NotifyState::Status(&self.status);
-                tell(&[NotifyState::Reloading, now, status]).await;
+                notify(&[NotifyState::Reloading, now, status]).await;
             }
             Err(error) => tracing::warn!("the system has no clock: {error}"),
         }
     }
 
+    async fn reloaded(&mut self, reloaded: Option<Reloaded>) {
+        let announced = self.reload == Reload::Announced;
+        self.reload = Reload::None;
+        let status = status(&self.server.sessions);
+        match reloaded {
+            Some(Reloaded::Whole) => tracing::info!(status, "reloaded"),
+            Some(Reloaded::WithoutKeys) => {
+                tracing::warn!(status, "reloaded the plugins, and not the keys");
+            }
+            None => tracing::error!("the reload failed; this is a fault of smcp"),
+        }
+        // A start is said to be over once, by itself.
+        if announced {
+            self.ready().await;
+        }
+    }
+
     async fn stop(&mut self) {
         self.stage = Stage::Stopping;
-        self.status = self.in_words(self.server.status());
+        self.status = self.status_in_words();
         if self.managed {
             // Said once: an end that takes longer than it may is one that hangs.
-            let most = self.shutdown.delay().saturating_add(LONGEST_END);
-            tell(&[
+            let most = self.shutdown.delay().saturating_add(END_LIMIT);
+            notify(&[
                 NotifyState::Stopping,
                 NotifyState::ExtendTimeoutUsec(micros(most)),
                 NotifyState::Status(&self.status),
@@ -180,72 +203,37 @@ impl Attendant {
     }
 }
 
-impl Reloadable {
-    /// How the server is, in a line: `12 plugins, 3 sessions, 1 call running`.
-    fn status(&self) -> String {
-        let services = self.sessions.services();
-        let snapshot = services.catalog.snapshot();
-        let load = services.catalog.load();
-        let mut status = format!(
-            "{}, {}, {} running",
-            counted(snapshot.plugins.len(), "plugin"),
-            counted(self.sessions.count(), "session"),
-            counted(load.running, "call"),
-        );
-        if load.waiting > 0 {
-            status.push_str(&format!(", {} waiting", load.waiting));
-        }
-        if !snapshot.skipped.is_empty() {
-            let skipped = counted(snapshot.skipped.len(), "plugin");
-            status.push_str(&format!("; {skipped} not served"));
-        }
-        status
+/// How the server is, in a line: `12 plugins, 3 sessions, 1 call running`.
+fn status(sessions: &Sessions) -> String {
+    let services = sessions.services();
+    let snapshot = services.catalog.snapshot();
+    let load = services.catalog.load();
+    let mut status = format!(
+        "{}, {}, {} running",
+        counted(snapshot.plugins.len(), "plugin"),
+        counted(sessions.count(), "session"),
+        counted(load.running, "call"),
+    );
+    if load.waiting > 0 {
+        status.push_str(&format!(", {} waiting", load.waiting));
     }
-
-    /// Asks every plugin again and reads the key files again. What fails leaves things as they were.
-    async fn reload(&self) {
-        self.reload_keys();
-        let catalog = &self.sessions.services().catalog;
-        catalog.reload();
-        catalog.reloaded().await;
-        tracing::info!(status = self.status(), "reloaded");
+    if !snapshot.skipped.is_empty() {
+        let skipped = counted(snapshot.skipped.len(), "plugin");
+        status.push_str(&format!("; {skipped} not served"));
     }
-
-    fn reload_keys(&self) {
-        if !self.sources.can_change() {
-            return;
-        }
-        match self.sources.read_again() {
-            Ok(keys) => {
-                self.keys.replace(keys);
-                self.end_sessions_of_old_keys();
-            }
-            Err(why) => tracing::error!("the keys stay as they were: {why}"),
-        }
-    }
-
-    /// Whoever has lost the key loses the streams that it opened.
-    fn end_sessions_of_old_keys(&self) {
-        self.sessions.each(|session| {
-            let key = session.principal().key;
-            if key.is_some_and(|key| !self.keys.accept(&key)) {
-                self.sessions.close(session);
-            }
-        });
-    }
+    status
 }
 
-async fn ended(reload: Option<&mut AbortOnDropHandle<()>>) {
+/// `None` where it panicked.
+async fn ended(reload: Option<&mut AbortOnDropHandle<Reloaded>>) -> Option<Reloaded> {
     match reload {
-        Some(reload) => {
-            let _ = reload.await;
-        }
+        Some(reload) => reload.await.ok(),
         None => std::future::pending().await,
     }
 }
 
 /// Sends a message. A service manager that does not take it is not one to end for.
-async fn tell(said: &[NotifyState<'_>]) {
+async fn notify(said: &[NotifyState<'_>]) {
     if said.is_empty() {
         return;
     }
@@ -255,7 +243,7 @@ async fn tell(said: &[NotifyState<'_>]) {
         sd_notify::notify(&[NotifyState::Custom(&lines.join("\n"))])
     });
     if let Ok(Err(error)) = sent.await {
-        tracing::warn!("cannot tell the service manager how the server is: {error}");
+        tracing::warn!("cannot notify the service manager of how the server is: {error}");
     }
 }
 

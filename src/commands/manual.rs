@@ -4,6 +4,7 @@ use clap::{Arg, Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
+use super::variables;
 use crate::cli::{Cli, EXAMPLES};
 
 /// The whole page smcp(1), for man(1) to format.
@@ -18,6 +19,7 @@ pub fn page() -> Vec<u8> {
         .and_then(|()| man.render_description_section(&mut page))
         .and_then(|()| man.render_options_section(&mut page))
         .and_then(|()| commands(&command).to_writer(&mut page))
+        .and_then(|()| environment().to_writer(&mut page))
         .and_then(|()| rest().to_writer(&mut page))
         .expect("memory takes what is written to it");
     page
@@ -70,6 +72,25 @@ fn commands(command: &Command) -> Roff {
             roff.text(heading(own));
             roff.text([roman(own.get_help().unwrap_or_default().to_string())]);
         }
+    }
+    roff
+}
+
+/// Every variable, with its default.
+fn environment() -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["ENVIRONMENT"]);
+    roff.text([roman(
+        "A flag wins over its variable. An empty variable counts as not set.",
+    )]);
+    for row in variables::all() {
+        roff.control("TP", []);
+        let default = match row.default.as_str() {
+            "" | "none" => String::new(),
+            default => format!(" [default: {default}]"),
+        };
+        roff.text([bold(row.variables), roman(default)]);
+        roff.text([roman(row.meaning)]);
     }
     roff
 }

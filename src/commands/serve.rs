@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::manager::{Reloadable, attend};
+use super::manager::attend;
+use super::reload::Reloadable;
 use super::setup::{counted, prepare, say, source};
-use crate::app::{App, nothing_found};
+use crate::app::App;
 use crate::catalog::Snapshot;
+use crate::catalogue_log::nothing_found;
 use crate::config::Config;
 use crate::http::auth;
 use crate::shutdown::Shutdown;
@@ -28,10 +30,12 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let notices = [config.mistakes.clone(), config.notices.clone()].concat();
     let auth = config.http.auth.clone();
     let root_path = config.http.root_path.clone();
+    let has_page = config.http.page.is_some();
     let key_in_shell = config.key_in_shell;
     let directory = config.catalog.directory.clone();
+    let files = config.files.clone();
     let plugins = source(config.catalog.directory.as_deref());
-    let (managed, sources) = (config.managed, config.keys.clone());
+    let (manager, sources) = (config.manager, config.keys.clone());
     let shutdown = Shutdown::delayed(config.drain_delay);
     let _signals = shutdown.listen()?;
     let app = App::start(
@@ -46,7 +50,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         keys: auth.keys.clone(),
         sources,
     };
-    let _attended = attend(managed, server, shutdown);
+    let _attended = attend(manager, server, shutdown);
     for address in app.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -55,7 +59,10 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     }
     let address = app.addresses()[0];
     for address in app.addresses() {
-        say_addresses(*address, &root_path);
+        say_addresses(*address, &root_path, has_page);
+    }
+    for file in &files {
+        say(format_args!("  settings         {}", file.display()));
     }
     say(format_args!(
         "  keys             {}",
@@ -81,7 +88,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn say_addresses(address: SocketAddr, root_path: &str) {
+fn say_addresses(address: SocketAddr, root_path: &str, has_page: bool) {
     let base = format!("http://{address}{root_path}");
     say(format_args!(
         "smcp {} listens on http://{address}",
@@ -91,11 +98,14 @@ fn say_addresses(address: SocketAddr, root_path: &str) {
     say(format_args!("  HTTP+SSE         {base}/sse"));
     say(format_args!("  without session  {base}/messages/"));
     say(format_args!("  health           {base}/health"));
+    if has_page {
+        say(format_args!("  page for people  {base}/ui/"));
+    }
 }
 
 fn who_needs_a_key(auth: &auth::Settings) -> &'static str {
     if auth.keys.is_empty() || auth.disabled {
-        "none: whoever reaches this address may call"
+        "none, NOBODY NEEDS A KEY: whoever reaches this address may call"
     } else if auth.loopback_exempt {
         "asked for, but not of clients on this machine"
     } else {
@@ -194,6 +204,26 @@ mod tests {
             disabled: false,
         };
         example(address.parse().unwrap(), &auth, true)
+    }
+
+    #[test]
+    fn the_start_says_so_wherever_nobody_needs_a_key_and_nowhere_else() {
+        for (keyed, disabled, open) in [
+            (false, false, true),
+            (false, true, true),
+            (true, true, true),
+            (true, false, false),
+        ] {
+            for loopback_exempt in [false, true] {
+                let keys: Vec<_> = keyed.then(|| KeyId::of(b"k")).into_iter().collect();
+                let line = who_needs_a_key(&auth::Settings {
+                    keys: keys.into(),
+                    loopback_exempt,
+                    disabled,
+                });
+                assert_eq!(line.contains("NOBODY NEEDS A KEY"), open, "{line}");
+            }
+        }
     }
 
     #[test]

@@ -1,19 +1,30 @@
 //! What every command sets up before its work: logs, this process, and how programs are started.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use anstyle::{AnsiColor, Style};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
+use super::diagnostics::warn;
 use crate::app;
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
+use crate::fetch::{Client, Reuse};
 use crate::letta::Letta;
 use crate::process::Launcher;
 use crate::shutdown::{Listener, Shutdown};
 use crate::telemetry;
+use crate::text::cleaned;
+
+/// A setting is wrong, or the server must not start with it.
+pub(super) const BAD_SETTINGS: u8 = 2;
 
 /// Turns the logs on and makes the process one that no plugin can read.
 ///
@@ -63,7 +74,7 @@ impl Workbench {
         let shutdown = Shutdown::new();
         let signals = shutdown.listen()?;
         for mistake in &config.mistakes {
-            eprintln!("smcp: {mistake}");
+            warn([mistake]);
         }
         Ok(Self {
             config,
@@ -117,10 +128,10 @@ impl Workbench {
         let ended = self.launcher.background_counts().into_values();
         let ended: u64 = ended.flat_map(|jobs| jobs.ended.into_values()).sum();
         if jobs > 0 || ended > 0 {
-            eprintln!(
-                "smcp: what {tool} left running in the background was ended: it ends with this process. \
+            warn([format_args!(
+                "what {tool} left running in the background was ended: it ends with this process. \
                  A running server keeps it"
-            );
+            )]);
         }
     }
 
@@ -134,6 +145,31 @@ impl Workbench {
             () = self.shutdown.draining().cancelled() => anyhow::bail!("interrupted"),
         }
     }
+}
+
+/// A client of the server at `base`. One that is reached by HTTP needs no certificate of any authority, and a small
+/// container has none.
+///
+/// # Errors
+/// It is reached by HTTPS, and the system has none.
+pub(super) fn client_for(base: &Url, limit: Duration, reuse: Reuse) -> anyhow::Result<Client> {
+    if base.scheme() == "http" {
+        return Ok(Client::without_certificates(limit, reuse));
+    }
+    Client::new(limit, reuse).map_err(|fault| {
+        anyhow::anyhow!(
+            "cannot ask {base}: {fault}; https needs the certificates of authorities, which Debian has in the package ca-certificates"
+        )
+    })
+}
+
+/// A word as a shell reads it, behind the first of a line.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+:@%,=…".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Where the plugins come from, as people are told.
@@ -153,9 +189,58 @@ pub fn counted(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// Prints a line of a command's answer. A reader who has had enough, such as `head`, is no fault.
+/// Prints a line of a command's answer. A reader who has had enough, such as `head`, is no fault. What a terminal would
+/// take for an order is left out where one reads it; a file or another program gets every byte.
 pub(super) fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let mut out = std::io::stdout();
+    must_be_written(match out.is_terminal() {
+        true => writeln!(out, "{}", cleaned(&line.to_string())),
+        false => writeln!(out, "{line}"),
+    });
+}
+
+/// Set once something of an answer could not be written. Of the process, as its standard output is.
+static IS_CUT_SHORT: AtomicBool = AtomicBool::new(false);
+
+/// Whether something of what was said could not be written: nobody must take half of an answer for the whole.
+pub(super) fn is_cut_short() -> bool {
+    IS_CUT_SHORT.load(Ordering::Relaxed)
+}
+
+fn must_be_written(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+        && !IS_CUT_SHORT.swap(true, Ordering::Relaxed)
+    {
+        warn([format_args!("cannot write to standard output: {error}")]);
+    }
+}
+
+/// Gives a file that takes another one's place to whom that belongs, where this user may. Root works in the files of
+/// others, who must be able to read them afterwards.
+pub(super) fn leave_to_owner(old: &Path, new: &Path) {
+    if let Ok(about) = std::fs::metadata(old) {
+        let _ = std::os::unix::fs::chown(new, Some(about.uid()), Some(about.gid()));
+    }
+}
+
+/// How an error is painted.
+pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// How a warning is painted.
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
+
+/// How a name is painted.
+pub(super) const NAME: Style = Style::new().bold();
+
+/// A text with a colour, for [`say_painted`].
+pub(super) fn painted(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// As [`say`], with colours on a terminal, unless `NO_COLOR` is set. What the line has from elsewhere is cleaned before:
+/// here it cannot be told from the colours.
+pub(super) fn say_painted(line: impl std::fmt::Display) {
+    must_be_written(writeln!(anstream::stdout(), "{line}"));
 }
 
 /// Prints a whole answer as it is, for commands whose output goes into a file: a file that is cut short is a failure.
@@ -165,7 +250,7 @@ pub(super) fn say_bytes(answer: &[u8]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("smcp: cannot write to standard output: {error}");
+            warn([format_args!("cannot write to standard output: {error}")]);
             ExitCode::FAILURE
         }
     }
@@ -181,6 +266,25 @@ pub(super) fn in_one_line(error: &anyhow::Error) -> String {
         }
     }
     line
+}
+
+/// What cannot be done because the command line itself is wrong, as [`misuse`] marks it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Misuse(anyhow::Error);
+
+/// Marks an error as one of the command line, whoever would run it.
+pub(super) fn misuse(error: anyhow::Error) -> anyhow::Error {
+    Misuse(error).into()
+}
+
+/// Says why a command could not do its work, and gives its status: [`BAD_SETTINGS`] where its command line is wrong.
+pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
+    warn([in_one_line(error)]);
+    match error.chain().any(|cause| cause.is::<Misuse>()) {
+        true => ExitCode::from(BAD_SETTINGS),
+        false => ExitCode::FAILURE,
+    }
 }
 
 #[cfg(test)]
@@ -202,5 +306,18 @@ mod tests {
         );
         let unnamed = anyhow::anyhow!("no file").context("reading");
         assert_eq!(in_one_line(&unnamed), "reading: no file");
+    }
+
+    #[test]
+    fn every_text_is_one_word_of_a_shell() {
+        for (path, written) in [
+            ("plugins/a-b", "plugins/a-b"),
+            ("name=Ada", "name=Ada"),
+            ("my tools/a", "'my tools/a'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(path), written);
+        }
     }
 }

@@ -39,12 +39,16 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         &shutdown,
         &stopped,
         FIRST_ANSWER_WAIT,
+        app::kept(&config).await,
     )?;
     let session = sessions.open(Transport::Stdio, Principal::default())?;
     let _held = session.hold();
     let _closed_at_the_end = sessions.services().catalog.close_on_drop();
     let answered = async {
-        let _ = shutdown.finish(app::CALL_GRACE).await;
+        if shutdown.finish(app::CALL_GRACE).await.is_err() {
+            shutdown.overdue().cancel();
+            let _ = shutdown.finish(app::LAST_ANSWERS).await;
+        }
     };
     let draining = shutdown.draining().clone();
     let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
@@ -56,7 +60,11 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     sessions.each(|session| session.close());
     launcher.end_background();
     let _ = tokio::time::timeout(app::KILL_GRACE, app::end_processes(&launcher)).await;
-    sessions.services().tracer.close(app::SPANS_GRACE).await;
+    let services = sessions.services();
+    tokio::join!(
+        services.tracer.close(app::SPANS_GRACE),
+        services.kept.close(app::SPANS_GRACE)
+    );
     drop(guard);
     Ok(ExitCode::SUCCESS)
 }

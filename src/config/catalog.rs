@@ -6,17 +6,20 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::given::Origin;
 use super::reader::{Purpose, Reader};
 use crate::call::types::{DEFAULT_OUTPUT_BYTES, Limits};
 use crate::catalog::cache::{self, Usage};
+use crate::catalog::environments;
 use crate::catalog::{Reserved, Settings};
 use crate::cli::Flags;
 use crate::discovery::scan::PROGRAMS;
 use crate::process::{DEFAULT_MAX_BACKGROUND, WarmSettings, max_runs, total_memory};
 
 /// Variables that belong to the server alone and never reach a plugin: where its keys are, where its audit log is
-/// written, and what its service manager says to it and hears from it.
-const OWN: [&str; 17] = [
+/// written, and what its service manager says to it and hears from it. The headers that it shows to collectors are
+/// such ones, too, whatever they are for.
+const OWN: [&str; 18] = [
     "CREDENTIALS_DIRECTORY",
     "FDSTORE",
     "INVOCATION_ID",
@@ -27,6 +30,7 @@ const OWN: [&str; 17] = [
     "MAINPID",
     "MANAGERPID",
     "MCP_LOG_DIR",
+    "MCP_STATE_DIR",
     "MCP_LOG_FILE",
     "MEMORY_PRESSURE_WATCH",
     "MEMORY_PRESSURE_WRITE",
@@ -61,16 +65,28 @@ pub(super) fn read(
     environment: Vec<(OsString, OsString)>,
     reserved: Reserved,
 ) -> Settings {
-    let time_limit = reader.flag(
-        flags.plugins.plugin_timeout.as_ref(),
-        "--plugin-timeout",
-        "MCP_PLUGIN_TIMEOUT",
-    );
+    let time_limit = reader.flag(flags.plugins.plugin_timeout.as_ref(), "MCP_PLUGIN_TIMEOUT");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let cache = cache(reader, purpose, flags, &environment);
+    let (place, cache) = cache(reader, purpose, flags, &environment);
+    let allow_writable = reader.switch("MCP_ALLOW_WRITABLE_PLUGINS", false);
+    let has_environments = reader.switch("MCP_PLUGIN_ENVS", true);
+    let environments = has_environments.then_some(environments::Settings {
+        directory: place,
+        waits: purpose == Purpose::Once,
+        allow_writable,
+        tell: match purpose {
+            Purpose::Once => tell_people,
+            Purpose::Http | Purpose::Stdio => environments::to_log,
+        },
+    });
+    let mut watch = reader.switch("MCP_WATCH", true);
+    if flags.no_watch {
+        watch = false;
+        reader.flag_alone("MCP_WATCH", "false");
+    }
     Settings {
         directory: directory(reader, flags),
-        allow_writable: reader.switch("MCP_ALLOW_WRITABLE_PLUGINS", false),
+        allow_writable,
         python: reader.path("MCP_PYTHON"),
         environment: environment
             .into_iter()
@@ -86,26 +102,34 @@ pub(super) fn read(
         describe_limit: DESCRIBE_LIMIT,
         only: Vec::new(),
         cache,
+        environments,
+        // What runs once is over before anything changes.
+        watch: watch && purpose != Purpose::Once,
     }
 }
 
-/// Where descriptions are kept: where it is said, else where systemd gives a service room for it, else where users
+fn tell_people(plugin: &str, line: &str) {
+    eprintln!("smcp: {plugin}: {line}");
+}
+
+/// The directory of caches, whatever is kept there, and where descriptions are kept: where it is said, else where systemd gives a service room for it, else where users
 /// have their caches.
 fn cache(
     reader: &mut Reader,
     purpose: Purpose,
     flags: &Flags,
     environment: &[(OsString, OsString)],
-) -> Option<cache::Settings> {
-    let is_on = reader.switch("MCP_CACHE", true) && !flags.plugins.place.no_cache;
-    let variable = reader.path("MCP_CACHE_DIR");
-    let flag = flags.plugins.place.cache_dir.as_ref().map(PathBuf::from);
-    let named = flag
-        .filter(|path| !path.as_os_str().is_empty())
-        .or(variable);
-    if !is_on {
-        return None;
+) -> (Option<PathBuf>, Option<cache::Settings>) {
+    let mut is_on = reader.switch("MCP_CACHE", true);
+    if flags.plugins.place.no_cache {
+        is_on = false;
+        reader.flag_alone("MCP_CACHE", "false");
     }
+    let flag = flags.plugins.place.cache_dir.as_ref();
+    let flag = flag.filter(|path| !path.is_empty());
+    let variable = reader.path("MCP_CACHE_DIR");
+    reader.flag(flag, "MCP_CACHE_DIR");
+    let named = flag.map(PathBuf::from).or(variable);
     let is_named = named.is_some();
     // What is not absolute counts as not set, as the XDG Base Directory Specification has it.
     let place = |name: &str| {
@@ -117,16 +141,21 @@ fn cache(
     let directory = named
         .or_else(|| place("CACHE_DIRECTORY"))
         .or_else(|| Some(place("XDG_CACHE_HOME")?.join("smcp")))
-        .or_else(|| Some(place("HOME")?.join(".cache/smcp")))?;
-    Some(cache::Settings {
-        directory,
+        .or_else(|| Some(place("HOME")?.join(".cache/smcp")));
+    let Some(directory) = directory else {
+        return (None, None);
+    };
+    reader.note_default("MCP_CACHE_DIR", directory.display());
+    let descriptions = is_on.then_some(cache::Settings {
+        directory: directory.clone(),
         is_named,
         usage: match purpose {
             Purpose::Http | Purpose::Stdio => Usage::Serve,
             // Nothing asks again after it.
             Purpose::Once => Usage::Renew,
         },
-    })
+    });
+    (Some(directory), descriptions)
 }
 
 /// How many calls are in progress at once by default, where the system has room for `max_runs`.
@@ -135,24 +164,29 @@ fn default_calls(max_runs: usize, cores: usize) -> usize {
 }
 
 fn max_output(reader: &mut Reader) -> usize {
-    let given = reader.variable("MCP_MAX_OUTPUT_BYTES");
-    let most = reader.whole(given, DEFAULT_OUTPUT_BYTES as u64, OUTPUT_BYTES);
+    let most = reader.whole(
+        "MCP_MAX_OUTPUT_BYTES",
+        DEFAULT_OUTPUT_BYTES as u64,
+        OUTPUT_BYTES,
+    );
     usize::try_from(most).unwrap_or(DEFAULT_OUTPUT_BYTES)
 }
 
 /// How many programs calls may leave running at once: `MCP_MAX_BACKGROUND`, and none with `MCP_BACKGROUND=off`.
 pub(super) fn max_background(reader: &mut Reader) -> usize {
-    let given = reader.variable("MCP_MAX_BACKGROUND");
-    let most = reader.whole(given, DEFAULT_MAX_BACKGROUND as u64, 0..=MAX_BACKGROUND);
+    let most = reader.whole(
+        "MCP_MAX_BACKGROUND",
+        DEFAULT_MAX_BACKGROUND as u64,
+        0..=MAX_BACKGROUND,
+    );
     let on = reader.switch("MCP_BACKGROUND", true);
     usize::try_from(most).unwrap_or(0) * usize::from(on)
 }
 
 /// Warm interpreters: their memory by `MCP_WARM_MAX_MB`, and none with `MCP_WARM=off`, with 0, and for what runs once.
 pub(super) fn warm(reader: &mut Reader, purpose: Purpose) -> Option<WarmSettings> {
-    let given = reader.variable("MCP_WARM_MAX_MB");
     let default = default_warm_mb(total_memory());
-    let mebibytes = reader.whole(given, default, 0..=MAX_WARM_MB);
+    let mebibytes = reader.whole("MCP_WARM_MAX_MB", default, 0..=MAX_WARM_MB);
     let on = reader.switch("MCP_WARM", true) && mebibytes > 0;
     let settings = WarmSettings {
         max_bytes: mebibytes << 20,
@@ -168,17 +202,24 @@ fn default_warm_mb(memory: Option<u64>) -> u64 {
 
 /// What was named must be a directory: docs/decisions/0012-a-named-plugins-directory.md.
 fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
-    let by_variable = reader.path("MCP_PLUGINS_DIR");
-    let (name, directory) = match (&flags.plugins.place.plugins_dir, by_variable) {
-        (Some(by_flag), _) => ("--plugins-dir", PathBuf::from(by_flag)),
-        (None, Some(by_variable)) => ("MCP_PLUGINS_DIR", by_variable),
-        (None, None) => return default_directory(),
+    let by_flag = flags.plugins.place.plugins_dir.as_ref();
+    let Some(directory) = named_directory(reader, flags) else {
+        let directory = default_directory()?;
+        let whole = std::path::absolute(&directory).unwrap_or_else(|_| directory.clone());
+        reader.note_default("MCP_PLUGINS_DIR", whole.display());
+        return Some(directory);
+    };
+    let is_by_variable =
+        by_flag.is_none() && reader.origin("MCP_PLUGINS_DIR") == Some(Origin::Environment);
+    let name = match by_flag {
+        Some(_) => "--plugins-dir".into(),
+        None => reader.name_of("MCP_PLUGINS_DIR"),
     };
     if let Err(error) = std::fs::read_dir(&directory) {
         let shown = format!("{name}: '{}'", directory.display());
         match error.kind() {
             // Version 3 served without plugins then, and had no flag for it.
-            ErrorKind::NotFound if name == "MCP_PLUGINS_DIR" => reader.mistakes.push(format!(
+            ErrorKind::NotFound if is_by_variable => reader.mistakes.push(format!(
                 "{shown} is not there: NO PLUGIN IS SERVED; create the directory or correct the name, and start again"
             )),
             ErrorKind::NotFound => reader.faults.push(format!(
@@ -194,6 +235,20 @@ fn directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
         }
     }
     Some(directory)
+}
+
+/// Where the plugins are, as far as it is known before anything is judged.
+pub(super) fn plugins_directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
+    named_directory(reader, flags).or_else(default_directory)
+}
+
+fn named_directory(reader: &mut Reader, flags: &Flags) -> Option<PathBuf> {
+    let by_flag = flags.plugins.place.plugins_dir.as_ref();
+    let by_variable = reader.path("MCP_PLUGINS_DIR");
+    if by_flag.is_some() {
+        reader.flag(by_flag, "MCP_PLUGINS_DIR");
+    }
+    by_flag.map(PathBuf::from).or(by_variable)
 }
 
 /// The plugins directory that somebody had in mind who named a plugin's program.
@@ -218,8 +273,11 @@ fn default_directory() -> Option<PathBuf> {
 }
 
 fn is_own(name: &OsStr) -> bool {
-    let begins_so = |beginning: &&str| name.as_encoded_bytes().starts_with(beginning.as_bytes());
-    OWN.iter().any(|own| name == *own) || OWN_BEGINNINGS.iter().any(begins_so)
+    let bytes = name.as_encoded_bytes();
+    let begins_so = |beginning: &&str| bytes.starts_with(beginning.as_bytes());
+    OWN.iter().any(|own| name == *own)
+        || OWN_BEGINNINGS.iter().any(begins_so)
+        || (bytes.starts_with(b"OTEL_EXPORTER_OTLP_") && bytes.ends_with(b"HEADERS"))
 }
 
 #[cfg(test)]

@@ -5,16 +5,20 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::given::{Given, Origin};
 use super::keys::{self, KeySources};
-use super::reader::{Given, Reader, switch_value};
+use super::reader::Reader;
 use super::sockets::PassedSocket;
+use super::values::switch_value;
 use crate::cli::Flags;
 use crate::http::authority::Allowed;
 use crate::http::events::SILENCE;
+use crate::http::page::view;
 use crate::http::sse::clean_prefix;
 use crate::http::{self, auth, gate};
 use crate::mcp::budget::DEFAULT_BYTES;
 use crate::mcp::principal::KeyId;
+use crate::telemetry::Tail;
 
 /// The port that is listened on when none is given.
 const DEFAULT_PORT: u16 = 8000;
@@ -42,7 +46,8 @@ pub(super) struct Listening {
 
 /// `sockets` are listened on instead of what flags and variables say, where any were passed.
 pub(super) fn read(reader: &mut Reader, flags: &Flags, sockets: &[Arc<PassedSocket>]) -> Listening {
-    let (keys, sources, key_in_shell) = keys::read(reader);
+    let disabled = reader.switch("MCP_AUTH_DISABLED", false);
+    let (keys, sources, key_in_shell) = keys::read(reader, disabled);
     let (host, addresses) = match sockets {
         [] => addresses(reader, flags),
         [first, ..] => {
@@ -70,7 +75,7 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags, sockets: &[Arc<PassedSock
     let proxied = ["MCP_ROOT_PATH", "MCP_ALLOWED_HOSTS"]
         .into_iter()
         .any(|name| reader.text(name).is_some());
-    let auth = auth(reader, flags, keys, proxied);
+    let auth = auth(reader, flags, keys, disabled, proxied);
     // A server that runs programs is never open to a network unless somebody said so.
     if !loopback && auth.keys.is_empty() && !auth.disabled {
         let what = sockets
@@ -102,6 +107,7 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags, sockets: &[Arc<PassedSock
             root_path,
             manifest: reader.switch("MCP_SSE_MANIFEST", false),
             keep_alive: keep_alive(reader),
+            page: page(reader),
             auth,
             gate,
         },
@@ -109,29 +115,53 @@ pub(super) fn read(reader: &mut Reader, flags: &Flags, sockets: &[Arc<PassedSock
     }
 }
 
+/// The page for people, unless `MCP_UI` says that there is none.
+fn page(reader: &mut Reader) -> Option<view::Settings> {
+    let is_on = reader.switch("MCP_UI", true);
+    let given = reader.list("MCP_UI_ADMINS", "", |text| Some(fingerprint(text)));
+    let admins: Option<Vec<_>> = given.into_iter().collect();
+    if admins.is_none() {
+        reader.faults.push(
+            "MCP_UI_ADMINS: an entry is no fingerprint of a key, and not shown here, for it may be a key itself; write 8 hex \
+             digits, as the log has them in key="
+                .to_owned(),
+        );
+    }
+    let admins = admins.unwrap_or_default();
+    is_on.then(|| view::Settings {
+        admins,
+        log: Tail::default(),
+    })
+}
+
+/// The fingerprint of a key, as the log has it.
+fn fingerprint(text: &str) -> Option<[u8; 4]> {
+    let is_one = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u32::from_str_radix(text, 16).ok().filter(|_| is_one)?;
+    Some(number.to_be_bytes())
+}
+
 /// How long a stream may be silent: long enough not to be a load, short enough for what stands between.
 fn keep_alive(reader: &mut Reader) -> Duration {
-    let given = reader.variable("MCP_KEEP_ALIVE");
-    reader.duration(given, SILENCE, KEEP_ALIVE)
+    reader.duration("MCP_KEEP_ALIVE", SILENCE, KEEP_ALIVE)
 }
 
 /// The sessions that may be open at once, and the bytes that may wait for clients.
 pub(super) fn limits(reader: &mut Reader) -> (usize, usize) {
     let sessions = reader.count("MCP_MAX_SESSIONS", MAX_SESSIONS, MAX_COUNT);
-    let given = reader.variable("MCP_MAX_WAITING_BYTES");
-    let waiting = reader.whole(given, DEFAULT_BYTES as u64, WAITING_BYTES);
+    let waiting = reader.whole("MCP_MAX_WAITING_BYTES", DEFAULT_BYTES as u64, WAITING_BYTES);
     (sessions, usize::try_from(waiting).unwrap_or(usize::MAX))
 }
 
 /// Whoever passes sockets has chosen the addresses.
 fn note_unused_addresses(reader: &mut Reader, flags: &Flags, first: &PassedSocket) {
     let given = [
-        reader.flag(flags.host.as_ref(), "--host", "MCP_HOST"),
-        reader.flag(flags.port.as_ref(), "--port", "MCP_PORT"),
+        reader.flag(flags.host.as_ref(), "MCP_HOST"),
+        reader.flag(flags.port.as_ref(), "MCP_PORT"),
     ];
     let external = flags.allow_external.then_some("--allow-external");
-    let given = given.into_iter().flatten().map(|given| given.name);
-    for name in given.chain(external) {
+    let given = given.into_iter().flatten().map(|given| given.name());
+    for name in given.chain(external.map(Into::into)) {
         reader.mistakes.push(format!(
             "{name} has no effect: the service manager has passed sockets, first of them {first}; change the socket unit, or stop it"
         ));
@@ -140,8 +170,9 @@ fn note_unused_addresses(reader: &mut Reader, flags: &Flags, first: &PassedSocke
 
 /// How long the server goes on after it was asked to end, before it refuses anything.
 pub(super) fn drain_delay(reader: &mut Reader) -> Duration {
+    reader.note_default("MCP_DRAIN_DELAY", 0);
     let given = reader.variable("MCP_DRAIN_DELAY");
-    reader.time_limit(given).unwrap_or_default()
+    reader.time_or_none(given, "delay").unwrap_or_default()
 }
 
 /// Where a server with these settings is reached from this machine.
@@ -163,29 +194,33 @@ pub(super) fn own_address(reader: &mut Reader, flags: &Flags) -> Option<SocketAd
 
 /// The host as it was given, and every address that it stands for.
 fn addresses(reader: &mut Reader, flags: &Flags) -> (String, Vec<SocketAddr>) {
-    let port = reader.flag(flags.port.as_ref(), "--port", "MCP_PORT");
+    let port = reader.flag(flags.port.as_ref(), "MCP_PORT");
+    reader.note_default("MCP_PORT", DEFAULT_PORT);
     let port = reader.parsed(port, DEFAULT_PORT, "a port from 0 to 65535", |text| {
         text.parse().ok()
     });
-    let given = reader.flag(flags.host.as_ref(), "--host", "MCP_HOST");
+    let given = reader.flag(flags.host.as_ref(), "MCP_HOST");
     let given = match given {
         Some(given) if flags.allow_external && !is_any(&given.value) => {
             // As in version 3: the flag is the last word, and the start must not be less open than it says.
             reader.mistakes.push(format!(
                 "{}: '{}' has no effect, for --allow-external listens on 0.0.0.0; leave one of them out",
-                given.name, given.value
+                given.name(), given.value
             ));
             None
         }
         given => given,
     };
     let default = if flags.allow_external {
+        reader.flag_alone("MCP_HOST", "0.0.0.0");
         ("--allow-external", "0.0.0.0")
     } else {
+        reader.note_default("MCP_HOST", "127.0.0.1");
         ("--host", "127.0.0.1")
     };
     let given = given.unwrap_or_else(|| Given {
-        name: default.0,
+        variable: "MCP_HOST",
+        origin: Origin::Flag(default.0),
         value: default.1.to_owned(),
     });
     let host = bare(&given.value).to_owned();
@@ -223,11 +258,14 @@ fn is_any(host: &str) -> bool {
         .is_ok_and(|address: IpAddr| address.to_canonical().is_unspecified())
 }
 
-fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> auth::Settings {
-    let disabled = reader.switch("MCP_AUTH_DISABLED", false);
-    let allowed = loopback_allowed(reader);
-    // Where there is a proxy it may be on this machine, and then its clients look like local ones.
-    let loopback_exempt = allowed && !flags.require_auth && !proxied;
+fn auth(
+    reader: &mut Reader,
+    flags: &Flags,
+    keys: Vec<KeyId>,
+    disabled: bool,
+    proxied: bool,
+) -> auth::Settings {
+    let loopback_exempt = loopback_allowed(reader, flags, proxied);
     let keyed = !keys.is_empty();
     if disabled && flags.require_auth {
         reader.faults.push(
@@ -235,7 +273,7 @@ fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> 
         );
     } else if disabled {
         reader.notices.push(
-            "authentication is OFF (MCP_AUTH_DISABLED): whoever reaches this server runs its tools"
+            "authentication is OFF (MCP_AUTH_DISABLED), NOBODY NEEDS A KEY: whoever reaches this server runs its tools"
                 .to_owned(),
         );
     } else if !keyed && flags.require_auth && reader.faults.is_empty() {
@@ -243,7 +281,7 @@ fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> 
             .faults
             .push("--require-auth: there is no key to ask for; set MCP_API_KEY, or name a file that has it in MCP_API_KEY_FILE".to_owned());
     } else if !keyed && proxied {
-        reader.notices.push("there is a proxy (MCP_ROOT_PATH, MCP_ALLOWED_HOSTS) and no key: whoever the proxy lets through may call; set MCP_API_KEY".to_owned());
+        reader.notices.push("there is a proxy (MCP_ROOT_PATH, MCP_ALLOWED_HOSTS) and no key, NOBODY NEEDS A KEY: whoever the proxy lets through may call; set MCP_API_KEY".to_owned());
     } else if keyed && loopback_exempt {
         reader.notices.push("clients on this machine need no key; --require-auth asks them too, which a reverse proxy on this machine needs".to_owned());
     }
@@ -256,24 +294,39 @@ fn auth(reader: &mut Reader, flags: &Flags, keys: Vec<KeyId>, proxied: bool) -> 
 
 /// Whether direct clients on this machine may go without a key. Whatever is not a clear yes is a no, as in version 3:
 /// a value that went wrong must not open the server.
-fn loopback_allowed(reader: &mut Reader) -> bool {
+fn loopback_allowed(reader: &mut Reader, flags: &Flags, proxied: bool) -> bool {
     const NAME: &str = "MCP_AUTH_ALLOW_LOOPBACK";
-    if reader.is_blank(NAME) {
-        reader.notices.push(format!(
-            "{NAME} is set but empty, which means no: clients on this machine need a key too; set it to 1 or unset it if that is not meant"
-        ));
-        return false;
-    }
-    let Some(given) = reader.variable(NAME) else {
-        return true;
+    // Where there is a proxy it may be on this machine, and then its clients look like local ones.
+    let default = !proxied;
+    reader.note_default(NAME, default);
+    let given = reader.variable(NAME);
+    let allowed = match given.as_ref().map(|given| switch_value(&given.value)) {
+        _ if reader.is_blank(NAME) => {
+            reader.notices.push(format!(
+                "{NAME} is set but empty, which means no: clients on this machine need a key too; set it to 1 or unset it if that is not meant"
+            ));
+            reader.decide(NAME, "false", Origin::Environment);
+            false
+        }
+        Some(None) => {
+            let given = given.map(|given| given.value).unwrap_or_default();
+            reader.mistakes.push(format!(
+                "{NAME}: '{given}' is not understood and counts as no: clients on this machine need a key too; use 1 or 0"
+            ));
+            reader.counts_as(NAME, "false");
+            false
+        }
+        Some(Some(true)) if proxied => {
+            reader.overrule(NAME);
+            false
+        }
+        Some(Some(allowed)) => allowed,
+        None => default,
     };
-    switch_value(&given.value).unwrap_or_else(|| {
-        reader.mistakes.push(format!(
-            "{NAME}: '{}' is not understood and counts as no: clients on this machine need a key too; use 1 or 0",
-            given.value
-        ));
-        false
-    })
+    if flags.require_auth {
+        reader.flag_alone(NAME, "false");
+    }
+    allowed && !flags.require_auth
 }
 
 /// An origin as browsers send it: without a path, in lower case.

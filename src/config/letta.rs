@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
+use super::given::Origin;
 use super::reader::Reader;
 use super::secrets::{self, Names};
 use crate::catalog::{Holders, Reserved};
@@ -27,6 +28,7 @@ const TOKENS: [Names; 2] = [
 /// Where Letta is, if there is one to ask, and its credentials with the plugins that get them.
 pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
     let scope = reader.variable("LETTA_ENV_SCOPE");
+    reader.note_default("LETTA_ENV_SCOPE", "merged");
     let scope = reader.parsed(
         scope,
         Scope::Merged,
@@ -43,11 +45,19 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
     let tokens = TOKENS.map(|names| secrets::find(reader, names).map(|found| found.text));
     // The file completes the environment; where nothing is missing, it is not looked at.
     let complete = url.is_some() && tokens.iter().any(Option::is_some);
-    let file = reader
+    let path = reader
         .path("HOME")
         .filter(|_| !complete)
-        .and_then(|home| std::fs::read_to_string(home.join(".letta/.env")).ok());
-    let in_file = |name: &str| file.as_deref().and_then(|text| exported(text, name));
+        .map(|home| home.join(".letta/.env"));
+    let file = path
+        .as_ref()
+        .and_then(|path| std::fs::read_to_string(path).ok());
+    let mut in_file = |name: &'static str| {
+        let (path, text) = (path.as_ref()?, file.as_deref()?);
+        let value = exported(text, name)?;
+        reader.decide(name, &value, Origin::Elsewhere(path.display().to_string()));
+        Some(value)
+    };
     let tokens: Vec<(&str, String)> = TOKENS
         .into_iter()
         .zip(tokens)
@@ -60,6 +70,9 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
         .clone()
         .or_else(|| file.is_some().then(|| DEFAULT_URL.to_owned()));
     let token = tokens.first().map(|(_, token)| token.clone());
+    if file.is_some() && token.is_some() {
+        reader.note_default(URL, DEFAULT_URL);
+    }
     let settings = url.clone().zip(token).map(|(url, token)| Settings {
         url: url.trim_end_matches('/').to_owned(),
         token: Secret::new(token),
@@ -85,6 +98,11 @@ pub(super) fn read(reader: &mut Reader) -> (Option<Settings>, Reserved) {
 
 /// Where each agent's secrets are its own, a password that opens all of them is nobody's unless it is given by name.
 fn holders(reader: &mut Reader, scope: Scope) -> Holders {
+    let (word, unnamed) = match scope {
+        Scope::Agent => ("none", Holders::None),
+        Scope::Merged | Scope::All => ("all", Holders::All),
+    };
+    reader.note_default("SMCP_LETTA_CREDENTIALS", word);
     match reader.text("SMCP_LETTA_CREDENTIALS").as_deref() {
         Some("all") => Holders::All,
         Some("none") => Holders::None,
@@ -96,8 +114,7 @@ fn holders(reader: &mut Reader, scope: Scope) -> Holders {
                 .collect();
             Holders::Only(names)
         }
-        None if scope == Scope::Agent => Holders::None,
-        None => Holders::All,
+        None => unnamed,
     }
 }
 

@@ -1,31 +1,20 @@
-//! Reads single settings: by flag or variable, with a default and with what is allowed. Knows no layer.
+//! Reads single settings: by flag, variable or file, with a default and with what is allowed. Knows no layer.
 //!
 //! Faults, mistakes and notices are collected, so that everything that is wrong is reported together.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest time that a setting may give: a year. Clocks and timers have a limit of their own beyond it.
-const MAX_SECONDS: f64 = 365.0 * 24.0 * 60.0 * 60.0;
-
-/// Settings of version 3 and of its guides, which took any value or never looked at it. A value that cannot be used
-/// must not end a start that went well before: it has no effect, and a warning says so.
-const FORGIVEN: [&str; 8] = [
-    "MCP_AUTH_DISABLED",
-    "MCP_DISABLE_FILE_LOG",
-    "MCP_LOG_BACKUP_COUNT",
-    "MCP_LOG_JSON",
-    "MCP_LOG_LEVEL",
-    "MCP_LOG_MAX_BYTES",
-    "MCP_LOG_ROTATION",
-    "MCP_PLUGIN_TIMEOUT",
-];
-
-/// Flags that have no variable of their name.
-const FLAGS_ALONE: [&str; 2] = ["--require-auth", "--allow-external"];
+use super::file::Entries;
+use super::given::{Given, Origin, name};
+use super::settings::{self, by_variable};
+use super::values::{switch_value, time_limit};
 
 /// What the settings are read for. What a command has no use for is not looked at, so that it cannot be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,21 +27,23 @@ pub enum Purpose {
     Once,
 }
 
-/// One setting as it was given.
-#[derive(Debug, Clone)]
-pub struct Given {
-    /// The flag or the variable, as faults name it.
-    pub name: &'static str,
-    /// Its value, without white space around it. Never empty.
-    pub value: String,
-}
-
-/// The environment, and what has been found in it so far.
-#[derive(Debug)]
+/// The environment and the settings files, and what has been found in them so far.
+#[derive(Debug, Default)]
 pub struct Reader {
     values: BTreeMap<OsString, OsString>,
-    /// Every variable that was asked for: the names that a misspelled one may mean.
+    /// What the settings files say.
+    pub files: Entries,
+    /// The settings files, the one that counts most at the end.
+    pub read_files: Vec<Arc<Path>>,
+    /// Every variable that was asked for.
     asked: BTreeSet<&'static str>,
+    /// What counts whatever stands in the environment and the files: what flags say, what a value counts as that is
+    /// not understood, what was found in another place.
+    decided: BTreeMap<&'static str, (String, Origin)>,
+    /// What counts where nothing is given, of the settings of which there is something to say.
+    defaults: BTreeMap<&'static str, String>,
+    /// Settings whose value does not count: refused without ending the start, or said in another way that counts more.
+    without_effect: BTreeSet<&'static str>,
     /// What ends the start, one line each.
     pub faults: Vec<String>,
     /// Settings that have no effect: misspelled names, values that cannot be used. One line each.
@@ -66,10 +57,7 @@ impl Reader {
     pub fn new(environment: &[(OsString, OsString)]) -> Self {
         Self {
             values: environment.iter().cloned().collect(),
-            asked: BTreeSet::new(),
-            faults: Vec::new(),
-            mistakes: Vec::new(),
-            notices: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -85,31 +73,61 @@ impl Reader {
     pub fn is_blank(&mut self, name: &'static str) -> bool {
         self.asked.insert(name);
         let value = self.values.get(OsStr::new(name));
-        value.is_some_and(|value| value.as_encoded_bytes().trim_ascii().is_empty())
+        value.is_some_and(|value| is_blank(value))
     }
 
-    /// Whether a variable is set, to whatever it be.
+    /// Whether a variable is set, or stands in a file, to whatever it be.
     pub fn is_set(&mut self, name: &'static str) -> bool {
         self.asked.insert(name);
-        self.values.contains_key(OsStr::new(name))
+        self.values.contains_key(OsStr::new(name)) || self.files.contains_key(name)
     }
 
-    /// A variable. An empty one counts as unset, as environment files are written.
-    pub fn variable(&mut self, name: &'static str) -> Option<Given> {
+    /// The value of a variable, else the one in a file, with where it stands. An empty variable counts as unset, as
+    /// environment files are written.
+    fn find(&mut self, name: &'static str) -> Option<(OsString, Origin)> {
         self.asked.insert(name);
-        let value = self.values.get(OsStr::new(name))?;
+        let by_variable = self.values.get(OsStr::new(name));
+        if let Some(value) = by_variable.filter(|value| !is_blank(value)) {
+            return Some((value.clone(), Origin::Environment));
+        }
+        let entry = self.files.get(name)?;
+        Some((entry.value.clone().into(), Origin::File(entry.line.clone())))
+    }
+
+    /// Where a variable or a file gives this setting; `None` where neither does.
+    pub fn origin(&mut self, variable: &'static str) -> Option<Origin> {
+        self.find(variable).map(|(_, origin)| origin)
+    }
+
+    /// Whether it is a file that gives this setting.
+    pub fn is_by_file(&mut self, variable: &'static str) -> bool {
+        matches!(self.origin(variable), Some(Origin::File(_)))
+    }
+
+    /// A setting as faults name it: the variable, or the line and the key of a file.
+    pub fn name_of(&mut self, variable: &'static str) -> Cow<'static, str> {
+        let origin = self.origin(variable).unwrap_or(Origin::Environment);
+        name(variable, &origin)
+    }
+
+    /// A variable.
+    pub fn variable(&mut self, variable: &'static str) -> Option<Given> {
+        let (value, origin) = self.find(variable)?;
         let Some(text) = value.to_str() else {
-            self.faults.push(format!("{name} is not valid UTF-8"));
+            self.faults.push(format!("{variable} is not valid UTF-8"));
             return None;
         };
         let value = text.trim().to_owned();
-        (!value.is_empty()).then_some(Given { name, value })
+        (!value.is_empty()).then_some(Given {
+            variable,
+            origin,
+            value,
+        })
     }
 
     /// A variable that is a path, which need not be UTF-8.
     pub fn path(&mut self, name: &'static str) -> Option<PathBuf> {
-        self.asked.insert(name);
-        let value = self.values.get(OsStr::new(name))?;
+        let (value, _) = self.find(name)?;
         let path = value
             .to_str()
             .map_or(value.as_os_str(), |text| OsStr::new(text.trim()));
@@ -122,20 +140,50 @@ impl Reader {
     }
 
     /// A flag, else its variable.
-    pub fn flag(
-        &mut self,
-        value: Option<&String>,
-        flag: &'static str,
-        variable: &'static str,
-    ) -> Option<Given> {
+    pub fn flag(&mut self, value: Option<&String>, variable: &'static str) -> Option<Given> {
         let given = self.variable(variable);
-        match value {
-            Some(value) => Some(Given {
-                name: flag,
-                value: value.clone(),
-            }),
-            None => given,
+        let flag = by_variable(variable).and_then(|setting| setting.flag);
+        match (value, flag) {
+            (Some(value), Some(flag)) => {
+                self.decide(variable, value, Origin::Flag(flag));
+                Some(Given {
+                    variable,
+                    origin: Origin::Flag(flag),
+                    value: value.clone(),
+                })
+            }
+            _ => given,
         }
+    }
+
+    /// Notes that a flag without a value counts, which says the same as `value` of its setting.
+    pub fn flag_alone(&mut self, variable: &'static str, value: &str) {
+        let flag = by_variable(variable).and_then(|setting| setting.flag_alone);
+        if let Some((flag, _)) = flag {
+            self.decide(variable, value, Origin::Flag(flag));
+        }
+    }
+
+    /// Notes what counts for a setting, and where that comes from. `in_force` says nothing else of it then.
+    pub fn decide(&mut self, variable: &'static str, value: &str, origin: Origin) {
+        self.decided.insert(variable, (value.to_owned(), origin));
+    }
+
+    /// Notes that what was given for a setting counts as `value`.
+    pub fn counts_as(&mut self, variable: &'static str, value: &str) {
+        // What is blank stands in the environment: a file has none.
+        let origin = self.origin(variable).unwrap_or(Origin::Environment);
+        self.decide(variable, value, origin);
+    }
+
+    /// Notes that a setting does not count, because the same is said in another way.
+    pub fn overrule(&mut self, variable: &'static str) {
+        self.without_effect.insert(variable);
+    }
+
+    /// Notes what counts where a setting is not given.
+    pub fn note_default(&mut self, variable: &'static str, value: impl fmt::Display) {
+        self.defaults.insert(variable, value.to_string());
     }
 
     /// What `parse` makes of a setting; `default` where it is not given, or where it is a fault.
@@ -155,6 +203,7 @@ impl Reader {
 
     /// A switch: `1`, `true`, `yes`, `on` or their opposites, in any case.
     pub fn switch(&mut self, name: &'static str, default: bool) -> bool {
+        self.note_default(name, default);
         let given = self.variable(name);
         self.parsed(
             given,
@@ -165,7 +214,9 @@ impl Reader {
     }
 
     /// A whole number within `range`.
-    pub fn whole(&mut self, given: Option<Given>, default: u64, range: RangeInclusive<u64>) -> u64 {
+    pub fn whole(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        self.note_default(name, default);
+        let given = self.variable(name);
         let allowed = format!("a whole number from {} to {}", range.start(), range.end());
         self.parsed(given, default, &allowed, |text| {
             text.parse().ok().filter(|number| range.contains(number))
@@ -174,20 +225,22 @@ impl Reader {
 
     /// A number of things of which there is at least one.
     pub fn count(&mut self, name: &'static str, default: usize, most: usize) -> usize {
-        let given = self.variable(name);
-        let count = self.whole(given, default as u64, 1..=most as u64);
+        let count = self.whole(name, default as u64, 1..=most as u64);
         usize::try_from(count).unwrap_or(most)
     }
 
     /// A time within `range`: seconds, or with a unit.
     pub fn duration(
         &mut self,
-        given: Option<Given>,
+        name: &'static str,
         default: Duration,
         range: RangeInclusive<Duration>,
     ) -> Duration {
+        self.note_default(name, format_args!("{default:?}"));
+        let given = self.variable(name);
         let (least, most) = (range.start(), range.end());
-        let allowed = format!("a time from {least:?} to {most:?}, such as 500ms or 30s");
+        let examples = times_within(&range);
+        let allowed = format!("a time from {least:?} to {most:?}, such as {examples}");
         self.parsed(given, default, &allowed, |text| {
             time_limit(text)?.filter(|time| range.contains(time))
         })
@@ -195,8 +248,15 @@ impl Reader {
 
     /// A time limit; 0 and less is none.
     pub fn time_limit(&mut self, given: Option<Given>) -> Option<Duration> {
-        let allowed = "a number of seconds up to a year, or a time such as 500ms, 30s, 5m or 2h; 0 is no limit";
-        self.parsed(given, None, allowed, time_limit)
+        self.time_or_none(given, "limit")
+    }
+
+    /// A time of which 0 and less is none; `what` says of what there is none then.
+    pub fn time_or_none(&mut self, given: Option<Given>, what: &str) -> Option<Duration> {
+        let allowed = format!(
+            "a number of seconds up to a year, or a time such as 500ms, 30s, 5m or 2h; 0 is no {what}"
+        );
+        self.parsed(given, None, &allowed, time_limit)
     }
 
     /// The entries of a list that is separated by commas; each that is not allowed is a fault of its own.
@@ -206,15 +266,18 @@ impl Reader {
         allowed: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
-        let value = self.text(name).unwrap_or_default();
+        let Some(given) = self.variable(name) else {
+            return Vec::new();
+        };
         let mut entries = Vec::new();
-        for entry in value.split(',').map(str::trim).filter(|e| !e.is_empty()) {
+        for entry in given.value.split(',').map(str::trim) {
             match parse(entry) {
+                _ if entry.is_empty() => {}
                 Some(entry) => entries.push(entry),
                 None => self.refuse(
                     &Given {
-                        name,
                         value: entry.to_owned(),
+                        ..given.clone()
                     },
                     allowed,
                 ),
@@ -225,8 +288,11 @@ impl Reader {
 
     /// Notes that a setting has a value that is not allowed: a fault, or a mistake where version 3 let it pass.
     pub fn refuse(&mut self, given: &Given, allowed: &str) {
-        let Given { name, value } = given;
-        if FORGIVEN.contains(name) {
+        let (name, value) = (given.name(), &given.value);
+        let is_forgiven = by_variable(given.variable).is_some_and(|setting| setting.is_forgiven);
+        // Version 3 had no settings files, and its flags were never ignored.
+        if is_forgiven && given.origin == Origin::Environment {
+            self.without_effect.insert(given.variable);
             self.mistakes.push(format!(
                 "{name}: '{value}' is not understood and has no effect; use {allowed}"
             ));
@@ -236,79 +302,99 @@ impl Reader {
         }
     }
 
-    /// Notes each variable that looks like a misspelled setting, with the setting that is most like it. To be
-    /// called when every setting has been asked for.
+    /// Notes that a setting cannot be used, in words that do not show it: a fault where a file gives it, for that file
+    /// is for smcp alone, else a mistake.
+    pub fn ignore(&mut self, variable: &'static str, what: &str) {
+        let line = format!("{} {what}", self.name_of(variable));
+        if self.is_by_file(variable) {
+            self.faults.push(line);
+        } else {
+            self.without_effect.insert(variable);
+            self.mistakes.push(line);
+        }
+    }
+
+    /// Notes that a setting, where it is given, has no effect, and `why`: it would have one beside another.
+    pub fn note_useless(&mut self, variable: &'static str, why: &str) {
+        if self.origin(variable).is_some() {
+            let line = format!("{} has no effect: {why}", self.name_of(variable));
+            self.mistakes.push(line);
+        }
+    }
+
+    /// Notes each variable that looks like a misspelled setting, with the setting that is most like it.
     pub fn note_misspelled(&mut self) {
         let unknown = self.values.keys().filter_map(|name| name.to_str());
-        for name in unknown.filter(|name| !self.asked.contains(name)) {
-            let flag = FLAGS_ALONE
-                .into_iter()
-                .find(|flag| name == as_variable(flag));
-            let meant = flag.or_else(|| meant_by(name, &self.asked));
-            if let Some(meant) = meant {
+        let unknown = unknown
+            .filter(|name| by_variable(name).is_none() && !settings::SURROUNDINGS.contains(name));
+        for name in unknown {
+            if let Some(meant) = settings::variable_meant_by(name) {
                 self.mistakes.push(format!(
                     "{name} is not a setting of smcp and has no effect; do you mean {meant}?"
                 ));
             }
         }
     }
-}
 
-/// The variable that somebody may expect beside a flag.
-fn as_variable(flag: &str) -> String {
-    let words = flag.trim_start_matches('-').replace('-', "_");
-    format!("MCP_{}", words.to_ascii_uppercase())
-}
+    /// The value of a setting that is in force, with where it comes from; no origin where it is the default, and no
+    /// value where it is not set. To be asked when everything has been read.
+    pub fn in_force(&mut self, variable: &'static str) -> (Option<String>, Option<Origin>) {
+        if let Some((value, origin)) = self.decided.get(variable) {
+            return (Some(value.clone()), Some(origin.clone()));
+        }
+        let given = self.find(variable);
+        let is_used = !self.without_effect.contains(variable);
+        match given.filter(|_| is_used) {
+            Some((value, origin)) => {
+                let value = value.to_string_lossy().trim().to_owned();
+                (Some(value), Some(origin))
+            }
+            None => (self.defaults.get(variable).cloned(), None),
+        }
+    }
 
-/// What a switch says, where it is understood.
-pub fn switch_value(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Some(true),
-        "0" | "false" | "no" | "off" => Some(false),
-        _ => None,
+    /// Every variable that was asked for.
+    #[cfg(test)]
+    pub fn asked(&self) -> &BTreeSet<&'static str> {
+        &self.asked
+    }
+
+    /// The settings that a flag or a variable gives, so that no file counts for them.
+    pub fn overridden(&mut self) -> BTreeSet<&'static str> {
+        let names = settings::SETTINGS.iter().map(|setting| setting.variable);
+        let is_by_variable = |name: &&str| {
+            self.values
+                .get(OsStr::new(name))
+                .is_some_and(|value| !is_blank(value))
+        };
+        let mut names: BTreeSet<_> = names.filter(is_by_variable).collect();
+        let decided = self.decided.iter();
+        names.extend(decided.filter_map(|(name, (_, origin))| {
+            matches!(origin, Origin::Flag(_) | Origin::Environment).then_some(*name)
+        }));
+        names
     }
 }
 
-/// The setting that a name most likely stands for, if any is like it.
-fn meant_by(name: &str, known: &BTreeSet<&'static str>) -> Option<&'static str> {
-    // What an outer smcp says to the program that started this one; `SMCP_PLUGIN_DIR` is like a setting.
-    if name == "SMCP_PLUGIN_DIR" {
-        return None;
+/// One or two times in a range, as they are written.
+fn times_within(range: &RangeInclusive<Duration>) -> String {
+    const EXAMPLES: [&str; 5] = ["500ms", "30s", "5m", "2h", "2s"];
+    let within = |text: &&str| {
+        time_limit(text)
+            .flatten()
+            .is_some_and(|time| range.contains(&time))
+    };
+    let mut examples = EXAMPLES.into_iter().filter(within);
+    match (examples.next(), examples.next()) {
+        (Some(one), Some(two)) => format!("{one} or {two}"),
+        (Some(one), None) => one.to_owned(),
+        _ => format!("{:?}", range.start()),
     }
-    let upper = name.to_ascii_uppercase();
-    // Other programs have variables too: only what begins as ours do can be meant for us.
-    if !upper.starts_with("MCP_") && !upper.starts_with("SMCP_") {
-        return None;
-    }
-    let bare = |name: &str| name.trim_start_matches('S').to_owned();
-    known
-        .iter()
-        .map(|setting| {
-            (
-                strsim::damerau_levenshtein(&bare(&upper), &bare(setting)),
-                *setting,
-            )
-        })
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, setting)| setting)
 }
 
-/// `Some(None)` is no limit, `None` is not allowed.
-fn time_limit(text: &str) -> Option<Option<Duration>> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let text = text.to_ascii_lowercase();
-    let (number, unit) = units
-        .iter()
-        .find_map(|(name, unit)| Some((text.strip_suffix(name)?.trim_end(), *unit)))
-        .unwrap_or((&text, 1.0));
-    let seconds = number.parse::<f64>().ok()? * unit;
-    // Version 3 read its times as Python does, where an infinite one is a number.
-    if seconds <= 0.0 || seconds == f64::INFINITY {
-        return Some(None);
-    }
-    // Not a number is not within it either.
-    (seconds <= MAX_SECONDS).then(|| Some(Duration::from_secs_f64(seconds)))
+fn is_blank(value: &OsStr) -> bool {
+    // What is no text has something in it.
+    value.to_str().is_some_and(|text| text.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -324,27 +410,23 @@ mod tests {
     }
 
     #[test]
-    fn times_are_seconds_or_have_a_unit_and_are_bounded() {
-        let ms = |ms| Some(Some(Duration::from_millis(ms)));
-        for (text, expected) in [
-            ("0", Some(None)),
-            ("-1", Some(None)),
-            ("1.5", ms(1500)),
-            ("5s", ms(5000)),
-            ("2m", ms(120_000)),
-            ("1 h", ms(3_600_000)),
-            ("250ms", ms(250)),
-            ("31536000", ms(31_536_000_000)),
-            ("31536001", None),
-            ("1e19", None),
-            ("inf", Some(None)),
-            ("-inf", Some(None)),
-            ("nan", None),
-            ("5d", None),
-            ("", None),
-            ("s", None),
+    fn every_example_of_a_time_is_one_that_is_allowed() {
+        let seconds = Duration::from_secs;
+        for range in [
+            seconds(60)..=seconds(2_592_000),
+            seconds(1)..=seconds(3_600),
+            Duration::ZERO..=Duration::MAX,
+            seconds(3)..=seconds(4),
+            seconds(7_200)..=seconds(7_200),
         ] {
-            assert_eq!(time_limit(text), expected, "{text:?}");
+            let mut told = reader(&[("T", "no time")]);
+            told.duration("T", seconds(60), range.clone());
+            let (_, examples) = told.faults[0].split_once("such as ").expect("examples");
+            for example in examples.split(" or ") {
+                let mut reader = reader(&[("T", example)]);
+                reader.duration("T", seconds(60), range.clone());
+                assert!(reader.faults.is_empty(), "{examples}: {:?}", reader.faults);
+            }
         }
     }
 
@@ -377,23 +459,5 @@ mod tests {
         let mut reader = reader(&[("S", "perhaps")]);
         assert!(!reader.switch("S", false));
         assert_eq!(reader.faults.len(), 1);
-    }
-
-    #[test]
-    fn a_misspelled_name_is_noted_with_the_likely_one() {
-        let known = ["MCP_PLUGINS_DIR", "MCP_PORT", "SMCP_PROFILES"];
-        let known = BTreeSet::from(known);
-        for (name, meant) in [
-            ("MCP_PLUGIN_DIR", Some("MCP_PLUGINS_DIR")),
-            ("SMCP_PLUGINS_DIR", Some("MCP_PLUGINS_DIR")),
-            ("MCP_PROT", Some("MCP_PORT")),
-            ("mcp_port", Some("MCP_PORT")),
-            ("MCP_PROFILE", Some("SMCP_PROFILES")),
-            ("MCP_WEATHER_TOKEN", None),
-            ("PORT", None),
-            ("SMCP_PLUGIN_DIR", None),
-        ] {
-            assert_eq!(meant_by(name, &known), meant, "{name}");
-        }
     }
 }

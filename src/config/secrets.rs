@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use super::given::Origin;
 use super::reader::Reader;
 
 /// More than any list of keys, in bytes.
@@ -25,15 +26,20 @@ pub struct Names {
     pub file: &'static str,
 }
 
-/// A secret that was found. Never empty.
-#[derive(Clone)]
-pub struct Found {
+/// Where a secret is.
+pub enum Place {
+    /// In its variable, or in a settings file.
+    Text(Text),
+    /// In a file, which may have none.
+    File(SecretFile),
+}
+
+/// A secret that was given, never empty.
+pub struct Text {
     /// Where, as messages name it.
     pub place: String,
-    /// The secret, without white space around it.
+    /// The secret.
     pub text: String,
-    /// The file that it was read from, if it was.
-    pub file: Option<SecretFile>,
 }
 
 /// A file with a secret in it, which can be read again.
@@ -42,8 +48,8 @@ pub struct SecretFile {
     /// As messages name it.
     place: String,
     path: PathBuf,
-    /// Whether its permissions say anything: the service manager sets them for its own files.
-    judged: bool,
+    /// Whether the service manager has handed it over. It sets the permissions of such files itself.
+    is_credential: bool,
 }
 
 /// What was read from a file.
@@ -55,6 +61,24 @@ pub struct Content {
 }
 
 impl SecretFile {
+    /// As messages name it.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether the service manager has handed it over.
+    pub fn is_credential(&self) -> bool {
+        self.is_credential
+    }
+
+    /// Where a person writes what is to be read from it, as messages name that.
+    pub fn where_to_write(&self) -> &'static str {
+        match self.is_credential {
+            true => "the file that LoadCredential= names in the unit",
+            false => "it",
+        }
+    }
+
     /// Reads it as it is now.
     ///
     /// # Errors
@@ -74,7 +98,7 @@ impl SecretFile {
             ));
         }
         let mode = about.permissions().mode() & 0o777;
-        if self.judged && mode & WRITE_FOR_MORE != 0 {
+        if !self.is_credential && mode & WRITE_FOR_MORE != 0 {
             return Err(format!(
                 "{place} can be changed by other users (mode {mode:o}), who could put a secret of their own into it; chmod 600"
             ));
@@ -97,9 +121,10 @@ impl SecretFile {
             }
             Err(error) => return Err(unreadable(error)),
         }
-        let open = self.judged && mode & READ_FOR_ALL != 0;
+        let open = !self.is_credential && mode & READ_FOR_ALL != 0;
         Ok(Content {
-            text: text.trim().to_owned(),
+            // Some editors begin a file with a mark of its encoding.
+            text: text.trim_start_matches('\u{feff}').trim().to_owned(),
             warning: open.then(|| {
                 format!(
                     "{place} can be read by every user of this machine (mode {mode:o}); chmod 600"
@@ -109,40 +134,83 @@ impl SecretFile {
     }
 }
 
-/// Looks for a secret in its three places. What is wrong with a place is a fault: whoever names one means to use it.
-pub fn find(reader: &mut Reader, names: Names) -> Option<Found> {
-    let given = reader.text(names.variable);
-    let file = reader.path(names.file);
+/// Looks for a secret in its three places.
+pub fn locate(reader: &mut Reader, names: Names) -> Option<Place> {
+    let by_setting = reader.is_by_file(names.variable);
+    // One that is only commas and white space has none, and hides none. In a settings file it is a fault.
+    let mut given = reader.text(names.variable);
+    if let Some(text) = &given
+        && !by_setting
+        && !text.contains(|letter: char| letter != ',' && !letter.is_whitespace())
+    {
+        reader.overrule(names.variable);
+        given = None;
+    }
+    let mut file = reader.path(names.file);
     let credentials = reader.path("CREDENTIALS_DIRECTORY");
     let credential = credentials
         .map(|directory| directory.join(names.variable))
         .filter(|path| path.exists());
     if given.is_some() && file.is_some() {
-        reader.faults.push(format!(
-            "{} and {} are both set; leave one of them out",
-            names.variable, names.file
+        // The environment wins over a settings file, also where it says it in the other way.
+        let by_file = [names.variable, names.file].map(|name| reader.is_by_file(name));
+        match by_file {
+            [true, false] => {
+                reader.overrule(names.variable);
+                given = None;
+            }
+            [false, true] => {
+                reader.overrule(names.file);
+                file = None;
+            }
+            [true, true] | [false, false] => {
+                let [one, other] = [names.variable, names.file].map(|name| reader.name_of(name));
+                reader.faults.push(format!(
+                    "{one} and {other} are both set; leave one of them out"
+                ));
+                return None;
+            }
+        }
+    }
+    if credential.is_some() && (given.is_some() || file.is_some()) {
+        let winner = match given {
+            Some(_) => reader.name_of(names.variable),
+            None => reader.name_of(names.file),
+        };
+        reader.mistakes.push(format!(
+            "the credential {0} has no effect, because {winner} is set; unset that, or leave out LoadCredential={0}: in the unit",
+            names.variable
         ));
-        return None;
     }
-    if let Some(text) = given {
-        return Some(Found {
-            place: names.variable.to_owned(),
+    let place = match (given, file, credential) {
+        (Some(text), ..) => Place::Text(Text {
+            place: reader.name_of(names.variable).into_owned(),
             text,
-            file: None,
-        });
-    }
-    let file = match (file, credential) {
-        (Some(path), _) => SecretFile {
-            place: format!("{}: '{}'", names.file, path.display()),
+        }),
+        (None, Some(path), _) => Place::File(SecretFile {
+            place: format!("{}: '{}'", reader.name_of(names.file), path.display()),
             path,
-            judged: true,
-        },
-        (None, Some(path)) => SecretFile {
-            place: format!("the credential {}", names.variable),
-            path,
-            judged: false,
-        },
-        (None, None) => return None,
+            is_credential: false,
+        }),
+        (None, None, Some(path)) => {
+            let place = format!("the credential {}", names.variable);
+            reader.decide(names.variable, "", Origin::Elsewhere(place.clone()));
+            Place::File(SecretFile {
+                place,
+                path,
+                is_credential: true,
+            })
+        }
+        (None, None, None) => return None,
+    };
+    Some(place)
+}
+
+/// A secret that is read once. What is wrong with its place is a fault: whoever names one means to use it.
+pub fn find(reader: &mut Reader, names: Names) -> Option<Text> {
+    let file = match locate(reader, names)? {
+        Place::Text(text) => return Some(text),
+        Place::File(file) => file,
     };
     let content = match file.read() {
         Ok(content) => content,
@@ -153,20 +221,16 @@ pub fn find(reader: &mut Reader, names: Names) -> Option<Found> {
     };
     reader.notices.extend(content.warning);
     if content.text.is_empty() {
-        let there = match file.judged {
-            true => "it",
-            false => "the file that LoadCredential= names in the unit",
-        };
         reader.mistakes.push(format!(
-            "{} is empty and has no effect; write the secret into {there}",
-            file.place
+            "{} is empty and has no effect; write the secret into {}",
+            file.place,
+            file.where_to_write()
         ));
         return None;
     }
-    Some(Found {
-        place: file.place.clone(),
+    Some(Text {
+        place: file.place,
         text: content.text,
-        file: Some(file),
     })
 }
 

@@ -24,12 +24,14 @@ pub(super) fn read(reader: &mut Reader, purpose: Purpose) -> Settings {
         };
     }
     let level = reader.variable("MCP_LOG_LEVEL");
+    reader.note_default("MCP_LOG_LEVEL", "INFO");
     let level = reader.parsed(level, Directives::default(), LEVELS, parse_level);
     Settings {
         level,
         json: reader.switch("MCP_LOG_JSON", false),
         console: console(reader),
         file: file(reader, purpose),
+        tail: None,
     }
 }
 
@@ -44,6 +46,7 @@ fn console(reader: &mut Reader) -> Console {
 
 fn file(reader: &mut Reader, purpose: Purpose) -> Option<FileSettings> {
     let kind = reader.variable("MCP_LOG_ROTATION");
+    reader.note_default("MCP_LOG_ROTATION", "size");
     let kind = reader.parsed(
         kind,
         RotationKind::default(),
@@ -55,10 +58,12 @@ fn file(reader: &mut Reader, purpose: Purpose) -> Option<FileSettings> {
             _ => None,
         },
     );
-    let max_bytes = reader.variable("MCP_LOG_MAX_BYTES");
-    let max_bytes = reader.whole(max_bytes, DEFAULT_MAX_BYTES, 0..=MAX_BYTES);
-    let backups = reader.variable("MCP_LOG_BACKUP_COUNT");
-    let backups = reader.whole(backups, DEFAULT_BACKUPS as u64, 0..=MAX_BACKUPS);
+    let max_bytes = reader.whole("MCP_LOG_MAX_BYTES", DEFAULT_MAX_BYTES, 0..=MAX_BYTES);
+    let backups = reader.whole(
+        "MCP_LOG_BACKUP_COUNT",
+        DEFAULT_BACKUPS as u64,
+        0..=MAX_BACKUPS,
+    );
     let directory = reader.path("MCP_LOG_DIR");
     let name = reader.path("MCP_LOG_FILE");
     let disabled = reader.switch("MCP_DISABLE_FILE_LOG", false);
@@ -66,6 +71,10 @@ fn file(reader: &mut Reader, purpose: Purpose) -> Option<FileSettings> {
     let wanted = purpose == Purpose::Http || directory.is_some() || name.is_some();
     if disabled || !wanted {
         return None;
+    }
+    reader.note_default("MCP_LOG_FILE", DEFAULT_FILE_NAME);
+    if name.is_none() {
+        reader.note_default("MCP_LOG_DIR", DEFAULT_DIRECTORY);
     }
     let directory = match (directory, &name) {
         (Some(directory), _) => directory,

@@ -1,5 +1,8 @@
 //! Which settings are read, and which are refused with which words.
 
+mod in_force;
+mod settings_files;
+
 use std::time::Duration;
 
 use super::*;
@@ -115,6 +118,43 @@ fn a_time_limit_of_zero_or_less_is_none() {
     ] {
         let config = read_with(&[("MCP_PLUGIN_TIMEOUT", value)], Flags::default()).unwrap();
         assert_eq!(config.catalog.limits.time, expected, "{value}");
+    }
+}
+
+#[test]
+fn the_page_can_be_turned_off_and_then_no_line_of_the_log_is_kept() {
+    let page = |value| read_with(&[("MCP_UI", value)], Flags::default()).unwrap();
+    for (value, expected) in [("on", true), ("off", false)] {
+        let config = page(value);
+        assert_eq!(config.http.page.is_some(), expected, "{value}");
+        assert_eq!(config.telemetry.tail.is_some(), expected, "{value}");
+    }
+    assert!(
+        read_with(&[], Flags::default())
+            .unwrap()
+            .http
+            .page
+            .is_some()
+    );
+}
+
+#[test]
+fn who_sees_everything_is_named_by_a_fingerprint_and_a_key_in_its_place_is_not_repeated() {
+    let admins = |value| read_with(&[("MCP_UI_ADMINS", value)], Flags::default());
+    let named = admins("7041d661, 0A000001")
+        .unwrap()
+        .http
+        .page
+        .unwrap()
+        .admins;
+    assert_eq!(named, [[0x70, 0x41, 0xd6, 0x61], [10, 0, 0, 1]]);
+    for value in ["a-long-random-key", "7041d6", "+041d661", "7041d6611"] {
+        let faults = admins(value).unwrap_err().to_string();
+        assert!(
+            faults.contains("MCP_UI_ADMINS") && faults.contains("fingerprint"),
+            "{faults}"
+        );
+        assert!(!faults.contains(value), "{faults}");
     }
 }
 
@@ -402,11 +442,16 @@ fn the_servers_secrets_are_not_for_plugins() {
             ("LOGS_DIRECTORY", "/var/log/smcp"),
             ("MCP_LOG_DIR", "/var/log/smcp"),
             ("MCP_LOG_FILE", "audit.log"),
+            ("MCP_STATE_DIR", "/var/lib/smcp"),
             ("CREDENTIALS_DIRECTORY", "/run/credentials/smcp.service"),
             ("INVOCATION_ID", "0"),
             ("WATCHDOG_USEC", "1"),
             ("SYSTEMD_EXEC_PID", "1"),
             ("LETTA_API_KEY_FILE", ""),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=k"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-api-key=k"),
+            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "x-api-key=k"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318"),
             ("HOME", "/h"),
         ],
         Flags::default(),
@@ -418,7 +463,7 @@ fn the_servers_secrets_are_not_for_plugins() {
         .iter()
         .map(|(name, _)| name.to_str().unwrap())
         .collect();
-    assert_eq!(names, ["HOME"]);
+    assert_eq!(names, ["OTEL_EXPORTER_OTLP_ENDPOINT", "HOME"]);
 }
 
 #[test]
@@ -431,4 +476,57 @@ fn a_broken_profile_is_a_fault_among_the_others() {
         faults.contains("nobody-defines-it") && faults.contains("MCP_PORT"),
         "{faults}"
     );
+}
+
+#[test]
+fn changes_of_plugins_are_noticed_unless_somebody_says_no_and_never_by_what_runs_once() {
+    let is_on = |purpose, value: &str, no_watch| {
+        let flags = Flags {
+            no_watch,
+            ..Flags::default()
+        };
+        let config = read_for(purpose, &[("MCP_WATCH", value)], flags);
+        config.expect("nothing is wrong").catalog.watch
+    };
+    for (purpose, value, no_watch, expected) in [
+        (Purpose::Http, "", false, true),
+        (Purpose::Stdio, "on", false, true),
+        (Purpose::Http, "off", false, false),
+        (Purpose::Stdio, "on", true, false),
+        (Purpose::Once, "on", false, false),
+    ] {
+        let watch = is_on(purpose, value, no_watch);
+        assert_eq!(watch, expected, "{purpose:?} {value} {no_watch}");
+    }
+}
+
+#[test]
+fn settings_of_kept_results_say_that_they_have_no_effect_without_a_directory() {
+    let own = [
+        ("MCP_TASK_TTL", "2h"),
+        ("MCP_MAX_TASKS", "7"),
+        ("MCP_MAX_TASK_BYTES", "2000000"),
+    ];
+    for (name, value) in own {
+        let alone = read_with(&[(name, value)], Flags::default()).unwrap();
+        let told = alone.mistakes.join("\n");
+        assert!(
+            told.starts_with(&format!("{name} has no effect: ")) && told.contains("MCP_STATE_DIR"),
+            "{told}"
+        );
+        let both = [(name, value), ("MCP_STATE_DIR", "/var/lib/smcp")];
+        let both = read_with(&both, Flags::default()).unwrap();
+        assert!(both.mistakes.is_empty(), "{:?}", both.mistakes);
+    }
+}
+
+#[test]
+fn a_directory_named_plugins_is_where_new_ones_are_made() {
+    let work = tempfile::tempdir().unwrap();
+    let here = work.path().join("plugins");
+    std::fs::create_dir(&here).unwrap();
+    assert!(is_plugins_directory(Some(&here)));
+    assert!(!is_plugins_directory(Some(work.path())) && !is_plugins_directory(None));
+    std::fs::create_dir(here.join("plugins")).unwrap();
+    assert!(!is_plugins_directory(Some(&here)), "its own is below it");
 }

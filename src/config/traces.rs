@@ -7,7 +7,8 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use url::Url;
 
-use super::reader::{Given, Purpose, Reader};
+use super::given::Given;
+use super::reader::{Purpose, Reader};
 use crate::telemetry::trace::{Sampler, Settings, pairs};
 
 /// What the server calls itself where nobody says otherwise.
@@ -22,8 +23,7 @@ pub(super) fn read(reader: &mut Reader, purpose: Purpose) -> Option<Settings> {
     if purpose == Purpose::Once {
         return reader.unused(|reader| read(reader, Purpose::Http));
     }
-    let is_disabled = reader.text("OTEL_SDK_DISABLED");
-    let exporter = reader.text("OTEL_TRACES_EXPORTER");
+    let is_off = [is_disabled(reader), exports_nothing(reader)];
     let endpoint = endpoint(reader);
     let settings = Settings {
         headers: headers(reader),
@@ -40,52 +40,88 @@ pub(super) fn read(reader: &mut Reader, purpose: Purpose) -> Option<Settings> {
         sampler: sampler(reader),
         endpoint: endpoint?,
     };
-    // Nothing but this value turns it off, as OpenTelemetry has it.
-    if is_disabled.is_some_and(|text| text.eq_ignore_ascii_case("true"))
-        || exporter.is_some_and(|text| text == "none")
-    {
-        return None;
-    }
-    Some(settings)
+    (!is_off.contains(&true)).then_some(settings)
 }
 
-/// The first of these variables that is set.
+/// Nothing but `true` turns it off, as OpenTelemetry has it.
+fn is_disabled(reader: &mut Reader) -> bool {
+    let name = "OTEL_SDK_DISABLED";
+    let value = reader.text(name).unwrap_or_default();
+    let is = |word: &str| value.eq_ignore_ascii_case(word);
+    if !value.is_empty() && !is("true") && !is("false") {
+        ignore(reader, name, "true or false");
+    }
+    is("true")
+}
+
+/// Whether the list of exporters has none that could be used. One that is not known here does not keep another from it.
+fn exports_nothing(reader: &mut Reader) -> bool {
+    let name = "OTEL_TRACES_EXPORTER";
+    let value = reader.text(name).unwrap_or_default();
+    if value == "none" {
+        return true;
+    }
+    let mut exporters = value
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    if exporters.any(|word| word != "otlp") {
+        ignore(reader, name, "otlp or none");
+    }
+    false
+}
+
+/// The first of these variables that is set. The others do not count then.
 fn first(reader: &mut Reader, names: &[&'static str]) -> Option<Given> {
-    let given: Vec<_> = names.iter().map(|name| reader.variable(name)).collect();
-    given.into_iter().flatten().next()
+    let mut given = None;
+    for name in names {
+        let next = reader.variable(name);
+        match given {
+            None => given = next,
+            Some(_) => reader.overrule(name),
+        }
+    }
+    given
 }
 
 /// Says that a value has no effect. Not which: it may hold a secret.
-fn ignore(reader: &mut Reader, name: &str, allowed: &str) {
-    let mistake = format!("{name} is not understood and has no effect; use {allowed}");
-    reader.mistakes.push(mistake);
+fn ignore(reader: &mut Reader, name: &'static str, allowed: &str) {
+    let what = format!("is not understood and has no effect; use {allowed}");
+    reader.ignore(name, &what);
 }
 
 fn endpoint(reader: &mut Reader) -> Option<Url> {
-    let general = reader.variable("OTEL_EXPORTER_OTLP_ENDPOINT");
-    let own = reader.variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let endpoints = [
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ];
+    let given = first(reader, &endpoints);
     let protocols = [
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
         "OTEL_EXPORTER_OTLP_PROTOCOL",
     ];
     let protocol = first(reader, &protocols);
-    let is_own = own.is_some();
-    let given = own.or(general)?;
+    let given = given?;
+    let is_own = given.variable == endpoints[0];
     let Some(mut url) = Url::parse(&given.value).ok().filter(is_http) else {
         let allowed = "http://HOST:4318 or https://HOST: no spans are exported";
-        ignore(reader, given.name, allowed);
+        ignore(reader, given.variable, allowed);
         return None;
     };
     if !is_own {
         let path = format!("{}/{PATH}", url.path().trim_end_matches('/'));
         url.set_path(&path);
     }
-    if let Some(protocol) = protocol.filter(|given| given.value == "grpc") {
-        let notice = format!(
+    match protocol {
+        Some(protocol) if protocol.value == "grpc" => reader.notices.push(format!(
             "{}=grpc: smcp sends spans as JSON over HTTP; the collector must take OTLP over HTTP at {} (often port 4318)",
-            protocol.name, given.name
-        );
-        reader.notices.push(notice);
+            protocol.name(),
+            given.name()
+        )),
+        Some(protocol) if !matches!(&*protocol.value, "http/json" | "http/protobuf") => {
+            ignore(reader, protocol.variable, "http/json");
+        }
+        _ => {}
     }
     Some(url)
 }
@@ -127,6 +163,9 @@ fn headers(reader: &mut Reader) -> Vec<(HeaderName, HeaderValue)> {
 }
 
 fn milliseconds(reader: &mut Reader, names: &[&'static str], default: u64) -> Duration {
+    if let Some(general) = names.last() {
+        reader.note_default(general, default);
+    }
     let given = first(reader, names);
     let number = given.as_ref().map(|given| given.value.parse::<u64>());
     let milliseconds = match (given, number) {
@@ -134,7 +173,7 @@ fn milliseconds(reader: &mut Reader, names: &[&'static str], default: u64) -> Du
         (Some(given), _) => {
             ignore(
                 reader,
-                given.name,
+                given.variable,
                 "a whole number of milliseconds, up to an hour",
             );
             default
@@ -155,6 +194,10 @@ fn resource(reader: &mut Reader) -> Vec<(String, String)> {
         }
         None => Vec::new(),
     };
+    let named = attributes.iter().find(|(name, _)| name == "service.name");
+    let default = named.map_or(SERVICE, |(_, value)| value);
+    reader.note_default("OTEL_SERVICE_NAME", default);
+    let name = reader.text("OTEL_SERVICE_NAME");
     let mut set = |name: &str, value: Option<String>, default: &str| {
         let known = attributes.iter().position(|(known, _)| known == name);
         let value = value.or_else(|| known.is_none().then(|| default.to_owned()));
@@ -163,7 +206,7 @@ fn resource(reader: &mut Reader) -> Vec<(String, String)> {
             attributes.push((name.to_owned(), value));
         }
     };
-    set("service.name", reader.text("OTEL_SERVICE_NAME"), SERVICE);
+    set("service.name", name, SERVICE);
     set("service.version", None, env!("CARGO_PKG_VERSION"));
     attributes
 }
@@ -175,7 +218,7 @@ fn sampler(reader: &mut Reader) -> Sampler {
     let number = match (ratio, number) {
         (_, Some(Ok(number))) if (0.0..=1.0).contains(&number) => number,
         (Some(given), _) => {
-            ignore(reader, given.name, "a number from 0 to 1");
+            ignore(reader, given.variable, "a number from 0 to 1");
             1.0
         }
         (None, _) => 1.0,
@@ -184,7 +227,7 @@ fn sampler(reader: &mut Reader) -> Sampler {
         return Sampler::default();
     };
     Sampler::named(&name.value, number).unwrap_or_else(|| {
-        ignore(reader, name.name, Sampler::NAMES);
+        ignore(reader, name.variable, Sampler::NAMES);
         Sampler::default()
     })
 }
@@ -242,6 +285,11 @@ mod tests {
             ("OTEL_TRACES_SAMPLER_ARG", "secret"),
             ("OTEL_TRACES_SAMPLER_ARG", "2"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "secret"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "secret"),
+            ("OTEL_SDK_DISABLED", "secret"),
+            ("OTEL_TRACES_EXPORTER", "secret"),
+            ("OTEL_TRACES_EXPORTER", "otlp,secret"),
         ] {
             let (settings, said) = reading(&[ENDPOINT, (name, value)]);
             assert!(settings.is_some(), "{name}");
@@ -250,6 +298,15 @@ mod tests {
                 said[0].contains(name) && !said[0].contains("secret"),
                 "{said:?}"
             );
+        }
+        for (name, value) in [
+            ("OTEL_SDK_DISABLED", "False"),
+            ("OTEL_TRACES_EXPORTER", "otlp"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ] {
+            let (settings, said) = reading(&[ENDPOINT, (name, value)]);
+            assert!(settings.is_some() && said.is_empty(), "{name}: {said:?}");
         }
         let (settings, said) = reading(&[(ENDPOINT.0, "collector:4317")]);
         assert!(settings.is_none() && said.len() == 1, "{said:?}");

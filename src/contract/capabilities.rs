@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use super::members::Members;
 use crate::text::in_quotes;
 
+/// In `requires`: the client must hold a task for each call. It is nothing that a client can be asked.
+pub const TASKS: &str = "tasks";
+
 /// One thing that a client can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
@@ -98,12 +101,15 @@ impl ClientCapabilities {
     pub(super) fn required(members: &Members<'_>) -> Self {
         let mut needed = Self::default();
         for (index, word) in members.texts("requires").iter().enumerate() {
+            if word == TASKS {
+                continue;
+            }
             match Capability::ALL.iter().find(|known| known.name() == word) {
                 Some(capability) => needed.insert(*capability),
                 None => members.fault(
                     &format!("requires[{index}]"),
                     &format!(
-                        "{} is not one of {}",
+                        "{} is not one of {}, {TASKS}",
                         in_quotes(word),
                         Capability::ALL.map(Capability::name).join(", ")
                     ),

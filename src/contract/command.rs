@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::capabilities::ClientCapabilities;
+use super::capabilities::{ClientCapabilities, TASKS};
 use super::kind::ValueType;
 use super::members::{MAX_ITEMS, Members};
 use super::parameter::Parameter;
@@ -36,6 +36,18 @@ pub enum Input {
     Argv,
     /// As one JSON object on standard input.
     Stdin,
+}
+
+/// From when on a call may outlive the client that waits for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detach {
+    /// Never: it ends with its client.
+    #[default]
+    Never,
+    /// From its begin.
+    AtOnce,
+    /// From when its program says so.
+    WhenSaid,
 }
 
 /// The name of a command's tool.
@@ -97,6 +109,10 @@ pub struct Command {
     /// What a successful call may leave running: nothing when false, everything when true, and what
     /// detached itself where it does not say.
     pub background: Option<bool>,
+    /// From when on a call may outlive its client.
+    pub detach: Detach,
+    /// Whether the client must hold a task for each call.
+    pub requires_task: bool,
     /// Whether an interpreter prepared beforehand may run it.
     pub warm: bool,
     /// Whether calls may share one process, one after the other.
@@ -186,6 +202,8 @@ impl Command {
             requires: ClientCapabilities::required(members),
             one_of: one_of(members, &parameters),
             background: members.flag("background"),
+            detach: detach(members),
+            requires_task: required.iter().any(|word| word == TASKS),
             warm: members.flag("warm").unwrap_or(true),
             reuse: members.flag("reuse").unwrap_or(false),
             ends_options: false,
@@ -295,6 +313,17 @@ fn passed_on(members: &Members<'_>) -> Vec<(&'static str, Value)> {
         passed_on.extend(value.map(|value| (name, value)));
     }
     passed_on
+}
+
+fn detach(members: &Members<'_>) -> Detach {
+    match members.value("detach") {
+        Some(Value::String(_)) => {
+            let later = members.choice("detach", &[("later", Detach::WhenSaid)]);
+            later.unwrap_or_default()
+        }
+        Some(_) if members.flag("detach") == Some(true) => Detach::AtOnce,
+        _ => Detach::Never,
+    }
 }
 
 fn time_limit(members: &Members<'_>) -> Option<Duration> {

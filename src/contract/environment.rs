@@ -18,11 +18,13 @@ pub const AGENT_ID: &str = "SMCP_AGENT_ID";
 pub const CLIENT: &str = "SMCP_CLIENT";
 /// The descriptor for events.
 pub const EVENTS: &str = "SMCP_EVENTS";
+/// The name of the service that runs.
+pub const SERVICE: &str = "SMCP_SERVICE";
 /// The plugin's directory.
 const PLUGIN_DIR: &str = "SMCP_PLUGIN_DIR";
-/// The variables that a server sets for one call, or for one question.
-const CALL_VARIABLES: [&str; 7] = [
-    CALL_ID, TOOL, SESSION_ID, AGENT_ID, CLIENT, EVENTS, PLUGIN_DIR,
+/// The variables that a server sets for one call, one question, or one service.
+const CALL_VARIABLES: [&str; 8] = [
+    CALL_ID, TOOL, SESSION_ID, AGENT_ID, CLIENT, EVENTS, PLUGIN_DIR, SERVICE,
 ];
 
 /// A variable and its value.
@@ -125,6 +127,14 @@ impl Environment {
         })
     }
 
+    /// For what many plugins have in common that are asked what they can do: what each of them finds, and nothing that
+    /// is for some of them alone.
+    pub fn of_round(&self, variables: &[(String, String)]) -> Vec<Variable> {
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        self.inheriting(for_python().into_iter().chain(variables).collect())
+    }
+
     /// For one call.
     pub fn of_call(&self, call: OfCall<'_>) -> Vec<Variable> {
         let mut own = fixed(call.directory);
@@ -138,6 +148,10 @@ impl Environment {
         if self.reserved.holders.include(directory) {
             own.extend(self.reserved.variables.iter().cloned());
         }
+        self.inheriting(own)
+    }
+
+    fn inheriting(&self, mut own: Vec<Variable>) -> Vec<Variable> {
         let mut names: HashSet<OsString> = HashSet::with_capacity(own.len());
         own.retain(|(name, value)| is_variable(name, value) && names.insert(name.clone()));
         let rest = self
@@ -149,12 +163,47 @@ impl Environment {
     }
 }
 
+/// Whether a variable tells Git which repository it works in, as each hook finds it: a Git that works for somebody else
+/// would take the files of that repository for its own. They are what `git rev-parse --local-env-vars` names, and the
+/// namespace in it.
+pub fn is_of_a_repository(name: &OsStr) -> bool {
+    const NAMES: [&str; 18] = [
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_COUNT",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_WORK_TREE",
+    ];
+    NAMES.iter().any(|known| name == *known)
+}
+
 /// The variables that are the same for every run of the plugin in `directory`.
 fn fixed(directory: &Path) -> Vec<Variable> {
-    vec![
+    let mut fixed = Vec::from(for_python());
+    // The plugins directory may be named relative to the server's, which the program may leave.
+    let whole = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    fixed.push((PLUGIN_DIR.into(), whole.into()));
+    fixed
+}
+
+/// The variables that are the same for every run of every plugin.
+fn for_python() -> [Variable; 2] {
+    [
         ("PYTHONUNBUFFERED".into(), "1".into()),
         ("PYTHONIOENCODING".into(), "utf-8".into()),
-        (PLUGIN_DIR.into(), directory.into()),
     ]
 }
 
@@ -175,6 +224,14 @@ mod tests {
             .collect();
         assert!(found.len() <= 1, "{name} stands there twice");
         found.first().and_then(|(_, value)| value.to_str())
+    }
+
+    #[test]
+    fn the_plugins_directory_is_whole_wherever_its_program_goes() {
+        let environment = Environment::new(&[], Reserved::default());
+        let found = environment.of_question(Path::new("plugins/one"), &[]);
+        let here = std::env::current_dir().unwrap().join("plugins/one");
+        assert_eq!(value(&found, "SMCP_PLUGIN_DIR"), here.to_str());
     }
 
     #[test]
@@ -246,6 +303,10 @@ mod tests {
                 let directory = Path::new("/plugins").join(plugin);
                 let asked = environment.of_question(&directory, &[]);
                 assert_eq!(value(&asked, "PASSWORD"), expected, "{plugin}");
+                let in_common = environment.of_round(&[]);
+                assert_eq!(value(&in_common, "PASSWORD"), None, "{plugin}");
+                let missing = in_common.iter().find(|variable| !asked.contains(variable));
+                assert_eq!(missing, None, "{plugin}");
                 let called = environment.of_call(OfCall {
                     directory: &directory,
                     variables: Vec::new(),

@@ -19,6 +19,7 @@ mod payload;
 pub mod portable;
 pub mod protocol;
 pub mod schema;
+mod service;
 pub mod shape;
 pub mod steering;
 #[cfg(test)]
@@ -34,7 +35,7 @@ use serde_json::Value;
 use crate::text::{cleaned, in_quotes};
 
 pub use capabilities::{Capability, ClientCapabilities};
-pub use command::{Command, Input, OneOf, Output, ToolName, says_false};
+pub use command::{Command, Detach, Input, OneOf, Output, ToolName, says_false};
 use command::{Entry, at_least_one};
 pub use faults::{Fault, Faults};
 pub use features::{Offer, OfferKind, Prints, PromptArgument, Reference};
@@ -43,6 +44,7 @@ use members::{Findings, Members};
 pub use parameter::{Parameter, folded};
 pub use parameters::Parameters;
 pub use payload::{Payload, find_payload};
+pub use service::Service;
 pub use writing::{Dashes, Style, Writing};
 
 /// What a plugin says of itself.
@@ -64,6 +66,8 @@ pub struct Description {
     pub max_concurrency: Option<usize>,
     /// Whether an interpreter prepared beforehand may run it.
     pub warm: bool,
+    /// What runs for as long as the plugin is served, in its order.
+    pub services: Vec<Service>,
 }
 
 /// Reads a description.
@@ -109,6 +113,7 @@ fn described(members: &Members<'_>) -> Description {
             .collect(),
         max_concurrency: at_least_one(members, "max_concurrency"),
         warm: members.flag("warm").unwrap_or(true),
+        services: service::read(members),
         ..Description::default()
     };
     if let Some(plugin) = members.decoration().inner("plugin") {

@@ -173,11 +173,19 @@ fn every_fault_is_named_with_its_field() {
         (
             command(json!({"requires": ["roots", "elicitation.voice"]})),
             "commands[0].requires[1] 'elicitation.voice' is not one of elicitation, elicitation.form, elicitation.url, \
-             sampling, sampling.tools, sampling.context, roots".to_owned(),
+             sampling, sampling.tools, sampling.context, roots, tasks".to_owned(),
         ),
         (
             command(json!({"parameters": [{"name": "a"}], "one_of": [{"names": ["a", "x"]}]})),
             "commands[0].one_of[0].names[1] 'x' is no parameter".to_owned(),
+        ),
+        (
+            command(json!({"detach": "never"})),
+            "commands[0].detach 'never' is not one of later".to_owned(),
+        ),
+        (
+            command(json!({"detach": 1})),
+            "commands[0].detach must be true or false, not 1".to_owned(),
         ),
         (
             json!({"commands": [], "prompts": [{"name": "a", "command": "c", "arguments": [{"name": "-x"}]}]}),
@@ -224,7 +232,7 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
         "tool": "exact.name", "title": "A title", "annotations": {"readOnlyHint": true}, "icons": [{"src": "https://x"}],
         "_meta": {"k": 1}, "timeout": 1.5, "max_concurrency": 2, "input": "stdin", "output": "content",
         "output_schema": {"type": "object"}, "requires": ["sampling", "elicitation.url"], "invoke": ["a", "b"], "warm": false, "reuse": true,
-        "background": false,
+        "background": false, "detach": true,
     }));
     assert_eq!(command.tool, ToolName::Exact("exact.name".to_owned()));
     assert_eq!(command.title.as_deref(), Some("A title"));
@@ -242,7 +250,34 @@ fn a_command_says_how_it_looks_and_how_it_runs() {
     assert!(!command.warm && command.reuse);
     assert_eq!(command.background, Some(false));
     assert_eq!(
+        (command.detach, command.requires_task),
+        (Detach::AtOnce, false)
+    );
+    assert_eq!(
         super::tests::command(json!({"tool": false})).tool,
         ToolName::None
     );
+}
+
+#[test]
+fn a_command_says_from_when_on_its_calls_may_be_left_and_whether_clients_must_hold_tasks() {
+    for (members, detach, requires_task) in [
+        (json!({}), Detach::Never, false),
+        (json!({"detach": false}), Detach::Never, false),
+        (json!({"detach": null}), Detach::Never, false),
+        (json!({"detach": "later"}), Detach::WhenSaid, false),
+        (json!({"requires": ["tasks"]}), Detach::Never, true),
+        (
+            json!({"detach": true, "requires": ["roots", "tasks"]}),
+            Detach::AtOnce,
+            true,
+        ),
+    ] {
+        let read = command(members.clone());
+        assert_eq!(
+            (read.detach, read.requires_task),
+            (detach, requires_task),
+            "{members}"
+        );
+    }
 }

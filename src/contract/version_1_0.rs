@@ -15,7 +15,7 @@ use super::schema::Schema;
 use crate::text::{in_quotes, shown};
 
 /// The members that mean something from version 1.1 on, beside those that version 1.0 knows.
-const OF_DESCRIPTION: [&str; 7] = [
+const OF_DESCRIPTION: [&str; 8] = [
     "warnings",
     "resources",
     "resource_templates",
@@ -23,8 +23,9 @@ const OF_DESCRIPTION: [&str; 7] = [
     "completions",
     "max_concurrency",
     "warm",
+    "services",
 ];
-const OF_COMMAND: [&str; 18] = [
+const OF_COMMAND: [&str; 19] = [
     "input_schema",
     "output_schema",
     "output",
@@ -43,6 +44,7 @@ const OF_COMMAND: [&str; 18] = [
     "reuse",
     "refuse_words",
     "background",
+    "detach",
 ];
 const OF_PARAMETER: [&str; 7] = [
     "flag",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::environments::key::is_environment;
 use super::regular_file::read_regular;
 use crate::text::shown;
 
@@ -67,6 +68,7 @@ pub fn missing_module(words: &str, interpreter: &Path) -> Option<String> {
     let top = module.split('.').next().unwrap_or(module);
     let known = PACKAGES.iter().find(|(name, _)| *name == top);
     let package = known.map_or(top, |(_, package)| package);
+    let is_own = is_environment(interpreter);
     let (interpreter, package) = (interpreter.display(), shown(package, 100));
     let missing = format!(
         "{interpreter}, which runs this plugin, has no module '{}'",
@@ -85,6 +87,13 @@ pub fn missing_module(words: &str, interpreter: &Path) -> Option<String> {
             "it has '{parent}', perhaps in another version than the plugin was written for; install that one, or the \
              package that brings the module"
         ),
+        (None, None) if is_own => {
+            return Some(format!(
+                "its environment has no module '{}': what it imports is not among what it declares; declare {package}, as \
+                 docs/plugin-development-guide.md shows",
+                shown(module, 100)
+            ));
+        }
         (None, None) => format!("install it: {interpreter} -m pip install {package}"),
     };
     Some(format!(
@@ -122,6 +131,13 @@ mod tests {
             );
             assert!(!hint.contains("install it:"), "{hint}");
         }
+        let own = "/c/environments/0123456789abcdef0123456789abcdef-01234567/bin/python";
+        let words = "ModuleNotFoundError: No module named 'yaml'";
+        let told = missing_module(words, Path::new(own)).unwrap();
+        assert!(
+            told.contains("declare PyYAML") && !told.contains("pip install"),
+            "{told}"
+        );
         assert_eq!(hint("ImportError: cannot import name 'x' from 'y'"), None);
         assert_eq!(hint("ModuleNotFoundError: No module named "), None);
     }

@@ -53,7 +53,7 @@ impl Asking<'_> {
         reasons: &mut Vec<String>,
     ) -> Result<Option<(Payload, &'static str)>, Unserved> {
         let is_known = self.knows_the_question().await;
-        if is_known && let Some(payload) = self.listen(self.describe().await, reasons)? {
+        if is_known && let Some(payload) = self.listen(self.describe_in_round().await, reasons)? {
             return Ok(Some((payload, "describe")));
         }
         let (help_text, may_describe) = match self.parser(python).await {

@@ -2,6 +2,8 @@
 //!
 //! What is read here is as little trusted as what a plugin prints: it is a payload, and goes the same way as one.
 
+mod content;
+mod files;
 mod fingerprint;
 mod store;
 
@@ -11,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use self::content::Content;
 use self::fingerprint::hex;
-pub use self::fingerprint::{Fingerprint, Surroundings};
+pub use self::fingerprint::{Difference, Fingerprint, Sight, Sighting, Surroundings};
 use self::store::Store;
+pub(super) use self::store::open_directory;
 use super::describe::{Answer, SOURCES};
 use crate::contract::Payload;
 use crate::text::cleaned;

@@ -8,7 +8,17 @@ use std::path::Path;
 use include_dir::{Dir, DirEntry, include_dir};
 use tempfile::TempDir;
 
-static PLUGINS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/plugins");
+/// The other bundled plugins act on machines and accounts: a server that nobody has set up must not offer them.
+static DEMOS: [(&str, Dir<'_>); 2] = [
+    (
+        "demo_math",
+        include_dir!("$CARGO_MANIFEST_DIR/plugins/demo_math"),
+    ),
+    (
+        "demo_text",
+        include_dir!("$CARGO_MANIFEST_DIR/plugins/demo_text"),
+    ),
+];
 
 /// Writes the demo plugins to a directory of this user alone, which is removed with the value.
 ///
@@ -19,13 +29,19 @@ pub fn unpack() -> io::Result<TempDir> {
         .prefix("smcp-plugins-")
         .permissions(Permissions::from_mode(0o700))
         .tempdir()?;
-    write(&PLUGINS, directory.path())?;
+    for (name, plugin) in &DEMOS {
+        let place = directory.path().join(name);
+        std::fs::create_dir(&place)?;
+        write(plugin, &place)?;
+    }
     Ok(directory)
 }
 
 /// Whether all files of the demo plugins are in `directory`: cleaners of temporary directories take what is old.
 pub fn is_whole(directory: &Path) -> bool {
-    has_all(&PLUGINS, directory)
+    DEMOS
+        .iter()
+        .all(|(name, plugin)| has_all(plugin, &directory.join(name)))
 }
 
 fn has_all(wanted: &Dir<'_>, directory: &Path) -> bool {
@@ -69,6 +85,12 @@ mod tests {
         for plugin in ["demo_math", "demo_text"] {
             assert!(path.join(plugin).join("cli.py").is_file(), "{plugin}");
         }
+        let mut served: Vec<_> = std::fs::read_dir(&path)
+            .expect("it is there")
+            .map(|entry| entry.expect("it can be read").file_name())
+            .collect();
+        served.sort();
+        assert_eq!(served, ["demo_math", "demo_text"]);
         let mode = std::fs::metadata(&path)
             .expect("it is there")
             .permissions()

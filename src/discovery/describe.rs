@@ -14,7 +14,7 @@ use super::regular_file::read_regular;
 use super::scan::{Found, Program};
 use super::unserved::Unserved;
 use crate::contract::{self, Description, Payload};
-use crate::process::first_line_fault;
+use crate::process::{Round, first_line_fault};
 
 /// The ways in which plugins become known: `describe`, `introspection` or `help`.
 pub const SOURCES: [&str; 3] = ["describe", "introspection", "help"];
@@ -43,7 +43,7 @@ pub struct Described {
 }
 
 impl Asker {
-    /// Asks `plugin`; `interpreter` runs it when it is a Python program.
+    /// Asks `plugin`; `interpreter` runs it when it is a Python program, and may have others to ask in this `round`.
     ///
     /// # Errors
     /// Why it is skipped.
@@ -51,9 +51,11 @@ impl Asker {
         &self,
         plugin: &Found,
         interpreter: Option<PathBuf>,
+        round: Option<&Round>,
     ) -> Result<Answer, Unserved> {
         let asking = Asking {
             asker: self,
+            round,
             plugin,
             start: start_words(plugin, interpreter.as_ref()),
             interpreter,
@@ -86,6 +88,7 @@ pub fn described(
     description.warnings.extend(payload.warning.clone());
     if description.commands.is_empty()
         && description.offers.is_empty()
+        && description.services.is_empty()
         && description.refused.is_empty()
     {
         let text = "it has no commands and serves nothing else";
@@ -109,7 +112,7 @@ impl Asking<'_> {
         let (text, again): (String, fn(String) -> Unserved) = match fault {
             Unserved::Plugin(text) => (text, Unserved::Plugin),
             Unserved::Contract(text) => (text, Unserved::Contract),
-            Unserved::Shortage(_) => return fault,
+            fault => return fault,
         };
         let (Program::Python(path) | Program::Executable(path)) = self.plugin.program.clone();
         let interpreter = self.interpreter.clone();
@@ -153,7 +156,8 @@ impl Asking<'_> {
             return Err(Unserved::Plugin(fault));
         }
         if !may.describe && !may.help {
-            let text = "it is a script that looks at neither --describe nor --help, so it would work when it is asked";
+            let text = "it was not run to ask what it can do: its text has neither --describe nor --help, so it would not take \
+                        the question for one, and do its work; let it answer --describe";
             return Err(Unserved::Plugin(text.to_owned()));
         }
         if !may.help {

@@ -138,6 +138,12 @@ impl Resolved {
         self.known(chosen).unwrap_or_else(|| chosen.to_owned())
     }
 
+    /// The program that `chosen` ends in; `None` where it is a shim that was not asked yet. Reads a file.
+    pub fn settled(&self, chosen: &Path) -> Option<PathBuf> {
+        let known = self.known(chosen);
+        known.or_else(|| (!is_script(chosen)).then(|| chosen.to_owned()))
+    }
+
     fn known(&self, chosen: &Path) -> Option<PathBuf> {
         self.cells().get(chosen)?.get().cloned()
     }

@@ -7,6 +7,7 @@ mod ask_python;
 pub mod cache;
 pub mod demo;
 pub mod describe;
+pub mod environments;
 pub mod interpreter;
 pub mod introspect;
 mod mentions;
@@ -15,6 +16,7 @@ mod question;
 pub mod regular_file;
 pub mod scan;
 mod unserved;
-mod writable;
+pub mod watch;
+pub mod writable;
 
 pub use unserved::{Class, Unserved};

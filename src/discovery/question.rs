@@ -16,7 +16,7 @@ use super::scan::Found;
 use super::unserved::Unserved;
 use crate::contract::environment::Environment;
 use crate::contract::{self, Payload, find_payload};
-use crate::process::{Ending, Finished, Job, Launcher, SideChannels};
+use crate::process::{Ending, Finished, Job, Launcher, Round, SideChannels};
 
 /// How much a plugin may print in answer to one question.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;
@@ -75,7 +75,19 @@ impl Asker {
         argv: Vec<OsString>,
         stop: CancellationToken,
     ) -> Result<Finished, NoAnswer> {
-        let job = Job {
+        let job = self.job(plugin, argv);
+        let finished = self.launcher.run(job, SideChannels::default(), stop).await;
+        finished.map_err(|fault| {
+            NoAnswer::Skip(if fault.is_passing() {
+                Unserved::Shortage(fault.to_string())
+            } else {
+                Unserved::Plugin(fault.to_string())
+            })
+        })
+    }
+
+    fn job(&self, plugin: &Found, argv: Vec<OsString>) -> Job {
+        Job {
             argv,
             environment: self
                 .environment
@@ -87,21 +99,15 @@ impl Asker {
             stderr_tail: 8 << 10,
             background: None,
             warm: None,
-        };
-        let finished = self.launcher.run(job, SideChannels::default(), stop).await;
-        finished.map_err(|fault| {
-            NoAnswer::Skip(if fault.is_passing() {
-                Unserved::Shortage(fault.to_string())
-            } else {
-                Unserved::Plugin(fault.to_string())
-            })
-        })
+        }
     }
 }
 
 /// One plugin being asked.
 pub(super) struct Asking<'a> {
     pub(super) asker: &'a Asker,
+    /// In which others are asked as well.
+    pub(super) round: Option<&'a Round>,
     pub(super) plugin: &'a Found,
     pub(super) start: Vec<OsString>,
     pub(super) interpreter: Option<PathBuf>,
@@ -153,6 +159,33 @@ impl Asking<'_> {
 
     pub(super) async fn describe(&self) -> Result<Payload, NoAnswer> {
         let finished = self.run_with(&["--describe"]).await?;
+        self.read_description(finished).await
+    }
+
+    /// The same of a Python program that is known to answer: in a fork of an interpreter that others have in common
+    /// with it, where there is one. There only an answer counts, and a program that hangs or floods; whatever else comes
+    /// of it is seen when the program is executed.
+    pub(super) async fn describe_in_round(&self) -> Result<Payload, NoAnswer> {
+        let Some(round) = self.round else {
+            return self.describe().await;
+        };
+        let job = self.asker.job(self.plugin, self.argv_with(&["--describe"]));
+        let stop = self.asker.stop.clone();
+        let forked = self.asker.launcher.run_in_round(job, round, stop).await;
+        let Some(finished) = forked else {
+            return self.describe().await;
+        };
+        if let Ending::TimedOut | Ending::OutputTooLarge | Ending::Cancelled = finished.ending {
+            let finished = self.noted(Ok(finished))?;
+            return self.read_description(finished).await;
+        }
+        match self.read_description(finished).await {
+            Ok(payload) => Ok(payload),
+            Err(_) => self.describe().await,
+        }
+    }
+
+    async fn read_description(&self, finished: Finished) -> Result<Payload, NoAnswer> {
         let finished = self.ended(finished, "--describe")?;
         if finished.ending != Ending::Exited(0) {
             let fault = syntax_error(&finished.stderr_tail).map(NoAnswer::skip);
@@ -221,11 +254,15 @@ impl Asking<'_> {
     }
 
     async fn run_with(&self, words: &[&str]) -> Result<Finished, NoAnswer> {
-        let words = words.iter().map(OsString::from);
-        let argv = self.start.iter().cloned().chain(words).collect();
         let stop = self.asker.stop.clone();
+        let argv = self.argv_with(words);
         let run = self.asker.run(self.plugin, argv, stop).await;
         self.noted(run)
+    }
+
+    fn argv_with(&self, words: &[&str]) -> Vec<OsString> {
+        let words = words.iter().map(OsString::from);
+        self.start.iter().cloned().chain(words).collect()
     }
 
     /// Notes whether a run may have said less than it would have said with more time or means.

@@ -21,18 +21,27 @@ pub fn irregular(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// Reads a regular file, as far as `limit` bytes of it; nothing of anything else. Opening never waits, whatever the
-/// path has become since somebody looked at it.
+/// Opens a regular file; `None` for anything else. Opening never waits, whatever the path has become since somebody
+/// looked at it.
 ///
 /// # Errors
 /// The system's error.
-pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let file = File::options()
         .read(true)
         .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32)
         .open(path)?;
+    let is_file = file.metadata()?.is_file();
+    Ok(is_file.then_some(file))
+}
+
+/// Reads a regular file, as far as `limit` bytes of it; nothing of anything else, and never waits for it.
+///
+/// # Errors
+/// The system's error.
+pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if file.metadata()?.is_file() {
+    if let Some(file) = open_regular(path)? {
         file.take(limit).read_to_end(&mut bytes)?;
     }
     Ok(bytes)

@@ -1,5 +1,6 @@
 //! The plugin directories, found by looking: nothing is run here.
 
+use std::fs::DirEntry;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,7 @@ pub enum Program {
 }
 
 /// What a look at the plugins directory gave, sorted by name.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Look {
     /// The plugins.
     pub found: Vec<Found>,
@@ -81,14 +82,25 @@ fn subdirectories(
     guard.check(plugins, &metadata)?;
     let mut names = Vec::new();
     for entry in std::fs::read_dir(plugins).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && name != "__pycache__" {
-            names.push((name, entry.path()));
-        }
+        names.extend(place(&entry.map_err(unreadable)?));
     }
     names.sort();
     Ok(names)
+}
+
+/// The name and the path of what may be a plugin, or become one.
+fn place(entry: &DirEntry) -> Option<(String, PathBuf)> {
+    let name = entry.file_name().to_string_lossy().into_owned();
+    let is_place = !name.starts_with('.') && name != "__pycache__";
+    is_place.then(|| (name, entry.path()))
+}
+
+/// Everything in `plugins` that may be a plugin or become one, as far as its name tells. Nothing where it cannot be
+/// read.
+pub fn places(plugins: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(plugins).into_iter().flatten().flatten();
+    let places = entries.filter_map(|entry| place(&entry));
+    places.map(|(_, path)| path).collect()
 }
 
 /// The plugin at `path`; `None` for what does not look like one.

@@ -18,6 +18,17 @@ pub enum Unserved {
     /// The system was out of descriptors, processes or memory. That passes: the plugin is asked again.
     #[error("{0}")]
     Shortage(String),
+    /// Its environment is being made. It is asked when that is there.
+    #[error("{0}")]
+    Preparing(String),
+    /// What it declares that it needs could not be installed.
+    #[error("{reason}")]
+    Dependencies {
+        /// What the installer said, and what to do.
+        reason: String,
+        /// Whether it is tried again by itself.
+        again: bool,
+    },
 }
 
 /// The class of a reason, for whoever counts.
@@ -31,11 +42,22 @@ pub enum Class {
     Contract,
     /// The system was out of something. It is asked again.
     Shortage,
+    /// Its environment is being made. It is asked when that is there.
+    Preparing,
+    /// What it declares that it needs could not be installed.
+    Dependencies,
 }
 
 impl Class {
     /// The words of all classes.
-    pub const WORDS: [&str; 4] = ["files", "no_answer", "contract", "shortage"];
+    pub const WORDS: [&str; 6] = [
+        "files",
+        "no_answer",
+        "contract",
+        "shortage",
+        "preparing",
+        "dependencies",
+    ];
 
     /// Its word in `/health` and in metrics.
     pub fn word(self) -> &'static str {
@@ -47,8 +69,8 @@ impl Unserved {
     /// The class of what was found by looking at files, without asking anything.
     pub fn class_of_look(&self) -> Class {
         match self {
-            Self::Shortage(_) => Class::Shortage,
             Self::Plugin(_) | Self::Contract(_) => Class::Files,
+            other => other.class_of_answer(),
         }
     }
 
@@ -58,6 +80,8 @@ impl Unserved {
             Self::Plugin(_) => Class::NoAnswer,
             Self::Contract(_) => Class::Contract,
             Self::Shortage(_) => Class::Shortage,
+            Self::Preparing(_) => Class::Preparing,
+            Self::Dependencies { .. } => Class::Dependencies,
         }
     }
 
@@ -74,6 +98,14 @@ impl Unserved {
     /// Whether asking again may help although nobody changed anything.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Shortage(_))
+    }
+
+    /// Whether its environment is waited for, which tells when it is decided.
+    pub fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::Preparing(_) | Self::Dependencies { again: true, .. }
+        )
     }
 }
 

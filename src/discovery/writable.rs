@@ -25,6 +25,9 @@ const WITHOUT_MODES: [&str; 14] = [
     "vfat",
 ];
 
+/// The table of mounts: proc_pid_mountinfo(5).
+const MOUNTS: &str = "/proc/self/mountinfo";
+
 /// Judges what anybody may write to, and remembers what it let pass.
 #[derive(Debug)]
 pub struct WriteGuard {
@@ -56,9 +59,9 @@ impl WriteGuard {
             return Ok(());
         }
         if !self.allow {
-            let mounts = self.mounts.get_or_insert_with(|| {
-                std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
-            });
+            let mounts = self
+                .mounts
+                .get_or_insert_with(|| std::fs::read_to_string(MOUNTS).unwrap_or_default());
             let Some(kind) = without_modes(mounts, metadata.dev()) else {
                 return Err(Unserved::Plugin(format!(
                     "anybody may write to {path}; forbid it: chmod o-w {path}; or serve it all the same: \
@@ -89,6 +92,12 @@ impl WriteGuard {
             "DANGER: anybody who can write to {first}{more} decides what this server runs: {advice}"
         ))
     }
+}
+
+/// Whether a file lies on a file system without modes, where every file looks as if anybody might write to it.
+pub fn has_no_modes(metadata: &Metadata) -> bool {
+    let mounts = std::fs::read_to_string(MOUNTS).unwrap_or_default();
+    without_modes(&mounts, metadata.dev()).is_some()
 }
 
 /// The type of the file system with this device number, if it is one without modes. `mounts` is the text of

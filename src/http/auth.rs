@@ -13,7 +13,7 @@ use constant_time_eq::constant_time_eq_32;
 
 use super::accept::Peer;
 use super::authority::Authority;
-use crate::mcp::principal::{KeyId, Principal};
+use crate::mcp::principal::{KeyId, Principal, Validity};
 use crate::telemetry::trace::TraceContext;
 
 /// Names the agent on whose behalf a request is sent.
@@ -35,12 +35,34 @@ pub struct Settings {
 
 /// The accepted keys, which a reload may replace. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Keys(Arc<ArcSwap<Vec<KeyId>>>);
+pub struct Keys(Arc<ArcSwap<Vec<Accepted>>>);
+
+#[derive(Debug, Clone)]
+struct Accepted {
+    key: KeyId,
+    validity: Validity,
+}
 
 impl From<Vec<KeyId>> for Keys {
     fn from(keys: Vec<KeyId>) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(keys)))
+        Self(Arc::new(ArcSwap::from_pointee(listed(keys, &[]))))
     }
+}
+
+/// Each key once, however often and wherever it is named; one that was accepted `before` as it was.
+fn listed(keys: Vec<KeyId>, before: &[Accepted]) -> Vec<Accepted> {
+    let mut listed: Vec<Accepted> = Vec::with_capacity(keys.len());
+    for key in keys {
+        if listed.iter().any(|known| known.key == key) {
+            continue;
+        }
+        let known = before.iter().find(|known| known.key == key);
+        listed.push(known.cloned().unwrap_or_else(|| Accepted {
+            key,
+            validity: Validity::default(),
+        }));
+    }
+    listed
 }
 
 impl Keys {
@@ -54,19 +76,34 @@ impl Keys {
         self.0.load().len()
     }
 
-    /// Whether this is one of them. It is compared with every key, so that the time tells nothing.
+    /// Whether this is one of them.
     pub fn accept(&self, shown: &KeyId) -> bool {
-        let mut found = false;
-        for accepted in self.0.load().iter() {
-            found |= constant_time_eq_32(accepted.digest(), shown.digest());
-        }
-        found
+        self.validity(shown).is_some()
     }
 
-    /// Puts other keys in their place. No keys would open the server, so they are not taken.
+    /// For how long this key counts, if it does. It is compared with every key, so that the time tells nothing.
+    fn validity(&self, shown: &KeyId) -> Option<Validity> {
+        let keys = self.0.load();
+        let mut found = None;
+        for (index, accepted) in keys.iter().enumerate() {
+            if constant_time_eq_32(accepted.key.digest(), shown.digest()) {
+                found = Some(index);
+            }
+        }
+        found.map(|index| keys[index].validity.clone())
+    }
+
+    /// Puts other keys in their place; what was begun with one that is not among them ends. No keys would open the
+    /// server, so they are not taken. For one caller at a time.
     pub fn replace(&self, keys: Vec<KeyId>) {
-        if !keys.is_empty() {
-            self.0.store(Arc::new(keys));
+        if keys.is_empty() {
+            return;
+        }
+        let before = self.0.load_full();
+        self.0.store(Arc::new(listed(keys, &before)));
+        // A request that was let in by the keys from before has the validity that ends now.
+        for gone in before.iter().filter(|known| !self.accept(&known.key)) {
+            gone.validity.end();
         }
     }
 }
@@ -114,10 +151,12 @@ impl Settings {
             .get::<Peer>()
             .map(|Peer(address)| address.ip().to_canonical());
         let loopback = peer.is_some_and(|ip| ip.is_loopback());
-        let (status, key) = self.check(request, peer);
+        let (status, accepted) = self.check(request, peer);
+        let (key, validity) = accepted.unzip();
         Identity {
             principal: Principal {
                 key,
+                validity: validity.unwrap_or_default(),
                 agent: agent(headers),
                 address: peer,
                 trace: trace(headers),
@@ -127,7 +166,11 @@ impl Settings {
         }
     }
 
-    fn check(&self, request: &Request<Body>, peer: Option<IpAddr>) -> (AuthStatus, Option<KeyId>) {
+    fn check(
+        &self,
+        request: &Request<Body>,
+        peer: Option<IpAddr>,
+    ) -> (AuthStatus, Option<(KeyId, Validity)>) {
         if self.disabled || self.keys.is_empty() {
             return (AuthStatus::Exempt, None);
         }
@@ -145,9 +188,9 @@ impl Settings {
         }
     }
 
-    fn accepted(&self, key: &[u8]) -> Option<KeyId> {
+    fn accepted(&self, key: &[u8]) -> Option<(KeyId, Validity)> {
         let shown = KeyId::of(key);
-        self.keys.accept(&shown).then_some(shown)
+        Some((shown, self.keys.validity(&shown)?))
     }
 }
 
@@ -252,4 +295,27 @@ fn trace(headers: &HeaderMap) -> Option<TraceContext> {
 fn agent(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(AGENT_HEADER)?.to_str().ok()?.trim();
     (!value.is_empty()).then(|| value.chars().take(MAX_AGENT_ID).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_taken_away_ends_for_whoever_was_let_in_with_it_and_no_other_does() {
+        let [a, b, c] = ["a", "b", "c"].map(|key| KeyId::of(key.as_bytes()));
+        let keys = Keys::from(vec![a, b, a]);
+        assert_eq!(keys.len(), 2, "a key that is named twice is one");
+        let [first, second] = [a, b].map(|key| keys.validity(&key).unwrap());
+        let call = first.token();
+        keys.replace(vec![b, c, b]);
+        assert!(first.has_ended() && call.is_cancelled());
+        assert!(!second.has_ended() && !keys.accept(&a) && keys.accept(&c));
+        keys.replace(vec![a, b]);
+        assert!(first.has_ended(), "what has ended does not begin again");
+        assert!(!keys.validity(&a).unwrap().has_ended());
+        assert!(!second.has_ended());
+        keys.replace(vec![]);
+        assert!(keys.accept(&b) && !second.has_ended());
+    }
 }

@@ -54,6 +54,7 @@ pub fn json(
     outbox: &Arc<Outbox>,
     held: impl Send + Unpin + 'static,
 ) -> Response {
+    outbox.takes(text.len());
     if text.len() <= SMALL {
         return reply::json(status, text);
     }

@@ -1,4 +1,5 @@
-//! Checks every request before its route: its head, host, origin and key. Knows no route but the probes.
+//! Checks every request before its route: its head, host, origin and key. Knows no route but the probes and the
+//! files of the page.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use axum::response::Response;
 use super::auth::{self, AuthStatus, Identity};
 use super::authority::{Allowed, Authority, Host};
 use super::framing::{MAX_HEADER_BYTES, MAX_TARGET};
+use super::page::files;
 use super::{mcp_headers, reply};
 
 /// Browser clients may send these, and every `Mcp-Param-*`.
@@ -41,12 +43,17 @@ pub struct Gate {
     /// No authentication on an address that others can reach: containers call the server by names
     /// that it cannot know.
     any_host: bool,
+    /// Whether there is a page for people, whose files are everybody's.
+    has_page: bool,
 }
 
 /// Lets a request through to its route, or refuses it.
 pub async fn judge(State(gate): State<Arc<Gate>>, request: Request<Body>, next: Next) -> Response {
     // Orchestrators ask by whatever name they know, and learn nothing but a status.
-    if matches!(gate.route(&request), "/healthz" | "/readyz") {
+    let route = gate.route(&request);
+    // The files of the page are the same for everybody, and no request to them shows a key yet.
+    let is_file = gate.has_page && files::is_file(request.method(), route);
+    if is_file || matches!(route, "/healthz" | "/readyz") {
         return next.run(request).await;
     }
     let origin = request.headers().get(header::ORIGIN).cloned();
@@ -96,21 +103,24 @@ impl Refusal {
 }
 
 impl Gate {
-    /// The gate of a server with these settings, below `root_path`.
-    pub fn new(settings: Settings, root_path: &str, auth: &auth::Settings) -> Self {
+    /// The gate of a server with these settings, below `root_path`, with a page for people or without.
+    pub fn new(settings: Settings, root_path: &str, auth: &auth::Settings, has_page: bool) -> Self {
         Self {
+            has_page,
             any_host: auth.disabled && !settings.bound_to_loopback,
             root_path: root_path.to_owned(),
             settings,
         }
     }
 
-    /// The path as the router knows it: a proxy may have left the prefix on.
+    /// The path as the router knows it, without a final slash: a proxy may have left the prefix on.
     fn route<'a>(&self, request: &'a Request<Body>) -> &'a str {
         let path = request.uri().path();
-        path.strip_prefix(self.root_path.as_str())
+        let path = path
+            .strip_prefix(self.root_path.as_str())
             .filter(|rest| rest.starts_with('/'))
-            .unwrap_or(path)
+            .unwrap_or(path);
+        path.strip_suffix('/').unwrap_or(path)
     }
 
     /// Why a request is not let through. A missing key comes before a foreign host, for its answer

@@ -17,6 +17,8 @@ pub async fn metrics(State(state): State<Arc<AppState>>, headers: HeaderMap) -> 
         waiting_bytes: services.budget.used() as u64,
         max_waiting_bytes: services.budget.max_bytes() as u64,
         spans: services.tracer.counts(),
+        services: services.plugin_services.list(),
+        tasks: services.kept.counts(),
         ..services.catalog.moment()
     };
     let format = wanted(&headers);

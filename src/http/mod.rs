@@ -16,6 +16,7 @@ pub mod health;
 pub mod lasting;
 pub mod mcp_headers;
 pub mod metrics;
+pub mod page;
 pub mod refusals;
 pub mod rejection;
 pub mod reply;
@@ -32,10 +33,10 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{MethodRouter, any, get};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -66,6 +67,7 @@ pub fn service(sessions: Arc<Sessions>, settings: Settings) -> Service {
         settings.gate.clone(),
         &settings.root_path,
         &settings.auth,
+        settings.page.is_some(),
     ));
     let root_path = settings.root_path.clone();
     let state = Arc::new(AppState {
@@ -88,20 +90,28 @@ pub fn service(sessions: Arc<Sessions>, settings: Settings) -> Service {
 }
 
 fn routes(state: Arc<AppState>, root_path: &str) -> Router {
+    let page = match state.settings.page {
+        Some(_) => page::routes(at),
+        None => Router::new(),
+    };
+    let looks_at = match state.settings.page {
+        Some(_) => "/ui/ or /health",
+        None => "/health",
+    };
     let routes = Router::new()
-        .route("/sse", any(sse::open))
-        .route("/sse/", any(sse::open))
-        .route("/messages", any(sse::message))
-        .route("/messages/", any(sse::message))
-        .route("/message", any(sse::message))
-        .route("/message/", any(sse::message))
-        .route("/mcp", any(streamable::serve))
-        .route("/mcp/", any(streamable::serve))
-        .route("/health", get(health::health))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .route("/background", get(background::list).delete(background::end))
+        .merge(page)
+        .merge(at("/sse", any(sse::open)))
+        .merge(at("/messages", any(sse::message)))
+        .merge(at("/message", any(sse::message)))
+        .merge(at("/mcp", any(streamable::serve)))
+        .merge(at("/health", get(health::health)))
+        .merge(at("/healthz", get(health::alive)))
+        .merge(at("/readyz", get(health::ready)))
+        .merge(at("/metrics", get(metrics::metrics)))
+        .merge(at(
+            "/background",
+            get(background::list).delete(background::end),
+        ))
         .layer(middleware::from_fn(check_method))
         .with_state(state);
     // A proxy may pass the prefix on or take it off; both reach the same routes.
@@ -110,10 +120,18 @@ fn routes(state: Arc<AppState>, root_path: &str) -> Router {
     } else {
         Router::new().nest(root_path, routes.clone()).merge(routes)
     };
-    routes.fallback(not_found)
+    routes.fallback(move |request| not_found(request, looks_at))
 }
 
-/// Answers methods that a route does not have, and `OPTIONS`. Every 405 names all methods that there are.
+/// The route with a final slash and without.
+fn at(path: &str, methods: MethodRouter<Arc<AppState>>) -> Router<Arc<AppState>> {
+    Router::new()
+        .route(path, methods.clone())
+        .route(&format!("{path}/"), methods)
+}
+
+/// Answers methods that a route does not have, and `OPTIONS`. A route that lacks a method for one request alone, such as
+/// `GET /mcp` without a session, says itself which there are.
 async fn check_method(request: Request, next: Next) -> Response {
     let path = request.uri().path().trim_end_matches('/');
     let Some((_, allowed)) = METHODS.iter().find(|(route, _)| *route == path) else {
@@ -126,19 +144,12 @@ async fn check_method(request: Request, next: Next) -> Response {
     if !allowed.split(", ").any(|allowed| allowed == method) {
         return reply::method_not_allowed(allowed);
     }
-    let mut response = next.run(request).await;
-    // A route may lack a method for one request only: `GET /mcp` without a session.
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response
-            .headers_mut()
-            .insert(header::ALLOW, HeaderValue::from_static(allowed));
-    }
-    response
+    next.run(request).await
 }
 
-async fn not_found(request: Request) -> Response {
+async fn not_found(request: Request, looks_at: &'static str) -> Response {
     let why = format!(
-        "nothing at {}; clients connect to /mcp or /sse, scripts post to /messages/, people look at /health",
+        "nothing at {}; clients connect to /mcp or /sse, scripts post to /messages/, people look at {looks_at}",
         crate::text::quoted(request.uri().path())
     );
     reply::refusal(StatusCode::NOT_FOUND, "not_found", &why)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -39,6 +39,10 @@ const MAX_HEADERS: usize = 100;
 const READ_BUFFER: usize = MAX_HEAD + (4 << 10);
 /// How long a connection may take to finish its answers once the server stops.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a kept connection stays open once the server stops: its client may have sent the next request already, and
+/// would get nothing but the connection's end. Whatever comes is answered, and the connection closed after it.
+const LAST_REQUESTS: Duration = Duration::from_millis(250);
 
 /// The address of a connection's other end, as every request carries it.
 #[derive(Debug, Clone, Copy)]
@@ -148,7 +152,11 @@ async fn until_it_lasts(
         let answered = answer(router.clone(), answering.answer(), origin.clone(), request);
         let (connection, place, stop) = (Arc::clone(&answering), given.clone(), stopping.clone());
         async move {
-            let (response, guard) = answered.await?;
+            let (mut response, guard) = answered.await?;
+            if stop.is_cancelled() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             let lasts = response.extensions().get::<Lasting>().is_some();
             if !lasts || stop.is_cancelled() || !connection.is_between_writes() {
                 return Ok::<_, Infallible>(response.map(|body| Guarded::new(body, guard)));
@@ -176,6 +184,9 @@ async fn until_it_lasts(
         ended = serving.as_mut() => ended.map(|()| None),
         stream = taken => Ok(Some(stream)),
         () = stop.cancelled() => {
+            if let Ok(ended) = tokio::time::timeout(LAST_REQUESTS, serving.as_mut()).await {
+                return ended.map(|()| None);
+            }
             serving.as_mut().graceful_shutdown();
             // A peer that reads nothing any more must not hold up the end.
             let ended = tokio::time::timeout(CLOSE_GRACE, serving).await;

@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
-use tokio_util::sync::CancellationToken;
 
 use super::auth::Identity;
 use super::body::{self, BodyFault};
@@ -147,16 +146,20 @@ async fn answer_directly(state: &AppState, identity: Identity, request: Request)
     let request = match read {
         Ok(Some(request)) => request,
         Ok(None) => return reply::text(StatusCode::ACCEPTED, "Accepted"),
-        Err(fault) if fault.id.is_some() => return reply::json(StatusCode::OK, fault.to_bytes()),
+        Err(fault) if fault.id.is_some() => {
+            let answer = fault.to_bytes();
+            services.counters.sent().add(answer.len());
+            return reply::json(StatusCode::OK, answer);
+        }
         Err(fault) => return reply::fault(&fault),
     };
     let account = services.budget.open(identity.principal.key);
     let outbox = Outbox::new(Arc::clone(&account));
     account.held_by(Arc::downgrade(&outbox) as _);
-    let cancel = CancellationToken::new();
+    let principal = identity.principal;
+    let cancel = principal.validity.token();
     // The connection closed: nobody waits for the answer any more.
     let gone = cancel.clone().drop_guard();
-    let principal = identity.principal;
     let context = direct::context(services, Transport::Direct, principal, account, cancel);
     // A task that the end of the server waits for, like those of every other call.
     let served = services

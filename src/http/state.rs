@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::page::view;
 use super::{auth, gate};
 use crate::mcp::sessions::Sessions;
 
@@ -15,6 +16,8 @@ pub struct Settings {
     pub manifest: bool,
     /// `MCP_KEEP_ALIVE`: after so long without a sign of the server, a client gets one.
     pub keep_alive: Duration,
+    /// `MCP_UI`: the page for people; `None` where there is none.
+    pub page: Option<view::Settings>,
     /// Who is calling.
     pub auth: auth::Settings,
     /// Who may.

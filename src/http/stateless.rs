@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tokio_util::sync::CancellationToken;
 
 use super::auth::Identity;
 use super::body::Accepted;
@@ -109,7 +108,8 @@ fn check_params(state: &AppState, headers: &HeaderMap, request: &Request) -> Res
     })
 }
 
-/// Runs the request. Its end is the connection's: when the client goes, so does what it asked for.
+/// Runs the request. Its end is the connection's: when the client goes, so does what it asked for. It ends with its key,
+/// too.
 async fn run(
     state: &AppState,
     identity: &Identity,
@@ -118,9 +118,9 @@ async fn run(
     meta: Meta,
 ) -> Response {
     let services = state.sessions.services();
-    let cancel = CancellationToken::new();
-    let gone = cancel.clone().drop_guard();
     let principal = identity.principal.clone();
+    let cancel = principal.validity.token();
+    let gone = cancel.clone().drop_guard();
     let account = services.budget.open(principal.key);
     let outbox = Outbox::new(Arc::clone(&account));
     account.held_by(Arc::downgrade(&outbox) as _);

@@ -48,7 +48,7 @@ pub async fn serve(
             end(&state, &identity, &request)
         }
         // Without a session there is nothing to listen to and nothing to end.
-        _ => reply::method_not_allowed("POST"),
+        _ => reply::method_not_allowed("POST, OPTIONS"),
     }
 }
 

@@ -8,10 +8,23 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+/// Room for the names of what is always there, in bytes.
+const SLACK: usize = 1 << 10;
+
 /// A value as raw JSON.
 pub fn to_raw(value: &impl Serialize) -> Box<RawValue> {
     serde_json::value::to_raw_value(value)
         .expect("messages have string keys and no failing serialisers")
+}
+
+/// The same of a value of which it is known how long it will be, in bytes. A buffer that has to grow takes three times
+/// what it holds while it is copied.
+pub fn to_large_raw(value: &impl Serialize, size: usize) -> Box<RawValue> {
+    let mut text = Vec::with_capacity(size + SLACK);
+    serde_json::to_writer(&mut text, value)
+        .expect("messages have string keys and no failing serialisers");
+    let text = String::from_utf8(text).expect("JSON is written as UTF-8");
+    RawValue::from_string(text).expect("it has just been written")
 }
 
 /// The members of the object `text`, in its order, repeated ones too.

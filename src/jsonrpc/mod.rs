@@ -11,4 +11,4 @@ pub use envelope::*;
 pub use error::*;
 pub use id::{IdKey, InvalidId, MAX_ID_BYTES, RequestId};
 pub use line::*;
-pub use members::{Members, to_raw};
+pub use members::{Members, to_large_raw, to_raw};

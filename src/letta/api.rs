@@ -9,7 +9,7 @@ use url::Url;
 
 use super::settings::Settings;
 use super::variables::Secret;
-use crate::fetch::{Client, Failure, Response};
+use crate::fetch::{Client, Failure, Response, Reuse};
 
 /// Agents to a page, at first.
 const PAGE: usize = 100;
@@ -147,8 +147,8 @@ impl Api {
         let base = base(&settings.url)?;
         let client = match base.scheme() {
             // A small container has no certificate of any authority, and needs none.
-            "http" => Ok(Client::without_certificates(limits.request)),
-            _ => Client::new(limits.request),
+            "http" => Ok(Client::without_certificates(limits.request, Reuse::Idle)),
+            _ => Client::new(limits.request, Reuse::Idle),
         };
         let client = client.and_then(|client| client.with_token(settings.token.expose()));
         Ok(Self {
@@ -299,7 +299,7 @@ impl Api {
 }
 
 /// An id that is one segment of a path and nothing else; no other is worth a request.
-fn is_plausible(id: &str) -> bool {
+pub fn is_plausible(id: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     !id.is_empty() && id.len() <= MAX_ID && id.chars().all(fits)
 }

@@ -130,6 +130,13 @@ impl Source {
         let mut loaded = self.loaded.write().await;
         let (agents, failure) = match (&self.api, &self.settings.agent) {
             (Err(error), _) => return self.failed("loading the agents' variables", error),
+            (Ok(_), Some(id)) if !api::is_plausible(id) => {
+                tracing::warn!(
+                    agent = ?id,
+                    "LETTA_AGENT_ID is not the id of an agent, which has letters, digits, hyphens and underscores alone; no agent's variables are loaded"
+                );
+                return;
+            }
             (Ok(api), Some(id)) => match api.agent(id).await {
                 Ok(Some(agent)) => (vec![agent], None),
                 Ok(None) => {

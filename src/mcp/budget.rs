@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::principal::KeyId;
+use crate::telemetry::ByteCount;
 
 /// What waits for clients at most by default, in bytes.
 pub const DEFAULT_BYTES: usize = 256 << 20;
@@ -46,6 +47,8 @@ pub struct Budget {
     max_bytes: usize,
     state: Mutex<State>,
     room: Notify,
+    /// What clients have taken of it.
+    sent: ByteCount,
 }
 
 #[derive(Debug, Default)]
@@ -101,7 +104,13 @@ impl Budget {
             max_bytes,
             state: Mutex::default(),
             room: Notify::new(),
+            sent: ByteCount::default(),
         }
+    }
+
+    /// The same, which counts in `sent` what clients take.
+    pub fn counting(self, sent: ByteCount) -> Self {
+        Self { sent, ..self }
     }
 
     /// Opens an account for one client.
@@ -179,6 +188,11 @@ impl Account {
         if let Some(entry) = self.budget.lock().accounts.get_mut(&self.number) {
             entry.moved = Instant::now();
         }
+    }
+
+    /// The client takes a whole message of so many bytes. One that is sent again is taken once.
+    pub fn takes(&self, bytes: usize) {
+        self.budget.sent.add(bytes);
     }
 
     /// Counts a line that must not be lost, such as a short error. Above the budget it is counted all

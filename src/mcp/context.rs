@@ -8,13 +8,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::activity::{Activity, NewCall, Watched};
 use super::budget::{Account, Budget};
 use super::changes::Changes;
 use super::client_state::ClientState;
 use super::messages::{ClientDetails, LogLevel};
-use super::method::Setting;
+use super::method::{Method, Setting};
 use super::outbox::Outbox;
-use super::principal::{Principal, Transport};
+use super::principal::{KeyId, Principal, Transport};
 use super::request_state::Sealer;
 use super::revision::Revision;
 use super::round_trips::RoundTrips;
@@ -23,6 +24,9 @@ use crate::call::types::Caller;
 use crate::catalog::Catalog;
 use crate::governor::{Client, Governor};
 use crate::letta::Letta;
+use crate::services::PluginServices;
+use crate::shutdown::ReadinessChecks;
+use crate::tasks::{Live, Owner, Tasks};
 use crate::telemetry::Counters;
 use crate::telemetry::trace::{Trace, Tracer};
 
@@ -37,6 +41,10 @@ pub struct Services {
     pub list_wait: Duration,
     /// Distributes notices of changed lists and resources.
     pub changes: Changes,
+    /// What runs for as long as plugins are served.
+    pub plugin_services: PluginServices,
+    /// The calls that run, and the last ones.
+    pub activity: Activity,
     /// Signs the request states that travel through clients.
     pub sealer: Sealer,
     /// Which tools each client sees.
@@ -45,6 +53,8 @@ pub struct Services {
     pub letta: Arc<Letta>,
     /// The memory for everything that waits for clients.
     pub budget: Arc<Budget>,
+    /// Calls whose results outlive the connection that asked for them.
+    pub kept: Tasks,
     /// What is counted.
     pub counters: Counters,
     /// Records spans, or passes traces on.
@@ -53,8 +63,13 @@ pub struct Services {
     pub tasks: TaskTracker,
     /// Cancelled when the server is going to stop: it is not ready any more, and refuses nothing yet.
     pub leaving: CancellationToken,
+    /// Where it is noted that somebody asks whether the server is ready.
+    pub readiness_checks: ReadinessChecks,
     /// Cancelled when the server begins to stop: new work is refused.
     pub draining: CancellationToken,
+    /// Cancelled when requests have had the time that a stopping server leaves them: what still runs is ended, and
+    /// its client told.
+    pub overdue: CancellationToken,
 }
 
 /// How the client of a request can be asked something while it runs.
@@ -64,6 +79,10 @@ pub enum Asking {
     Session(Arc<ServerRequests>),
     /// By ending the request with questions, which the client repeats with the answers (2026-07-28).
     RoundTrips(Arc<RoundTrips>),
+    /// By the questions of the task that it runs in, which its owner answers when it looks at the task.
+    Task(Arc<Live>),
+    /// As before, and once the run is kept, by the questions of its task (2026-07-28).
+    Turning(Arc<RoundTrips>, Arc<Live>),
     /// Not at all.
     Nobody,
 }
@@ -92,6 +111,10 @@ pub struct Context {
     pub log_level: Option<LogLevel>,
     /// Where notifications that belong to the request go; `None` where they reach nobody.
     pub outbox: Option<Arc<Outbox>>,
+    /// Where notifications go that belong to no request of the client; `None` where there is no such stream.
+    pub standing: Option<Arc<Outbox>>,
+    /// Cancelled when the client goes, beside the request; `None` where who goes cancels the request.
+    pub gone: Option<CancellationToken>,
     /// Whose memory its answer is.
     pub account: Arc<Account>,
     /// How the client can be asked.
@@ -145,14 +168,45 @@ impl Context {
             capabilities: self.client.declared(self.revision),
             environment: self.unless_cancelled(environment).await?,
             trace: self.trace.clone(),
-            unread: self.outbox.as_ref().map(|outbox| outbox.unread()),
+            // Nobody has to read before a task goes on.
+            unread: match self.task() {
+                Some(_) => None,
+                None => self.outbox.as_ref().map(|outbox| outbox.unread()),
+            },
         })
+    }
+
+    /// The run of what is called `name`, for those who watch the server. `run` is cancelled when one of them stops it.
+    pub fn watched(&self, method: Method, name: &str, run: CancellationToken) -> Watched {
+        let call = NewCall {
+            method: method.name(),
+            name,
+            transport: self.transport,
+            session: &self.session,
+            client: self.client.name(),
+            principal: &self.principal,
+        };
+        self.services.activity.begin(&call, run)
     }
 
     /// The least grave log message that the client wants at this moment; `None` where it wants none.
     pub fn log_level(&self) -> Option<LogLevel> {
         let state = self.state.as_ref();
         state.map(|state| state.log_level()).or(self.log_level)
+    }
+
+    /// The task that it runs in.
+    pub fn task(&self) -> Option<&Arc<Live>> {
+        match &self.asking {
+            Asking::Task(live) | Asking::Turning(_, live) => Some(live),
+            _ => None,
+        }
+    }
+
+    /// Whose tasks it makes and sees.
+    pub fn owner(&self) -> Owner {
+        let key = self.principal.key.as_ref().map(KeyId::digest);
+        Owner::new(key, self.principal.agent.clone())
     }
 
     /// Whose attachments hold for this request.

@@ -54,6 +54,8 @@ pub fn context(
         client: Arc::default(),
         log_level: None,
         outbox: None,
+        standing: None,
+        gone: Some(cancel.clone()),
         account,
         asking: Asking::Nobody,
         refuses_unknown_tools: transport.refuses_unknown_tools(),

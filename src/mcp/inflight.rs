@@ -160,7 +160,7 @@ impl Admitted {
         // A list waits for plugins that are still being asked.
         let waits =
             || method.list().is_some() && !self.context.services.catalog.snapshot().complete;
-        method.runs_a_program() || method.is_open_ended() || waits()
+        method.runs_a_program() || method.is_about_tasks() || method.is_open_ended() || waits()
     }
 
     /// Runs it to its end.

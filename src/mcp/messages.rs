@@ -14,6 +14,11 @@ const ERROR_KEY: &str = "smcp/error";
 /// What a client may say of itself, in bytes.
 const MAX_CLIENT_DETAILS: usize = 16 << 10;
 
+/// The extension of 2026-07-28 by which clients and servers say that they know tasks.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// In `_meta`: the task that a message belongs to (2025-11-25).
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
 /// The name that Letta installations know this server by.
 pub const SERVER_NAME: &str = "sanctum-letta-mcp";
 
@@ -73,6 +78,13 @@ impl ClientDetails {
         ClientCapabilities::declared(&self.capabilities, revision.sampling_has_parts())
     }
 
+    /// Whether the client says that it knows tasks (2026-07-28).
+    pub fn knows_tasks(&self) -> bool {
+        let extensions = self.capabilities.get("extensions");
+        let tasks = extensions.and_then(|extensions| extensions.get(TASKS_EXTENSION));
+        tasks.is_some_and(Value::is_object)
+    }
+
     /// What a plugin sees in `SMCP_CLIENT`.
     pub fn for_plugin(&self, revision: Revision) -> String {
         serde_json::json!({
@@ -105,9 +117,18 @@ pub fn tool_result(is_error: bool, other: Vec<(String, Box<RawValue>)>) -> Membe
 /// complaint instead of the failure, so for a tool that `has_schema` the code stands in `_meta`.
 pub fn tool_failure(error: &CallError, has_schema: bool) -> Members {
     let message = error.to_string();
-    let details = json!({"code": error.code(), "message": message});
+    failure(error.code(), &message, &message, has_schema)
+}
+
+/// The result of a tool of the server's own that failed: `text` for the model, `code` and `message` for programs.
+pub fn own_failure(code: &str, message: &str, text: &str) -> Members {
+    failure(code, message, text, false)
+}
+
+fn failure(code: &str, message: &str, text: &str, has_schema: bool) -> Members {
+    let details = json!({"code": code, "message": message});
     let mut failure = json!({
-        "content": [{"type": "text", "text": message}],
+        "content": [{"type": "text", "text": text}],
         "isError": true,
     });
     if has_schema {
@@ -119,6 +140,6 @@ pub fn tool_failure(error: &CallError, has_schema: bool) -> Members {
 }
 
 /// A result that is one text.
-pub fn text_result(text: &str, is_error: bool) -> Members {
-    Members::from(json!({"content": [{"type": "text", "text": text}], "isError": is_error}))
+pub fn text_result(text: &str) -> Members {
+    Members::from(json!({"content": [{"type": "text", "text": text}], "isError": false}))
 }

@@ -31,6 +31,16 @@ pub enum Method {
     Discover,
     /// `subscriptions/listen`, of 2026-07-28.
     Listen,
+    /// `tasks/cancel`.
+    CancelTask,
+    /// `tasks/get`.
+    GetTask,
+    /// `tasks/list`, of 2025-11-25.
+    ListTasks,
+    /// `tasks/result`, of 2025-11-25.
+    TaskResult,
+    /// `tasks/update`, of 2026-07-28.
+    UpdateTask,
     /// `tools/call`.
     CallTool,
     /// `tools/list`.
@@ -94,7 +104,7 @@ pub enum Setting {
 
 impl Method {
     /// All that are known.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::Complete,
         Self::Initialize,
         Self::SetLevel,
@@ -108,6 +118,11 @@ impl Method {
         Self::Unsubscribe,
         Self::Discover,
         Self::Listen,
+        Self::CancelTask,
+        Self::GetTask,
+        Self::ListTasks,
+        Self::TaskResult,
+        Self::UpdateTask,
         Self::CallTool,
         Self::ListTools,
     ];
@@ -136,6 +151,11 @@ impl Method {
             Self::Unsubscribe => "resources/unsubscribe",
             Self::Discover => "server/discover",
             Self::Listen => "subscriptions/listen",
+            Self::CancelTask => "tasks/cancel",
+            Self::GetTask => "tasks/get",
+            Self::ListTasks => "tasks/list",
+            Self::TaskResult => "tasks/result",
+            Self::UpdateTask => "tasks/update",
             Self::CallTool => "tools/call",
             Self::ListTools => "tools/list",
             Self::Unknown => "other",
@@ -147,6 +167,18 @@ impl Method {
         matches!(
             self,
             Self::CallTool | Self::GetPrompt | Self::ReadResource | Self::Complete
+        )
+    }
+
+    /// Whether it is about tasks, and waits for the disk at least.
+    pub const fn is_about_tasks(self) -> bool {
+        matches!(
+            self,
+            Self::CancelTask
+                | Self::GetTask
+                | Self::ListTasks
+                | Self::TaskResult
+                | Self::UpdateTask
         )
     }
 
@@ -164,9 +196,14 @@ impl Method {
     pub const fn exists_in(self, setting: Setting) -> bool {
         match (self, setting) {
             (Self::Unknown, _) => false,
-            (Self::Discover | Self::Listen, _) => matches!(setting, Setting::Stateless),
+            (Self::Discover | Self::Listen | Self::UpdateTask, _) => {
+                matches!(setting, Setting::Stateless)
+            }
             (Self::Subscribe | Self::Unsubscribe, _) => matches!(setting, Setting::Session),
-            (Self::Initialize | Self::Ping | Self::SetLevel, Setting::Stateless) => false,
+            (
+                Self::Initialize | Self::Ping | Self::SetLevel | Self::ListTasks | Self::TaskResult,
+                Setting::Stateless,
+            ) => false,
             _ => true,
         }
     }
@@ -214,6 +251,7 @@ impl Method {
         match self {
             Self::CallTool | Self::GetPrompt => Some("name"),
             Self::ReadResource => Some("uri"),
+            Self::CancelTask | Self::GetTask | Self::UpdateTask => Some("taskId"),
             _ => None,
         }
     }
@@ -256,7 +294,7 @@ mod tests {
                 .map(Method::name)
                 .collect()
         };
-        let newest = ["server/discover", "subscriptions/listen"];
+        let newest = ["server/discover", "subscriptions/listen", "tasks/update"];
         assert_eq!(missing(Setting::Session), newest);
         assert_eq!(
             missing(Setting::Direct),
@@ -264,7 +302,8 @@ mod tests {
                 "resources/subscribe",
                 "resources/unsubscribe",
                 newest[0],
-                newest[1]
+                newest[1],
+                newest[2]
             ]
         );
         assert_eq!(
@@ -274,7 +313,9 @@ mod tests {
                 "logging/setLevel",
                 "ping",
                 "resources/subscribe",
-                "resources/unsubscribe"
+                "resources/unsubscribe",
+                "tasks/list",
+                "tasks/result"
             ]
         );
     }

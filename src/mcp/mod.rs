@@ -2,6 +2,7 @@
 //!
 //! Knows no HTTP and no pipe; of the layers below it knows the catalogue and the vocabulary of calls.
 
+pub mod activity;
 pub mod adapted;
 pub mod budget;
 pub mod changes;

@@ -212,6 +212,13 @@ impl Outbox {
         }
     }
 
+    /// Its client takes a message of so many bytes, whether it waited here or not.
+    pub fn takes(&self, bytes: usize) {
+        if let Some(account) = &self.account {
+            account.takes(bytes);
+        }
+    }
+
     /// Asks the reader to go and to come back after `pause`. Readers that cannot come back stay.
     pub fn send_away(&self, pause: Duration) {
         self.lock().return_after = Some(pause);
@@ -328,6 +335,7 @@ impl Outbox {
                 queue.moved = Instant::now();
                 drop(queue);
                 self.room.notify_one();
+                self.takes(line.text.len());
                 Poll::Ready(Some(line.text))
             }
             None if queue.closed => Poll::Ready(None),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::KeyLabel;
 use crate::telemetry::trace::TraceContext;
@@ -113,11 +114,40 @@ impl Principal {
     }
 }
 
+/// Whether what was sent is taken for its sender's any longer: until the server takes the key away that it was sent with.
+/// Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Validity(CancellationToken);
+
+impl Validity {
+    /// The key counts no longer: whatever was begun with it ends.
+    pub fn end(&self) {
+        self.0.cancel();
+    }
+
+    /// Whether the key counts no longer.
+    pub fn has_ended(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Waits until the key counts no longer.
+    pub async fn ended(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// A token for something that ends with it, and can end before.
+    pub fn token(&self) -> CancellationToken {
+        self.0.child_token()
+    }
+}
+
 /// Who sent a request, as far as its transport could tell.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Principal {
     /// The key it was sent with.
     pub key: Option<KeyId>,
+    /// For how long that key counts.
+    pub validity: Validity,
     /// The agent it was sent for (`X-Agent-Id`).
     pub agent: Option<String>,
     /// The address it was sent from; `None` where there is no network between.

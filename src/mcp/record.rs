@@ -11,7 +11,7 @@ use super::context::Context;
 use super::inbound::Request;
 use super::method::Method;
 use super::spans;
-use crate::jsonrpc::{self, Members, RpcError};
+use crate::jsonrpc::{self, RpcError};
 use crate::telemetry::trace::Span;
 use crate::telemetry::{AuditLine, audit};
 
@@ -52,13 +52,8 @@ impl<'a> Record<'a> {
     }
 
     /// It is answered with this result, which may say that a tool has failed.
-    pub fn answered(&mut self, result: &Members) {
-        let failed = || {
-            result
-                .get("isError")
-                .is_some_and(|failed| failed.get() == "true")
-        };
-        if self.span.is_recorded() && failed() {
+    pub fn answered(&mut self, has_failed: impl FnOnce() -> bool) {
+        if self.span.is_recorded() && has_failed() {
             self.failure = Some(spans::TOOL_ERROR.into());
         }
     }
@@ -109,7 +104,6 @@ impl Drop for Record<'_> {
         let counters = &self.context.services.counters;
         let key = self.context.principal.key_label();
         counters.request(self.request.method.name(), self.outcome, key);
-        counters.sent(self.bytes_out as u64);
         spans::end(&mut self.span, self.outcome, self.failure.take());
         if tracing::enabled!(target: audit::TARGET, tracing::Level::INFO) {
             self.write_line();

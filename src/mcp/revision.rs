@@ -68,6 +68,12 @@ impl Revision {
         self == Self::V2025_11_25
     }
 
+    /// Whether a client asks for a task with a param of its request. Older clients know no tasks; newer ones say that
+    /// they do, and the server decides.
+    pub fn has_task_requests(self) -> bool {
+        self == Self::V2025_11_25
+    }
+
     /// Whether a tool's structured content, and the schema of it, must describe an object. Clients of
     /// these revisions refuse the whole list for one tool that does not.
     pub fn structured_content_is_an_object(self) -> bool {

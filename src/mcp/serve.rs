@@ -12,8 +12,8 @@ use super::context::{Asking, Context};
 use super::inbound::Request;
 use super::method::{Method, Setting};
 use super::methods::{
-    Failure, Outcome, Success, completion, lifecycle, logging, prompts, resources, serving,
-    subscriptions, tools,
+    Failure, Outcome, Success, completed, completion, lifecycle, logging, prompts, resources,
+    serving, subscriptions, tasks, tools,
 };
 use super::record::{CANCELLED, Record, code_name};
 use super::round_trips::RoundTrips;
@@ -58,7 +58,12 @@ async fn serve_as(context: &Context, request: &Request, span: Span) -> Reply {
     let outcome = if context.services.draining.is_cancelled() {
         Err(refused_while_draining().into())
     } else {
-        guarded(perform(context, request)).await
+        tokio::select! {
+            biased;
+            outcome = guarded(perform(context, request)) => outcome,
+            // What it runs ends with it.
+            () = context.services.overdue.cancelled() => Err(ended_while_draining().into()),
+        }
     };
     let nobody_waits = || context.cancel.is_cancelled() && !request.method.cannot_be_cancelled();
     let (name, code, line) = match outcome {
@@ -71,7 +76,7 @@ async fn serve_as(context: &Context, request: &Request, span: Span) -> Reply {
             return Reply::default();
         }
         Ok(success) => {
-            record.answered(&success.result);
+            record.answered(|| success.has_failed());
             let code = success.code;
             let (line, permit) = written(&request.id, success).await;
             // What a call gave takes memory by its permit until here, and by the budget from here on:
@@ -170,7 +175,7 @@ fn overloaded(context: &Context, request: &Request, no_room: NoRoom) -> Bytes {
     if request.method == Method::CallTool {
         let mut failure = tools::failure(context, request, &CallError::Overloaded(why));
         if context.setting == Setting::Stateless {
-            stateless::complete(&mut failure.result, request.method);
+            completed::complete(&mut failure.result, request.method);
         }
         jsonrpc::encode_result(&request.id, &failure)
     } else {
@@ -204,6 +209,7 @@ async fn perform(context: &Context, request: &Request) -> Outcome {
         state.reads(list, context.services.catalog.changes().borrow().catalogue);
     }
     serving::require(context, request)?;
+    tasks::require(context, request)?;
     request.check_meta()?;
     if context.setting != Setting::Stateless {
         return dispatch(context, request).await;
@@ -242,12 +248,23 @@ async fn dispatch(context: &Context, request: &Request) -> Outcome {
         Method::Complete => Box::pin(completion::complete(context, request)).await,
         Method::Discover => Box::pin(stateless::discover(context)).await,
         Method::Listen => Box::pin(subscriptions::listen(context, request)).await,
+        Method::GetTask => tasks::get(context, request).await,
+        Method::TaskResult => Box::pin(tasks::result(context, request)).await,
+        Method::ListTasks => tasks::list(context, request).await,
+        Method::CancelTask => tasks::cancel(context, request).await,
+        Method::UpdateTask => tasks::update(context, request).await,
         Method::Unknown => Err(RpcError::method_not_found(request.name()).into()),
     }
 }
 
 fn refused_while_draining() -> RpcError {
     RpcError::new(INTERNAL_ERROR, DRAINING)
+}
+
+fn ended_while_draining() -> RpcError {
+    let why = "the server is shutting down, and this was not done in the time that it leaves to what runs; nothing more \
+               comes of it: ask again in a moment";
+    RpcError::new(INTERNAL_ERROR, why)
 }
 
 /// Runs a handler so that a panic in it is one failed request and no more.

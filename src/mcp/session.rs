@@ -47,6 +47,7 @@ pub struct Session {
     closing: CancellationToken,
     holders: AtomicUsize,
     used: Mutex<Instant>,
+    opened: Instant,
 }
 
 impl Session {
@@ -74,6 +75,7 @@ impl Session {
             services,
             holders: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
+            opened: Instant::now(),
         });
         let holder: Weak<Self> = Arc::downgrade(&session);
         session.account.held_by(holder);
@@ -108,6 +110,17 @@ impl Session {
     /// Its streams that can be taken up again.
     pub fn streams(&self) -> &Streams {
         &self.streams
+    }
+
+    /// When it was opened.
+    pub fn opened(&self) -> Instant {
+        self.opened
+    }
+
+    /// What the client calls itself, once it has said so.
+    pub fn client_name(&self) -> Option<String> {
+        let handshake = self.state.handshake()?;
+        handshake.client.name().map(str::to_owned)
     }
 
     /// Cancelled when the session has ended.
@@ -227,6 +240,7 @@ impl Session {
             state: Some(Arc::clone(&self.state)),
             principal: Principal {
                 key: principal.key,
+                validity: principal.validity.clone(),
                 agent: agent.or_else(|| self.principal.agent.clone()),
                 address: self.principal.address,
                 trace: principal.trace.clone(),
@@ -234,6 +248,8 @@ impl Session {
             client: handshake.map(|known| known.client).unwrap_or_default(),
             log_level: None,
             outbox: Some(Arc::clone(outbox)),
+            standing: Some(Arc::clone(&self.outbox)),
+            gone: Some(self.ended.clone()),
             account: Arc::clone(&self.account),
             asking: Asking::Session(Arc::clone(&self.server_requests)),
             refuses_unknown_tools: self.transport.refuses_unknown_tools(),

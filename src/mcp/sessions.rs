@@ -91,6 +91,7 @@ impl Sessions {
                 .inspect_err(|_| self.services.counters.session_refused())?;
             open.remove(idlest.id());
             idlest.close();
+            self.services.counters.idle_session_ended();
         }
         let counted = self.services.counters.session_opened(transport.name());
         open.insert(
@@ -175,7 +176,10 @@ impl Sessions {
             self.services.budget.cut_stalled(STALL_LIMIT);
             self.each(|session| {
                 session.streams().forget_old();
-                if session.ended().is_cancelled() || session.idle_for() >= IDLE_LIMIT {
+                // Its first request may have been on its way while its key was taken away.
+                let is_over =
+                    session.ended().is_cancelled() || session.principal().validity.has_ended();
+                if is_over || session.idle_for() >= IDLE_LIMIT {
                     self.close(session);
                 }
             });

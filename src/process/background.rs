@@ -43,7 +43,7 @@ struct Entry {
     reason: Option<EndReason>,
 }
 
-/// Why a job is over.
+/// Why a job is over; in the order of [`JobCounts::REASONS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndReason {
     /// Its processes ended by themselves.
@@ -268,14 +268,7 @@ impl Drop for Kept {
 impl EndReason {
     /// As counters and the log have it.
     fn word(self) -> &'static str {
-        match self {
-            Self::ByItself => "itself",
-            Self::Asked => "asked",
-            Self::Limit => "limit",
-            Self::CallFailed => "call_failed",
-            Self::Shutdown => "shutdown",
-            Self::KeeperLost => "keeper_lost",
-        }
+        JobCounts::REASONS[self as usize]
     }
 }
 

@@ -222,8 +222,14 @@ fn connect(
     (stdout_limit, stderr_tail): (usize, usize),
     outputs: &OutputBudget,
 ) -> io::Result<(Pipes, Vec<OwnedFd>)> {
-    let (stdout, stdout_writer) = io::pipe()?;
     let (stderr, stderr_writer) = io::pipe()?;
+    let (stdout, stdout_writer) = if side_channels.stdout_to_stderr {
+        (Stdout::absent(), stderr_writer.try_clone()?)
+    } else {
+        let (reader, writer) = io::pipe()?;
+        let reader = pipe::Receiver::from_owned_fd(reader.into())?;
+        (Stdout::new(reader, stdout_limit, outputs.share()), writer)
+    };
     let mut travelling = vec![stdout_writer.into(), stderr_writer.into()];
     let mut feed = None;
     if stdin.is_some() {
@@ -233,11 +239,10 @@ fn connect(
     }
     travelling.extend(side_channels.events);
     travelling.extend(side_channels.events_held);
-    let stdout = pipe::Receiver::from_owned_fd(stdout.into())?;
     let stderr = pipe::Receiver::from_owned_fd(stderr.into())?;
     let pipes = Pipes {
         stdin: Stdin::new(feed, stdin.unwrap_or_default()),
-        stdout: Stdout::new(stdout, stdout_limit, outputs.share()),
+        stdout,
         stderr: Stderr::new(stderr, stderr_tail, side_channels.stderr_lines),
     };
     Ok((pipes, travelling))

@@ -137,6 +137,8 @@ pub struct SideChannels {
     /// Each line of stderr (at most 8 KiB of it, lossy UTF-8, without its end) as it comes; a full
     /// channel loses lines, never blocks.
     pub stderr_lines: Option<mpsc::Sender<String>>,
+    /// Stdout goes where stderr goes: nothing of it is kept, and it has no limit. Never of a job that may be warm.
+    pub stdout_to_stderr: bool,
 }
 
 impl fmt::Debug for Job {

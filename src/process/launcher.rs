@@ -3,6 +3,7 @@
 //! Knows no plugin and no tool: a [`Job`] goes in, a [`Finished`] comes out.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ use super::output_budget::{DEFAULT_OUTPUT_BUDGET, OutputBudget, OutputLoad};
 use super::pool::Supervisors;
 use super::preflight::{PreflightError, preflight};
 use super::signals;
-use super::warm::{Warm, Warmth};
+use super::warm::{Round, Warm, Warmth};
 use super::wire::Start;
 use crate::telemetry::{JobCounts, ProcessCounts, WarmInterpreter};
 
@@ -174,6 +175,37 @@ impl Launcher {
             let lost = io::Error::other("the run was given up, because the server ends");
             Err(StartError::System(lost))
         })
+    }
+
+    /// A round of questions to many programs, which find `environment` in theirs; `None` where every program is
+    /// executed.
+    pub fn round(&self, environment: Vec<(OsString, OsString)>) -> Option<Round> {
+        self.warm.as_ref()?.round(environment)
+    }
+
+    /// Runs `job`, the interpreter and the script of which begin [`Job::argv`], in a fork of the round; to its end, as
+    /// [`Launcher::run`] does it. `None` where that is to be done instead, or where it has not run.
+    pub async fn run_in_round(
+        &self,
+        job: Job,
+        round: &Round,
+        cancel: CancellationToken,
+    ) -> Option<Finished> {
+        let interpreter = job.argv.first().filter(|_| job.may_be_forked())?;
+        let (lane, permit) = tokio::select! {
+            lane = round.lane(interpreter) => lane?,
+            () = cancel.cancelled() => return None,
+        };
+        let held = Held {
+            tree: permit,
+            busy: (),
+        };
+        let (caller, answer) = oneshot::channel();
+        let under = Under::Lane(lane, Start::Warm { reuse: false });
+        let engine = self.engine.clone();
+        let run = engine.carry_out(job, SideChannels::default(), cancel, caller, held, under);
+        self.engine.runs.spawn(run);
+        answer.await.ok()?.ok()
     }
 
     /// The processes that do not end although they were sent SIGKILL, by run.

@@ -53,4 +53,5 @@ pub use launcher::{DEFAULT_MAX_BACKGROUND, Launcher};
 pub use output_budget::{DEFAULT_OUTPUT_BUDGET, OutputLoad, OutputShare};
 pub use preflight::{PreflightError, preflight};
 pub use signals::is_ignored;
+pub use warm::Round;
 pub use watch::TERMINATE_GRACE;

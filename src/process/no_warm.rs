@@ -1,5 +1,7 @@
 //! Warm interpreters where the system has no sub-reapers: there are none, and every program is executed.
 
+use std::ffi::{OsStr, OsString};
+
 use super::engine::Engine;
 use super::job::{Job, WarmSettings, Warmable};
 use super::pool::Supervisor;
@@ -22,6 +24,17 @@ pub(super) struct Warmth {
 #[derive(Debug, Clone)]
 pub(super) struct Warm;
 
+/// Never one.
+#[derive(Debug)]
+pub enum Round {}
+
+impl Round {
+    /// There is none.
+    pub(super) async fn lane(&self, _interpreter: &OsStr) -> Option<(Supervisor, ())> {
+        match *self {}
+    }
+}
+
 impl Warm {
     pub(super) fn new(_engine: Engine, _settings: WarmSettings) -> Self {
         Self
@@ -35,6 +48,11 @@ impl Warm {
     /// There is nothing to learn.
     pub(super) fn learn(&self, lesson: Lesson) {
         match lesson {}
+    }
+
+    /// None: programs are executed to be asked.
+    pub(super) fn round(&self, _environment: Vec<(OsString, OsString)>) -> Option<Round> {
+        None
     }
 
     /// None.

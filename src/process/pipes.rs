@@ -47,6 +47,16 @@ impl Stdout {
         }
     }
 
+    /// That of a program whose stdout goes elsewhere: at its end from the beginning.
+    pub(super) fn absent() -> Self {
+        Self {
+            pipe: None,
+            kept: Vec::new(),
+            limit: 0,
+            share: OutputShare::default(),
+        }
+    }
+
     /// Whether it is not read because there is no memory for it. What it holds still is to be read then.
     pub(super) fn waits_for_memory(&self) -> bool {
         self.is_open() && self.share.waits()

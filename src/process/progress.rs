@@ -48,8 +48,11 @@ pub(super) struct RunState {
     pub(super) supervisor_is_lost: bool,
     /// The supervisor takes no further order.
     pub(super) supervisor_is_spent: bool,
-    /// The supervisor was asked for a sign of life and has not given it.
+    /// The supervisor was asked for a sign of life and has reported nothing since.
     pub(super) owes_sign_of_life: bool,
+    /// Commands that the supervisor answers and has not answered: each may still lie unread in its socket, where the
+    /// next order would follow it.
+    pub(super) unanswered: usize,
     /// The answer does not wait longer than this for the pipes and the tree.
     pub(super) answer_by: Option<Instant>,
     /// The supervisor is given up when it has not done by then what it has to do.
@@ -71,6 +74,7 @@ impl RunState {
             supervisor_is_lost: false,
             supervisor_is_spent: false,
             owes_sign_of_life: false,
+            unanswered: 0,
             answer_by: None,
             give_up_at: None,
             look_at: Instant::now() + START_LIMIT,
@@ -93,7 +97,12 @@ impl RunState {
     pub(super) fn supervisor_is_as_new(&self) -> bool {
         let by_itself = matches!(self.ended, Some(Ending::Exited(_) | Ending::Signalled(_)));
         let idle = self.tree_is_gone && by_itself && self.verdict.is_none();
-        idle && !self.supervisor_is_lost && !self.supervisor_is_spent && !self.owes_sign_of_life
+        idle && !self.supervisor_is_lost && !self.supervisor_is_spent && self.unanswered == 0
+    }
+
+    /// The supervisor has answered a command.
+    pub(super) fn note_answer(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
     }
 
     /// The program ended by itself.

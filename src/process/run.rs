@@ -255,7 +255,7 @@ impl Run {
                 self.progress.give_up_at = None;
                 self.register_left(self.supervisor.process.unkillable().max(1));
             }
-            Event::Sweep => self.supervisor.commands.push(wire::SWEEP),
+            Event::Sweep => self.ask(wire::SWEEP),
         }
     }
 
@@ -290,10 +290,14 @@ impl Run {
                 // What did not end at once has ended by now.
                 self.left = None;
             }
-            // A sign of life, what comes before there is a run, and what only its process takes note of.
-            Report::Alive | Report::Lane(_) | Report::FellBack => {}
+            // What comes before there is a run, and what only its process takes note of.
+            Report::Lane(_) | Report::FellBack => {}
             Report::Spent => progress.supervisor_is_spent = true,
-            Report::Swept => self.sweeps.done(),
+            Report::Alive => progress.note_answer(),
+            Report::Swept => {
+                progress.note_answer();
+                self.sweeps.done();
+            }
             Report::Unkillable(processes) => {
                 // It does what it can; giving it up would free nobody.
                 progress.give_up_at = None;
@@ -338,8 +342,14 @@ impl Run {
         if std::mem::replace(&mut self.progress.owes_sign_of_life, true) {
             return self.abandon_supervisor();
         }
-        self.supervisor.commands.push(wire::PING);
+        self.ask(wire::PING);
         self.progress.look_at = Instant::now() + PONG_LIMIT;
+    }
+
+    /// Sends a command that the supervisor answers.
+    fn ask(&mut self, command: u8) {
+        self.supervisor.commands.push(command);
+        self.progress.unanswered += 1;
     }
 
     fn end(&mut self, verdict: Ending, command: u8) {
@@ -417,3 +427,6 @@ async fn next_event(
         () = sweeps.asked() => Event::Sweep,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ impl Spare {
                 events_held: copy(&side_channels.events_held).transpose()?,
                 open_questions: None,
                 stderr_lines: side_channels.stderr_lines.clone(),
+                stdout_to_stderr: side_channels.stdout_to_stderr,
             },
         })
     }

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 
+use super::by_plugin::ByPlugin;
+use super::bytes::ByteCount;
 use super::exposition::Format;
-use super::labels::KeyLabel;
+use super::labels::{KeyLabel, REFUSALS};
 use super::metrics;
 use super::moment::Moment;
 use super::queue::Losses;
@@ -35,9 +37,10 @@ struct Inner {
     start_seconds: f64,
     losses: Losses,
     received: AtomicU64,
-    sent: AtomicU64,
+    sent: ByteCount,
     client_logs_lost: AtomicU64,
     sessions_refused: AtomicU64,
+    idle_sessions_ended: AtomicU64,
     answers_refused: AtomicU64,
     call_duration: Histogram,
     tables: Mutex<Tables>,
@@ -54,9 +57,10 @@ impl Counters {
             start_seconds: since_epoch.unwrap_or_default().as_secs_f64(),
             losses,
             received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
+            sent: ByteCount::default(),
             client_logs_lost: AtomicU64::new(0),
             sessions_refused: AtomicU64::new(0),
+            idle_sessions_ended: AtomicU64::new(0),
             answers_refused: AtomicU64::new(0),
             call_duration: Histogram::new(DURATION_BUCKETS),
             tables: Mutex::default(),
@@ -113,12 +117,21 @@ impl Counters {
 
     /// Counts what was turned away before it became a request: `unauthorized`, `too_large` …
     pub fn refused(&self, reason: &'static str) {
+        debug_assert!(
+            REFUSALS.contains(&reason),
+            "{reason} is not exposed before it happens"
+        );
         *self.tables().refused.entry(reason).or_default() += 1;
     }
 
     /// Counts a session that was not opened, for there are as many as may be.
     pub fn session_refused(&self) {
         self.0.sessions_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a session that was ended, for it was idle and a new one needed its place.
+    pub fn idle_session_ended(&self) {
+        self.0.idle_sessions_ended.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts an answer that was given up, for too much waits for clients.
@@ -131,9 +144,9 @@ impl Counters {
         self.0.received.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts bytes of messages that went out.
-    pub fn sent(&self, bytes: u64) {
-        self.0.sent.fetch_add(bytes, Ordering::Relaxed);
+    /// The count of the bytes of messages that clients take, for whoever hands them out.
+    pub fn sent(&self) -> &ByteCount {
+        &self.0.sent
     }
 
     /// Counts a log message of a plugin that found no room on its way to the client.
@@ -156,8 +169,10 @@ impl Counters {
 
     /// All counters, and what the server is at this `moment`, as a scraper reads it.
     pub fn render_prometheus(&self, moment: Moment, format: Format) -> String {
+        let by_plugin = ByPlugin::of(&moment, &mut self.tables().plugin_names);
         let text = metrics::render(metrics::Exposed {
             numbers: self.numbers(),
+            by_plugin,
             moment,
             call_duration: self.0.call_duration.clone(),
             start_seconds: self.0.start_seconds,
@@ -171,9 +186,10 @@ impl Counters {
         Numbers {
             tables: self.tables().clone(),
             received: of(&self.0.received),
-            sent: of(&self.0.sent),
+            sent: self.0.sent.get(),
             client_logs_lost: of(&self.0.client_logs_lost),
             sessions_refused: of(&self.0.sessions_refused),
+            idle_sessions_ended: of(&self.0.idle_sessions_ended),
             answers_refused: of(&self.0.answers_refused),
         }
     }

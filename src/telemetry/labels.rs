@@ -1,16 +1,69 @@
 //! Values of labels, so many and no more: whatever clients and plugins are called, no scraper is flooded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Tools that get time series of their own.
 pub(super) const MAX_TOOLS: usize = 1_000;
-/// Plugins that get time series of their own.
+/// Plugins that get time series of their own, in every family.
 pub(super) const MAX_PLUGINS: usize = 200;
 /// Keys that get time series of their own.
 pub(super) const MAX_KEYS: usize = 100;
 /// The label of all that get none of their own.
 pub(super) const OTHER: &str = "other";
+
+/// Why something was turned away before it became a request. All of them are exposed from the start: a counter that
+/// begins with its first event has no increase that anybody could see.
+pub(super) const REFUSALS: [&str; 27] = [
+    "bad_body",
+    "bad_request",
+    "body_too_large",
+    "body_too_slow",
+    "client_gone",
+    "connection_limit",
+    "head_too_slow",
+    "header_mismatch",
+    "headers_too_large",
+    "host_not_allowed",
+    "internal_error",
+    "invalid_message",
+    "invalid_request",
+    "line_too_large",
+    "method_not_allowed",
+    "not_acceptable",
+    "not_found",
+    "origin_not_allowed",
+    "overloaded",
+    "parse_error",
+    "stream_gone",
+    "stream_open",
+    "unauthorized",
+    "unavailable",
+    "unknown_session",
+    "unsupported_media_type",
+    "uri_too_long",
+];
+/// The transports whose sessions a server that can be scraped has.
+pub(super) const TRANSPORTS: [&str; 2] = ["mcp", "sse"];
+
+/// The plugins that have time series of their own: the first that were seen, and the same ones in every family. None
+/// makes room for another, for what is counted must not move from one label to the next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PluginNames(BTreeSet<String>);
+
+impl PluginNames {
+    /// The label of a plugin: its name, or that of all others where there is no room for one more.
+    pub(super) fn label<'a>(&mut self, plugin: &'a str) -> &'a str {
+        if self.0.contains(plugin) {
+            return plugin;
+        }
+        if self.0.len() >= MAX_PLUGINS {
+            return OTHER;
+        }
+        self.0.insert(plugin.to_owned());
+        plugin
+    }
+}
 
 /// One entry for each of the first `MAX` values of a label, and one for all later ones together. An entry stays until
 /// the process ends: a counter must not go back, and what was removed may return.

@@ -103,6 +103,13 @@ where
     }
 }
 
+/// The message of an event and its values, as a line of text has them.
+pub(super) fn text_of(event: &Event<'_>) -> String {
+    let mut text = String::new();
+    event.record(&mut FieldWriter::new(&mut text, false));
+    text
+}
+
 /// How the fields of spans are kept: as text, already escaped.
 pub(super) struct SpanFields;
 

@@ -4,6 +4,8 @@
 //! [`counters`] are what the floors above speak through.
 
 pub mod audit;
+mod by_plugin;
+mod bytes;
 mod call_queue;
 mod console;
 pub mod counters;
@@ -16,9 +18,12 @@ mod lines;
 mod metrics;
 mod moment;
 mod queue;
+mod service;
 mod settings;
 mod snapshot;
 mod tables;
+mod tail;
+mod task;
 pub mod trace;
 mod warm;
 
@@ -32,6 +37,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use audit::AuditLine;
+pub use bytes::ByteCount;
 pub use call_queue::{CallQueueCounts, QueueLimit};
 pub use console::stderr_is_journal;
 pub use counters::{Counters, OK, OpenSession, RunningCall};
@@ -39,12 +45,15 @@ pub use exposition::Format;
 pub use labels::KeyLabel;
 pub use moment::{CallLimits, CallLoad, JobCounts, Moment, PluginCounts, ProcessCounts};
 pub use queue::{Loss, Losses};
+pub use service::{PluginService, ServiceState};
 pub use settings::{
     Console, DEFAULT_BACKUPS, DEFAULT_DIRECTORY, DEFAULT_FILE_NAME, DEFAULT_MAX_BYTES, Directives,
     FileSettings, LEVELS, Rotation, RotationKind, Settings, log_path, parse_level,
 };
 pub use snapshot::CountersSnapshot;
 pub use tables::CallLabels;
+pub use tail::{Tail, TailLine};
+pub use task::TaskCounts;
 pub use warm::{WarmInterpreter, WarmState};
 
 /// The logs could not be turned on.
@@ -123,7 +132,8 @@ fn build_with(
     let subscriber = Registry::default()
         .with(settings.level.filter())
         .with(layer(console_lines, console_queue))
-        .with(file_layer);
+        .with(file_layer)
+        .with(settings.tail.clone());
     let guard = Guard {
         losses,
         _file: file_worker,

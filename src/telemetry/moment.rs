@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::call_queue::CallQueueCounts;
+use super::service::PluginService;
+use super::task::TaskCounts;
 use super::trace::SpanCounts;
 use super::warm::WarmInterpreter;
 
@@ -32,6 +34,28 @@ pub struct JobCounts {
     pub kept: u64,
     /// Those that are over, by reason; those that were never kept, too.
     pub ended: BTreeMap<&'static str, u64>,
+}
+
+impl JobCounts {
+    /// Why jobs are over: by themselves, because somebody asked for it, because there were too many, because their
+    /// calls failed after all, with the server, or with their supervisors.
+    pub const REASONS: [&str; 6] = [
+        "itself",
+        "asked",
+        "limit",
+        "call_failed",
+        "shutdown",
+        "keeper_lost",
+    ];
+
+    /// Counts those of another plugin, too.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.running += other.running;
+        self.kept += other.kept;
+        for (reason, count) in &other.ended {
+            *self.ended.entry(reason).or_default() += count;
+        }
+    }
 }
 
 /// The processes of one moment.
@@ -84,6 +108,10 @@ pub struct Moment {
     pub jobs: BTreeMap<String, JobCounts>,
     /// Warm interpreters, each plugin once.
     pub warm: Vec<WarmInterpreter>,
+    /// Services of plugins.
+    pub services: Vec<PluginService>,
+    /// Tasks; `None` where none are kept.
+    pub tasks: Option<TaskCounts>,
     /// Processes.
     pub processes: ProcessCounts,
     /// Plugins.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tracing_subscriber::EnvFilter;
 
+use super::tail::Tail;
+
 /// Directory of the log file when none is given, below the working directory: as in version 3.
 pub const DEFAULT_DIRECTORY: &str = "logs";
 /// Name of the log file when none is given: as in version 3.
@@ -26,6 +28,8 @@ pub struct Settings {
     pub console: Console,
     /// The log file; `None` leaves the console as the only log.
     pub file: Option<FileSettings>,
+    /// Where the last lines are kept for whoever looks at the server's page; `None` keeps none.
+    pub tail: Option<Tail>,
 }
 
 /// How the console looks. It is standard error in every command: standard output belongs to results, and to the protocol.

@@ -22,6 +22,10 @@ pub struct CountersSnapshot {
     pub tool_calls_success: u64,
     /// Of them, those that did not.
     pub tool_calls_error: u64,
+    /// Of those, the ones that somebody ended on purpose: cancelled by the client, or stopped on the page. Version 3 did
+    /// not tell them apart, so the tool `health` does not name them.
+    #[serde(skip)]
+    pub tool_calls_stopped: u64,
     /// Tool calls under way.
     pub calls_running: u64,
     /// Sessions open now.
@@ -30,13 +34,13 @@ pub struct CountersSnapshot {
     pub sessions_opened: u64,
     /// Sessions closed since the start.
     pub sessions_closed: u64,
-    /// Failed requests and calls by their code.
+    /// Failed requests by their code. A call that failed is one of them.
     pub errors: BTreeMap<&'static str, u64>,
     /// What was turned away before it became a request, by reason.
     pub refused: BTreeMap<&'static str, u64>,
     /// Bytes of messages that came in.
     pub bytes_received: u64,
-    /// Bytes of messages that went out.
+    /// Bytes of messages that clients have taken.
     pub bytes_sent: u64,
     /// Log lines that could not be written.
     pub log_lines_lost: u64,
@@ -48,10 +52,11 @@ impl CountersSnapshot {
         let tables = &numbers.tables;
         let ended = || tables.tools.values().flat_map(|tool| &tool.by_outcome);
         let calls: u64 = ended().map(|(_, count)| count).sum();
-        let ok = ended()
-            .filter(|(outcome, _)| **outcome == OK)
-            .map(|(_, count)| count)
-            .sum();
+        let of = |outcomes: &[&str]| {
+            let meant = ended().filter(|(outcome, _)| outcomes.contains(outcome));
+            meant.map(|(_, count)| count).sum::<u64>()
+        };
+        let ok = of(&[OK]);
         let opened = tables.sessions.values().map(|sessions| sessions.opened);
         let closed = tables.sessions.values().map(|sessions| sessions.closed);
         Self {
@@ -61,6 +66,7 @@ impl CountersSnapshot {
             tool_calls_total: calls,
             tool_calls_success: ok,
             tool_calls_error: calls - ok,
+            tool_calls_stopped: of(&["cancelled", "stopped"]),
             calls_running: tables.calls_running,
             sessions_active: tables.sessions.values().map(Sessions::open).sum(),
             sessions_opened: opened.sum(),

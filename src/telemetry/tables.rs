@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::labels::{KeyLabel, Labelled, MAX_KEYS, MAX_PLUGINS, MAX_TOOLS};
+use super::labels::{KeyLabel, Labelled, MAX_KEYS, MAX_TOOLS, PluginNames};
 
 /// The outcome of what went well; every other outcome is a stable error code.
 pub const OK: &str = "ok";
@@ -15,6 +15,7 @@ pub(super) struct Numbers {
     pub(super) sent: u64,
     pub(super) client_logs_lost: u64,
     pub(super) sessions_refused: u64,
+    pub(super) idle_sessions_ended: u64,
     pub(super) answers_refused: u64,
 }
 
@@ -25,8 +26,10 @@ pub(super) struct Tables {
     pub(super) requests: BTreeMap<(&'static str, &'static str), u64>,
     /// Tool calls, by tool.
     pub(super) tools: Labelled<String, Ended, MAX_TOOLS>,
-    /// Tool calls, by plugin.
-    pub(super) plugins: Labelled<String, OfPlugin, MAX_PLUGINS>,
+    /// Which plugins have labels of their own.
+    pub(super) plugin_names: PluginNames,
+    /// Tool calls, by the label of the plugin.
+    pub(super) plugins: BTreeMap<String, OfPlugin>,
     /// Requests and tool calls, by key.
     pub(super) keys: Labelled<KeyLabel, OfKey, MAX_KEYS>,
     /// Tool calls under way.
@@ -103,7 +106,7 @@ impl Tables {
     pub(super) fn call_started(&mut self, plugin: Option<&str>) {
         self.calls_running += 1;
         if let Some(plugin) = plugin {
-            self.plugins.entry(plugin).running += 1;
+            self.plugin(plugin).running += 1;
         }
     }
 
@@ -113,24 +116,24 @@ impl Tables {
         self.tools.entry(tool).add(outcome, seconds);
         self.keys.entry(&of.key).calls.add(outcome, seconds);
         if let Some(plugin) = of.plugin {
-            let plugin = self.plugins.entry(plugin);
+            let plugin = self.plugin(plugin);
             plugin.running -= 1;
             plugin.ended.add(outcome, seconds);
         }
         self.calls_running -= 1;
     }
 
-    /// Failed requests and calls by their code.
+    fn plugin(&mut self, plugin: &str) -> &mut OfPlugin {
+        let label = self.plugin_names.label(plugin);
+        self.plugins.entry(label.to_owned()).or_default()
+    }
+
+    /// Failed requests by their code. A call that failed is one of them.
     pub(super) fn errors(&self) -> BTreeMap<&'static str, u64> {
-        let requests = self
-            .requests
-            .iter()
-            .map(|((_, outcome), count)| (*outcome, *count));
-        let calls = self.tools.values().flat_map(|tool| &tool.by_outcome);
-        let calls = calls.map(|(outcome, count)| (*outcome, *count));
         let mut errors = BTreeMap::new();
-        for (outcome, count) in requests.chain(calls).filter(|(outcome, _)| *outcome != OK) {
-            *errors.entry(outcome).or_default() += count;
+        let failed = self.requests.iter();
+        for ((_, outcome), count) in failed.filter(|((_, outcome), _)| *outcome != OK) {
+            *errors.entry(*outcome).or_default() += count;
         }
         errors
     }

@@ -37,7 +37,9 @@ pub(super) enum BadLine {
     UnknownList,
     #[error("it has ask and another event; write each on a line of its own")]
     EventAndQuestion,
-    #[error("it has none of progress, log, changed, updated, reconnect, ask")]
+    #[error("detach must be true")]
+    NotDetached,
+    #[error("it has none of progress, log, changed, updated, reconnect, detach, ask")]
     NoMember,
 }
 
@@ -52,10 +54,11 @@ struct Members {
     updated: Option<String>,
     ask: Option<Box<RawValue>>,
     reconnect: Option<u64>,
+    detach: Option<bool>,
 }
 
 /// Reads one line. Of several members that say what it is, the first of progress, log, changed,
-/// updated, reconnect counts; a question is on a line of its own, for its program waits.
+/// updated, reconnect, detach counts; a question is on a line of its own, for its program waits.
 ///
 /// # Errors
 /// Why it is no event.
@@ -66,7 +69,8 @@ pub(super) fn line(line: &[u8]) -> Result<Parsed, BadLine> {
             || members.log.is_some()
             || members.changed.is_some()
             || members.updated.is_some()
-            || members.reconnect.is_some();
+            || members.reconnect.is_some()
+            || members.detach.is_some();
         return match is_event {
             true => Err(BadLine::EventAndQuestion),
             false => Ok(Parsed::Question(questions)),
@@ -88,7 +92,11 @@ pub(super) fn line(line: &[u8]) -> Result<Parsed, BadLine> {
         let pause = Duration::from_millis(pause);
         return Ok(Parsed::Event(Event::Reconnect(pause)));
     }
-    Err(BadLine::NoMember)
+    match members.detach {
+        Some(true) => Ok(Parsed::Event(Event::Detach)),
+        Some(false) => Err(BadLine::NotDetached),
+        None => Err(BadLine::NoMember),
+    }
 }
 
 fn progress_event(

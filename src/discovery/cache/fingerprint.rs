@@ -4,43 +4,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 
 use super::super::interpreter::is_script;
 use super::super::question::Asker;
 use super::super::scan::{Found, Program};
+use super::files::{Blind, Files, is_text, stat_of};
 use crate::contract::environment::Variable;
 
 /// The form of what is kept. Another one makes everything that was kept unknown.
 const FORMAT: &str = "smcp description 1";
-
-/// Answers of a plugin with more files in its directory are not kept.
-const MAX_FILES: usize = 4096;
-
-/// Answers of a plugin with directories deeper than this are not kept.
-const MAX_DEPTH: usize = 16;
-
-/// Directories of others' files and of files that running a program makes: what is in them is not looked at.
-const PASSED_OVER: [&str; 11] = [
-    ".git",
-    ".hg",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".svn",
-    ".tox",
-    ".venv",
-    "__pycache__",
-    "node_modules",
-    "venv",
-];
 
 /// Variables that differ from one start or terminal to the next and say nothing of the work.
 const PASSING: [&str; 11] = [
@@ -57,9 +35,6 @@ const PASSING: [&str; 11] = [
     "_",
 ];
 
-/// How exact the clocks of file systems without fractions of a second are.
-const COARSE: Duration = Duration::from_secs(2);
-
 /// The digest of all that an answer depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint(String);
@@ -71,6 +46,86 @@ impl Fingerprint {
     }
 }
 
+/// What was seen of a plugin at one look, to be held against another look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    whole: Result<Whole, Blind>,
+    /// The digest of the facts of its program, which are known also where the rest is not.
+    program: [u8; 32],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Whole {
+    fingerprint: Fingerprint,
+    /// The digest of the facts of the texts of programs.
+    texts: [u8; 32],
+}
+
+/// A look at a plugin.
+#[derive(Debug, Clone)]
+pub struct Sighting {
+    /// What was seen.
+    pub sight: Sight,
+    /// The directories that were looked into, those of the packages included that are the plugin's own.
+    pub directories: Vec<PathBuf>,
+}
+
+/// What is another than at an earlier look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// Nothing.
+    None,
+    /// The program, or another text of one: somebody works on the plugin.
+    Texts,
+    /// Something else that its answer may depend on.
+    Else,
+    /// It cannot be told yet.
+    Unclear,
+}
+
+impl Sight {
+    /// One that is told apart from others by this number alone.
+    #[cfg(test)]
+    pub fn numbered(number: u8) -> Self {
+        Self {
+            whole: Ok(Whole {
+                fingerprint: Fingerprint(number.to_string()),
+                texts: [number; 32],
+            }),
+            program: [0; 32],
+        }
+    }
+
+    /// What the plugin's answer depends on. `None` where looking cannot tell whether it is still the same later: for
+    /// a directory that is too large or that cannot be read, and for files that were written a moment ago on a file
+    /// system that knows no fractions of a second.
+    pub fn fingerprint(&self) -> Option<&Fingerprint> {
+        let whole = self.whole.as_ref().ok();
+        whole.map(|whole| &whole.fingerprint)
+    }
+
+    /// What is another than it was `before`. Of a plugin that cannot be seen whole, the program counts alone.
+    pub fn difference(&self, before: &Self) -> Difference {
+        if self.program != before.program {
+            return Difference::Texts;
+        }
+        match (&self.whole, &before.whole) {
+            (Ok(now), Ok(before)) if now.fingerprint == before.fingerprint => Difference::None,
+            (Ok(now), Ok(before)) if now.texts != before.texts => Difference::Texts,
+            (Err(Blind::Unsettled), _) => Difference::Unclear,
+            (Err(Blind::Unseen), Err(_)) => Difference::None,
+            (Ok(_) | Err(Blind::Unseen), _) => Difference::Else,
+        }
+    }
+}
+
+/// What an interpreter imports from.
+#[derive(Debug)]
+struct Libraries {
+    digest: [u8; 32],
+    directories: Vec<PathBuf>,
+}
+
 /// What the answers of all plugins depend on that are asked at one time. Each of it is looked at once.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -79,7 +134,7 @@ pub struct Surroundings {
     common: Sha256,
     /// The environment of plugins that do not hold the reserved variables, and of those that do.
     environments: [OnceLock<[u8; 32]>; 2],
-    interpreters: Mutex<HashMap<PathBuf, [u8; 32]>>,
+    interpreters: Mutex<HashMap<PathBuf, Arc<Libraries>>>,
 }
 
 impl Surroundings {
@@ -103,10 +158,8 @@ impl Surroundings {
         }
     }
 
-    /// The fingerprint of the answer that `plugin` gives now, run by `interpreter`. `None` where looking cannot tell
-    /// whether it is still the same later: for a directory that is too large or that cannot be read, and for files
-    /// that were written a moment ago on a file system that knows no fractions of a second.
-    pub fn of(&self, plugin: &Found, interpreter: Option<&Path>) -> Option<Fingerprint> {
+    /// Looks at `plugin`, which `interpreter` runs.
+    pub fn sight(&self, plugin: &Found, interpreter: Option<&Path>) -> Sighting {
         let mut digest = self.common.clone();
         let (Program::Python(program) | Program::Executable(program)) = &plugin.program;
         for text in [plugin.name.as_ref(), plugin.directory.as_os_str()] {
@@ -114,18 +167,65 @@ impl Surroundings {
         }
         feed(&mut digest, program);
         digest.update(self.environment(&plugin.directory));
+        let mut directories = Vec::new();
         if let Some(interpreter) = interpreter {
-            digest.update(self.interpreter(interpreter));
+            let libraries = self.interpreter(interpreter);
+            digest.update(libraries.digest);
+            let own = libraries.directories.iter();
+            directories.extend(
+                own.filter(|path| path.starts_with(&plugin.directory))
+                    .cloned(),
+            );
         }
         let mut files = Files::default();
-        files.walk(&plugin.directory, OsStr::new(""), 0)?;
-        // The order of a directory's entries is the file system's affair.
-        files.found.sort_unstable();
-        for (name, stat) in &files.found {
-            feed(&mut digest, name);
-            feed_numbers(&mut digest, stat);
+        let looked = files.look(&plugin.directory);
+        directories.append(&mut files.directories);
+        let whole = looked.map(|()| {
+            let mut texts = Sha256::new();
+            for (name, stat) in &files.found {
+                feed(&mut digest, name);
+                feed_numbers(&mut digest, stat);
+                if is_text(name) {
+                    feed(&mut texts, name);
+                    feed_numbers(&mut texts, stat);
+                }
+            }
+            Whole {
+                fingerprint: Fingerprint(hex(&digest.finalize())),
+                texts: texts.finalize().into(),
+            }
+        });
+        let mut own = Sha256::new();
+        feed(&mut own, program);
+        if let Ok(metadata) = std::fs::metadata(program) {
+            feed_numbers(&mut own, &stat_of(&metadata));
         }
-        Some(Fingerprint(hex(&digest.finalize())))
+        Sighting {
+            sight: Sight {
+                whole,
+                program: own.finalize().into(),
+            },
+            directories,
+        }
+    }
+
+    /// A digest of what `interpreter` imports from, as far as looking tells.
+    pub fn libraries_of(&self, interpreter: &Path) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        digest.update(self.interpreter(interpreter).digest);
+        let inherited = self.asker.environment.inherited();
+        let steering = inherited.iter();
+        let steering = steering.filter(|(name, _)| name.as_bytes().starts_with(b"PYTHON"));
+        let mut steering: Vec<Variable> = steering.cloned().collect();
+        steering.sort_unstable();
+        for (name, value) in &steering {
+            feed(&mut digest, name);
+            feed(&mut digest, value);
+        }
+        for directory in library_path(&steering) {
+            feed_directory(&mut digest, &directory);
+        }
+        digest.finalize().into()
     }
 
     /// Secrets are among the values; nothing but their digest, mixed with all the rest, leaves this file.
@@ -148,21 +248,20 @@ impl Surroundings {
         })
     }
 
-    fn interpreter(&self, path: &Path) -> [u8; 32] {
+    fn interpreter(&self, path: &Path) -> Arc<Libraries> {
         let mut known = self
             .interpreters
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(digest) = known.get(path) {
-            return *digest;
-        }
-        let digest = self.look_at_interpreter(path);
-        known.insert(path.to_owned(), digest);
-        digest
+        let looked = known
+            .entry(path.to_owned())
+            .or_insert_with(|| Arc::new(self.look_at_interpreter(path)));
+        Arc::clone(looked)
     }
 
-    fn look_at_interpreter(&self, path: &Path) -> [u8; 32] {
+    fn look_at_interpreter(&self, path: &Path) -> Libraries {
         let mut digest = Sha256::new();
+        let mut directories = Vec::new();
         feed(&mut digest, path);
         if let Ok(metadata) = std::fs::metadata(path) {
             feed_numbers(&mut digest, &stat_of(&metadata));
@@ -187,10 +286,14 @@ impl Surroundings {
                 feed_directory(&mut digest, &prefix.join("pyvenv.cfg"));
                 for libraries in libraries(&prefix) {
                     feed_directory(&mut digest, &libraries);
+                    directories.push(libraries);
                 }
             }
         }
-        digest.finalize().into()
+        Libraries {
+            digest: digest.finalize().into(),
+            directories,
+        }
     }
 }
 
@@ -221,72 +324,6 @@ fn library_path(variables: &[Variable]) -> Vec<PathBuf> {
 /// fingerprint anyway.
 fn counts(name: &OsString) -> bool {
     name != "SMCP_PLUGIN_DIR" && name != "PWD" && PASSING.iter().all(|passing| name != passing)
-}
-
-/// The files of a plugin.
-#[derive(Default)]
-struct Files {
-    found: Vec<(OsString, [i64; 7])>,
-    /// Directories that were entered, by device and inode: links may lead back.
-    entered: HashSet<(u64, u64)>,
-}
-
-impl Files {
-    fn walk(&mut self, directory: &Path, below: &OsStr, depth: usize) -> Option<()> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
-        for entry in std::fs::read_dir(directory).ok()? {
-            let entry = entry.ok()?;
-            let (name, path) = (entry.file_name(), entry.path());
-            if PASSED_OVER.iter().any(|known| name == *known) {
-                continue;
-            }
-            let mut relative = below.to_owned();
-            relative.push("/");
-            relative.push(&name);
-            // Links are followed: what they lead to is what the program reads.
-            let metadata = std::fs::metadata(&path);
-            let metadata = metadata.or_else(|_| entry.metadata()).ok()?;
-            if metadata.is_dir() {
-                if self.entered.insert((metadata.dev(), metadata.ino())) {
-                    self.walk(&path, &relative, depth + 1)?;
-                }
-                // Its own time changes with files that do not count.
-                self.found.push((relative, [0; 7]));
-            } else {
-                if is_unsettled(&metadata) {
-                    return None;
-                }
-                self.found.push((relative, stat_of(&metadata)));
-            }
-            if self.found.len() > MAX_FILES {
-                return None;
-            }
-        }
-        Some(())
-    }
-}
-
-/// Whether the file may be written once more without a change of its times.
-fn is_unsettled(metadata: &Metadata) -> bool {
-    let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    metadata.mtime_nsec() == 0
-        && SystemTime::now()
-            .duration_since(written)
-            .is_ok_and(|age| age <= COARSE)
-}
-
-fn stat_of(metadata: &Metadata) -> [i64; 7] {
-    [
-        i64::from(metadata.mode()),
-        metadata.size().cast_signed(),
-        metadata.ino().cast_signed(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
-    ]
 }
 
 /// The length stands before each text, so that no two rows of texts are fed alike.
@@ -322,65 +359,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::os::unix::fs::symlink;
-
     use super::*;
-
-    /// How many entries of a directory are found, if it can be told apart from what it will be.
-    fn count(directory: &Path) -> Option<usize> {
-        let mut files = Files::default();
-        files.walk(directory, OsStr::new(""), 0)?;
-        Some(files.found.len())
-    }
-
-    #[test]
-    fn a_directory_is_looked_at_within_bounds() {
-        let directory = tempfile::tempdir().expect("there is room");
-        let path = directory.path();
-        for number in 0..MAX_FILES {
-            File::create(path.join(number.to_string())).unwrap();
-        }
-        assert_eq!(count(path), Some(MAX_FILES));
-        File::create(path.join("more")).unwrap();
-        assert_eq!(count(path), None, "too many");
-        let deep = tempfile::tempdir().expect("there is room");
-        let levels = vec!["d"; MAX_DEPTH].join("/");
-        fs::create_dir_all(deep.path().join(&levels)).unwrap();
-        assert_eq!(count(deep.path()), Some(MAX_DEPTH));
-        fs::create_dir(deep.path().join(levels).join("d")).unwrap();
-        assert_eq!(count(deep.path()), None, "too deep");
-        assert_eq!(count(Path::new("/nowhere")), None);
-    }
-
-    #[test]
-    fn links_that_lead_back_or_nowhere_end() {
-        let directory = tempfile::tempdir().expect("there is room");
-        let at = |name: &str| directory.path().join(name);
-        fs::create_dir(at("inner")).unwrap();
-        symlink("..", at("inner/back")).unwrap();
-        symlink("nowhere", at("dangling")).unwrap();
-        symlink("itself", at("itself")).unwrap();
-        assert!(count(directory.path()).is_some());
-    }
-
-    #[test]
-    fn a_file_that_was_just_written_where_times_are_coarse_tells_nothing() {
-        let directory = tempfile::tempdir().expect("there is room");
-        let file = File::create(directory.path().join("one")).unwrap();
-        let second = |ago: u64| {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            SystemTime::UNIX_EPOCH + Duration::from_secs(now.unwrap().as_secs() - ago)
-        };
-        // A machine that is busy may take more than the two seconds.
-        let written = || {
-            file.set_modified(second(0)).unwrap();
-            count(directory.path())
-        };
-        assert!((0..100).any(|_| written().is_none()));
-        file.set_modified(second(60)).unwrap();
-        assert_eq!(count(directory.path()), Some(1));
-    }
 
     #[test]
     fn rows_of_texts_are_fed_apart() {
@@ -392,5 +371,33 @@ mod tests {
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         assert_ne!(of(&["a"]), of(&["a", ""]));
         assert_eq!(of(&[]).len(), 64);
+    }
+    #[test]
+    fn what_differs_is_told_from_what_cannot_be_told() {
+        let sight = |program: u8, whole: Result<(&str, u8), Blind>| Sight {
+            program: [program; 32],
+            whole: whole.map(|(fingerprint, texts)| Whole {
+                fingerprint: Fingerprint(fingerprint.to_owned()),
+                texts: [texts; 32],
+            }),
+        };
+        let before = sight(0, Ok(("a", 0)));
+        let unseen = sight(0, Err(Blind::Unseen));
+        let unsettled = sight(0, Err(Blind::Unsettled));
+        for (now, before, difference) in [
+            (&before, &before, Difference::None),
+            (&sight(0, Ok(("b", 0))), &before, Difference::Else),
+            (&sight(0, Ok(("b", 1))), &before, Difference::Texts),
+            (&sight(1, Ok(("b", 0))), &before, Difference::Texts),
+            (&unsettled, &before, Difference::Unclear),
+            (&unseen, &before, Difference::Else),
+            (&unseen, &unseen, Difference::None),
+            (&before, &unseen, Difference::Else),
+            (&before, &unsettled, Difference::Else),
+            (&sight(1, Err(Blind::Unsettled)), &before, Difference::Texts),
+            (&sight(1, Err(Blind::Unseen)), &unseen, Difference::Texts),
+        ] {
+            assert_eq!(now.difference(before), difference, "{now:?} {before:?}");
+        }
     }
 }

@@ -52,28 +52,7 @@ impl Store {
     /// # Errors
     /// Why it cannot be used: the system's words, or who else could write there.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let refused = |why: String| format!("{} cannot be used: {why}", path.display());
-        let of_system = |fault: io::Error| refused(fault.to_string());
-        check_owner_above(path).map_err(refused)?;
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700);
-        builder.create(path).map_err(of_system)?;
-        // A link would lead to what belongs to somebody else.
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NOFOLLOW;
-        let directory =
-            fs::open(path, flags, Mode::empty()).map_err(|fault| of_system(fault.into()))?;
-        let stat = fs::fstat(&directory).map_err(|fault| of_system(fault.into()))?;
-        if !is_ours(&stat) {
-            let why = "it belongs to another user, or others may write there; chmod 700 it, or name another directory";
-            return Err(refused(why.to_owned()));
-        }
-        fs::accessat(
-            &directory,
-            ".",
-            fs::Access::WRITE_OK | fs::Access::EXEC_OK,
-            AtFlags::empty(),
-        )
-        .map_err(|fault| of_system(fault.into()))?;
+        let directory = open_directory(path)?;
         Ok(Self {
             directory,
             written: AtomicU64::new(0),
@@ -194,6 +173,36 @@ fn is_file_name(name: &str) -> bool {
 
 fn file_name(name: &str) -> String {
     format!("{name}{}", ENDINGS[0])
+}
+
+/// Opens a directory that only this user writes; makes it, and those above it, where they are missing.
+///
+/// # Errors
+/// Why it cannot be used: the system's words, or who else could write there.
+pub fn open_directory(path: &Path) -> Result<OwnedFd, String> {
+    let refused = |why: String| format!("{} cannot be used: {why}", path.display());
+    let of_system = |fault: io::Error| refused(fault.to_string());
+    check_owner_above(path).map_err(refused)?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(path).map_err(of_system)?;
+    // A link would lead to what belongs to somebody else.
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NOFOLLOW;
+    let directory =
+        fs::open(path, flags, Mode::empty()).map_err(|fault| of_system(fault.into()))?;
+    let stat = fs::fstat(&directory).map_err(|fault| of_system(fault.into()))?;
+    if !is_ours(&stat) {
+        let why = "it belongs to another user, or others may write there; chmod 700 it, or name another directory";
+        return Err(refused(why.to_owned()));
+    }
+    fs::accessat(
+        &directory,
+        ".",
+        fs::Access::WRITE_OK | fs::Access::EXEC_OK,
+        AtFlags::empty(),
+    )
+    .map_err(|fault| of_system(fault.into()))?;
+    Ok(directory)
 }
 
 fn is_ours(stat: &fs::Stat) -> bool {

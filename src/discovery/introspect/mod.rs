@@ -28,6 +28,7 @@ const PROGRAM: &str = concat!(
     "'''\nREADERS = (r'''",
     include_str!("payload.py"),
     include_str!("read_argparse.py"),
+    include_str!("read_branches.py"),
     "''', r'''",
     include_str!("read_click.py"),
     "''')\n",

@@ -51,6 +51,23 @@ impl PrivateCopy {
         Self::make_in(&parent)
     }
 
+    /// The files that were written, each by the path under which the program knows it, in their order; so many of them.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let copy = self.path().to_owned();
+        let (mut paths, mut entries) = (Vec::new(), 0);
+        visit(&copy, &mut |path, known| {
+            entries += 1;
+            if known.is_file()
+                && let Ok(below) = path.strip_prefix(&copy)
+            {
+                paths.push(Path::new("/").join(below));
+            }
+            entries <= MAX_ENTRIES
+        });
+        paths.sort();
+        paths
+    }
+
     fn make_in(parent: &Path) -> Self {
         // A server that sweeps at this moment may take a new directory for one that was left.
         let held = (0..3).find_map(|_| Held::make(parent).ok());

@@ -9,7 +9,9 @@ def read_argparse(parser, firsts=()):
         answer.lost_words.append("-")
     description = parser_text(parser, parser.description) or prose(program_docstring())
     outer = [(first, action, 0) for first in firsts for action in left_to(first, parser)]
-    walk_parser(answer, parser, [], outer, description, fromfile="".join(f.fromfile_prefix_chars or "" for f in firsts))
+    listed = listed_words(parser.format_help) if any(map(is_branch, parser._actions)) else set()
+    fromfile = "".join(f.fromfile_prefix_chars or "" for f in firsts)
+    walk_parser(answer, parser, [], outer, description, fromfile, listed)
     return answer.text(description, parser.format_help)
 
 
@@ -59,42 +61,35 @@ def shown_program(parser):
     return plugin_name + prog[len(script):] if prog.startswith(script) else prog
 
 
-def walk_parser(answer, parser, words, outer, description, fromfile):
-    """Follows sub-parsers down; `outer` are the (parser, action, level) that stand before."""
+def walk_parser(answer, parser, words, outer, description, fromfile, listed):
+    """Follows sub-parsers down; `outer` are the (parser, action, level) that stand before.
+
+    `listed` are the first words that the program's help text names: version 3 served those.
+    """
     fromfile += parser.fromfile_prefix_chars or ""
-    branches = [action for action in parser._actions if is_branch(action)]
+    branch = next(filter(is_branch, parser._actions), None)
     own = [(parser, action, len(words)) for action in parser._actions if not is_branch(action)]
-    if not branches:
-        try:
-            add_leaf(answer, words, outer + own, description, fromfile)
-        except Skip as reason:
-            answer.warn(words, str(reason))
-        return
-    for word, child, text in children_of(branches[0]):
+    if branch is None:
+        return add_leaf(answer, words, outer + own, description, fromfile)
+    for word, child, text in children_of(branch, listed if not words else ()):
         text = parser_text(child, child.description) or parser_text(parser, text)
-        walk_parser(answer, child, words + [word], outer + own, text, fromfile)
-
-
-def is_branch(action):
-    import argparse
-
-    return isinstance(action, argparse._SubParsersAction)
-
-
-def children_of(branch):
-    """Each sub-parser once, under its first name (the others are aliases), hidden ones left out."""
-    helps = {choice.dest: choice.help for choice in branch._choices_actions}
-    seen = set()
-    for word, child in branch._name_parser_map.items():
-        if id(child) in seen:
-            continue
-        seen.add(id(child))
-        text = helps.get(word)
-        if text != "==SUPPRESS==":
-            yield word, child, text
+        walk_parser(answer, child, words + [word], outer + own, text, fromfile, listed)
+    # After its sub-commands: where one of them has its name, that one keeps it.
+    is_listed = len(words) == 1 and words[0] in listed
+    if not branch.required and (is_listed or works_alone(parser, branch, words)):
+        own = words_before(parser, branch)
+        if own is not None:
+            add_leaf(answer, words, outer + [(parser, action, len(words)) for action in own], description, fromfile)
 
 
 def add_leaf(answer, words, entries, description, fromfile):
+    try:
+        add_command_of(answer, words, entries, description, fromfile)
+    except Skip as reason:
+        answer.warn(words, str(reason))
+
+
+def add_command_of(answer, words, entries, description, fromfile):
     last = len(words)
     options, positionals = [], []
     for parser, action, level in entries:

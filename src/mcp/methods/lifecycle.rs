@@ -11,7 +11,7 @@ use crate::jsonrpc::Members;
 use crate::mcp::client_state::{self, Handshake};
 use crate::mcp::context::{Cancelled, Context, Services};
 use crate::mcp::inbound::Request;
-use crate::mcp::messages::{ClientDetails, InitializeParams, SERVER_NAME};
+use crate::mcp::messages::{ClientDetails, InitializeParams, SERVER_NAME, TASKS_EXTENSION};
 use crate::mcp::method::Family;
 use crate::mcp::revision::Revision;
 
@@ -33,7 +33,7 @@ pub async fn initialize(context: &Context, request: &Request) -> Outcome {
     // The capabilities depend on what plugins declare, and cannot be corrected later.
     settled(context).await?;
     let services = &context.services;
-    let capabilities = capabilities(services);
+    let capabilities = capabilities(services, handshake.revision);
     let is_offered = |family: &Family| capabilities.contains_key(family.name());
     let offered = Family::ALL.into_iter().filter(is_offered).collect();
     let result = Members::from(json!({
@@ -76,7 +76,7 @@ pub fn server_info() -> Value {
 }
 
 /// The capabilities that the server declares: only what is there.
-pub fn capabilities(services: &Services) -> Map<String, Value> {
+pub fn capabilities(services: &Services, revision: Revision) -> Map<String, Value> {
     let mut capabilities = Map::new();
     let mut declare = |name: &str, what: Value| capabilities.insert(name.to_owned(), what);
     declare(Family::Tools.name(), json!({"listChanged": true}));
@@ -91,6 +91,14 @@ pub fn capabilities(services: &Services) -> Map<String, Value> {
     ] {
         if serves(services, family) {
             declare(family.name(), what);
+        }
+    }
+    if services.kept.are_on() {
+        if revision.has_task_requests() {
+            let what = json!({"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}});
+            declare("tasks", what);
+        } else if !revision.has_handshake() {
+            declare("extensions", json!({TASKS_EXTENSION: {}}));
         }
     }
     capabilities

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::call::types::{CallError, Permit, ToolResult};
 use crate::catalog::Listing;
@@ -20,18 +22,34 @@ pub type Outcome = Result<Success, Failure>;
 pub struct Success {
     /// What a tool gave. It is written straight into the answer, for it may be large.
     pub given: Option<Given>,
+    /// A result as it was written once, in place of everything else.
+    pub whole: Option<Whole>,
     /// A list by its name, written once for everybody who sees the same of it.
     pub list: Option<(&'static str, Listing)>,
     /// The other members of the response's `result`.
     pub result: Members,
     /// The permit of the call that it came from, kept until it is written.
     pub permit: Option<Arc<Permit>>,
+    /// The memory of a result that was kept, until it is written.
+    pub room: Option<OwnedSemaphorePermit>,
     /// `ok`, or the code of a failed tool call, whose failure is a result.
     pub code: &'static str,
 }
 
+/// A whole result, as it was written once for everybody who gets it.
+#[derive(Debug, Clone)]
+pub struct Whole {
+    /// The JSON text of the object.
+    pub text: Arc<Box<RawValue>>,
+    /// Whether the tool says in it that it failed.
+    pub has_failed: bool,
+}
+
 impl Serialize for Success {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(whole) = &self.whole {
+            return whole.text.serialize(serializer);
+        }
         let mut object = serializer.serialize_map(None)?;
         if let Some(given) = &self.given {
             given.write(&mut object)?;
@@ -51,9 +69,11 @@ impl From<ToolResult> for Success {
     fn from(result: ToolResult) -> Self {
         Self {
             given: Some(Given::new(result.content)),
+            whole: None,
             list: None,
             result: messages::tool_result(result.is_error, result.other),
             permit: result.permit,
+            room: None,
             code: crate::telemetry::OK,
         }
     }
@@ -64,10 +84,20 @@ impl Success {
     pub fn failed(error: &CallError, has_schema: bool) -> Self {
         Self {
             given: None,
+            whole: None,
             list: None,
             result: messages::tool_failure(error, has_schema),
             permit: None,
+            room: None,
             code: error.code(),
+        }
+    }
+
+    /// A call of a tool of the server's own that failed: `text` for the model, `code` and `message` for programs.
+    pub fn own_failure(code: &'static str, message: &str, text: &str) -> Self {
+        Self {
+            code,
+            ..messages::own_failure(code, message, text).into()
         }
     }
 
@@ -87,8 +117,36 @@ impl Success {
         }
     }
 
+    /// A result that was written before.
+    pub fn written(whole: Whole) -> Self {
+        Self {
+            whole: Some(whole),
+            ..Members::default().into()
+        }
+    }
+
+    /// The members of the result that can be set. A result that was written before is taken apart for that.
+    pub fn members(&mut self) -> &mut Members {
+        if let Some(whole) = self.whole.take() {
+            self.result = Members::parse(whole.text.get()).unwrap_or_default();
+        }
+        &mut self.result
+    }
+
+    /// Whether the tool says that it failed.
+    pub fn has_failed(&self) -> bool {
+        let failed = self.result.get("isError");
+        match &self.whole {
+            Some(whole) => whole.has_failed,
+            None => failed.is_some_and(|failed| failed.get() == "true"),
+        }
+    }
+
     /// How long it will be, in bytes, but for the names of what is always there.
     pub fn written_size(&self) -> usize {
+        if let Some(whole) = &self.whole {
+            return whole.text.get().len();
+        }
         let given = self.given.as_ref();
         let given = given.map_or(0, |given| given.content.written_size());
         let list = self.list.as_ref();
@@ -119,9 +177,11 @@ impl From<Members> for Success {
     fn from(result: Members) -> Self {
         Self {
             given: None,
+            whole: None,
             list: None,
             result,
             permit: None,
+            room: None,
             code: crate::telemetry::OK,
         }
     }
@@ -156,8 +216,6 @@ impl From<Cancelled> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
     use super::*;
     use crate::call::types::{Content, JsonText};
 

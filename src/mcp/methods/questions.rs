@@ -15,6 +15,7 @@ use crate::mcp::outbox::Outbox;
 use crate::mcp::revision::Revision;
 use crate::mcp::round_trips::RoundTrips;
 use crate::mcp::server_requests::{ServerRequests, Unanswered};
+use crate::tasks::{Live, OpenQuestion};
 
 /// How many questions a run may have answered. Each key is remembered.
 const MAX_ANSWERED: usize = 1_024;
@@ -105,7 +106,11 @@ impl<'a> Asker<'a> {
             return Err(refused(NO_ANSWER, why));
         }
         let answers = match (self.asking, self.outbox) {
-            (Asking::RoundTrips(round_trips), _) => self
+            (Asking::Task(live), _) => self.answered_in_task(live, &questions).await?,
+            (Asking::Turning(_, live), _) if live.is_kept() => {
+                self.answered_in_task(live, &questions).await?
+            }
+            (Asking::RoundTrips(round_trips) | Asking::Turning(round_trips, _), _) => self
                 .brought_by(round_trips, &questions)?
                 .ok_or(Refusal::Ends(RunEnds::ForAnswers))?,
             (Asking::Session(asking), Some(outbox)) => {
@@ -200,6 +205,29 @@ impl<'a> Asker<'a> {
             rounds.leave_open(key, method, params);
         }
         Ok(open.is_empty().then(|| to_raw(&answers)))
+    }
+
+    /// Waits until whoever owns the task has answered.
+    async fn answered_in_task(
+        &mut self,
+        live: &Live,
+        questions: &[Question],
+    ) -> Result<Box<RawValue>, Refusal> {
+        let asked = questions.iter().map(|question| {
+            let (method, params) = (method(question.kind), question.params.clone());
+            (question.key.clone(), OpenQuestion { method, params })
+        });
+        let Ok(given) = live.ask(asked.collect()).await else {
+            self.is_silent = true;
+            let why = "nobody has answered for ten minutes";
+            return Err(refused(NO_ANSWER, why));
+        };
+        let mut answers = BTreeMap::new();
+        for (question, (_, answer)) in questions.iter().zip(given) {
+            let answer = answer.map_err(|error| Refusal::Error(answers::error(to_raw(&error))))?;
+            answers.insert(&question.key, usable(question, to_raw(&answer))?);
+        }
+        Ok(to_raw(&answers))
     }
 
     async fn answered_by(

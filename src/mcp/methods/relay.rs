@@ -1,20 +1,24 @@
 //! Relays what a running program says to the client that called it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::questions::{Asker, RunEnds};
 use crate::call::types::Event;
 use crate::jsonrpc;
+use crate::mcp::activity::Watched;
 use crate::mcp::changes::Change;
 use crate::mcp::context::Context;
-use crate::mcp::inbound::Request;
-use crate::mcp::messages::LogLevel;
+use crate::mcp::messages::{LogLevel, RELATED_TASK};
+use crate::mcp::method::Method;
+use crate::tasks::Live;
 
 /// Events that may wait for the client; a program that says more waits itself.
 const WAITING_EVENTS: usize = 64;
@@ -28,8 +32,13 @@ pub struct Relay<'a> {
     context: &'a Context,
     progress_token: Option<&'a RawValue>,
     logger: &'a str,
+    /// What is kept once the program says so, where that is not the task of its context.
+    detachable: Option<&'a Arc<Live>>,
     run: CancellationToken,
     client_has_gone: AtomicBool,
+    /// It may not be kept: a program that says so again is not heard again.
+    is_refused: AtomicBool,
+    watched: Watched,
 }
 
 /// A line of questions, and where its answers go.
@@ -40,15 +49,37 @@ struct Asked {
 }
 
 impl<'a> Relay<'a> {
-    /// A relay for one request; `logger` names the tool in log messages.
-    pub fn new(context: &'a Context, request: &'a Request, logger: &'a str) -> Self {
+    /// A relay for one request of this method, which is served by what is called `served`; `logger` names the tool in
+    /// log messages.
+    pub fn new(
+        context: &'a Context,
+        method: Method,
+        progress_token: Option<&'a RawValue>,
+        logger: &'a str,
+        served: &str,
+    ) -> Self {
+        let run = context.cancel.child_token();
         Self {
             context,
-            progress_token: request.progress_token(),
+            progress_token,
             logger,
-            run: context.cancel.child_token(),
+            detachable: None,
+            watched: context.watched(method, served, run.clone()),
+            run,
             client_has_gone: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
         }
+    }
+
+    /// The same for a call that is kept once its program says so.
+    pub fn detaching(mut self, live: Option<&'a Arc<Live>>) -> Self {
+        self.detachable = live;
+        self
+    }
+
+    /// The run as those see it who watch the server.
+    pub fn watched(&self) -> &Watched {
+        &self.watched
     }
 
     /// Whether the run was ended because the client went while it was asked.
@@ -74,6 +105,8 @@ impl<'a> Relay<'a> {
                     Event::Ask { questions, answers } => {
                         let _ = asked.send(Asked { questions, answers }).await;
                     }
+                    // Before the questions that follow it, which its task has to ask.
+                    Event::Detach => self.detach().await,
                     other => self.relay(other),
                 }
             }
@@ -98,15 +131,39 @@ impl<'a> Relay<'a> {
                 progress,
                 total,
                 message,
-            } => self.progress(&progress, total.as_deref(), message),
+            } => {
+                self.watched
+                    .progress(&progress, total.as_deref(), message.as_deref());
+                self.progress(&progress, total.as_deref(), message);
+            }
             Event::Log { level, data } => self.log(level, &data),
             // Which lists are others now is seen when the plugin has answered, and clients are notified then.
             Event::Changed(_) => services.catalog.reload(),
             Event::Updated(uri) => services.changes.notify(Change::Resource(uri)),
             Event::Reconnect(pause) => self.send_away(pause),
-            // Asked by itself; see `during`.
-            Event::Ask { .. } => {}
+            // By themselves; see `during`.
+            Event::Ask { .. } | Event::Detach => {}
         }
+    }
+
+    /// The program says that from now on its call may outlive the client.
+    async fn detach(&self) {
+        let kept = &self.context.services.kept;
+        let live = self.detachable.or(self.context.task());
+        let is_refused = self.is_refused.load(Ordering::Relaxed);
+        if let Some(live) = live.filter(|live| !live.is_kept() && !is_refused)
+            && let Err(refused) = kept.keep(live).await
+        {
+            self.is_refused.store(true, Ordering::Relaxed);
+            tracing::warn!(tool = self.logger, "a call is not kept: {refused}");
+        }
+    }
+
+    /// What messages say of the task that they belong to.
+    fn related(&self) -> Option<Value> {
+        let live = self.context.task()?;
+        let is_told = self.context.revision.has_handshake();
+        is_told.then(|| json!({RELATED_TASK: {"taskId": live.id()}}))
     }
 
     /// A client that could not come back is not sent away.
@@ -128,6 +185,8 @@ impl<'a> Relay<'a> {
             total: Option<&'a RawValue>,
             #[serde(skip_serializing_if = "Option::is_none")]
             message: Option<String>,
+            #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+            meta: Option<Value>,
         }
         let (Some(progress_token), Some(outbox)) = (self.progress_token, &self.context.outbox)
         else {
@@ -138,6 +197,7 @@ impl<'a> Relay<'a> {
             progress,
             total,
             message,
+            meta: self.related(),
         };
         outbox.offer_step(
             progress_token.get(),
@@ -152,6 +212,8 @@ impl<'a> Relay<'a> {
             level: LogLevel,
             logger: &'a str,
             data: &'a RawValue,
+            #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+            meta: Option<Value>,
         }
         let Some(outbox) = &self.context.outbox else {
             return;
@@ -165,6 +227,7 @@ impl<'a> Relay<'a> {
                 level,
                 logger,
                 data,
+                meta: self.related(),
             };
             let line = jsonrpc::encode_notification("notifications/message", &params);
             // A reader that does not keep up loses log messages, and nothing else.
@@ -181,13 +244,16 @@ impl<'a> Relay<'a> {
             questions,
             mut answers,
         } = asked;
+        self.watched.asks(true);
         let line = tokio::select! {
             biased;
             // The program has ended without waiting: its result must not wait for the client.
-            () = answers.closed() => return,
-            () = self.run.cancelled() => return,
-            line = asker.ask(&questions) => line,
+            () = answers.closed() => None,
+            () = self.run.cancelled() => None,
+            line = asker.ask(&questions) => Some(line),
         };
+        self.watched.asks(false);
+        let Some(line) = line else { return };
         match line {
             // The program may have ended in this very moment.
             Ok(line) => drop(answers.send(line)),

@@ -14,6 +14,7 @@ use crate::catalog::{Offering, Printed};
 use crate::jsonrpc::{INTERNAL_ERROR, MISSING_CAPABILITY, Members, RpcError, to_raw};
 use crate::mcp::context::Context;
 use crate::mcp::inbound::Request;
+use crate::telemetry::OK;
 
 /// Arguments up to this size together, in bytes, fit any command line that the server's own environment fits.
 const LARGE: usize = 64 << 10;
@@ -92,7 +93,8 @@ pub async fn run(
     not_found: impl FnOnce(String) -> RpcError,
 ) -> Result<(Printed, Arc<Permit>), Failure> {
     let largest = largest(&arguments);
-    let relay = Relay::new(context, request, &offering.plugin);
+    let (method, token) = (request.method, request.progress_token());
+    let relay = Relay::new(context, method, token, &offering.plugin, &offering.key);
     let caller = context.caller().await?;
     let printed = relay
         .during(async |events| {
@@ -105,6 +107,10 @@ pub async fn run(
             context.services.catalog.serve(offering, request).await
         })
         .await;
+    let printed = printed.map_err(|error| stopped(error, &relay, &offering.key));
+    relay
+        .watched()
+        .ends(printed.as_ref().map_or_else(CallError::code, |_| OK));
     printed.map_err(|error| match error {
         CallError::Cancelled if relay.client_has_gone() => client_gone().into(),
         CallError::Cancelled => Failure::Cancelled,
@@ -121,6 +127,14 @@ pub async fn run(
                 .into()
         }
     })
+}
+
+/// The error of a run, for one that somebody has stopped who watches the server: its client waits for an answer.
+pub fn stopped(error: CallError, relay: &Relay<'_>, name: &str) -> CallError {
+    if error == CallError::Cancelled && relay.watched().is_stopped() {
+        return CallError::Stopped(name.to_owned());
+    }
+    error
 }
 
 /// The largest of `arguments` and its size in bytes, where there are so many that a command line may not carry them.

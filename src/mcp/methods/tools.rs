@@ -4,23 +4,21 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use super::outcome::{Failure, Outcome, Success};
-use super::relay::Relay;
-use super::serving;
-use crate::call::types::{CallError, CallRequest, ToolResult};
+use super::outcome::{Outcome, Success};
+use super::tool_run::{definition, failed};
+use super::{kept, results, serving};
+use crate::call::types::CallError;
 use crate::catalog::{BUILT_IN, HEALTH_TOOL, Snapshot, Tool, View};
 use crate::governor;
-use crate::jsonrpc::{self, RpcError};
-use crate::mcp::adapted;
+use crate::jsonrpc::{self, Members, RpcError};
 use crate::mcp::changes::Change;
 use crate::mcp::context::{Cancelled, Context, Services};
 use crate::mcp::inbound::Request;
 use crate::mcp::messages;
-use crate::mcp::revision::Revision;
-use crate::telemetry::{CallLabels, OK};
+use crate::telemetry::CallLabels;
 
 /// `tools/list`: everything on one page.
 ///
@@ -38,29 +36,44 @@ pub fn listing(context: &Context) -> Success {
     let view = View {
         visible: services.governor.visible(&context.governed(), &snapshot),
         wrapped: context.revision.structured_content_is_an_object(),
+        with_tasks: services.kept.are_on() && context.revision.has_task_requests(),
+        with_results: results::are_offered(services),
     };
-    let visible = view.visible.clone();
+    let (visible, with_tasks) = (view.visible.clone(), view.with_tasks);
+    let results = view.with_results.then(results::definition);
     let write = || {
         let tools = snapshot.tools.iter().enumerate();
         let tools = tools.filter(|(index, _)| visible.holds(*index));
         let definitions: Vec<Cow<'_, RawValue>> = tools
-            .map(|(_, tool)| definition(tool, context.revision))
+            .map(|(_, tool)| {
+                let entry = definition(tool, context.revision);
+                match with_tasks && tool.may_be_a_task() {
+                    true => Cow::Owned(with_execution(&entry, tool)),
+                    false => entry,
+                }
+            })
             .collect();
         let health = health_definition();
         let mut tools: Vec<&RawValue> = definitions.iter().map(|tool| &**tool).collect();
         tools.extend([&*health, services.governor.definition()]);
+        tools.extend(results.as_deref());
         jsonrpc::to_raw(&tools)
     };
     Success::listing("tools", snapshot.listing(view, write))
 }
 
-/// A tool's entry as clients of a revision can read it.
-fn definition(tool: &Tool, revision: Revision) -> Cow<'_, RawValue> {
-    let wrapped = revision
-        .structured_content_is_an_object()
-        .then(|| adapted::wrapped_definition(&tool.definition))
-        .flatten();
-    wrapped.map_or(Cow::Borrowed(&*tool.definition), Cow::Owned)
+/// The same with what it says of tasks (2025-11-25).
+fn with_execution(entry: &RawValue, tool: &Tool) -> Box<RawValue> {
+    let mut members = Members::parse(entry.get()).unwrap_or_default();
+    let support = match tool.requires_task() {
+        true => "required",
+        false => "optional",
+    };
+    members.set(
+        "execution",
+        jsonrpc::to_raw(&json!({"taskSupport": support})),
+    );
+    jsonrpc::to_raw(&members)
 }
 
 /// `tools/call`.
@@ -87,19 +100,22 @@ pub async fn call(context: &Context, request: &Request) -> Outcome {
         return Err(RpcError::invalid_params(why).into());
     }
     if name == HEALTH_TOOL {
-        return Ok(
-            messages::text_result(&health(&context.services).await.to_string(), false).into(),
-        );
+        return Ok(messages::text_result(&health(&context.services).await.to_string()).into());
     }
     if name == governor::NAME {
         return Ok(govern(context, arguments));
     }
+    if name == results::NAME && results::are_offered(&context.services) {
+        return results::give(context, arguments).await;
+    }
     let tool = match resolve(context, &name).await? {
         Ok(tool) => tool,
         Err(unknown) if context.refuses_unknown_tools => {
+            refused(context, request, &name, &unknown);
             return Err(RpcError::invalid_params(unknown.to_string()).into());
         }
         Err(unknown) => {
+            refused(context, request, &name, &unknown);
             let _ = context
                 .services
                 .counters
@@ -116,9 +132,18 @@ pub async fn call(context: &Context, request: &Request) -> Outcome {
         .governor
         .admit(&context.governed(), &tool.name)
     {
-        Ok(()) => run(context, request, &tool, arguments).await,
-        Err(detached) => Ok(failed(&tool, &detached)),
+        Ok(()) => kept::call(context, request, &tool, arguments).await,
+        Err(detached) => {
+            refused(context, request, &tool.name, &detached);
+            Ok(failed(&tool, &detached))
+        }
     }
+}
+
+/// Tells of a call that has ended before anything ran those who watch the server.
+fn refused(context: &Context, request: &Request, name: &str, why: &CallError) {
+    let watched = context.watched(request.method, name, context.cancel.clone());
+    watched.ends(why.code());
 }
 
 fn invalid(why: &str) -> RpcError {
@@ -135,55 +160,12 @@ fn govern(context: &Context, arguments: Option<&RawValue>) -> Success {
     if reply.changed {
         services.changes.notify(Change::ToolsOf(client));
     }
-    messages::text_result(&reply.json, reply.is_error).into()
-}
-
-async fn run(
-    context: &Context,
-    request: &Request,
-    tool: &Arc<Tool>,
-    arguments: Option<&RawValue>,
-) -> Outcome {
-    let relay = Relay::new(context, request, &tool.name);
-    let counted = context.services.counters.call_started(CallLabels {
-        tool: Some(&tool.name),
-        plugin: Some(&tool.plugin),
-        key: context.principal.key_label(),
-    });
-    let caller = context.caller().await?;
-    let result = relay
-        .during(async |events| {
-            let request = CallRequest {
-                arguments: arguments.map(RawValue::to_owned),
-                caller,
-                cancel: relay.run(),
-                events: Some(events),
-            };
-            context.services.catalog.call(tool, request).await
-        })
-        .await;
-    counted.finish(result.as_ref().map_or_else(CallError::code, |result| {
-        if result.is_error { "plugin_error" } else { OK }
-    }));
-    match result {
-        Ok(result) => {
-            let wrapped = is_wrapped(tool, &result, context.revision);
-            let success = Success::from(result).wrapped(wrapped);
-            Ok(success.readable_by(context.revision))
-        }
-        Err(CallError::Cancelled) if relay.client_has_gone() => Err(serving::client_gone().into()),
-        Err(CallError::Cancelled) => Err(Failure::Cancelled),
-        Err(ref error @ CallError::MissingCapability { ref missing, .. })
-            if !context.revision.has_handshake() =>
-        {
-            Err(serving::missing_capability(missing, error).into())
-        }
-        Err(error) => Ok(failed(tool, &error)),
+    if reply.is_error {
+        let answer: Value = serde_json::from_str(&reply.json).unwrap_or_default();
+        let message = answer["error"].as_str().unwrap_or(&reply.json);
+        return Success::own_failure("invalid_arguments", message, &reply.json);
     }
-}
-
-fn failed(tool: &Tool, error: &CallError) -> Success {
-    Success::failed(error, adapted::has_output_schema(&tool.definition))
+    messages::text_result(&reply.json).into()
 }
 
 /// The result of a request for a call, for a failure that is none of the call's own.
@@ -193,16 +175,6 @@ pub fn failure(context: &Context, request: &Request, error: &CallError) -> Succe
         Ok(tool) => failed(&tool, error),
         Err(_) => error.into(),
     }
-}
-
-/// Whether its structured content goes out as a member of an object, as its entry in the list says.
-fn is_wrapped(tool: &Tool, result: &ToolResult, revision: Revision) -> bool {
-    let Some(structured) = result.content.structured() else {
-        return false;
-    };
-    revision.structured_content_is_an_object()
-        && (!structured.get().starts_with('{')
-            || matches!(definition(tool, revision), Cow::Owned(_)))
 }
 
 /// A name that is not known yet may belong to a plugin that is still being asked, or is known only by what it said at an
@@ -224,7 +196,8 @@ async fn resolve(context: &Context, name: &str) -> Result<Result<Arc<Tool>, Call
 
 /// How many tools there are, the built-in ones included.
 pub fn count(services: &Services) -> usize {
-    services.catalog.snapshot().tools.len() + BUILT_IN.len()
+    let built_in = BUILT_IN.len() + usize::from(results::are_offered(services));
+    services.catalog.snapshot().tools.len() + built_in
 }
 
 fn health_definition() -> Box<RawValue> {
@@ -253,7 +226,7 @@ async fn health(services: &Services) -> serde_json::Value {
         .into_iter()
         .map(|(program, processes)| json!({"program": program, "processes": processes}))
         .collect();
-    json!({
+    let mut health = json!({
         "status": "healthy",
         "plugins": names.len(),
         "plugin_names": names,
@@ -262,7 +235,15 @@ async fn health(services: &Services) -> serde_json::Value {
         "unkillable": unkillable,
         "background": services.catalog.background().await,
         "warm": services.catalog.warm_parents(),
+        "services": services.plugin_services.list(),
         "load": services.catalog.call_load(),
         "metrics": services.counters.snapshot(),
-    })
+    });
+    if let Some(counts) = services.kept.counts() {
+        health["tasks"] = json!(counts);
+        if let Some(fault) = services.kept.fault() {
+            health["tasks"]["fault"] = fault.into();
+        }
+    }
+    health
 }

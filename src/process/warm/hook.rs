@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what is asked of it later.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{DirEntry, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -16,9 +16,11 @@ use tokio::task::spawn_blocking;
 use super::fault::Fault;
 
 /// What the interpreter finds as its `sitecustomize`, and what that imports.
-const ZYGOTE: [(&str, &str); 12] = [
+const ZYGOTE: [(&str, &str); 14] = [
     ("sitecustomize.py", include_str!("zygote.py")),
+    ("zygote_asking.py", include_str!("zygote_asking.py")),
     ("zygote_ending.py", include_str!("zygote_ending.py")),
+    ("zygote_exercise.py", include_str!("zygote_exercise.py")),
     ("zygote_learning.py", include_str!("zygote_learning.py")),
     ("zygote_leftovers.py", include_str!("zygote_leftovers.py")),
     ("zygote_loading.py", include_str!("zygote_loading.py")),
@@ -42,8 +44,8 @@ const MAX_NAMES: usize = 100_000;
 
 /// Whether the interpreter is certain to look for its `sitecustomize`. A script may start Python in a way that does
 /// not, and the plugin's program would be run with no arguments.
-pub(super) async fn is_program(interpreter: Option<&OsString>) -> Result<(), Fault> {
-    let path = interpreter.map(PathBuf::from).unwrap_or_default();
+pub(super) async fn is_program(interpreter: &OsStr) -> Result<(), Fault> {
+    let path = PathBuf::from(interpreter);
     let reading = spawn_blocking(move || {
         let mut beginning = [0; 4];
         File::open(path)?.read_exact(&mut beginning)?;
@@ -71,6 +73,15 @@ pub(super) fn directory() -> io::Result<tempfile::TempDir> {
         std::fs::write(directory.path().join(name), text)?;
     }
     Ok(directory)
+}
+
+/// What stands for the script where forks run any script: each has its code in the descriptor that this leads to. Its
+/// ending has the interpreter read compiled code.
+pub(super) fn link_to_any_script(hook: &tempfile::TempDir) -> io::Result<PathBuf> {
+    let link = hook.path().join("script.pyc");
+    // The number that zygote_asking.py gives the descriptor.
+    std::os::unix::fs::symlink("/proc/self/fd/63", &link)?;
+    Ok(link)
 }
 
 fn sweep(parent: &Path) {

@@ -107,7 +107,8 @@ impl Learner<'_> {
         let mut modules: Option<Value> = None;
         loop {
             let recipe = Recipe {
-                argv: lesson.start.clone(),
+                interpreter: lesson.start.first().cloned().unwrap_or_default(),
+                script: Some(lesson.start.get(1).cloned().unwrap_or_default()),
                 environment: lesson.environment.clone(),
             };
             let parent = Parent::start(self.engine, self.tracker, self.end, recipe).await?;

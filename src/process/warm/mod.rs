@@ -12,6 +12,7 @@ mod lane;
 mod learning;
 mod packets;
 mod parent;
+mod round;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -33,6 +34,7 @@ use self::lane::NoLane;
 pub(super) use self::learning::Lesson;
 use self::learning::{Learner, Lessons};
 use self::parent::Parent;
+pub use self::round::Round;
 use super::engine::Engine;
 use super::job::{Job, WarmSettings, Warmable};
 use super::pool::Supervisor;
@@ -235,6 +237,21 @@ impl Warm {
             let shared = Arc::clone(&self.0);
             self.0.tracker.spawn(shared.learn(key, lesson));
         }
+    }
+
+    /// A round of questions to many programs; see [`Round`].
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "elsewhere there is none, see no_warm.rs"
+    )]
+    pub(super) fn round(&self, environment: Vec<(OsString, OsString)>) -> Option<Round> {
+        let shared = &*self.0;
+        Some(Round::new(
+            shared.engine.clone(),
+            shared.tracker.clone(),
+            shared.end.clone(),
+            environment,
+        ))
     }
 
     /// What there is at this moment, by plugin.

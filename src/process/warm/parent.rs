@@ -70,6 +70,8 @@ pub(super) struct Parent {
     /// What its lanes execute, and the limit of open files that they set.
     program: OwnedFd,
     descriptor_limit: String,
+    /// The link that stands for the scripts, where its forks run any.
+    _hook: Option<tempfile::TempDir>,
     /// Ends it in any case, also when it does not see the end of its socket: stopped, or busy for ever.
     _end: DropGuard,
 }
@@ -77,8 +79,9 @@ pub(super) struct Parent {
 /// How a warm interpreter is started.
 #[derive(Debug)]
 pub(super) struct Recipe {
-    /// The interpreter and the script.
-    pub(super) argv: Vec<OsString>,
+    pub(super) interpreter: OsString,
+    /// The script; `None` where its forks run any script.
+    pub(super) script: Option<OsString>,
     /// What it finds in its environment, but for the directory of its `sitecustomize`.
     pub(super) environment: Vec<(OsString, OsString)>,
 }
@@ -94,6 +97,12 @@ struct Ready {
 #[derive(Debug, Deserialize)]
 struct Learnt {
     status: i32,
+}
+
+/// How many modules were imported in advance.
+#[derive(Debug, Deserialize)]
+struct Shared {
+    shared: usize,
 }
 
 /// What has become of a request to import modules.
@@ -127,13 +136,17 @@ impl Parent {
         recipe: Recipe,
     ) -> Result<Arc<Self>, Fault> {
         let hook = hook::directory()?;
-        hook::is_program(recipe.argv.first()).await?;
+        hook::is_program(&recipe.interpreter).await?;
+        let script = match &recipe.script {
+            Some(script) => script.clone(),
+            None => hook::link_to_any_script(&hook)?.into_os_string(),
+        };
         let (packets, theirs) = Packets::pair()?;
         let (program, limit) = engine.supervisors.program();
         let program: OwnedFd = File::open(program)?.into();
         let descriptor_limit = limit.to_owned();
         let job = Job {
-            argv: recipe.argv,
+            argv: vec![recipe.interpreter, script],
             environment: hook::found_first(recipe.environment, hook.path().as_os_str().to_owned()),
             directory: None,
             stdin: None,
@@ -195,6 +208,7 @@ impl Parent {
             is_retired: AtomicBool::new(false),
             program,
             descriptor_limit,
+            _hook: recipe.script.is_none().then_some(hook),
             _end: end,
         }))
     }
@@ -251,6 +265,16 @@ impl Parent {
     pub(super) async fn load(&self, modules: &Value) -> Result<Loading, Fault> {
         let list = memory_file(modules.to_string().as_bytes())?;
         self.ask(&json!({"do": "load"}), &[list.as_fd()]).await
+    }
+
+    /// Has its forks run any script of its interpreter.
+    ///
+    /// # Errors
+    /// Something here may differ from one script to the next.
+    pub(super) async fn share(&self) -> Result<(), Fault> {
+        let shared: Shared = self.ask(&json!({"do": "share"}), &[]).await?;
+        tracing::debug!(modules = shared.shared, "programs are asked in forks");
+        Ok(())
     }
 
     /// Has it start the supervisor of a lane, which takes `socket`.

@@ -37,18 +37,21 @@ class Refused(Exception):
 
 def begin():
     """What a fork needs to know of the start of this process; removes all signs of this file."""
-    global learning, loading, ending, worker_module
+    global asking, learning, loading, exercise, ending, worker_module
     own = os.path.dirname(__file__)
-    learning, loading, ending, worker_module = map(
-        hidden, ("zygote_learning", "zygote_loading", "zygote_ending", "zygote_worker")
-    )
+    with open("/proc/self/cmdline", "rb") as file:
+        command = file.read().split(b"\0")[:-1]
+    if os.path.dirname(os.fsdecode(command[1])) == own:
+        asking = hidden("zygote_asking")
+    else:
+        learning, loading, exercise, ending, worker_module = map(
+            hidden, ("zygote_learning", "zygote_loading", "zygote_exercise", "zygote_ending", "zygote_worker")
+        )
     sys.path[:] = [entry for entry in sys.path if entry != own]
     sys.path_importer_cache.pop(own, None)
     given = os.environ.pop("PYTHONPATH").partition(os.pathsep)[2]
     if given:
         os.environ["PYTHONPATH"] = given
-    with open("/proc/self/cmdline", "rb") as file:
-        command = file.read().split(b"\0")[:-1]
     with open("/proc/self/environ", "rb") as file:
         names = {variable.partition(b"=")[0] for variable in file.read().split(b"\0")}
     # The interpreter itself sets LC_CTYPE where the locale is C (PEP 538): every process of this environment does.
@@ -85,6 +88,9 @@ def serve():
                     # What was read and left out is for whoever looks at it; the server needs the rest.
                     answer = json.write({key: loaded[key] for key in ("loaded", "spoiled") if key in loaded})
                 requests.send(answer)
+            elif request["do"] == "share":
+                state.share(asking.Common(os.fsdecode(command[1]), hidden))
+                requests.send(json.write({"shared": len(state.common.shared)}))
             else:
                 raise ValueError("no such request: %r" % request["do"])
         except Exception as fault:
@@ -102,7 +108,14 @@ class State:
         self.coerced = coerced
         self.pipe_stdin = open_pipe_as_stdin()
         self.renewals = []
+        self.common = None
         self.pin((), READ_AT_START)
+
+    def share(self, common):
+        """From now on forks run any script of this interpreter."""
+        self.common = common
+        self.renewals = renewals()
+        self.pin((), READ_AT_START + common.starts)
 
     def pin(self, names, starts):
         """Variables whose value must be that of Z: with these names, or names that begin so."""
@@ -159,7 +172,7 @@ def load(modules, state):
     state.pin(loader.names(), READ_AT_START + loader.starts())
     state.renewals = renewals()
     visible = set(sys.modules)
-    loading.exercise()
+    exercise.exercise()
     for name in set(sys.modules) - visible:
         del sys.modules[name]
     ending.Ending().prepare()
@@ -293,6 +306,8 @@ def receive_more(socket):
 def become(state, directory, arguments, variables):
     """Takes on the directory, the arguments and the environment."""
     command = state.command
+    if state.common is not None:
+        command = state.common.take(arguments, command)
     if arguments[: len(command)] != command:
         raise Refused
     if directory is not None:

@@ -9,7 +9,7 @@ import _weakref
 import gc
 import sys
 
-from zygote_learning import is_standard, origin_of
+from zygote_places import is_standard, origin_of
 
 # Modules of the standard library whose weak references call nothing of the script's.
 OWN_CALLBACKS = frozenset(("weakref", "_weakrefset", "_py_abc", "abc", "functools", "typing", "enum", "logging"))

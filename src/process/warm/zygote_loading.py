@@ -10,16 +10,9 @@ import os
 import sys
 
 from zygote_moment import move_calendar, watch_momentary
-from zygote_places import is_installed, origin_of, with_parents
+from zygote_places import READ_BY_LIBRARIES, is_installed, origin_of, with_parents
 from zygote_program import Program
 from zygote_values import Values
-
-# Read by native libraries when they are loaded, without the interpreter.
-READ_BY_LIBRARIES = (
-    b"OMP_ OPENBLAS_ MKL_ GOTO_ BLIS_ NPY_ NUMPY_ NUMEXPR_ VECLIB_ KMP_ OPENSSL_ SSL_ RUST_ RAYON_ TOKIO_ "
-    b"ARROW_ POLARS_ CUDA_ TF_ TORCH_ GRPC_ XML_ ICU_ TZDIR GDAL_ PROJ_ QT_"
-).split()
-
 
 # The state of the generator that all forks would go on from, though not with the same numbers: it is seeded anew in
 # each. Who draws numbers while it is imported keeps them.
@@ -221,31 +214,6 @@ class Rehearsal:
         if not report:
             raise RuntimeError("the process that tries the imports has ended")
         return marshal.loads(report)
-
-
-def exercise():
-    """Runs what most programs run in their first milliseconds, so that its code is prepared and its caches are filled
-    here, once, and not in each fork."""
-    loaded = sys.modules
-    if "argparse" in loaded:
-        argparse = loaded["argparse"]
-        parser = argparse.ArgumentParser(prog="x", description="d", epilog="e")
-        parser.add_argument("--flag", action="store_true", help="h")
-        commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
-        for name in ("one", "two"):
-            command = commands.add_parser(name, help="h", description="d")
-            command.set_defaults(run=None)
-            for kind in (str, int, float):
-                command.add_argument("--" + kind.__name__, dest=kind.__name__, type=kind, required=True, help="h")
-            command.add_argument("--word", default="a", choices=["a", "b"])
-        for _ in range(3):
-            parser.parse_args(["two", "--str", "a", "--int", "1", "--float", "1.5", "--word", "b"])
-    if "json" in loaded:
-        json = loaded["json"]
-        value = {"ok": True, "text": "a", "numbers": [1, 2.5, None], "nested": {"a": []}}
-        for indent in (None, 2):
-            for _ in range(3):
-                json.loads(json.dumps(value, indent=indent))
 
 
 class Reading(dict):

@@ -5,6 +5,12 @@ import sys
 
 IMPORTLIB = "<frozen importlib"
 
+# Read by native libraries when they are loaded, without the interpreter.
+READ_BY_LIBRARIES = (
+    b"OMP_ OPENBLAS_ MKL_ GOTO_ BLIS_ NPY_ NUMPY_ NUMEXPR_ VECLIB_ KMP_ OPENSSL_ SSL_ RUST_ RAYON_ TOKIO_ "
+    b"ARROW_ POLARS_ CUDA_ TF_ TORCH_ GRPC_ XML_ ICU_ TZDIR GDAL_ PROJ_ QT_"
+).split()
+
 
 def with_parents(name):
     parts = name.split(".")

@@ -18,7 +18,7 @@ use super::queue::{Queue, SpanCounts};
 use super::record::Record;
 use super::settings::{Sampler, Settings};
 use super::span::Span;
-use crate::fetch::{Client, Failure};
+use crate::fetch::{Client, Failure, Reuse};
 
 /// Spans in one request at most.
 const BATCH: usize = 512;
@@ -52,8 +52,8 @@ impl Tracer {
     pub fn start(settings: Settings) -> Result<Self, String> {
         let limit = settings.timeout;
         let client = match settings.endpoint.scheme() {
-            "http" => Client::without_certificates(limit),
-            _ => Client::new(limit)?,
+            "http" => Client::without_certificates(limit, Reuse::Idle),
+            _ => Client::new(limit, Reuse::Idle)?,
         };
         let (queue, spans) = Queue::new();
         let closing = CancellationToken::new();

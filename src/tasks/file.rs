@@ -1,0 +1,234 @@
+//! The file in which tasks outlive the server: made, opened for one server alone, and judged before it is used. Knows no
+//! task.
+
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::header::{APPLICATION, HEADER, NO_STORE, VERSION, foreign, is_torn, of_later_version};
+use super::settings::Settings;
+use super::tables::{check, explained, is_empty, make};
+
+/// The file's name in its directory.
+pub(super) const FILE: &str = "tasks.sqlite";
+/// What is said of a file of which something is missing.
+const DAMAGED: &str = "it is damaged, or no store of tasks; move it away to begin anew";
+
+/// Why something could not be kept, or could not be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The directory or the file cannot be used.
+    #[error("{}: {why}", path.display())]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The system refuses to read or to write.
+    #[error("the store of tasks: {0}")]
+    Fault(String),
+    /// The disk does not answer.
+    #[error("the store of tasks has not answered for {0} s")]
+    Stuck(u64),
+    /// There are too many tasks.
+    #[error("{0}")]
+    TooMany(String),
+    /// What is written goes into a file that nobody can open any more.
+    #[error(
+        "{FILE} in MCP_STATE_DIR was moved, removed or replaced while the server runs; restart the server to keep results \
+         again, or put the file back"
+    )]
+    Displaced,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Fault(error.to_string())
+    }
+}
+
+/// Which file lay at a path when it was opened.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    /// Its device and its inode.
+    file: (u64, u64),
+}
+
+impl Place {
+    /// Whether the same file is still there.
+    ///
+    /// # Errors
+    /// [`StoreError::Displaced`]; or the system does not say.
+    pub fn check(&self) -> Result<(), StoreError> {
+        // SQLite follows no link that was put there since, and neither does this.
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(about) if number(&about) == self.file => Ok(()),
+            Err(fault) if !is_absent(&fault) => {
+                let path = self.path.display();
+                Err(StoreError::Fault(format!("{path}: {fault}")))
+            }
+            _ => Err(StoreError::Displaced),
+        }
+    }
+}
+
+fn is_absent(fault: &std::io::Error) -> bool {
+    let kind = fault.kind();
+    matches!(
+        kind,
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+    )
+}
+
+fn number(about: &std::fs::Metadata) -> (u64, u64) {
+    (about.dev(), about.ino())
+}
+
+/// Opens the file of a directory; both are made where they are not there.
+///
+/// # Errors
+/// It cannot be used: another server has it, it is no store, it is damaged, it was made by a later version, it cannot be
+/// written.
+pub fn open(settings: &Settings) -> Result<(Connection, Place), StoreError> {
+    let directory = &settings.directory;
+    let path = directory.join(FILE);
+    // Before it is opened: one that is put there in between is seen to be another one.
+    let place = Place {
+        file: prepare(directory)?,
+        path: path.clone(),
+    };
+    let refused = |why: String| StoreError::Unusable {
+        path: path.clone(),
+        why,
+    };
+    let fault = |error| refused(explained(&error));
+    let db = connected(&path).map_err(fault)?;
+    let version = match identity(&db).map_err(fault)? {
+        (0, 0) if is_empty(&db).unwrap_or(false) => 0,
+        (APPLICATION, version @ 1..=VERSION) => {
+            check(&db, version).map_err(fault)?;
+            version
+        }
+        (APPLICATION, later) => return Err(refused(of_later_version(later))),
+        _ => return Err(refused(NO_STORE.to_owned())),
+    };
+    bound(&db, settings).map_err(fault)?;
+    if version < VERSION {
+        make(&db, version).map_err(fault)?;
+    }
+    Ok((db, place))
+}
+
+/// Makes the directory where it is not there, and the file, for this user alone. Says which file it is.
+fn prepare(directory: &Path) -> Result<(u64, u64), StoreError> {
+    let refused = |path: &Path, error: &std::io::Error| StoreError::Unusable {
+        path: path.to_owned(),
+        why: format!("{error}; the server must be able to write there"),
+    };
+    if !directory.is_dir() {
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(directory);
+        made.map_err(|error| refused(directory, &error))?;
+    }
+    let about = std::fs::metadata(directory).map_err(|error| refused(directory, &error))?;
+    if let Some(why) = not_ours(&about) {
+        let path = directory.to_owned();
+        return Err(StoreError::Unusable { path, why });
+    }
+    let path = directory.join(FILE);
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(no_waiting())
+        .open(&path)
+        .map_err(|error| refused(&path, &error))?;
+    let about = file.metadata().map_err(|error| refused(&path, &error))?;
+    if !about.is_file() {
+        let why = std::io::Error::other("it is no regular file");
+        return Err(refused(&path, &why));
+    }
+    // Before anything of it changes.
+    if let Some(why) = unfit(&file, &path, about.len()) {
+        return Err(StoreError::Unusable { path, why });
+    }
+    if about.permissions().mode() & 0o077 != 0 {
+        let own = std::fs::Permissions::from_mode(0o600);
+        file.set_permissions(own)
+            .map_err(|error| refused(&path, &error))?;
+    }
+    Ok(number(&about))
+}
+
+/// Why SQLite is not to open the file, as far as its first bytes and its length say.
+fn unfit(file: &std::fs::File, path: &Path, length: u64) -> Option<String> {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-wal");
+    // What a server had written last when it was killed. SQLite puts it into the file, whose end may be missing until then.
+    let has_journal = std::fs::metadata(journal).is_ok_and(|about| about.len() > 0);
+    // SQLite takes a file that is shorter than its header for an empty one: it would write over it, and remove the journal.
+    if (1..HEADER as u64).contains(&length) || (length == 0 && has_journal) {
+        return Some(DAMAGED.to_owned());
+    }
+    let mut header = [0; HEADER];
+    file.read_exact_at(&mut header, 0).ok()?;
+    let is_torn = !has_journal && is_torn(&header, length);
+    foreign(&header).or_else(|| is_torn.then(|| DAMAGED.to_owned()))
+}
+
+/// Why others could put a file of theirs in the place of the store. A directory of the administrator is as good as an
+/// own one, and its group may write there: volumes of containers are made so.
+fn not_ours(directory: &std::fs::Metadata) -> Option<String> {
+    let (owner, own) = (directory.uid(), rustix::process::geteuid().as_raw());
+    let what_to_do = "name a directory in it: the server makes it for itself";
+    if directory.mode() & 0o002 != 0 {
+        return Some(format!(
+            "everybody can write there; run chmod o-w, or {what_to_do}"
+        ));
+    }
+    (owner != 0 && owner != own)
+        .then(|| format!("it belongs to another user ({owner}, the server runs as {own}); run chown, or name another one"))
+}
+
+/// What lies in its place may be a pipe that nobody reads.
+fn no_waiting() -> i32 {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    flags.bits().cast_signed()
+}
+
+/// The file, for this server alone. Nothing is written to it, unless it is empty: it is not judged yet.
+fn connected(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let is_empty = std::fs::metadata(path).is_ok_and(|about| about.len() == 0);
+    let db = Connection::open(path)?;
+    db.busy_timeout(std::time::Duration::ZERO)?;
+    // Locked for as long as it is open; before the first page is read, so that a journal of a server that was killed is
+    // taken up by one alone.
+    db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    if is_empty {
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    db.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
+    Ok(db)
+}
+
+/// How the file is written, and how large it may become.
+fn bound(db: &Connection, settings: &Settings) -> Result<(), rusqlite::Error> {
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // What a client was told is on the disk.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "journal_size_limit", 4 << 20)?;
+    let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let most = i64::try_from(settings.max_bytes).unwrap_or(i64::MAX / 4);
+    let most = most.saturating_mul(2).saturating_add(64 << 20) / page.max(512);
+    db.pragma_update(None, "max_page_count", most)
+}
+
+fn identity(db: &Connection) -> Result<(i32, i32), rusqlite::Error> {
+    let number = |name: &str| db.pragma_query_value(None, name, |row| row.get(0));
+    Ok((number("application_id")?, number("user_version")?))
+}
