@@ -6,6 +6,10 @@ from goals import Figures, number
 SPAWN_THEN = 23.2
 
 
+class NotTold(Exception):
+    """The processes that ended while it was measured took along more than was used then."""
+
+
 class Reasons:
     """Sentences by the goal that they belong to."""
 
@@ -38,11 +42,15 @@ class Reasons:
         """The sentence for this goal; empty where the figures give none."""
         try:
             return self._by_goal[goal]()
+        except NotTold:
+            return "What it took of the processors could not be told."
         except (KeyError, ZeroDivisionError):
             return ""
 
     def _cost(self, path: str) -> float:
         """Processor time of one answer, in ms: of the server, of its processes and of the generator."""
+        if self._f[f"{path}/children_cpu_ms"] < 0:
+            raise NotTold
         return sum(self._f[f"{path}/{part}_cpu_ms"] for part in ("server", "children", "generator"))
 
     def _bound(self, path: str) -> float:
@@ -80,8 +88,9 @@ class Reasons:
             rate = self._f[f"{path}/per_second"]
             if rate >= least:
                 continue
-            if self._cost(path) <= 0:
-                # Processes that ended in the window took along what they had used before it.
+            try:
+                cost = self._cost(path)
+            except NotTold:
                 said.append(
                     f"With {clients} sessions a call takes {number(self._f[f'{path}/p50_ms'])} ms in place of 1,000; what "
                     "of the processors it took could not be told."
@@ -90,7 +99,7 @@ class Reasons:
             bound = self._bound(path)
             said.append(
                 f"With {clients} sessions a call takes {number(self._f[f'{path}/p50_ms'])} ms in place of 1,000, and "
-                f"{number(self._cost(path))} ms of processor time to start and to end, of which {self._cores} processors "
+                f"{number(cost)} ms of processor time to start and to end, of which {self._cores} processors "
                 f"give {number(bound)}/s at the most"
                 + (": that is all there is." if rate >= 0.8 * bound else ": calls wait for their turn to start.")
             )
@@ -106,9 +115,11 @@ class Reasons:
         )
 
     def _ready(self) -> str:
+        asked, cold = self._f["ready/asked 50/ms"] / 50, self._f["ready/cold 50/ms"] / 50
+        forked = f", in forks of one interpreter, and {number(cold)} ms where each starts its own" if asked < 0.7 * cold else ""
         return (
             "A plugin that is asked for the first time is a Python that starts: "
-            f"{number(self._f['ready/asked 50/ms'] / 50)} ms each on {self._cores} processors, and "
+            f"{number(asked)} ms each on {self._cores} processors{forked}, and "
             f"{number(self._f['ready/kept 50/ms'])} ms for all when the descriptions were kept."
         )
 

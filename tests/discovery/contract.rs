@@ -77,6 +77,26 @@ fn contract_refuses_what_could_not_be_served_and_says_where() {
             json!({"commands": [{"description": "nameless"}]}),
             "/commands/0",
         ),
+        (
+            json!({"commands": [], "services": [{"name": "two words", "command": "run"}]}),
+            "/services/0/name",
+        ),
+        (
+            json!({"commands": [], "services": [{"name": "x".repeat(65), "command": "run"}]}),
+            "/services/0/name",
+        ),
+        (
+            json!({"commands": [], "services": [{"name": "one"}]}),
+            "/services/0",
+        ),
+        (
+            json!({"commands": [], "services": [{"name": "one", "command": "run", "args": [1]}]}),
+            "/services/0/args/0",
+        ),
+        (
+            json!({"commands": [], "services": vec![json!({"name": "one", "command": "run"}); 9]}),
+            "/services",
+        ),
         (command(json!({"name": "-rf"})), "/commands/0/name"),
         (command(json!({"name": "two words"})), "/commands/0/name"),
         (command(json!({"tool": "no spaces"})), "/commands/0/tool"),

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::pages::{entries, read, root};
+use super::support::http::{Connection, PATIENCE, exchange, post};
+use super::support::server::{Server, Setup};
 
 const PAGE: &str = "docs/api-reference.md";
 
@@ -32,8 +36,12 @@ fn the_page_lists_the_codes_of_failed_calls() {
         .split_once("pub fn code(&self)")
         .expect("the codes are given by one function");
     let (code, _) = code.split_once("\n    }\n").expect("it has an end");
-    let given: BTreeSet<&str> = literals(code).collect();
-    assert!(given.len() > 10, "only {given:?} were found");
+    let mut given: BTreeSet<&str> = literals(code).collect();
+    // A tool of the server's own has two that no call of a program can have.
+    let results = read(&root().join("src/mcp/methods/results.rs"));
+    let constants = results.lines().filter(|line| line.starts_with("const "));
+    given.extend(constants.flat_map(literals));
+    assert!(given.len() > 12, "only {given:?} were found");
     let page = read(&root().join(PAGE));
     let section = section(&page, "## Results and failures");
     let listed: BTreeSet<&str> = section
@@ -110,6 +118,124 @@ fn the_page_lists_the_methods_and_the_errors_of_the_protocol() {
         .filter(|number| !page.contains(*number))
         .collect();
     assert!(missing.is_empty(), "{PAGE} does not list {missing:?}");
+}
+
+#[test]
+fn a_method_is_there_when_the_page_says_so() {
+    let server = Server::start(&Setup::new());
+    server.ready();
+    let at = server.address();
+    let message = |method: &str| {
+        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }}})
+        .to_string()
+    };
+    let without_a_session = |method: &str| {
+        let answer = exchange(at, &post(at, "/messages/", "", message(method).as_bytes()));
+        answer.json()["error"]["code"] != -32601
+    };
+    let newest = |method: &str| {
+        let headers = format!(
+            "Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n"
+        );
+        let mut connection = Connection::open(at);
+        let request = post(at, "/mcp", &headers, message(method).as_bytes());
+        connection.send(&request).expect("the server listens");
+        // Of a stream the head is enough.
+        let (status, _) = connection.head(PATIENCE).expect("an answer");
+        status != 404
+    };
+    let page = read(&root().join(PAGE));
+    let mut seen = 0;
+    for row in section(&page, "## Methods").lines() {
+        let Some((methods, when)) = row.rsplit_once(" | ") else {
+            continue;
+        };
+        let expected = match when {
+            "always |" => (true, true),
+            "not with revision 2026-07-28 |" => (true, false),
+            "only with revision 2026-07-28 |" => (false, true),
+            // What plugins declare is the matter of other tests.
+            _ => continue,
+        };
+        for method in methods.split('`').skip(1).step_by(2) {
+            assert_eq!(
+                (without_a_session(method), newest(method)),
+                expected,
+                "{method}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 6, "only {seen} methods were found");
+}
+
+#[test]
+fn a_refusal_is_json_for_programs_and_people_but_where_the_page_makes_an_exception() {
+    let server = Server::start(
+        &Setup::new()
+            .argument("--require-auth")
+            .variable("MCP_API_KEY", "a-key"),
+    );
+    server.ready();
+    let at = server.address();
+    let key = "X-API-Key: a-key\r\n";
+    let plain = |line: &str, headers: &str| {
+        format!("{line} HTTP/1.1\r\nHost: {at}\r\nContent-Length: 0\r\n{headers}\r\n").into_bytes()
+    };
+    let many: String = (0..101).map(|at| format!("X-{at}: 1\r\n")).collect();
+    let is_whole = |body: &str| {
+        let body: Result<serde_json::Value, _> = serde_json::from_str(body);
+        body.is_ok_and(|body| body["error"].is_string() && body["message"].is_string())
+    };
+    for (request, status) in [
+        (plain("GET /nowhere", key), 404),
+        (plain("PUT /mcp", key), 405),
+        (plain("DELETE /mcp", key), 405),
+        (
+            plain("GET /sse", &format!("{key}Accept: text/html\r\n")),
+            406,
+        ),
+        (plain("POST /messages/", key), 415),
+        (
+            plain(
+                "GET /health",
+                &format!("{key}X-A: {}\r\n", "a".repeat(70_000)),
+            ),
+            431,
+        ),
+    ] {
+        let answer = exchange(at, &request);
+        assert_eq!(answer.status, status);
+        assert!(is_whole(&answer.text()), "{status}: {}", answer.text());
+    }
+    for (request, status, body) in [
+        (
+            plain("GET /metrics", ""),
+            401,
+            r#"{"error":"unauthorized"}"#,
+        ),
+        (plain("GET /health", &format!("{key}{many}")), 431, ""),
+        (b"hello\r\n\r\n".to_vec(), 400, ""),
+        (
+            post(at, "/messages/?session_id=x", key, b"{}"),
+            400,
+            "Invalid session ID",
+        ),
+    ] {
+        let answer = exchange(at, &request);
+        assert_eq!((answer.status, answer.text().as_str()), (status, body));
+    }
+    let answer = exchange(at, &plain("POST /sse", key));
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.text().starts_with("this is the HTTP+SSE endpoint"),
+        "{}",
+        answer.text()
+    );
 }
 
 /// The strings in a piece of source that has no escapes.

@@ -65,7 +65,9 @@ fn tools_of(server: &Value) -> Vec<String> {
         .current_dir(&elsewhere)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", elsewhere.path());
+        .env("HOME", elsewhere.path())
+        // What the bundled plugins need is no matter of this.
+        .env("MCP_PLUGIN_ENVS", "off");
     for (name, value) in variables {
         match name.as_str() {
             "MCP_PLUGINS_DIR" => command.env(name, root().join("plugins")),

@@ -48,6 +48,10 @@ fn the_plugins_of_version_1_0_keep_their_contract() {
             let Some(description) = object_in(&output.stdout) else {
                 continue;
             };
+            // The schema of 1.1 is held against these elsewhere.
+            if description["contract_version"] == "1.1" {
+                continue;
+            }
             let faults: Vec<String> = validator
                 .iter_errors(&description)
                 .map(|fault| format!("{fault} at {}", fault.instance_path()))

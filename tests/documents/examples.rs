@@ -7,7 +7,19 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::pages::{entries, root};
+use crate::support::commands::output_within;
 use crate::support::{s, until};
+
+#[test]
+fn the_examples_are_as_the_check_wants_plugins() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smcp"));
+    command.args(["check", "--strict"]);
+    command.arg(root().join("docs/examples"));
+    let output = output_within(s(120), &mut command);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("0 not served"), "{said}");
+}
 
 #[test]
 fn every_name_that_is_suggested_can_be_read() {

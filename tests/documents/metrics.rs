@@ -8,6 +8,15 @@ use super::support::plugins::Folder;
 use super::support::server::{Server, Setup};
 use super::support::until;
 
+/// A plugin with a service.
+const TICKER: &str = r#"#!/bin/sh
+if [ "$1" = --describe ]; then
+    echo '{"contract_version":"1.1","commands":[],"services":[{"name":"tick","command":"tick"}]}'
+else
+    exec sleep 600
+fi
+"#;
+
 /// Leaves a background job behind.
 const PLUGIN: &str = r#"#!/bin/sh
 [ "$1" = --describe ] && exec echo '{"commands":[{"name":"leave","description":"d"}]}'
@@ -86,8 +95,11 @@ fn the_page_lists_the_metrics_that_there_are() {
     let plugins = Folder::new();
     plugins.add_executable("tool", PLUGIN);
     plugins.add("snake", WARM);
+    plugins.add_executable("ticker", TICKER);
     plugins.add_executable("broken", "#!/bin/sh\nexit 1 # --describe\n");
     let setup = Setup::new().plugins(plugins.path());
+    let state = tempfile::tempdir().expect("a directory for temporary files");
+    let setup = setup.variable("MCP_STATE_DIR", state.path());
     let server = Server::start(&setup.variable("MCP_MAX_BACKGROUND", "1"));
     server.ready();
     // Some appear only when there is something to count: a call, a session, a refusal, a background job, one that is

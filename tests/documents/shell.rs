@@ -1,6 +1,6 @@
 //! The commands of each page, run one after the other in one shell, as a reader would type them.
 //!
-//! A page has a directory of its own with the bundled plugins in `plugins/`, and free ports for those that it names.
+//! A page has an empty directory of its own, as its reader has, and free ports for those that it names.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -100,12 +100,16 @@ impl Walk {
         for name in ["bin", "home", "work", "steps"] {
             fs::create_dir(self.path(name)).expect("a new directory");
         }
+        // The plugins of an older server, which had the demos.
         for plugin in ["demo_math", "demo_text"] {
-            let to = self.path("work/plugins").join(plugin);
+            let to = self.path("older").join(plugin);
             fs::create_dir_all(&to).expect("a new directory");
             let from = root().join("plugins").join(plugin).join("cli.py");
             fs::copy(from, to.join("cli.py")).expect("the plugin can be copied");
         }
+        // The page about the other ones copies them from there.
+        std::os::unix::fs::symlink(root().join("plugins"), self.path("bundled"))
+            .expect("a new link");
     }
 
     /// One script for the whole page: variables live on from block to block.
@@ -164,6 +168,8 @@ impl Walk {
             .env("HOME", self.path("home"))
             .env("PATH", format!("{}:{search}", self.path("bin").display()))
             .env("MCP_PORT", &self.ports[0])
+            // For pages whose readers have plugins of an older server; hidden preparations put them there.
+            .env("OLDER_PLUGINS", self.path("older"))
             // What programs of the system print is shown in English.
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())

@@ -8,9 +8,10 @@ use super::pages::{entries, read, root};
 /// The page that has all of them.
 const SETTINGS: &str = "docs/configuration.md";
 /// In the documents, and read by others than the server.
-const OF_OTHERS: [&str; 3] = [
+const OF_OTHERS: [&str; 4] = [
     "MCP_DISABLE_STDIO", // Letta's own setting
     "SMCP_WRITE_REPORT", // the tests' own
+    "LETTA_BASE_URL",    // a variable of the shell command that `smcp client letta` prints
     "LETTA_PASSWORD",    // a variable of the shell commands in docs/Letta-MCP-Connection-Guide.md
 ];
 /// The page about the tests, whose settings no server reads.
@@ -57,6 +58,53 @@ fn every_setting_is_in_the_tables_of_settings() {
         missing.is_empty(),
         "not in the tables of {SETTINGS}: {missing:?}"
     );
+}
+
+#[test]
+fn every_setting_of_the_tables_can_stand_in_a_file_and_the_other_way_round() {
+    let listed = rows_of_config();
+    let is_setting = |name: &String| is_ours(name) || name.starts_with("OTEL_");
+    let page = |path: &str| -> BTreeSet<String> {
+        let text = read(&root().join(path));
+        let rows = text.lines().filter(|line| line.starts_with('|'));
+        rows.flat_map(words).filter(is_setting).collect()
+    };
+    let here = page(SETTINGS);
+    let there = page("docs/monitoring.md");
+    let unknown: Vec<_> = here
+        .iter()
+        .filter(|name| !listed.contains_key(*name))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "in {SETTINGS} and no setting of a file: {unknown:?}"
+    );
+    let is_described =
+        |name: &str| here.contains(name) || name.starts_with("OTEL_") && there.contains(name);
+    let missing: Vec<_> = listed.keys().filter(|name| !is_described(name)).collect();
+    assert!(
+        missing.is_empty(),
+        "settings of a file, and in no table: {missing:?}"
+    );
+    for (variable, key) in listed {
+        let bare = variable.trim_start_matches('S').trim_start_matches("MCP_");
+        assert_eq!(key, bare.to_lowercase(), "the rule that {SETTINGS} tells");
+    }
+}
+
+/// The settings that `smcp config` knows: their keys by their variables.
+fn rows_of_config() -> std::collections::BTreeMap<String, String> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_smcp"))
+        .args(["config", "--json", "--config", "/dev/null"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("it can be run");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let rows = report["settings"].as_array().expect("a list");
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    rows.iter()
+        .map(|row| (text(&row["variable"]), text(&row["key"])))
+        .collect()
 }
 
 #[test]
@@ -139,22 +187,25 @@ fn in_the_documents() -> BTreeSet<String> {
 
 /// The names of environment variables in a text.
 fn variables(text: &str) -> BTreeSet<String> {
+    words(text).filter(|word| is_ours(word)).collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|letter: char| {
         !letter.is_ascii_uppercase() && !letter.is_ascii_digit() && letter != '_'
     });
-    words
-        .filter(|word| is_ours(word))
-        .map(str::to_owned)
-        .collect()
+    words.map(str::to_owned)
 }
 
 fn is_ours(word: &str) -> bool {
     let name = word
         .chars()
         .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_');
-    name && ["MCP_", "SMCP_", "LETTA_"]
-        .iter()
-        .any(|start| word.len() > start.len() && word.starts_with(start))
+    // What ends with a line is the beginning of several names.
+    name && !word.ends_with('_')
+        && ["MCP_", "SMCP_", "LETTA_", "OTEL_"]
+            .iter()
+            .any(|start| word.len() > start.len() && word.starts_with(start))
 }
 
 #[test]

@@ -5,12 +5,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asked;
 mod bounds;
 mod calls;
 mod endings;
 mod kills;
 mod kit;
 mod reuse;
+mod rounds;
 mod served;
 mod stopped;
 mod stuck;

@@ -61,7 +61,8 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn commands_that_run_once_always_ask_and_keep_what_they_hear() {
     let place = Place::new();
-    for (words, asked) in [("check", 1), ("tools", 2), ("call one__run", 3)] {
+    // `check` asks a plugin once more by itself, to see how long that takes.
+    for (words, asked) in [("check", 2), ("tools", 3), ("call one__run", 4)] {
         place.run(words, &[]);
         assert_eq!(place.asked(), asked, "{words}");
     }
@@ -105,4 +106,27 @@ fn a_directory_that_was_named_and_cannot_be_used_is_a_warning_and_the_tools_are_
     let said = text(&tools.stderr);
     let warnings = said.lines().filter(|line| line.contains("are not kept"));
     assert_eq!(warnings.count(), 1, "{said}");
+}
+
+#[test]
+fn a_named_directory_that_cannot_be_used_is_a_warning_where_there_is_nothing_to_keep_too() {
+    let place = tempfile::tempdir().expect("there is room");
+    let file = place.path().join("file");
+    std::fs::write(&file, "").expect("there is room");
+    for directory in [file.to_str().expect("it is UTF-8"), "/proc/descriptions"] {
+        // Without a plugins directory the demos are served, of which nothing is kept.
+        let tools = Command::new(env!("CARGO_BIN_EXE_smcp"))
+            .arg("tools")
+            .env_clear()
+            .envs(crate::support::COVERAGE)
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("MCP_CACHE_DIR", directory)
+            .current_dir(place.path())
+            .output()
+            .expect("it runs");
+        let said = text(&tools.stderr);
+        assert!(text(&tools.stdout).contains("demo_math__"), "{said}");
+        let warnings = said.lines().filter(|line| line.contains("cannot be used"));
+        assert_eq!(warnings.count(), 1, "{directory}: {said}");
+    }
 }

@@ -1,10 +1,12 @@
 //! `smcp health`: the state of a server as an exit status.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
+use crate::support::http::exchange;
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup, run};
 
@@ -97,4 +99,123 @@ fn where_nothing_answers_the_status_is_1_and_the_message_says_what_to_look_at() 
     let (status, _, wrong) = ask(&["http://["]);
     assert_eq!(status, Some(1));
     assert!(wrong.contains("is no address of a server"), "{wrong}");
+}
+
+/// Something else that answers every request so. Its thread ends with the test program.
+fn somebody_else(status: &'static str, body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let at = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+                head.push(byte[0]);
+            }
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+        }
+    });
+    at.to_string()
+}
+
+#[test]
+fn a_server_that_is_none_of_smcp_is_not_healthy_whatever_it_answers() {
+    for (status, body) in [
+        ("200 OK", "<!doctype html><title>Welcome</title>"),
+        ("200 OK", "[1,2]"),
+        ("200 OK", "{\"status\":\"healthy\"}"),
+        ("200 OK", ""),
+        ("200 OK", "ready"),
+        ("200 OK", "ready\nsteady\n"),
+        ("503 Service Unavailable", "<html>no upstream</html>"),
+        ("404 Not Found", "ready\n"),
+    ] {
+        let at = somebody_else(status, body);
+        let (code, said, wrong) = ask(&[&at]);
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{status}: {body}");
+        assert!(wrong.contains("is the address right?"), "{body}: {wrong}");
+        let (code, said, _) = ask(&["--json", &at]);
+        let answer: Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!((code, &answer["healthy"]), (Some(1), &Value::Bool(false)));
+    }
+}
+
+#[test]
+fn what_a_stranger_answers_does_nothing_to_the_terminal() {
+    let at = somebody_else(
+        "503 Service Unavailable",
+        "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\rloading plugins\n",
+    );
+    let (code, said, wrong) = ask(&[&at]);
+    assert_eq!(code, Some(1), "{said}");
+    let is_plain = |text: &str| {
+        text.chars()
+            .all(|letter| letter == '\n' || !letter.is_control())
+    };
+    assert!(is_plain(&said) && is_plain(&wrong), "{wrong:?}");
+}
+
+#[test]
+fn a_password_in_an_address_is_not_printed() {
+    let server = Server::start(&Setup::new());
+    server.ready();
+    let well = format!("http://ada:canary@{}", server.address());
+    let page = somebody_else("200 OK", "<html>");
+    let other = format!("http://ada:canary@{page}/");
+    let slashed = "http://ada:can/ary:canary@127.0.0.1:1".to_owned();
+    let nowhere = "ada:canary@[".to_owned();
+    let scheme = "ftp://ada:canary@127.0.0.1".to_owned();
+    for (url, status) in [
+        (well, 0),
+        (other, 1),
+        (slashed, 1),
+        (nowhere, 1),
+        (scheme, 1),
+    ] {
+        for arguments in [vec![url.as_str()], vec!["--json", url.as_str()]] {
+            let (code, said, wrong) = ask(&arguments);
+            assert_eq!(code, Some(status), "{url}: {said}{wrong}");
+            assert!(!said.contains("canary"), "{said}");
+            assert!(!wrong.contains("canary"), "{wrong}");
+        }
+    }
+}
+
+#[test]
+fn whoever_shows_a_key_is_told_which_headers_have_arrived_and_never_what_is_in_them() {
+    let setup = Setup::new()
+        .argument("--require-auth")
+        .variable("MCP_API_KEY", "the-key-of-this-test")
+        .variable("MCP_KEEP_ALIVE", "2500ms");
+    let server = Server::start(&setup);
+    let told = |version: &str, headers: &str, query: &str| {
+        let request = format!(
+            "GET /health{query} HTTP/{version}\r\nHost: 127.0.0.1\r\n{headers}Connection: close\r\n\r\n"
+        );
+        exchange(server.address(), request.as_bytes()).json()["request"].clone()
+    };
+    let key = "X-API-Key: the-key-of-this-test\r\n";
+    let sent = format!("{key}X-Agent-Id: a-secret-name\r\nX-Internal: y\r\nMcp-Name: z\r\n");
+    assert_eq!(
+        told("1.1", &sent, "?request"),
+        serde_json::json!({
+            "http_version": "1.1",
+            "host": "127.0.0.1",
+            "headers": ["mcp-name", "x-agent-id", "x-api-key"],
+            "keep_alive_seconds": 2.5,
+        })
+    );
+    assert_eq!(told("1.0", key, "?request")["http_version"], "1.0");
+    for (headers, query) in [
+        ("", "?request"),
+        (key, ""),
+        (key, "?requests"),
+        (key, "?x=request"),
+    ] {
+        assert_eq!(told("1.1", headers, query), Value::Null, "{headers}{query}");
+    }
 }

@@ -326,3 +326,19 @@ fn letta_over_tls_is_trusted_by_the_systems_certificates() {
     drop(letta.stdin.take());
     letta.wait().expect("it is ours");
 }
+
+#[test]
+fn an_agents_id_that_is_none_is_said_to_be_so_and_nothing_is_said_of_letta() {
+    let server = Server::start(
+        &Setup::new()
+            .variable("LETTA_SERVER_URL", "http://127.0.0.1:1")
+            .variable("LETTA_SERVER_PASSWORD", "secret")
+            .variable("LETTA_AGENT_ID", "x y"),
+    );
+    server.logs(&["LETTA_AGENT_ID", "x y", "letters, digits"]);
+    assert!(
+        !server.log().contains("Letta knows no agent"),
+        "{}",
+        server.log()
+    );
+}

@@ -5,10 +5,14 @@ mod support;
 
 mod cache;
 mod command_line;
+mod environments;
 mod health;
 mod letta;
+mod live;
 mod logging;
 mod metrics;
+mod packaging;
+mod plugin_services;
 mod service;
 mod start;
 mod traces;

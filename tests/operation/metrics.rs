@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::support::http::{PATIENCE, exchange, get, post};
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup};
-use crate::support::session::{Session, code_of, directly};
-use crate::support::until;
-use serde_json::json;
+use crate::support::session::{Session, code_of, directly, text_of};
+use crate::support::streamable::Client;
+use crate::support::{until, wire};
+use serde_json::{Value, json};
 
 const PLUGIN: &str = r#"#!/bin/sh
 if [ "$1" = --describe ]; then
@@ -18,6 +19,15 @@ elif [ "$1" = leave ]; then
     until [ -e "$here" ]; do sleep 0.02; done
 else
     [ "$1" = run ]
+fi
+"#;
+
+/// A plugin with a service.
+const TICKER: &str = r#"#!/bin/sh
+if [ "$1" = --describe ]; then
+    echo '{"contract_version":"1.1","commands":[],"services":[{"name":"tick","command":"tick"}]}'
+else
+    exec sleep 600
 fi
 "#;
 
@@ -32,10 +42,13 @@ fn used_server() -> (Server, Session, Folder) {
     let plugins = Folder::new();
     plugins.add_executable("tool", PLUGIN);
     plugins.add("snake", WARM);
+    plugins.add_executable("ticker", TICKER);
     plugins.add_executable("broken", "#!/bin/sh\nexit 1 # --describe\n");
     let setup = Setup::new()
         .plugins(plugins.path())
         .variable("MCP_API_KEY", "a-key")
+        // It cannot be used, which the metrics say.
+        .variable("MCP_STATE_DIR", "/proc/no-such")
         .variable("MCP_MAX_BACKGROUND", "1");
     let server = Server::start(&setup);
     server.ready();
@@ -47,8 +60,8 @@ fn used_server() -> (Server, Session, Folder) {
     assert_eq!(code_of(&failed), "plugin_error");
     // The second job is one too many.
     for counted in [
-        "smcp_background_jobs_kept_total",
-        "smcp_background_jobs_ended_total",
+        "smcp_background_jobs_kept_total{plugin=\"tool\"} 1\n",
+        "smcp_background_jobs_ended_total{plugin=\"tool\",reason=\"limit\"} 1\n",
     ] {
         session.call("tool__leave", json!({}));
         until("the job is counted", PATIENCE, || {
@@ -97,7 +110,7 @@ fn what_happened_is_what_is_scraped() {
         r#"smcp_plugin_tool_calls_running{plugin="tool"} 0"#,
         r#"smcp_key_tool_calls_total{key="none",outcome="ok"} 4"#,
         r#"smcp_call_wait_seconds_count 5"#,
-        r#"smcp_plugins_served 2"#,
+        r#"smcp_plugins_served 3"#,
         r#"smcp_plugins_unserved{reason="no_answer"} 1"#,
         r#"smcp_plugins_unserved{reason="contract"} 0"#,
         r#"smcp_plugin_unserved{plugin="broken",reason="no_answer"} 1"#,
@@ -219,4 +232,239 @@ fn health_names_what_is_not_served_to_those_who_may_know_and_counts_it_for_all()
     let keyed = health("X-API-Key: health-key-92d1\r\n");
     assert_eq!(keyed["not_served"][0]["plugin"], "broken", "{keyed}");
     assert_eq!(keyed["not_served"][0]["class"], "no_answer", "{keyed}");
+}
+
+#[test]
+fn three_failures_are_three_errors() {
+    let plugins = Folder::new();
+    plugins.add_executable("tool", PLUGIN);
+    let server = Server::start(&Setup::new().plugins(plugins.path()));
+    server.ready();
+    let mut session = Session::ready(server.address());
+    for _ in 0..3 {
+        session.call("tool__fail", json!({}));
+    }
+    let health = session.call("health", json!({}));
+    let health: Value = serde_json::from_str(text_of(&health)).expect("health is JSON");
+    let metrics = &health["metrics"];
+    assert_eq!(metrics["tool_calls_error"], 3, "{metrics}");
+    assert_eq!(metrics["errors"], json!({"plugin_error": 3}), "{metrics}");
+}
+
+/// One selector in an expression: the name of a metric, and the labels that it asks for.
+fn selectors(expression: &str, function: &str) -> Vec<(String, Vec<String>)> {
+    let begin = format!("{function}(");
+    let inside = expression.split(&*begin).skip(1);
+    let selector = inside
+        .filter_map(|rest| rest.split_once('['))
+        .map(|(text, _)| text);
+    selector
+        .map(|text| {
+            let (name, labels) = text.split_once('{').unwrap_or((text, ""));
+            let labels = labels
+                .trim_end_matches('}')
+                .split(',')
+                .filter(|label| !label.is_empty());
+            (name.to_owned(), labels.map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+/// A plugin with a service, where services are known.
+const SERVES: &str = r#"#!/bin/sh
+if [ "$1" = --describe ]; then
+    echo '{"contract_version":"1.1","commands":[{"name":"run","description":"d"}],"services":[{"name":"tick","command":"tick"}]}'
+else
+    exec sleep 600
+fi
+"#;
+
+/// What a server exposes that has answered nothing but its probes, when it has everything that alerts want to see rise.
+fn fresh_series() -> Vec<String> {
+    let plugins = Folder::new();
+    plugins.add_executable("tool", PLUGIN);
+    plugins.add_executable("serves", SERVES);
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let setup = Setup::new().plugins(plugins.path());
+    let server = Server::start(&setup.variable("MCP_STATE_DIR", directory.path().join("state")));
+    server.ready();
+    let rules = include_str!("../../docs/monitoring/alerts.yml");
+    let wanted = selectors(rules, "increase");
+    assert!(wanted.len() >= 5, "{wanted:?}");
+    until("what alerts want to see rise is exposed", PATIENCE, || {
+        let text = scrape(&server);
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let series: Vec<String> = lines.map(str::to_owned).collect();
+        let missing = wanted.iter().find(|wanted| !has(&series, wanted));
+        missing.inspect(|missing| println!("{missing:?} is not in\n{text}"));
+        missing.is_none().then_some(series)
+    })
+}
+
+fn has(series: &[String], (name, labels): &(String, Vec<String>)) -> bool {
+    series.iter().any(|line| {
+        let rest = line.strip_prefix(&**name);
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
+    })
+}
+
+#[test]
+fn what_an_alert_wants_to_see_rise_is_exposed_before_it_does() {
+    assert!(!fresh_series().is_empty());
+}
+
+/// A series without the names of plugins and their services, of which every server has others.
+fn without_names(series: &str) -> String {
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let mut labels: Vec<&str> = labels
+        .trim_end_matches('}')
+        .split(',')
+        .filter(|label| !label.is_empty() && !label.starts_with("instance="))
+        .map(|label| match label.split_once('=') {
+            Some((name @ ("plugin" | "service"), _)) => name,
+            _ => label,
+        })
+        .collect();
+    labels.sort_unstable();
+    format!("{name} {}", labels.join(","))
+}
+
+#[test]
+fn the_counters_in_the_test_of_the_alerts_begin_as_those_of_a_server_do() {
+    let fresh: BTreeSet<String> = fresh_series()
+        .iter()
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(series, _)| without_names(series))
+        .collect();
+    let test = include_str!("../../docs/monitoring/alerts_test.yml");
+    let series = test.split("- series: '").skip(1).map(|text| {
+        let (series, rest) = text.split_once('\'').expect("a series ends");
+        let values = rest
+            .trim_start()
+            .strip_prefix("values: ")
+            .expect("it has values");
+        (series, values.lines().next().unwrap_or_default())
+    });
+    let mut seen = 0;
+    for (series, values) in series {
+        let name = series.split('{').next().unwrap_or_default();
+        if !name.ends_with("_total") && !name.ends_with("_bucket") {
+            continue;
+        }
+        seen += 1;
+        let begins_without = values.starts_with('_');
+        let is_exposed = fresh.contains(&without_names(series));
+        assert_eq!(
+            is_exposed, !begins_without,
+            "{series}: {values}\n{fresh:#?}"
+        );
+    }
+    assert!(seen >= 10, "{seen}");
+}
+
+const TALKS: &str = r#"#!/bin/sh
+if [ "$1" = --describe ]; then
+    echo '{"contract_version":"1.1","commands":[{"name":"talks","description":"d"}]}'
+else
+    for number in 1 2 3 4 5 6 7 8 9 10; do
+        printf '{"log":"info","data":"%s %0500d"}\n' said "$number" >&3
+    done
+fi
+"#;
+
+fn number(server: &Server, series: &str) -> u64 {
+    let text = scrape(server);
+    let begin = format!("{series} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&*begin));
+    line.unwrap_or_else(|| panic!("no {series} in\n{text}"))
+        .parse()
+        .expect("a number")
+}
+
+#[test]
+fn every_message_to_a_client_is_counted_in_bytes_once() {
+    let plugins = Folder::new();
+    plugins.add_executable("tool", TALKS);
+    let server = Server::start(&Setup::new().plugins(plugins.path()));
+    server.ready();
+    let sent = || number(&server, "smcp_sent_bytes_total");
+
+    let mut session = Session::ready(server.address());
+    session.heard_until_now();
+    let before = sent();
+    let id = session.request(
+        "tools/call",
+        json!({"name": "tool__talks", "arguments": {}}),
+    );
+    let (mut messages, mut bytes) = (0, 0);
+    loop {
+        let message = session.take(PATIENCE, |_| true).expect("a message");
+        messages += 1;
+        bytes += message.to_string().len() as u64;
+        if message["id"] == id {
+            break;
+        }
+    }
+    assert_eq!(messages, 11);
+    assert_eq!(sent() - before, bytes, "over a stream");
+
+    let before = sent();
+    let pong = directly(server.address(), "ping", json!({})).to_string();
+    assert_eq!(sent() - before, pong.len() as u64, "without one");
+}
+
+#[test]
+fn a_session_that_made_room_for_another_is_counted() {
+    let server = Server::start(&Setup::new().variable("MCP_MAX_SESSIONS", "1"));
+    server.ready();
+    let ended = || number(&server, "smcp_limit_hits_total{limit=\"idle_sessions\"}");
+    let first = Client::open(server.address(), wire::NEWEST);
+    assert_eq!(ended(), 0);
+    let second = Client::open(server.address(), wire::NEWEST);
+    assert_eq!(ended(), 1);
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    assert_eq!(
+        (first.post(&ping).status, second.post(&ping).status),
+        (404, 200)
+    );
+}
+
+/// The words of the first column of the guide's table with this head.
+fn column(head: &str) -> BTreeSet<String> {
+    let guide = include_str!("../../docs/monitoring.md");
+    let rows = guide
+        .lines()
+        .skip_while(|line| !line.starts_with(head))
+        .skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|line| line.split('|').nth(1));
+    cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn values(series: &[String], family: &str, label: &str) -> BTreeSet<String> {
+    let of_family = series.iter().filter_map(|line| line.strip_prefix(family));
+    let begin = format!("{label}=\"");
+    let value = |line: &str| Some(line.split_once(&*begin)?.1.split('"').next()?.to_owned());
+    of_family.filter_map(value).collect()
+}
+
+#[test]
+fn the_guide_names_every_reason_and_limit_that_there_is_and_no_other() {
+    let fresh = fresh_series();
+    for (head, family, label) in [
+        ("| `limit` in", "smcp_limit_hits_total{", "limit"),
+        (
+            "| `reason` in `smcp_refused_total`",
+            "smcp_refused_total{",
+            "reason",
+        ),
+    ] {
+        let named = column(head);
+        assert!(!named.is_empty(), "{head}");
+        assert_eq!(named, values(&fresh, family, label), "{head}");
+    }
 }

@@ -8,7 +8,6 @@ use super::behind::KEY;
 use super::support::commands::Watchdog;
 use super::support::s;
 
-/// With all the attempts that a proxy needs which still makes its certificate.
 const LIMIT: Duration = s(60);
 
 /// One request and its answer. Dropping it ends it.

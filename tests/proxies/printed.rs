@@ -42,7 +42,9 @@ impl fmt::Debug for Front {
 impl Front {
     fn start(mut site: Site, prefix: Prefix) -> Option<Self> {
         installed(site.program)?;
-        let mut setup = keyed().plugins(root().join("plugins"));
+        let setup = keyed().plugins(root().join("plugins"));
+        // What the bundled plugins need is no matter of proxies.
+        let mut setup = setup.variable("MCP_PLUGIN_ENVS", "off");
         if prefix == Prefix::OfTheServer {
             setup = setup.variable("MCP_ROOT_PATH", site.prefix);
             site = site.without("X-Forwarded-Prefix");

@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use super::ports::free_ports;
 use super::site::{Program, Site};
-use super::support::s;
+use super::support::http::PATIENCE;
+use super::support::{s, until};
 
 /// What the proxy says about itself.
 const LOG: &str = "proxy.log";
@@ -81,7 +82,12 @@ impl Proxy {
                 Program::Caddy => proxy.configure_caddy(&text, ports[1], over),
             }
             match proxy.run() {
-                Ok(()) => return Some(proxy),
+                Ok(()) => {
+                    if over == Over::Tls {
+                        proxy.until_it_has_a_certificate(site.host);
+                    }
+                    return Some(proxy);
+                }
                 Err(log) => said = log,
             }
         }
@@ -146,6 +152,28 @@ impl Proxy {
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    }
+
+    /// Caddy signs its certificate after it listens, and refuses every handshake until then.
+    fn until_it_has_a_certificate(&self, host: &str) {
+        let port = self.address.port();
+        until("a handshake", PATIENCE, || {
+            let mut curl = Command::new("curl");
+            curl.args([
+                "--silent",
+                "--insecure",
+                "--noproxy",
+                "*",
+                "--max-time",
+                "5",
+            ])
+            .args(["--resolve", &format!("{host}:{port}:127.0.0.1")])
+            .args(["--output", "/dev/null"])
+            .arg(format!("https://{host}:{port}/healthz"))
+            .stdin(Stdio::null());
+            let status = curl.status().expect("curl is installed");
+            status.success().then_some(())
+        });
     }
 
     fn command(&self) -> Command {

@@ -4,9 +4,7 @@ use super::behind::keyed;
 use super::curl::Curl;
 use super::proxy::{Over, Proxy, installed};
 use super::site::{PROGRAMS, Program, Site};
-use super::support::http::PATIENCE;
 use super::support::server::Server;
-use super::support::until;
 
 #[test]
 fn a_client_that_trusts_the_certificate_gets_events_and_answers_over_http_2() {
@@ -22,15 +20,9 @@ fn a_client_that_trusts_the_certificate_gets_events_and_answers_over_http_2() {
         let Some(proxy) = Proxy::start(&site, server.address(), Over::Tls) else {
             continue;
         };
-        let authority = proxy.authority();
-        until("the certificate is there", PATIENCE, || {
-            authority.is_file().then_some(())
-        });
-        let authority = authority.display().to_string();
+        let authority = proxy.authority().display().to_string();
         let (host, port) = (site.host, proxy.address().port());
         let resolved = format!("{host}:{port}:127.0.0.1");
-        // Caddy signs its certificate after it listens.
-        let patient = ["--retry", "20", "--retry-delay", "1", "--retry-all-errors"];
         let common = [
             "--http2",
             "--cacert",
@@ -39,7 +31,7 @@ fn a_client_that_trusts_the_certificate_gets_events_and_answers_over_http_2() {
             &resolved,
             "--include",
         ];
-        let begin = |arguments: &[&str]| Curl::start(&[&common[..], &patient, arguments].concat());
+        let begin = |arguments: &[&str]| Curl::start(&[&common[..], arguments].concat());
         let mut events = begin(&[&format!("https://{host}:{port}/sse")]);
         let head = events.until("event: endpoint");
         assert!(head.contains("HTTP/2 200"), "{proxy:?}: {head}");

@@ -4,6 +4,7 @@
 mod support;
 
 mod matrix;
+mod page;
 mod refusals;
 mod secrets;
 mod sessions;

@@ -98,11 +98,20 @@ pub fn lives(pid: Pid) -> bool {
 
 /// Resident memory in bytes.
 pub fn resident(pid: Pid) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most that its resident memory ever was, in bytes.
+pub fn highest(pid: Pid) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: Pid, which: &str) -> u64 {
     let status =
         std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(which))
         .expect("every process with memory has the line");
     let kib: u64 = line
         .trim()

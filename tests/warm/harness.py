@@ -16,6 +16,8 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.join(HERE, "..", "..", "src", "process", "warm")
+# The script of a parent that has none: what src/process/warm/zygote_asking.py calls the link.
+LINK = "script.pyc"
 HAS_DIRECTORY, HAS_STDIN, HAS_EVENTS, WARM, REUSE = 1, 2, 4, 64, 128
 DEADLINE = 180  # seconds; nothing that goes well takes one
 
@@ -136,6 +138,9 @@ class Parent:
         self.given = (interpreter, script, environment, directory)
         self.interpreter, self.script = interpreter, script
         self.private = tempfile.mkdtemp(prefix="warm-")
+        if script is None:
+            script = os.path.join(self.private, LINK)
+            os.symlink("/proc/self/fd/63", script)
         for name in os.listdir(SOURCES):
             if name.endswith(".py"):
                 own = "sitecustomize.py" if name == "zygote.py" else name
@@ -171,6 +176,11 @@ class Parent:
         self.log = open(log, "rb")
         ready = self.answer()
         assert ready["ready"] == self.process.pid and self.private not in ready["paths"], ready
+
+    def share(self):
+        """Has this parent, which has no script of its own, run those of all its calls; see `Common`."""
+        self.request({"do": "share"})
+        return self.answer()["shared"]
 
     def answer(self):
         packet = self.socket.recv(1 << 16)
@@ -244,11 +254,23 @@ class Parent:
         self.close()
 
 
+class Common(Parent):
+    """One parent for all scripts of an interpreter."""
+
+    def __init__(self, interpreter, environment):
+        super().__init__(interpreter, None, environment)
+
+    def lane(self, script):
+        lane = super().lane()
+        lane.script = script
+        return lane
+
+
 class Lane:
     """One lane of a parent, played from the supervisor's side."""
 
     def __init__(self, parent, server):
-        self.parent, self.server = parent, server
+        self.parent, self.server, self.script = parent, server, parent.script
         server.settimeout(DEADLINE)
         data, ancillary, _, _ = server.recvmsg(5, 256)
         assert data[:1] == b"l", "the supervisor's first words: %r" % data
@@ -268,7 +290,7 @@ class Lane:
             self.control.sendall(b"n")
             self.pid = struct.unpack("<i", receive(self.control, 4))[0]
         descriptors = streams.given + ([] if call.events is None else [call.events])
-        header, body = encode([self.parent.interpreter, self.parent.script], call)
+        header, body = encode([self.parent.interpreter, self.script], call)
         sent = self.order.sendmsg(
             [header + body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         )

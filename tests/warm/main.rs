@@ -77,6 +77,24 @@ fn a_reused_process_gives_what_an_executed_one_gives() {
 }
 
 #[test]
+fn a_fork_of_an_interpreter_for_all_programs_gives_what_an_executed_one_gives() {
+    let programs = [
+        "cleanup",
+        "descriptors",
+        "endings",
+        "frames",
+        "modules",
+        "settings",
+        "surroundings",
+    ];
+    let named: Vec<&str> = programs
+        .iter()
+        .flat_map(|program| ["--program", program])
+        .collect();
+    compared(&[&["--common"], &named[..]].concat());
+}
+
+#[test]
 fn calls_share_nothing_that_is_one_calls_own() {
     succeeds("unshared.py", &[]);
 }

@@ -7,6 +7,7 @@ that `EXPECTED` does not hold, or if one of those that it holds is not there.
 """
 
 import argparse
+import contextlib
 import glob
 import json
 import os
@@ -67,6 +68,10 @@ EXPECTED_REUSED = {
 }
 # The same, by some interpreters only.
 SOMETIMES_REUSED = {("endings", "exit_huge"), ("descriptors", "output_to_error")}
+# What can be noticed in forks of an interpreter that many programs have in common, by those that import `argparse` and
+# do not use it: it has imported already what it imports when it is used. Objects of modules that are imported anew are
+# the fork's own.
+SOMETIMES_COMMON = {("modules", "loaded"), ("modules", "loaded_at_exit"), ("settings", "collector_objects")}
 # These are compared by every interpreter that there is, since the start and the end of a process differ most from one to
 # the next; the others, and all in reused processes, by the oldest and the newest.
 BY_ALL = "children cleanup endings frames modules outputs random settings signals stdin surroundings threads".split()
@@ -212,12 +217,12 @@ def cases_of(interpreter, script, base):
     return [command["name"] for command in json.loads(described.stdout)["commands"]]
 
 
-def compare(interpreter, directory, program, only=None, buffered=False, reuse=False, settings_too=True):
+def compare(interpreter, directory, program, only=None, buffered=False, reuse=False, settings_too=True, common=False):
     """The differences of one program: case, way, cold, warm."""
     compared, differences, warmed = 0, [], None
     for settings in [{}] + (SETTINGS.get(program, []) if settings_too else []):
         base = environment(buffered, **settings)
-        more = compare_in(interpreter, os.path.join(directory, program, "cli.py"), program, base, only, reuse)
+        more = compare_in(interpreter, os.path.join(directory, program, "cli.py"), program, base, only, reuse, common)
         name = " ".join("%s=%s" % item for item in settings.items())
         compared += more[0]
         differences += [(case, " ".join(filter(None, (way, name))), cold, warm) for case, way, cold, warm in more[1]]
@@ -225,7 +230,7 @@ def compare(interpreter, directory, program, only=None, buffered=False, reuse=Fa
     return compared, differences, warmed
 
 
-def compare_in(interpreter, script, program, base, only, reuse):
+def compare_in(interpreter, script, program, base, only, reuse, common):
     """The same in one environment."""
     cases = [case for case in cases_of(interpreter, script, base) if only is None or case == only]
     differences = []
@@ -234,9 +239,8 @@ def compare_in(interpreter, script, program, base, only, reuse):
     def executed(call):
         return harness.cold(interpreter, script, call)
 
-    with harness.Parent(interpreter, script, base) as parent:
-        warmed = parent.warm_up(harness.Call(["--describe"], base))
-        with parent.lane() as lane:
+    with made(interpreter, script, base, common) as (warmed, lane):
+        with lane:
             # The server's own proof.
             if run(lane.run, "--describe", base, {}) != run(executed, "--describe", base, {}):
                 return 0, [(STAYS_COLD, "", None, None)], warmed
@@ -252,6 +256,18 @@ def compare_in(interpreter, script, program, base, only, reuse):
                     elif warm != cold:
                         differences.append((case, way, cold, warm))
     return compared, differences, warmed
+
+
+@contextlib.contextmanager
+def made(interpreter, script, base, common):
+    """What was learned, and a lane: of a parent of the program's own, or of one that all programs have in common."""
+    if common:
+        with harness.Common(interpreter, base) as parent:
+            parent.share()
+            yield {"modules": []}, parent.lane(script)
+    else:
+        with harness.Parent(interpreter, script, base) as parent:
+            yield parent.warm_up(harness.Call(["--describe"], base)), parent.lane()
 
 
 def show(part):
@@ -277,19 +293,24 @@ def main():
     parser.add_argument("--case")
     parser.add_argument("--packages", action="store_true", help="the programs that use packages of the index")
     parser.add_argument("--reuse", action="store_true", help="all calls of a program in one process")
+    parser.add_argument("--common", action="store_true", help="in forks of a parent that all programs have in common")
     parser.add_argument("--buffered", action="store_true", default=None)
     given = parser.parse_args()
     lead_session()
     failed = False
     total = 0
     expected = EXPECTED_REUSED if given.reuse else EXPECTED
+    sometimes = SOMETIMES_REUSED if given.reuse else SOMETIMES_COMMON if given.common else set()
     directory = PACKAGES if given.packages else PROGRAMS
     loaded = 0
     asked = given.interpreter or interpreters()
+    if given.common:
+        # Older ones are never asked so.
+        asked = [interpreter for interpreter in asked if version_of(interpreter) != "3.8"]
     for interpreter in asked:
         version = version_of(interpreter)
         for program in given.program or sorted(os.listdir(directory)):
-            core = given.packages or program in BY_ALL and not given.reuse
+            core = given.packages or program in BY_ALL and not (given.reuse or given.common)
             if not core and interpreter not in (asked[0], asked[-1]):
                 continue
             seen = set()
@@ -298,9 +319,9 @@ def main():
             unbuffered = core and interpreter == asked[0] and not given.buffered
             for buffered in [True] * (not unbuffered or len(asked) == 1) + [False] * unbuffered:
                 # What a variable does to an interpreter takes long to look at: the newest has them all.
-                settings_too = interpreter == asked[-1]
+                settings_too = interpreter == asked[-1] and not given.common
                 compared, differences, warmed = compare(
-                    interpreter, directory, program, given.case, buffered, given.reuse, settings_too
+                    interpreter, directory, program, given.case, buffered, given.reuse, settings_too, given.common
                 )
                 loaded += len(warmed["modules"])
                 total += compared
@@ -311,15 +332,13 @@ def main():
                     if case == STAYS_COLD and (version, way) in COLD:
                         print("%s: %s stays cold with %s" % (interpreter, program, way))
                         continue
-                    if given.reuse and (program, case) in SOMETIMES_REUSED:
-                        continue
-                    if (program, case) in expected:
+                    if (program, case) in expected | sometimes:
                         seen.add((program, case))
                         continue
                     failed = True
                     name = " ".join(filter(None, (program, case, way, "buffered" if buffered else "")))
                     print("%s: %s\n    cold %s\n    warm %s" % (interpreter, name, show(cold), show(warm)), flush=True)
-            missing = {entry for entry in expected if entry[0] == program} - seen
+            missing = {entry for entry in expected if entry[0] == program} - seen - sometimes
             if missing and not given.case:
                 failed = True
                 print("%s: no longer different: %s" % (interpreter, sorted(missing)))

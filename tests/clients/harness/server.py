@@ -51,7 +51,7 @@ def environment(home: Path, **settings: str) -> dict[str, str]:
 class Server:
     """One smcp on a port of its own choosing; ended when the block is left."""
 
-    def __init__(self, binary: Path, plugins: Path, home: Path, key: str | None = None):
+    def __init__(self, binary: Path, plugins: Path, home: Path, key: str | None = None, **more: str):
         self.log = Path(tempfile.mkstemp(prefix="smcp-", suffix=".log", dir=home)[1])
         settings, flags = ({"MCP_API_KEY": key}, ["--require-auth"]) if key else ({}, [])
         with self.log.open("wb") as log:
@@ -61,7 +61,7 @@ class Server:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=home,
-                env=environment(home, **settings),
+                env=environment(home, **settings, **more),
             )
         try:
             self.url = self._address()

@@ -5,6 +5,7 @@ import sys
 
 import examples  # noqa: F401  (puts its checks into the table, as the next one does)
 import offers  # noqa: F401
+import printed  # noqa: F401
 from checks import CHECKS, Door
 from report import Report
 

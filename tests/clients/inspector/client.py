@@ -101,6 +101,14 @@ class Session:
 
 
 class Client(session.Client):
+    printed = "inspector"
+
+    @staticmethod
+    def runs_printed(text):
+        # npx takes the package that is installed where it is run.
+        path = f"{PROGRAMS}:{os.environ['PATH']}"
+        return ["sh", "-c", text], {"cwd": PROGRAMS.parent.parent, "env": {"PATH": path}}
+
     @staticmethod
     def revision(_door) -> str:
         return REVISION

@@ -1,6 +1,7 @@
 """The official Python SDK, 1.x: a session over SSE, Streamable HTTP or stdio."""
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -89,6 +90,11 @@ class Session(official.Session):
 
 class Client(session.Client):
     offers = True
+    printed = "python"
+
+    @staticmethod
+    def runs_printed(text):
+        return [sys.executable, "-c", text], {}
 
     @staticmethod
     def revision(_door) -> str:

@@ -1,6 +1,7 @@
 """The official Python SDK, 2.x: probes with `server/discover`, and initialises where the door has only that."""
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager, contextmanager
 
 import httpx2
@@ -81,6 +82,11 @@ class Session(official.Session):
 
 class Client(newer.Client):
     offers = True
+    printed = "python"
+
+    @staticmethod
+    def runs_printed(text):
+        return [sys.executable, "-c", text], {}
 
     def http(self, headers=None, timeout=None, auth=None) -> httpx2.AsyncClient:
         return self.watched(headers=headers, timeout=timeout or httpx2.Timeout(30, read=300), auth=auth)

@@ -12,4 +12,5 @@ mod refusals;
 mod serving;
 mod truths;
 mod unasked;
+mod uppers;
 mod watched;

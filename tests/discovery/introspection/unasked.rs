@@ -31,7 +31,7 @@ fn a_program_that_ignores_the_question_does_no_work_when_it_is_asked() {
         );
         let reason = running.skipped("script");
         assert!(
-            reason.contains("looks at neither --describe nor --help"),
+            reason.contains("has neither --describe nor --help"),
             "{reason}"
         );
         for name in ["silent", "remark"] {

@@ -1,5 +1,7 @@
 //! `smcp tools`, `check` and `call`.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::{folder, line, program, stderr, stdout, with_plugins};
@@ -94,6 +96,7 @@ fn tools_lists_what_a_client_sees_and_names_what_is_not_served() {
     let listed = stdout(&output);
     let names: Vec<&str> = listed
         .lines()
+        .skip(1)
         .filter_map(|line| line.split(' ').next())
         .collect();
     assert_eq!(
@@ -369,5 +372,62 @@ fn a_reader_who_has_had_enough_is_no_fault() {
             .expect("there is a shell");
         assert!(output.status.success(), "{command}: {}", stderr(&output));
         assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let folder = Folder::new();
+    folder.add_executable(
+        "one",
+        "#!/bin/sh\n[ \"$1\" = --describe ] && exec echo '{\"commands\":[{\"name\":\"run\",\"description\":\"d\"}]}'\necho ran\n",
+    );
+    for command in ["call one__run", "tools", "tools --json", "check", "config"] {
+        let script = format!("exec \"$0\" {command} --plugins-dir \"$1\" >/dev/full");
+        let output = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_smcp")])
+            .arg(folder.path())
+            .output()
+            .expect("there is a shell");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command}: {said}");
+        assert!(
+            said.contains("cannot write to standard output"),
+            "{command}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_the_status_of_one() {
+    let folder = Folder::new();
+    let program = "import argparse\nparser = argparse.ArgumentParser()\n\
+                   parser.add_subparsers(required=True).add_parser('go').add_argument('--name', required=True)\n\
+                   parser.parse_args()\n";
+    folder.add("walker", program);
+    for (words, told) in [
+        (vec!["call", "walker__go", "Ada"], "write it as name=Ada"),
+        (
+            vec!["call", "walker__go", "name=a", "name=b"],
+            "several times",
+        ),
+        (
+            vec!["call", "walker__go", "--json", "{bad"],
+            "no JSON object",
+        ),
+        (vec!["new", "my plugin"], "cannot be a plugin's name"),
+        (
+            vec!["client", "curl", "--url", "nonsense here"],
+            "no address",
+        ),
+        (vec!["client", "letta", "--stdio"], "leave --stdio out"),
+    ] {
+        let setup = words
+            .iter()
+            .fold(Setup::new(), |setup, word| setup.argument(word));
+        let output = run(&setup.variable("MCP_PLUGINS_DIR", folder.path()));
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
+        assert!(said.contains(told), "{words:?}: {said}");
     }
 }

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::folder;
 use crate::support::hangups;
-use crate::support::http::{exchange, get, post};
+use crate::support::http::{Connection, PATIENCE, exchange, get, post};
+use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::Session;
 use crate::support::{s, until};
@@ -26,9 +27,8 @@ fn signals_without_a_meaning_end_nothing() {
     assert!(server.ends_within(s(20)).success());
 }
 
-#[test]
-fn a_running_call_gets_its_grace_through_every_transport() {
-    let folder = folder("sleep 3; echo done");
+/// Sends a call of `walker__go`, waits until it runs, and gives what it was answered after SIGTERM.
+fn answers_at_the_end(folder: &Folder) -> Vec<(&'static str, String)> {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
@@ -39,15 +39,27 @@ fn a_running_call_gets_its_grace_through_every_transport() {
         json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()
     };
     const ACCEPT: &str = "Accept: application/json, text/event-stream\r\n";
-    let stateless = format!(
-        "{ACCEPT}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: walker__go\r\n"
-    );
+    const JSON: &str = "Accept: application/json\r\n";
+    let stateless =
+        "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: walker__go\r\n";
     let plain = call(&json!({}));
-    for (what, path, headers, call) in [
+    let cases = [
         ("direct", "/messages/", String::new(), &plain),
-        ("stateless", "/mcp", stateless, &call(&meta)),
+        (
+            "stateless",
+            "/mcp",
+            format!("{ACCEPT}{stateless}"),
+            &call(&meta),
+        ),
+        (
+            "stateless JSON",
+            "/mcp",
+            format!("{JSON}{stateless}"),
+            &call(&meta),
+        ),
         ("Streamable HTTP", "/mcp", ACCEPT.to_owned(), &plain),
-    ] {
+    ];
+    let one = |(what, path, headers, call): (&'static str, &str, String, &String)| {
         let mut server = Server::start(&Setup::new().plugins(folder.path()));
         server.ready();
         let at = server.address();
@@ -56,28 +68,63 @@ fn a_running_call_gets_its_grace_through_every_transport() {
             _ => headers,
         };
         let request = post(at, path, &headers, call.as_bytes());
-        let asking = std::thread::spawn(move || exchange(at, &request));
-        until("the call runs", s(10), || {
+        let mut connection = Connection::open(at);
+        connection.send(&request).expect("the server listens");
+        until("the call runs", PATIENCE, || {
             (server.others().len() >= 2).then_some(())
         });
         server.signal(Signal::TERM);
-        let answer = asking.join().expect("it is answered").text();
+        let answer = connection.answer(s(60));
+        let answer = answer
+            .unwrap_or_else(|silence| panic!("{what}: {silence:?}"))
+            .text();
+        assert!(server.ends_within(s(40)).success(), "{what}");
+        server.leaves_nothing_within(s(10));
+        (what, answer)
+    };
+    let over_sse = || {
+        let mut server = Server::start(&Setup::new().plugins(folder.path()));
+        server.ready();
+        let mut session = Session::ready(server.address());
+        let id = session.begin("walker__go", json!({}));
+        until("the call runs", PATIENCE, || {
+            (server.others().len() >= 2).then_some(())
+        });
+        server.signal(Signal::TERM);
+        let answer = session.response(&id, s(60)).to_string();
+        assert!(server.ends_within(s(40)).success(), "SSE");
+        server.leaves_nothing_within(s(10));
+        ("SSE", answer)
+    };
+    // Side by side: each takes as long as its call may.
+    std::thread::scope(|scope| {
+        let mut asking: Vec<_> = cases
+            .into_iter()
+            .map(|case| scope.spawn(|| one(case)))
+            .collect();
+        asking.push(scope.spawn(over_sse));
+        let answers = asking.into_iter().map(|each| each.join());
+        answers
+            .map(|answer| answer.expect("it is answered"))
+            .collect()
+    })
+}
+
+#[test]
+fn a_running_call_gets_its_grace_through_every_transport() {
+    for (what, answer) in answers_at_the_end(&folder("sleep 3; echo done")) {
         assert!(answer.contains("done"), "{what}: {answer}");
-        assert!(server.ends_within(s(20)).success(), "{what}");
     }
-    let mut server = Server::start(&Setup::new().plugins(folder.path()));
-    server.ready();
-    let mut session = Session::ready(server.address());
-    let id = session.begin("walker__go", json!({}));
-    until("the call runs", s(10), || {
-        (server.others().len() >= 2).then_some(())
-    });
-    server.signal(Signal::TERM);
-    assert!(
-        session.result(&id, s(10)).to_string().contains("done"),
-        "SSE"
-    );
-    assert!(server.ends_within(s(20)).success(), "SSE");
+}
+
+/// Takes more than ten seconds: the grace of running calls.
+#[test]
+fn a_call_that_outlasts_its_grace_is_told_so_through_every_transport() {
+    for (what, answer) in answers_at_the_end(&folder("sleep 600")) {
+        assert!(answer.contains("\"error\""), "{what}: {answer:?}");
+        assert!(answer.contains("shutting down"), "{what}: {answer:?}");
+        assert!(answer.contains("-32603"), "{what}: {answer:?}");
+    }
 }
 
 /// Opens a session of Streamable HTTP; gives the headers that name it.

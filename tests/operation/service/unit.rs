@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::s;
+
 /// What an exposure to attacks is at most: 10 is a service without any restriction.
 const MOST_EXPOSED: f64 = 2.5;
 
@@ -53,13 +55,30 @@ fn systemd_finds_nothing_wrong_with_the_units_and_little_to_attack() {
     assert!(exposure <= MOST_EXPOSED, "{exposure}");
 }
 
+/// The value of a line `NAME=…`.
+fn value_of(text: &str, name: &str) -> String {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no line {name}")).to_owned()
+}
+
 #[test]
 fn the_end_that_the_server_needs_fits_into_the_time_that_the_unit_gives() {
     let text = text_of("smcp.service");
-    let limit = text
-        .lines()
-        .find_map(|line| line.strip_prefix("TimeoutStopSec="));
-    let limit: u64 = limit.expect("a limit").parse().expect("seconds");
-    let calls = smcp::app::CALL_GRACE + smcp::app::KILL_GRACE;
-    assert!(limit > calls.as_secs() + 2 + 2, "{limit} s for {calls:?}");
+    let limit: u64 = value_of(&text, "TimeoutStopSec=").parse().expect("seconds");
+    let delay = value_of(&text, "Environment=MCP_DRAIN_DELAY=");
+    let delay: u64 = delay.trim_end_matches('s').parse().expect("seconds");
+    let needed = smcp::app::END_LIMIT + s(delay);
+    assert!(limit > needed.as_secs(), "{limit} s for {needed:?}");
+}
+
+#[test]
+fn the_longest_end_is_the_one_that_the_pages_name() {
+    let longest = smcp::app::MAX_END.as_secs();
+    for (page, words) in [
+        ("smcp.service", format!("within {longest} s")),
+        ("docs/install.md", format!("within {longest} seconds")),
+        ("docs/monitoring.md", format!("within {longest} seconds")),
+    ] {
+        assert!(text_of(page).contains(&words), "{page}: {words}");
+    }
 }

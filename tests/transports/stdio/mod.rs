@@ -156,6 +156,12 @@ fn a_call_that_does_not_end_holds_up_the_end_for_its_grace_and_is_then_gone() {
     client.finish();
     assert!(client.ends_within(END).success());
     client.leaves_nothing();
+    // Whoever still reads is told.
+    let rest = client.rest();
+    let told = rest.iter().find(|message| message["id"] == 1);
+    let told = told.unwrap_or_else(|| panic!("no answer: {rest:?}"));
+    assert_eq!(told["error"]["code"], -32603, "{told}");
+    assert!(told.to_string().contains("shutting down"), "{told}");
 }
 
 #[test]

@@ -16,11 +16,14 @@ def case_main():
 
 def case_outlives_main():
     def work():
+        said.wait()
         time.sleep(0.05)
         print("thread")
 
+    said = threading.Event()
     threading.Thread(target=work).start()
     print("main")
+    said.set()
 
 
 def case_daemon():

@@ -1,0 +1,131 @@
+//! What is there when a server was killed, when it ended in order, and when a second one comes.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::kept::calls;
+use super::kit::{KEYS, Place, about, began, code, is_gone, let_go, reaches, ready, session, task};
+use crate::support::http::PATIENCE;
+use crate::support::session::text_of;
+
+#[test]
+fn a_result_is_there_after_the_server_was_killed_and_what_ran_has_failed_and_is_not_run_again() {
+    let place = Place::new();
+    let mut server = place.serve_with_keys();
+    let mut client = session(&server, KEYS[0]);
+    let [done, running] = ["done", "running"].map(|name| place.file(name));
+    let first = task(&mut client, "jobs__wait", json!({"file": done}), json!({}));
+    let_go(&done, "it");
+    reaches(&mut client, &first, "completed");
+    let second = task(
+        &mut client,
+        "jobs__wait",
+        json!({"file": running}),
+        json!({}),
+    );
+    let process = began(&running);
+    client.begin("jobs__wait", json!({"file": running}));
+    server.signal(Signal::KILL);
+    server.ends_within(PATIENCE);
+    is_gone(process);
+    std::fs::remove_file(place.file("running.began")).expect("it had begun");
+    let server = place.serve_with_keys();
+    let mut client = session(&server, KEYS[0]);
+    let result = about(&mut client, "tasks/result", &first);
+    assert_eq!(text_of(&result["result"]), "waited for it");
+    let failed = about(&mut client, "tasks/get", &second);
+    assert_eq!(failed["result"]["status"], "failed");
+    let said = failed["result"]["statusMessage"]
+        .as_str()
+        .expect("a message");
+    assert!(said.contains("restarted while it ran"), "{said}");
+    assert_eq!(code(&about(&mut client, "tasks/result", &second)), -32603);
+    let lost = calls(&mut client)
+        .into_iter()
+        .find(|call| call["status"] == "failed");
+    let lost = lost.expect("the call of the client that waited");
+    let result = client.call("smcp__result", json!({"id": lost["id"]}));
+    assert_eq!(result["isError"], true);
+    assert_eq!(result["structuredContent"]["error"]["code"], "call_lost");
+    assert!(
+        text_of(&result).contains("restarted while it ran"),
+        "{result}"
+    );
+    let listed = client.ask("tasks/list", json!({}));
+    assert!(listed["result"]["tasks"].as_array().expect("a list").len() >= 2);
+    assert!(
+        !place.file("running.began").exists(),
+        "nothing was run again"
+    );
+    assert_eq!(
+        code(&about(&mut session(&server, KEYS[1]), "tasks/get", &first)),
+        -32602
+    );
+}
+
+#[test]
+fn a_server_that_ends_in_order_gives_tasks_the_grace_of_calls_and_notes_what_it_ended() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let mut client = session(&server, "");
+    let [quick, stuck] = ["quick", "stuck"].map(|name| place.file(name));
+    let first = task(&mut client, "jobs__wait", json!({"file": quick}), json!({}));
+    let second = task(&mut client, "jobs__wait", json!({"file": stuck}), json!({}));
+    began(&quick);
+    let process = began(&stuck);
+    server.signal(Signal::TERM);
+    server.logs(&["shutting down"]);
+    let_go(&quick, "it");
+    assert!(server.ends_within(Duration::from_secs(60)).success());
+    is_gone(process);
+    let server = place.serve();
+    let mut client = session(&server, "");
+    let result = about(&mut client, "tasks/result", &first);
+    assert_eq!(text_of(&result["result"]), "waited for it");
+    let ended = about(&mut client, "tasks/get", &second);
+    let said = ended["result"]["statusMessage"]
+        .as_str()
+        .expect("a message");
+    assert!(said.contains("shut down while it ran"), "{said}");
+}
+
+#[test]
+fn a_second_server_with_the_same_directory_serves_tools_and_says_why_it_keeps_nothing() {
+    let place = Place::new();
+    let _first = place.serve();
+    let second = ready(&place.setup());
+    second.logs(&["another server uses it"]);
+    let mut client = session(&second, "");
+    assert_eq!(code(&client.ask("tasks/list", json!({}))), -32601);
+    let health = client.call("health", json!({}));
+    assert!(
+        text_of(&health).contains("another server uses it"),
+        "{health}"
+    );
+    let file = place.file("a");
+    let_go(&file, "a");
+    let result = client.call("jobs__wait", json!({"file": file}));
+    assert_eq!(text_of(&result), "waited for a");
+    let refused = client.call("jobs__only", json!({}));
+    assert!(text_of(&refused).contains("MCP_STATE_DIR"), "{refused}");
+}
+
+#[test]
+fn a_damaged_store_costs_the_tasks_and_not_the_tools() {
+    let place = Place::new();
+    std::fs::create_dir(place.state()).expect("a new directory");
+    std::fs::write(
+        place.state().join("tasks.sqlite"),
+        "no database, and long enough for a header".repeat(50),
+    )
+    .expect("a directory of our own");
+    let server = place.serve();
+    server.logs(&["it is damaged"]);
+    let mut client = session(&server, "");
+    let file = place.file("a");
+    let_go(&file, "a");
+    let result = client.call("jobs__wait", json!({"file": file}));
+    assert_eq!(text_of(&result), "waited for a");
+}
