@@ -23,7 +23,13 @@ DESCRIPTION = {
             "annotations": {"destructiveHint": False},
             "parameters": [
                 {"name": "folder", "type": "string", "required": True, "description": "what is packed"},
-                {"name": "target", "type": "string", "required": True, "pattern": r"\.tar\.gz$"},
+                {
+                    "name": "target",
+                    "type": "string",
+                    "required": True,
+                    "pattern": r"\.tar\.gz$",
+                    "description": "the archive that is written, a path",
+                },
                 {
                     "name": "rate",
                     "type": "number",

@@ -13,12 +13,14 @@ EVENTS = int(os.environ.get("SMCP_EVENTS", 2))  # by hand: events are shown on s
 NOTE = {
     "type": "object",
     "properties": {
-        "title": {"type": "string", "minLength": 1},
-        "text": {"type": "string"},
-        "tags": {"type": "array", "items": {"type": "string"}},
+        "title": {"type": "string", "minLength": 1, "description": "one line"},
+        "text": {"type": "string", "description": "what is noted, as long as it likes"},
+        "tags": {"type": "array", "items": {"type": "string"}, "description": "words to find it by"},
     },
     "required": ["title"],
 }
+
+ID = {"name": "id", "type": "integer", "required": True, "description": "the number that adding it has given"}
 
 COMMANDS = [
     {
@@ -27,11 +29,31 @@ COMMANDS = [
         "description": "Keeps a note and says under which number",
         "annotations": {"readOnlyHint": False, "destructiveHint": False},
         "parameters": [
-            {"name": "title", "type": "string", "required": True, "minLength": 1, "maxLength": 80},
-            {"name": "text", "type": "string", "env": "NOTE_TEXT"},
-            {"name": "tags", "type": "array", "items": {"type": "string"}, "arg_style": "list"},
-            {"name": "priority", "type": "integer", "minimum": 1, "maximum": 5, "default": 3},
-            {"name": "pinned", "type": "boolean", "action": "store_true"},
+            {
+                "name": "title",
+                "type": "string",
+                "required": True,
+                "minLength": 1,
+                "maxLength": 80,
+                "description": "one line",
+            },
+            {"name": "text", "type": "string", "env": "NOTE_TEXT", "description": "what is noted"},
+            {
+                "name": "tags",
+                "type": "array",
+                "items": {"type": "string"},
+                "arg_style": "list",
+                "description": "words to find it by",
+            },
+            {
+                "name": "priority",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": 5,
+                "default": 3,
+                "description": "1 is the most urgent",
+            },
+            {"name": "pinned", "type": "boolean", "action": "store_true", "description": "marks it as one to keep in sight"},
         ],
         "output": "json",
         "output_schema": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
@@ -41,11 +63,23 @@ COMMANDS = [
         "description": "Finds notes by words, by tag or by priority",
         "annotations": {"readOnlyHint": True},
         "parameters": [
-            {"name": "words", "type": "array", "items": {"type": "string"}, "arg_style": "positional"},
-            {"name": "tag", "type": "string"},
-            {"name": "priority", "type": "integer", "enum": [1, 2, 3, 4, 5]},
-            {"name": "limit", "type": "integer", "flag": "-n", "default": 10},
-            {"name": "case", "type": "boolean", "flag": "--case", "negative_flag": "--no-case"},
+            {
+                "name": "words",
+                "type": "array",
+                "items": {"type": "string"},
+                "arg_style": "positional",
+                "description": "each of them stands in the note",
+            },
+            {"name": "tag", "type": "string", "description": "one of its tags"},
+            {"name": "priority", "type": "integer", "enum": [1, 2, 3, 4, 5], "description": "1 is the most urgent"},
+            {"name": "limit", "type": "integer", "flag": "-n", "default": 10, "description": "notes at most"},
+            {
+                "name": "case",
+                "type": "boolean",
+                "flag": "--case",
+                "negative_flag": "--no-case",
+                "description": "whether capitals count",
+            },
         ],
         "one_of": [{"names": ["tag", "priority"], "required": False}],
         "output": "json",
@@ -55,7 +89,9 @@ COMMANDS = [
         "description": "Keeps many notes at once",
         "input_schema": {
             "type": "object",
-            "properties": {"notes": {"type": "array", "items": {"$ref": "#/$defs/note"}}},
+            "properties": {
+                "notes": {"type": "array", "items": {"$ref": "#/$defs/note"}, "description": "in this order"},
+            },
             "required": ["notes"],
             "$defs": {"note": NOTE},
         },
@@ -67,7 +103,7 @@ COMMANDS = [
         "name": "delete",
         "description": "Deletes a note once the user agrees",
         "annotations": {"destructiveHint": True},
-        "parameters": [{"name": "id", "type": "integer", "required": True}],
+        "parameters": [ID],
         "requires": ["elicitation"],
     },
     {
@@ -75,13 +111,13 @@ COMMANDS = [
         "tool": "note_card",
         "description": "Shows a note as a picture",
         "icons": [{"src": "https://example.com/card.svg", "mimeType": "image/svg+xml"}],
-        "parameters": [{"name": "id", "type": "integer", "required": True}],
+        "parameters": [ID],
         "output": "content",
     },
     {
         "name": "read",
         "tool": False,
-        "parameters": [{"name": "id", "type": "integer", "required": True}],
+        "parameters": [ID],
     },
 ]
 

@@ -25,9 +25,9 @@ DESCRIPTION = {
             "input_schema": {
                 "type": "object",
                 "properties": {
-                    "section": {"type": "string", "pattern": NAME},
-                    "page": {"type": "string", "pattern": NAME},
-                    "text": {"type": "string"},
+                    "section": {"type": "string", "pattern": NAME, "description": "where the page belongs"},
+                    "page": {"type": "string", "pattern": NAME, "description": "the name of the page"},
+                    "text": {"type": "string", "description": "the whole page, as Markdown"},
                 },
                 "required": ["section", "page", "text"],
                 "additionalProperties": False,
