@@ -21,8 +21,8 @@ test-unit *args:
 test-integration program="*" *args:
     cargo test --locked --test '{{ program }}' {{ args }}
 
-# Other people's clients and the official conformance suite, against the release binary (Node)
-test-e2e: clients conformance
+# Other people's clients, the official conformance suite and the page in a browser, against the release binary (Node, Chromium)
+test-e2e: clients conformance page
 
 # The share of each floor that tests execute: all of them, or those that `cargo test` would run with these words
 coverage *args:
@@ -43,6 +43,10 @@ run *args:
 # The official conformance suite against the release binary (Node)
 conformance: release
     SMCP_BIN="$PWD/target/release/smcp" tests/conformance/run
+
+# The server's page in a real browser, against the release binary (Node, Debian's chromium)
+page: release
+    SMCP_BIN="$PWD/target/release/smcp" tests/page/run
 
 # The official SDKs' clients against the release binary (Python, Node)
 clients: release

