@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::reload::{Reloadable, Reloaded};
@@ -20,25 +21,51 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 const MORE_TIME: Duration = Duration::from_secs(30);
 /// … but not longer than this after its beginning.
 const LONGEST_START: Duration = Duration::from_secs(300);
+/// How long the end waits for a service manager that does not take what it is told.
+const LAST_NOTICE: Duration = Duration::from_secs(1);
 
 /// Notifies the service manager, if there is one, of how the server is, and reloads when a SIGHUP asks for it, until it
 /// is dropped.
+#[must_use = "nothing is said any more when this is dropped"]
+pub(super) struct Attended {
+    _task: AbortOnDropHandle<()>,
+    shutdown: Shutdown,
+    /// Cancelled once the service manager was told that the server ends.
+    end_is_said: CancellationToken,
+}
+
+impl Attended {
+    /// Waits until the service manager was told of an end that was asked for; not for long, and not where the end is
+    /// forced. A server with nothing to do ends sooner than a notice is sent.
+    pub(super) async fn say_the_end(self) {
+        let said = tokio::time::timeout(LAST_NOTICE, self.end_is_said.cancelled());
+        let _ = self.shutdown.forced().run_until_cancelled(said).await;
+    }
+}
+
+/// Begins to attend to the service manager and to reloads.
 pub(super) fn attend(
     manager: Option<Manager>,
     server: Reloadable,
     shutdown: Shutdown,
-) -> AbortOnDropHandle<()> {
+) -> Attended {
+    let end_is_said = CancellationToken::new();
     let attendant = Attendant {
         managed: manager.is_some(),
         watchdog: manager.and_then(|manager| manager.watchdog),
         server: Arc::new(server),
-        shutdown,
+        shutdown: shutdown.clone(),
+        end_is_said: end_is_said.clone(),
         started: Instant::now(),
         stage: Stage::Starting,
         reload: Reload::None,
         status: String::new(),
     };
-    AbortOnDropHandle::new(tokio::spawn(attendant.run()))
+    Attended {
+        _task: AbortOnDropHandle::new(tokio::spawn(attendant.run())),
+        shutdown,
+        end_is_said,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,6 +91,7 @@ struct Attendant {
     watchdog: Option<Duration>,
     server: Arc<Reloadable>,
     shutdown: Shutdown,
+    end_is_said: CancellationToken,
     started: Instant,
     stage: Stage,
     reload: Reload,
@@ -200,6 +228,7 @@ impl Attendant {
             ])
             .await;
         }
+        self.end_is_said.cancel();
     }
 }
 

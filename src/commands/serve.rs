@@ -50,7 +50,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         keys: auth.keys.clone(),
         sources,
     };
-    let _attended = attend(manager, server, shutdown);
+    let attended = attend(manager, server, shutdown);
     for address in app.addresses() {
         tracing::info!(%address, "listening");
     }
@@ -82,6 +82,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         ));
     });
     app.run().await;
+    attended.say_the_end().await;
     announcing.abort();
     tracing::info!("stopped");
     drop(guard);

@@ -1,13 +1,15 @@
 //! What the service manager is told.
 
+use std::os::unix::net::UnixDatagram;
+
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Notices, plugin};
 use crate::support::plugins::Folder;
-use crate::support::s;
-use crate::support::server::Server;
+use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
+use crate::support::s;
 
 #[test]
 fn a_server_is_ready_when_its_catalogue_stands_and_asks_for_time_until_then() {
@@ -71,6 +73,41 @@ fn the_watchdog_is_fed_for_as_long_as_the_server_runs() {
         known = notices.message(known + 1, &["WATCHDOG=1"]).0;
     }
     // The end may take longer than the watchdog waits.
+    server.signal(Signal::TERM);
+    assert!(server.ends_within(s(30)).success());
+}
+
+#[test]
+fn an_end_is_said_also_by_a_server_that_was_giving_a_sign_of_life() {
+    let folder = Folder::new();
+    for _ in 0..20 {
+        let notices = Notices::new();
+        // So often that hardly any signal comes in between.
+        let setup = notices
+            .setup(folder.path())
+            .variable("WATCHDOG_USEC", "3000");
+        let mut server = Server::start(&setup);
+        notices.message(0, &["WATCHDOG=1"]);
+        server.signal(Signal::TERM);
+        assert!(server.ends_within(s(30)).success());
+        notices.message(0, &["STOPPING=1"]);
+    }
+}
+
+#[test]
+fn a_service_manager_that_takes_nothing_does_not_hold_up_the_end() {
+    let folder = Folder::new();
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let socket = directory.path().join("notify");
+    let _unread = UnixDatagram::bind(&socket).expect("a new name");
+    let setup = Setup::new()
+        .plugins(folder.path())
+        .variable("NOTIFY_SOCKET", &socket)
+        .variable("WATCHDOG_USEC", "3000");
+    let mut server = Server::start(&setup);
+    server.ready();
+    // Its queue is soon full.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     server.signal(Signal::TERM);
     assert!(server.ends_within(s(30)).success());
 }
