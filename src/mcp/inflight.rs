@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
@@ -13,16 +12,16 @@ use super::budget::{Account, Counted, NoRoom};
 use super::context::Context;
 use super::inbound::Request;
 use super::serve::{self, Reply};
+use super::usage::InUse;
 use crate::jsonrpc::{self, Fault, IdKey, RequestId, RpcError};
 
 /// Requests of one client that may be in flight at once: more than a catalogue lets wait.
 const MAX_IN_FLIGHT: usize = 1024;
 
 /// The requests of one client that are in flight.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct InFlight {
     running: Mutex<HashMap<IdKey, CancellationToken>>,
-    last_end: Mutex<Instant>,
     ended: Notify,
 }
 
@@ -32,16 +31,6 @@ pub struct Slot {
     in_flight: Arc<InFlight>,
     key: IdKey,
     cancel: CancellationToken,
-}
-
-impl Default for InFlight {
-    fn default() -> Self {
-        Self {
-            running: Mutex::default(),
-            last_end: Mutex::new(Instant::now()),
-            ended: Notify::new(),
-        }
-    }
 }
 
 impl InFlight {
@@ -92,19 +81,6 @@ impl InFlight {
         }
     }
 
-    /// Whether none is in flight.
-    pub fn is_empty(&self) -> bool {
-        self.running().is_empty()
-    }
-
-    /// When the last of them ended.
-    pub fn last_end(&self) -> Instant {
-        *self
-            .last_end
-            .lock()
-            .expect("no code that holds this lock can panic")
-    }
-
     fn running(&self) -> MutexGuard<'_, HashMap<IdKey, CancellationToken>> {
         self.running
             .lock()
@@ -122,11 +98,6 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.in_flight.running().remove(&self.key);
-        *self
-            .in_flight
-            .last_end
-            .lock()
-            .expect("no code that holds this lock can panic") = Instant::now();
         self.in_flight.ended.notify_one();
     }
 }
@@ -137,15 +108,17 @@ pub struct Admitted {
     request: Request,
     context: Context,
     _slot: Slot,
+    _in_use: InUse,
 }
 
 impl Admitted {
-    /// A request with its surroundings and its place.
-    pub fn new(request: Request, context: Context, slot: Slot) -> Self {
+    /// A request with its surroundings and its place, which holds its session open.
+    pub fn new(request: Request, context: Context, slot: Slot, in_use: InUse) -> Self {
         Self {
             request,
             context,
             _slot: slot,
+            _in_use: in_use,
         }
     }
 
@@ -229,7 +202,7 @@ mod tests {
         assert_eq!(again.code, jsonrpc::INVALID_REQUEST);
         assert!(!slot.cancel().is_cancelled(), "the first goes on");
         drop(slot);
-        assert!(in_flight.is_empty());
+        assert!(in_flight.running().is_empty());
         assert!(in_flight.enter(&id("\"a\""), &parent).is_ok());
     }
 

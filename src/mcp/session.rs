@@ -5,8 +5,7 @@
 
 mod intake;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -24,6 +23,7 @@ use super::principal::{Principal, Transport};
 use super::revision::Revision;
 use super::server_requests::ServerRequests;
 use super::streams::Streams;
+use super::usage::{InUse, Usage};
 use crate::call::types::Listed;
 use crate::governor::Client;
 use crate::jsonrpc;
@@ -33,7 +33,7 @@ use crate::telemetry::trace::Trace;
 /// One client's session.
 #[derive(Debug)]
 pub struct Session {
-    id: String,
+    usage: Arc<Usage>,
     transport: Transport,
     principal: Principal,
     services: Arc<Services>,
@@ -45,15 +45,13 @@ pub struct Session {
     in_flight: Arc<InFlight>,
     ended: CancellationToken,
     closing: CancellationToken,
-    holders: AtomicUsize,
-    used: Mutex<Instant>,
     opened: Instant,
 }
 
 impl Session {
     /// A session that has not shaken hands yet. It ends with `ended`.
     pub fn new(
-        id: String,
+        usage: Arc<Usage>,
         transport: Transport,
         principal: Principal,
         services: Arc<Services>,
@@ -61,7 +59,7 @@ impl Session {
     ) -> Arc<Self> {
         let account = services.budget.open(principal.key);
         let session = Arc::new(Self {
-            id,
+            usage,
             transport,
             outbox: Outbox::new(Arc::clone(&account)),
             account,
@@ -73,8 +71,6 @@ impl Session {
             ended,
             closing: services.draining.child_token(),
             services,
-            holders: AtomicUsize::new(0),
-            used: Mutex::new(Instant::now()),
             opened: Instant::now(),
         });
         let holder: Weak<Self> = Arc::downgrade(&session);
@@ -84,7 +80,12 @@ impl Session {
 
     /// Its id on the wire.
     pub fn id(&self) -> &str {
-        &self.id
+        self.usage.session()
+    }
+
+    /// How it is used.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// Through which transport it came.
@@ -135,7 +136,7 @@ impl Session {
         self.outbox.close();
         self.streams.close();
         self.server_requests.abandon();
-        self.services.governor.forget_session(&self.id);
+        self.services.governor.forget_session(self.id());
     }
 
     /// Nothing more comes from the client: what is open-ended ends with a proper result, and so does what waits for
@@ -163,19 +164,16 @@ impl Session {
 
     /// Holds the session open for as long as the returned value lives.
     pub fn hold(self: &Arc<Self>) -> Held {
-        self.holders.fetch_add(1, Ordering::Relaxed);
-        Held(Arc::clone(self))
+        Held {
+            _in_use: self.usage.hold(false),
+            _session: Arc::clone(self),
+        }
     }
 
     /// How long nothing has held it open and no request has come; zero while something holds it.
     pub fn idle_for(&self) -> Duration {
-        let busy = self.holders.load(Ordering::Relaxed) > 0 || !self.in_flight.is_empty();
-        if busy {
-            Duration::ZERO
-        } else {
-            let last_end = self.in_flight.last_end();
-            self.last_used().max(last_end).elapsed()
-        }
+        let since = self.usage.idle_since();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Waits until one more request may be in flight. For one waiter.
@@ -193,7 +191,7 @@ impl Session {
             self.principal.agent.as_deref(),
             key,
             program,
-            Some(&self.id),
+            Some(self.id()),
         )
     }
 
@@ -236,7 +234,7 @@ impl Session {
             transport: self.transport,
             setting: Setting::Session,
             revision,
-            session: self.id.clone(),
+            session: self.id().to_owned(),
             state: Some(Arc::clone(&self.state)),
             principal: Principal {
                 key: principal.key,
@@ -261,12 +259,6 @@ impl Session {
             closing: self.closing.clone(),
         }
     }
-
-    fn last_used(&self) -> MutexGuard<'_, Instant> {
-        self.used
-            .lock()
-            .expect("no code that holds this lock can panic")
-    }
 }
 
 impl Holder for Session {
@@ -276,7 +268,7 @@ impl Holder for Session {
 
     fn cut(&self) {
         tracing::warn!(
-            session = session_beginning(&self.id),
+            session = session_beginning(self.id()),
             "others need the memory of what the client does not read; its streams end"
         );
         if self.transport.ends_with_its_stream() {
@@ -292,7 +284,7 @@ impl Holder for Session {
             self.streams.cut_if_stalled(limit);
         } else if self.outbox.stalled_for() >= limit {
             tracing::warn!(
-                session = session_beginning(&self.id),
+                session = session_beginning(self.id()),
                 "the client has read nothing for {} s; its session ends",
                 limit.as_secs()
             );
@@ -303,11 +295,7 @@ impl Holder for Session {
 
 /// Keeps a session from counting as idle.
 #[derive(Debug)]
-pub struct Held(Arc<Session>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        *self.0.last_used() = Instant::now();
-        self.0.holders.fetch_sub(1, Ordering::Relaxed);
-    }
+pub struct Held {
+    _in_use: InUse,
+    _session: Arc<Session>,
 }

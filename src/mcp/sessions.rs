@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::context::Services;
+use super::places::{GivenUp, Places};
 use super::principal::{Principal, Transport};
 use super::session::Session;
 use crate::telemetry::OpenSession;
+use crate::telemetry::audit::session_beginning;
+
+pub use super::places::AllInUse;
 
 /// A reader that has taken nothing for this long is given up.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
@@ -24,9 +28,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Sessions {
     services: Arc<Services>,
-    max_sessions: usize,
     ended: CancellationToken,
-    open: RwLock<HashMap<String, Open>>,
+    table: RwLock<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    open: HashMap<Arc<str>, Open>,
+    places: Places,
 }
 
 #[derive(Debug)]
@@ -35,11 +44,6 @@ struct Open {
     /// Counts the session as open.
     _counted: OpenSession,
 }
-
-/// As many sessions are open as may be, and none of them can make room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("all {0} sessions are in use; close one, or raise MCP_MAX_SESSIONS")]
-pub struct AllInUse(pub usize);
 
 impl Sessions {
     /// No session yet, and never more than `max_sessions`. All end with `ended`.
@@ -50,9 +54,11 @@ impl Sessions {
     ) -> Arc<Self> {
         Arc::new(Self {
             services,
-            max_sessions,
             ended,
-            open: RwLock::default(),
+            table: RwLock::new(Table {
+                open: HashMap::new(),
+                places: Places::new(max_sessions),
+            }),
         })
     }
 
@@ -61,46 +67,37 @@ impl Sessions {
         &self.services
     }
 
-    /// Opens a session. At the cap the one that has been idle longest makes room, if any is.
+    /// Opens a session. When there are as many as may be, one makes room for it, as [`Places::room_for`] says.
     ///
     /// # Errors
-    /// [`AllInUse`] when none is idle.
+    /// [`AllInUse`] when none can.
     pub fn open(
         &self,
         transport: Transport,
         principal: Principal,
     ) -> Result<Arc<Session>, AllInUse> {
-        let id = uuid::Uuid::new_v4().simple().to_string();
+        let id: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
+        let key = principal.key;
+        let mut table = self.write();
+        let room = table.places.room_for(key, Instant::now());
+        let given_up = room.inspect_err(|_| self.services.counters.session_refused())?;
+        let ended = given_up.and_then(|given_up| table.give_up(given_up));
         let session = Session::new(
-            id,
+            table.places.enter(Arc::clone(&id), key),
             transport,
             principal,
             Arc::clone(&self.services),
             self.ended.child_token(),
         );
-        let mut open = self.write();
-        if open.len() >= self.max_sessions {
-            let idle = open
-                .values()
-                .map(|open| &open.session)
-                .filter(|session| !session.idle_for().is_zero());
-            let idlest = idle
-                .max_by_key(|session| session.idle_for())
-                .cloned()
-                .ok_or(AllInUse(self.max_sessions))
-                .inspect_err(|_| self.services.counters.session_refused())?;
-            open.remove(idlest.id());
-            idlest.close();
-            self.services.counters.idle_session_ended();
+        let open = Open {
+            session: Arc::clone(&session),
+            _counted: self.services.counters.session_opened(transport.name()),
+        };
+        table.open.insert(id, open);
+        drop(table);
+        if let Some(ended) = ended {
+            self.end(&ended);
         }
-        let counted = self.services.counters.session_opened(transport.name());
-        open.insert(
-            session.id().to_owned(),
-            Open {
-                session: Arc::clone(&session),
-                _counted: counted,
-            },
-        );
         Ok(session)
     }
 
@@ -111,7 +108,7 @@ impl Sessions {
         transport: Transport,
         principal: &Principal,
     ) -> Option<Arc<Session>> {
-        let session = Arc::clone(&self.read().get(id)?.session);
+        let session = Arc::clone(&self.read().open.get(id)?.session);
         (session.transport() == transport && session.principal().key == principal.key)
             .then_some(session)
     }
@@ -124,13 +121,14 @@ impl Sessions {
 
     /// How many are open.
     pub fn count(&self) -> usize {
-        self.read().len()
+        self.read().open.len()
     }
 
     /// Runs `what` for each open session.
     pub fn each(&self, mut what: impl FnMut(&Arc<Session>)) {
         let all: Vec<_> = self
             .read()
+            .open
             .values()
             .map(|open| Arc::clone(&open.session))
             .collect();
@@ -186,15 +184,70 @@ impl Sessions {
         }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Open>> {
-        self.open
+    /// Ends a session that made room for another.
+    fn end(&self, ended: &Ended) {
+        let counters = &self.services.counters;
+        ended.session.close();
+        if ended.was_idle {
+            counters.idle_session_ended();
+        } else {
+            counters.session_given_up();
+        }
+        if ended.is_to_be_said {
+            let key = ended.session.principal().key;
+            let key = key.map_or_else(|| "none".to_owned(), |key| key.to_string());
+            tracing::warn!(
+                key,
+                session = session_beginning(ended.session.id()),
+                "all sessions are in use, {} of them with this key: its sessions end for keys that hold fewer; \
+                 let its clients hold fewer, or raise MCP_MAX_SESSIONS",
+                ended.held
+            );
+        }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Table> {
+        self.table
             .read()
             .expect("no code that holds this lock can panic")
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Open>> {
-        self.open
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Table> {
+        self.table
             .write()
             .expect("no code that holds this lock can panic")
+    }
+}
+
+/// A session that made room for another, and is still to be closed.
+struct Ended {
+    session: Arc<Session>,
+    held: usize,
+    was_idle: bool,
+    is_to_be_said: bool,
+}
+
+impl Table {
+    fn remove(&mut self, id: &str) -> Option<Open> {
+        let open = self.open.remove(id)?;
+        let session = &open.session;
+        self.places.leave(session.usage(), session.principal().key);
+        Some(open)
+    }
+
+    fn give_up(&mut self, given_up: GivenUp) -> Option<Ended> {
+        let GivenUp {
+            usage,
+            key,
+            held,
+            was_idle,
+        } = given_up;
+        let open = self.remove(usage.session())?;
+        Some(Ended {
+            session: Arc::clone(&open.session),
+            held,
+            was_idle,
+            is_to_be_said: !was_idle && self.places.is_to_be_said(key, Instant::now()),
+        })
     }
 }

@@ -41,6 +41,7 @@ struct Inner {
     client_logs_lost: AtomicU64,
     sessions_refused: AtomicU64,
     idle_sessions_ended: AtomicU64,
+    sessions_given_up: AtomicU64,
     answers_refused: AtomicU64,
     call_duration: Histogram,
     tables: Mutex<Tables>,
@@ -61,6 +62,7 @@ impl Counters {
             client_logs_lost: AtomicU64::new(0),
             sessions_refused: AtomicU64::new(0),
             idle_sessions_ended: AtomicU64::new(0),
+            sessions_given_up: AtomicU64::new(0),
             answers_refused: AtomicU64::new(0),
             call_duration: Histogram::new(DURATION_BUCKETS),
             tables: Mutex::default(),
@@ -134,6 +136,11 @@ impl Counters {
         self.0.idle_sessions_ended.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a session that was ended although it was in use, for its key holds more than the key that needed its place.
+    pub fn session_given_up(&self) {
+        self.0.sessions_given_up.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts an answer that was given up, for too much waits for clients.
     pub fn answer_refused(&self) {
         self.0.answers_refused.fetch_add(1, Ordering::Relaxed);
@@ -190,6 +197,7 @@ impl Counters {
             client_logs_lost: of(&self.0.client_logs_lost),
             sessions_refused: of(&self.0.sessions_refused),
             idle_sessions_ended: of(&self.0.idle_sessions_ended),
+            sessions_given_up: of(&self.0.sessions_given_up),
             answers_refused: of(&self.0.answers_refused),
         }
     }

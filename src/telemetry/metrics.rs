@@ -191,7 +191,7 @@ impl Exposed {
         refused.extend(&numbers.tables.refused);
         families.counters("refused", "Connections and messages turned away, by reason",
             refused.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
-        let sessions = [("sessions", numbers.sessions_refused), ("idle_sessions", numbers.idle_sessions_ended)];
+        let sessions = [("sessions", numbers.sessions_refused), ("idle_sessions", numbers.idle_sessions_ended), ("sessions_of_key", numbers.sessions_given_up)];
         let limits = moment.queue.refusals().chain(sessions).chain([("waiting_answers", numbers.answers_refused)]);
         families.counters("limit_hits", "Calls, sessions and answers refused or ended by a limit of this server, by limit",
             limits.map(|(limit, count)| ([("limit", limit)], count)))?;

@@ -16,6 +16,7 @@ pub(super) struct Numbers {
     pub(super) client_logs_lost: u64,
     pub(super) sessions_refused: u64,
     pub(super) idle_sessions_ended: u64,
+    pub(super) sessions_given_up: u64,
     pub(super) answers_refused: u64,
 }
 

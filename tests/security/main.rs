@@ -8,4 +8,5 @@ mod page;
 mod refusals;
 mod secrets;
 mod sessions;
+mod share;
 mod table;

@@ -5,7 +5,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -135,7 +134,7 @@ impl Session {
 
     /// Takes in what is no request.
     pub fn received(&self, received: Received) {
-        *self.last_used() = Instant::now();
+        self.usage.touch();
         match received {
             Received::Cancelled(id) => self.in_flight.cancel(&id),
             Received::Response(response) => self.server_requests.answer(response),
@@ -200,7 +199,7 @@ impl Session {
         principal: &Principal,
         outbox: &Arc<Outbox>,
     ) -> Result<Admitted, Box<NotAdmitted>> {
-        *self.last_used() = Instant::now();
+        let in_use = self.usage.hold(request.method.runs_a_program());
         let refused = |request, context, error| {
             Box::new(NotAdmitted {
                 request,
@@ -217,7 +216,7 @@ impl Session {
         };
         let context = self.context(principal, outbox, slot.cancel().clone());
         if !(self.transport.mixes_eras() && request.is_stateless()) {
-            return Ok(Admitted::new(request, context, slot));
+            return Ok(Admitted::new(request, context, slot, in_use));
         }
         let meta = stateless::read_meta(&request).and_then(|meta| {
             let known = Revision::parse(&meta.version) == Some(Revision::V2026_07_28);
@@ -227,7 +226,7 @@ impl Session {
         match meta {
             Ok(meta) => {
                 let context = stateless::context(context, meta);
-                Ok(Admitted::new(request, context, slot))
+                Ok(Admitted::new(request, context, slot, in_use))
             }
             Err(error) => Err(refused(request, context, error)),
         }

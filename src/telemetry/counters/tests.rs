@@ -301,6 +301,7 @@ fn what_can_be_known_is_there_before_it_happens() {
         r#"smcp_limit_hits_total{limit="waiting_calls"}"#,
         r#"smcp_limit_hits_total{limit="sessions"}"#,
         r#"smcp_limit_hits_total{limit="idle_sessions"}"#,
+        r#"smcp_limit_hits_total{limit="sessions_of_key"}"#,
         r#"smcp_log_lines_lost_total{log="file"}"#,
         r#"smcp_spans_lost_total{reason="not_sent"}"#,
         r#"smcp_background_jobs{plugin="p"}"#,
