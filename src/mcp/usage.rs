@@ -222,8 +222,7 @@ mod tests {
                 _ => all[place].touch(),
             }
             if step % 3 == 0 {
-                let used = |usage: &&Arc<Usage>| usage.idle_since();
-                let idlest = all.iter().filter_map(|usage| used(&usage)).min();
+                let idlest = all.iter().filter_map(|usage| usage.idle_since()).min();
                 // Those that nothing has held yet are idle and not among them.
                 let found = idle.longest().map(|(since, _)| since);
                 if step > 1000 {
