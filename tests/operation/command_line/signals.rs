@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::folder;
 use crate::support::hangups;
 use crate::support::http::{Connection, PATIENCE, exchange, get, post};
-use crate::support::plugins::Folder;
+use crate::support::plugins::{Folder, copy_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::Session;
 use crate::support::{s, until};
@@ -222,7 +223,7 @@ fn a_system_without_threads_to_give_is_one_line_and_exit_code_1() {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open).expect("it is ours");
     let program = directory.path().join("smcp");
-    std::fs::copy(env!("CARGO_BIN_EXE_smcp"), &program).expect("there is room");
+    copy_program(Path::new(env!("CARGO_BIN_EXE_smcp")), &program);
     for limit in 1..=3 {
         let script = format!("ulimit -u {limit}; exec \"$0\" --port 0");
         let mut command = Command::new("timeout");
