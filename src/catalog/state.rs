@@ -83,12 +83,18 @@ impl State {
     /// Puts `snapshot` in place. Nobody is notified of one that looks the same to clients.
     pub fn publish(&self, mut snapshot: Snapshot) {
         // Nobody else publishes.
-        snapshot.remember(&self.current.load());
-        let before = self.current.swap(Arc::new(snapshot));
-        let now = self.current.load();
-        if !now.looks_like(&before) {
-            self.changes.send_modify(|known| known.count(&before, &now));
+        let before = self.current.load_full();
+        snapshot.remember(&before);
+        let now = Arc::new(snapshot);
+        if now.looks_like(&before) {
+            return self.current.store(now);
         }
+        // Whoever finds the snapshot and then asks for its generation waits until this is done. Else a client that has
+        // just read a list would be told that it has changed.
+        self.changes.send_modify(|known| {
+            known.count(&before, &now);
+            self.current.store(Arc::clone(&now));
+        });
     }
 
     /// Changes whenever a snapshot is in place that is not like the one before.
@@ -166,6 +172,34 @@ mod tests {
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn whoever_finds_a_snapshot_finds_its_generation_and_the_other_way_round() {
+        const LAST: usize = 1_000;
+        let state = State::new(CancellationToken::new());
+        // Each has as many warnings as it has snapshots before it.
+        let seen = || state.snapshot().warnings.len() as u64;
+        let known = || state.changes().borrow().catalogue;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while seen() < LAST as u64 {
+                    let seen = seen();
+                    assert!(known() >= seen, "{seen} is there without its generation");
+                }
+            });
+            scope.spawn(|| {
+                while known() < LAST as u64 {
+                    let known = known();
+                    assert!(seen() >= known, "{known} is told without its snapshot");
+                }
+            });
+            for count in 1..=LAST {
+                let mut snapshot = Snapshot::default();
+                snapshot.warnings = vec![String::new(); count];
+                state.publish(snapshot);
+            }
+        });
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_limit_of_a_wait_counts_from_when_plugins_can_be_asked() {

@@ -61,10 +61,13 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn commands_that_run_once_always_ask_and_keep_what_they_hear() {
     let place = Place::new();
-    // `check` asks a plugin once more by itself, to see how long that takes.
-    for (words, asked) in [("check", 2), ("tools", 3), ("call one__run", 4)] {
+    // `check` asks a plugin once more by itself, to see how long that takes, and where it took long, as on a busy
+    // machine, another time.
+    for (words, asked) in [("check", 2..=3), ("tools", 1..=1), ("call one__run", 1..=1)] {
+        let before = place.asked();
         place.run(words, &[]);
-        assert_eq!(place.asked(), asked, "{words}");
+        let now = place.asked() - before;
+        assert!(asked.contains(&now), "{words}: {now} times");
     }
     assert!(place.cache().join("descriptions").is_dir());
 }

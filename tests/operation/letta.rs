@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -140,6 +141,16 @@ fn names(list: &Value) -> Vec<&str> {
     names.filter(|name| name.ends_with("__go")).collect()
 }
 
+/// A list as the first client gets it. It waits until all plugins have answered; nobody has to look whether the server
+/// is ready. But it waits ten seconds at most: one that a busy machine has taken those from is asked for again.
+fn list(server: &Server) -> Value {
+    until("a list in time", 2 * PATIENCE, || {
+        let asked = Instant::now();
+        let list = directly(server.address(), "tools/list", json!({}))["result"].take();
+        (asked.elapsed() < s(9)).then_some(list)
+    })
+}
+
 fn readiness(server: &Server) -> u16 {
     exchange(server.address(), &get(server.address(), "/readyz", "")).status
 }
@@ -150,17 +161,15 @@ fn a_plugin_that_needs_an_agents_variable_while_it_is_asked_is_served_once_letta
         let (letta, folder) = (Letta::closed(), plugins());
         let setup = letta.known_to(Setup::new().plugins(folder.path()));
         let server = Server::start(&setup.variable("LETTA_ENV_SCOPE", scope));
-        let address = server.address();
         assert_eq!(readiness(&server), 503, "Letta has not answered");
         letta.open();
-        // Lists wait; nobody has to look whether the server is ready.
-        let list = directly(address, "tools/list", json!({}))["result"].take();
+        let list = list(&server);
         let expected = ["describing__go", "independent__go", "parsing__go"];
         assert_eq!(names(&list), expected, "{scope}: {}", server.log());
         assert!(!list.to_string().contains(VALUE), "{list}");
         server.ready();
         let call = json!({"name": "describing__go", "arguments": {}});
-        let result = directly(address, "tools/call", call)["result"].take();
+        let result = directly(server.address(), "tools/call", call)["result"].take();
         let expected = format!("length {} path True", VALUE.len());
         assert_eq!(text_of(&result).trim(), expected);
         let said = until("the refusal is told", PATIENCE, || {
@@ -192,8 +201,7 @@ fn without_letta_the_other_plugins_are_served_after_one_warning() {
         .variable("LETTA_SERVER_URL", "http://127.0.0.1:9")
         .variable("LETTA_SERVER_PASSWORD", "secret");
     let server = Server::start(&setup);
-    let list = directly(server.address(), "tools/list", json!({}))["result"].take();
-    assert_eq!(names(&list), ["independent__go"]);
+    assert_eq!(names(&list(&server)), ["independent__go"]);
     let log = until("the plugins are named", PATIENCE, || {
         Some(server.log()).filter(|log| log.contains("parsing is not served"))
     });
@@ -297,7 +305,7 @@ fn letta_over_tls_is_trusted_by_the_systems_certificates() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the tests need Python");
-    let _limit = Watchdog::of(letta.id(), s(120));
+    let _limit = Watchdog::of(letta.id(), s(400));
     let mut port = String::new();
     let said = letta.stdout.take().expect("it is piped");
     BufReader::new(said)
@@ -315,13 +323,11 @@ fn letta_over_tls_is_trusted_by_the_systems_certificates() {
     };
     // What the system trusts is what this variable names, where it is set.
     let server = Server::start(&setup().variable("SSL_CERT_FILE", fixture("authority.pem")));
-    let list = directly(server.address(), "tools/list", json!({}))["result"].take();
     let expected = ["describing__go", "independent__go", "parsing__go"];
-    assert_eq!(names(&list), expected, "{}", server.log());
+    assert_eq!(names(&list(&server)), expected, "{}", server.log());
     drop(server);
     let server = Server::start(&setup().variable("SSL_CERT_FILE", fixture("server.pem")));
-    let list = directly(server.address(), "tools/list", json!({}))["result"].take();
-    assert_eq!(names(&list), ["independent__go"]);
+    assert_eq!(names(&list(&server)), ["independent__go"]);
     server.logs(&["Letta: loading", "cannot be reached", "certificate"]);
     drop(letta.stdin.take());
     letta.wait().expect("it is ours");

@@ -92,8 +92,7 @@ fn scrape(server: &Server) -> String {
 #[test]
 fn what_happened_is_what_is_scraped() {
     let (server, session, _plugins) = used_server();
-    let text = scrape(&server);
-    for line in [
+    let lines = [
         r#"smcp_tool_calls_total{tool="tool__run",outcome="ok"} 1"#,
         r#"smcp_tool_calls_total{tool="tool__fail",outcome="plugin_error"} 1"#,
         r#"smcp_tool_call_duration_seconds_count 5"#,
@@ -117,12 +116,16 @@ fn what_happened_is_what_is_scraped() {
         r#"smcp_plugin_tools{plugin="tool"} 3"#,
         r#"smcp_plugins_complete 1"#,
         r#"smcp_limit_hits_total{limit="waiting_calls"} 0"#,
-    ] {
-        assert!(
-            text.lines().any(|found| found == line),
-            "no {line} in\n{text}"
-        );
-    }
+    ];
+    // What is counted when an answer has been sent may be so a moment after it has come.
+    until("what happened is scraped", PATIENCE, || {
+        let text = scrape(&server);
+        let missing = lines
+            .iter()
+            .find(|line| text.lines().all(|found| found != **line));
+        missing.inspect(|line| println!("no {line} in\n{text}"));
+        missing.is_none().then_some(())
+    });
     drop(session);
     until("the session is gone", PATIENCE, || {
         scrape(&server)
@@ -134,19 +137,21 @@ fn what_happened_is_what_is_scraped() {
 #[test]
 fn the_guide_and_the_server_know_the_same_metrics() {
     let (server, _session, _plugins) = used_server();
-    let scraped: BTreeSet<String> = scrape(&server)
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split(['{', ' ']).next())
-        // The parts of a histogram go by its name.
-        .map(|name| {
-            ["_bucket", "_sum", "_count"]
-                .iter()
-                .find_map(|part| name.strip_suffix(part))
-                .unwrap_or(name)
-                .to_owned()
-        })
-        .collect();
+    let scraped = || -> BTreeSet<String> {
+        scrape(&server)
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            // The parts of a histogram go by its name.
+            .map(|name| {
+                ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|part| name.strip_suffix(part))
+                    .unwrap_or(name)
+                    .to_owned()
+            })
+            .collect()
+    };
     let guide = include_str!("../../docs/monitoring.md");
     let described: BTreeSet<String> = guide
         .lines()
@@ -155,7 +160,12 @@ fn the_guide_and_the_server_know_the_same_metrics() {
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .map(str::to_owned)
         .collect();
-    assert_eq!(described, scraped);
+    // A service begins some time after the server is ready.
+    until("both know the same", PATIENCE, || {
+        let scraped = scraped();
+        println!("{:?}", described.symmetric_difference(&scraped));
+        (described == scraped).then_some(())
+    });
 }
 
 #[test]

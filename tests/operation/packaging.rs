@@ -1,16 +1,16 @@
 //! The scripts by which packages are tested, where they depend on the machine.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use crate::support::plugins::write_program;
 
 /// What the script prints on a machine where apt has these lists: publisher, release, suite, address.
 fn archive(os_release: &str, lists: &str) -> Output {
     let directory = tempfile::tempdir().expect("a directory for temporary files");
     let write = |name: &str, text: &str| {
         let path = directory.path().join(name);
-        std::fs::write(&path, text).expect("there is room");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("ours");
+        write_program(&path, text);
         path
     };
     let mirrors = "# ours\nhttp://mirror.example/ubuntu/\tpriority:1\nhttps://second.example/\n";

@@ -22,8 +22,8 @@ if [ "$1" = --describe ]; then
         "services":[{"name":"worker","command":"work","args":["HOW"]}]}'
 elif [ "$1" = work ]; then
     journal=$JOURNAL
-    echo "begin $$ $SMCP_SERVICE" >>"$journal"
     trap 'echo "end $$" >>"$journal"; exit 0' TERM
+    echo "begin $$ $SMCP_SERVICE" >>"$journal"
     case $2 in
         stay) echo "said by the worker"; while :; do sleep 0.05; done ;;
         crash) echo "no luck" >&2; exit 3 ;;
@@ -50,14 +50,16 @@ impl Scene {
         scene
     }
 
-    /// Another file in the place of the plugin's program.
+    /// Another file in the place of the plugin's program, in one step: somebody may be reading the one that is there.
     fn write(&self, how: &str, version: u32) {
         let program = PLUGIN
             .replace("HOW", how)
             .replace("VERSION", &version.to_string());
         let directory = self.plugins.join("one");
         fs::create_dir_all(&directory).expect("a directory of ours");
-        write_program(&directory.join("cli"), &program);
+        let fresh = self.folder.path().join("fresh");
+        write_program(&fresh, &program);
+        fs::rename(fresh, directory.join("cli")).expect("both are in one file system");
     }
 
     fn setup(&self) -> Setup {
@@ -94,8 +96,8 @@ if [ "$1" = --describe ]; then
     echo '{{"contract_version":"1.1","plugin":{{"description":"'"{about}"'"}},
         "commands":[{{"name":"run","description":"d"}}],"services":[{{"name":"worker","command":"work"}}]}}'
 else
-    echo "begin $$" >>"$JOURNAL"
     trap 'echo "end $$" >>"$JOURNAL"; exit 0' TERM
+    echo "begin $$" >>"$JOURNAL"
     cd "$SMCP_PLUGIN_DIR"
     while :; do {work}; sleep 1; done
 fi
@@ -216,7 +218,7 @@ fn services_without_room_are_named_and_run_when_there_is_some() {
         let all = all.as_array().expect("a list");
         all.iter().filter(|one| one["state"] == state).count()
     };
-    until("64 run and 8 have no room", PATIENCE, || {
+    until("64 run and 8 have no room", 3 * PATIENCE, || {
         (in_state("running") == 64 && in_state("refused") == 8).then_some(())
     });
     let metrics = exchange(server.address(), &get(server.address(), "/metrics", "")).text();
@@ -225,7 +227,7 @@ fn services_without_room_are_named_and_run_when_there_is_some() {
         .filter(|line| line.starts_with("smcp_plugin_service_up{") && line.ends_with(" 0"));
     assert_eq!(down.count(), 8, "{metrics}");
     fs::remove_dir_all(folder.path().join("p0")).expect("a directory of ours");
-    until("all run that are left", PATIENCE, || {
+    until("all run that are left", 3 * PATIENCE, || {
         (in_state("running") == 64 && in_state("refused") == 0).then_some(())
     });
 }
@@ -310,7 +312,9 @@ fn a_service_follows_the_modules_of_its_plugin_by_what_is_in_them() {
     server.signal(Signal::HUP);
     server.logs(&["reloaded"]);
     assert!(lives(first), "{}", server.log());
-    fs::write(&helper, "x = 2").expect("a directory of ours");
+    // In one step: a file that is just being written has other contents for a moment.
+    fs::write(scene.folder.path().join("other"), "x = 2").expect("a directory of ours");
+    fs::rename(scene.folder.path().join("other"), &helper).expect("both are in one file system");
     let second = scene.nth(2, "begin");
     assert!(!lives(first) && lives(second));
     server.logs(&["the service is replaced", "inner/helper.py has changed"]);

@@ -1,5 +1,7 @@
 //! Folders of plugins for a server: fixtures, and programs written on the spot.
 
+use std::fs::{File, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -55,9 +57,30 @@ impl Folder {
     }
 }
 
-/// Writes a program that its owner may change and everybody may run.
+/// Writes a program that its owner may change and everybody may run, at once.
 pub fn write_program(path: &Path, program: &str) {
-    std::fs::write(path, program).expect("a directory of our own");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
-        .expect("a file of our own");
+    write_executable(path, &mut program.as_bytes());
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("a file of our own");
+}
+
+/// Copies a program with its permissions, so that it can be executed at once.
+pub fn copy_program(from: &Path, to: &Path) {
+    let mut original = File::open(from).expect("a program that is there");
+    let permissions = original.metadata().expect("it is open").permissions();
+    write_executable(to, &mut original);
+    std::fs::set_permissions(to, permissions).expect("a file of our own");
+}
+
+/// Writes a file, and returns when nobody has it open for writing.
+///
+/// The system executes no such file ("Text file busy"), and a process that another test starts meanwhile has every
+/// descriptor of this one until it executes its own program. The lock belongs to all copies of the descriptor
+/// together: whoever gets the next one knows that none is left.
+fn write_executable(path: &Path, program: &mut impl Read) {
+    let mut file = File::create(path).expect("a directory of our own");
+    file.lock().expect("nobody else locks it");
+    std::io::copy(program, &mut file).expect("there is room");
+    drop(file);
+    let written = File::open(path).expect("it was just written");
+    written.lock_shared().expect("the copies are soon closed");
 }

@@ -1,7 +1,7 @@
 //! The real binary on a port of its own, in a guard whose end is the server's end and a proof that nothing is left.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
@@ -9,19 +9,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::commands::{Watchdog, output_with_input_within};
 use super::http::{PATIENCE, exchange, get};
+use super::plugins::copy_program;
 use super::{processes, until};
 
 /// A variable by which everything that a server starts can be found.
 const MARK: &str = "SMCP_TEST_SERVER";
 
 /// What an ended server leaves is gone at once; what is there after this long stays, however busy the machine.
-const LEFT_FOR: Duration = Duration::from_secs(10);
+const LEFT_FOR: Duration = Duration::from_secs(30);
+/// A command that is still there then is not going to end, however many programs it has to start on a busy machine.
+const LONGEST_RUN: Duration = Duration::from_secs(120);
+/// A server that is to end at once needs a moment for it, or many where others compute.
+const LONGEST_END: Duration = Duration::from_secs(60);
+/// What a server that has ended wrote is read at once, unless a process that it has left goes on writing.
+const LAST_LINES: Duration = Duration::from_secs(10);
 /// Reading from a pipe and writing to one have no limit of their own, so the server has one.
 const LONGEST_PIPED: Duration = Duration::from_secs(120);
 
@@ -115,9 +123,9 @@ impl Home {
             .expect("cargo provides the directory");
         let original = Path::new(env!("CARGO_BIN_EXE_smcp"));
         let program = directory.path().join("smcp");
-        std::fs::hard_link(original, &program)
-            .or_else(|_| std::fs::copy(original, &program).map(|_| ()))
-            .expect("the binary can be linked or copied");
+        if std::fs::hard_link(original, &program).is_err() {
+            copy_program(original, &program);
+        }
         for name in ["work", "no-plugins"] {
             std::fs::create_dir(directory.path().join(name)).expect("a new directory");
         }
@@ -202,7 +210,7 @@ impl Home {
 #[track_caller]
 pub fn run(setup: &Setup) -> Output {
     let home = Home::new();
-    output_with_input_within(PATIENCE, &mut home.command(setup))
+    output_with_input_within(LONGEST_RUN, &mut home.command(setup))
 }
 
 /// A server that speaks over its pipes. Dropping it ends it.
@@ -273,8 +281,9 @@ pub struct Server {
     home: Home,
     child: Child,
     address: SocketAddr,
-    stdout: Arc<Mutex<Vec<u8>>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    stdout: Printed,
+    stderr: Printed,
+    is_over: bool,
 }
 
 impl Server {
@@ -318,19 +327,19 @@ impl Server {
     #[track_caller]
     fn try_listening(home: Home, mut command: Command) -> Result<Self, (ExitStatus, String)> {
         let mut child = command.spawn().expect("the binary can be executed");
-        let stdout = collect(child.stdout.take().expect("stdout is a pipe"));
-        let stderr = child.stderr.take().map(collect).unwrap_or_default();
+        let stdout = Printed::by(child.stdout.take());
+        let stderr = Printed::by(child.stderr.take());
         let deadline = Instant::now() + PATIENCE;
         let address = loop {
-            if let Some(address) = address_in(&stdout.lock().expect("nobody panics here")) {
+            if let Some(address) = address_in(&stdout.so_far()) {
                 break address;
             }
             if let Some(status) = child.try_wait().expect("a child of ours") {
-                return Err((status, text(&stderr)));
+                return Err((status, stderr.in_the_end()));
             }
             if Instant::now() > deadline {
                 let _ = child.kill();
-                panic!("no server: {}", text(&stderr));
+                panic!("no server: {}", stderr.so_far());
             }
             std::thread::sleep(super::PACE);
         };
@@ -340,6 +349,7 @@ impl Server {
             address,
             stdout,
             stderr,
+            is_over: false,
         })
     }
 
@@ -363,14 +373,21 @@ impl Server {
         self.home.path("work")
     }
 
-    /// What it wrote on standard output so far.
+    /// The lines that it wrote on standard output so far; all of them once it has ended.
     pub fn stdout(&self) -> String {
-        text(&self.stdout)
+        self.printed(&self.stdout)
     }
 
-    /// What it logged so far.
+    /// The lines that it logged so far; all of them once it has ended.
     pub fn log(&self) -> String {
-        text(&self.stderr)
+        self.printed(&self.stderr)
+    }
+
+    fn printed(&self, printed: &Printed) -> String {
+        match self.is_over {
+            true => printed.in_the_end(),
+            false => printed.so_far(),
+        }
     }
 
     /// Waits for a line of the log with all these words: the log is written beside everything else.
@@ -400,7 +417,7 @@ impl Server {
     /// Waits until all plugins have answered or been given up.
     #[track_caller]
     pub fn ready(&self) {
-        until("/readyz turns 200", Duration::from_secs(40), || {
+        until("/readyz turns 200", 2 * PATIENCE, || {
             let answer = exchange(self.address, &get(self.address, "/readyz", ""));
             (answer.status == 200).then_some(())
         });
@@ -414,9 +431,11 @@ impl Server {
     /// Waits for the server to end.
     #[track_caller]
     pub fn ends_within(&mut self, limit: Duration) -> ExitStatus {
-        until("the server ends", limit, || {
+        let status = until("the server ends", limit, || {
             self.child.try_wait().expect("a child of ours")
-        })
+        });
+        self.is_over = true;
+        status
     }
 
     /// Waits until nothing of the server is left.
@@ -440,10 +459,12 @@ impl Drop for Server {
             return;
         }
         if !over {
-            self.signal(Signal::TERM);
-            // The second one says that nobody wants to wait for the calls.
-            self.signal(Signal::TERM);
-            self.ends_within(Duration::from_secs(20));
+            // The second one says that nobody wants to wait for the calls. Several that come before the server has taken
+            // the first are one.
+            until("the server ends", LONGEST_END, || {
+                self.signal(Signal::TERM);
+                self.child.try_wait().expect("a child of ours")
+            });
         }
         self.leaves_nothing_within(LEFT_FOR);
     }
@@ -454,31 +475,54 @@ fn pid_of(child: &Child) -> Pid {
         .expect("a child has a number above zero")
 }
 
-/// Reads a pipe to its end, beside everything else.
-fn collect(mut pipe: impl Read + Send + 'static) -> Arc<Mutex<Vec<u8>>> {
-    let collected = Arc::new(Mutex::new(Vec::new()));
-    let shared = Arc::clone(&collected);
-    std::thread::spawn(move || {
-        let mut block = [0; 8192];
-        while let Ok(count @ 1..) = pipe.read(&mut block) {
-            shared
-                .lock()
-                .expect("nobody panics here")
-                .extend_from_slice(&block[..count]);
+/// What comes through a pipe, which is read to its end beside everything else.
+#[derive(Debug)]
+struct Printed {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reading: Option<JoinHandle<()>>,
+}
+
+impl Printed {
+    fn by(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let shared = Arc::clone(&bytes);
+        let reading = pipe.map(|mut pipe| {
+            std::thread::spawn(move || {
+                let mut block = [0; 8192];
+                while let Ok(count @ 1..) = pipe.read(&mut block) {
+                    shared
+                        .lock()
+                        .expect("nobody panics here")
+                        .extend_from_slice(&block[..count]);
+                }
+            })
+        });
+        Self { bytes, reading }
+    }
+
+    /// The lines that came whole: what a pipe gives at once may end within one.
+    fn so_far(&self) -> String {
+        let bytes = self.bytes.lock().expect("nobody panics here");
+        let end = bytes.iter().rposition(|byte| *byte == b'\n');
+        let whole = &bytes[..end.map_or(0, |end| end + 1)];
+        String::from_utf8_lossy(whole).into_owned()
+    }
+
+    /// All that came, when nobody who writes is left.
+    fn in_the_end(&self) -> String {
+        let deadline = Instant::now() + LAST_LINES;
+        let is_over = || self.reading.as_ref().is_none_or(JoinHandle::is_finished);
+        while !is_over() && Instant::now() < deadline {
+            std::thread::sleep(super::PACE);
         }
-    });
-    collected
+        let bytes = self.bytes.lock().expect("nobody panics here");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
-fn text(bytes: &Arc<Mutex<Vec<u8>>>) -> String {
-    String::from_utf8_lossy(&bytes.lock().expect("nobody panics here")).into_owned()
-}
-
-/// The address in the first line, once the line is whole.
-fn address_in(stdout: &[u8]) -> Option<SocketAddr> {
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).ok()?;
-    let line = line.strip_suffix('\n')?;
+/// The address in the first line, once there is one.
+fn address_in(lines: &str) -> Option<SocketAddr> {
+    let line = lines.lines().next()?;
     let (_, rest) = line
         .split_once("http://")
         .unwrap_or_else(|| panic!("the first line names no address: {line}"));

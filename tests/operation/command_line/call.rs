@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::terminal::AtTerminal;
 use super::{line, stderr, stdout, with_plugins};
 use crate::support::commands::{Watchdog, output_with_input_within};
+use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
 use crate::support::server::{Server, Setup, run};
-use crate::support::{s, until};
+use crate::support::until;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Reports progress, logs, and asks for a name and an age.
 const ASKER: &str = r#"
@@ -285,7 +286,7 @@ fn who_interrupts_a_call_ends_what_runs_here_and_at_a_server() {
             .spawn()
             .expect("it starts");
         let _watchdog = Watchdog::of(call.id(), LIMIT);
-        let program = until("the program runs", s(40), || {
+        let program = until("the program runs", PATIENCE, || {
             let pid = std::fs::read_to_string(&marker).ok()?;
             Pid::from_raw(pid.trim().parse().ok()?)
         });
@@ -296,7 +297,7 @@ fn who_interrupts_a_call_ends_what_runs_here_and_at_a_server() {
         err.read_to_string(&mut said).expect("text");
         assert_eq!(call.wait().expect("it ends").code(), Some(1), "{said}");
         assert!(said.contains("interrupted"), "{way:?}: {said}");
-        until("the program is gone", s(40), || {
+        until("the program is gone", PATIENCE, || {
             test_kill_process(program).is_err().then_some(())
         });
     }

@@ -4,16 +4,17 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::commands::{Watchdog, output_within};
+use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
 use crate::support::server::is_root;
 use crate::support::{s, until};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Writes into its copy, and says so by a file there, before it comes to its parser.
 const BUSY: &str = "import time\nfor n in range(60):\n    with open('made%d' % n, 'wb') as file: file.write(bytes(1 << 20))\n\
@@ -47,7 +48,7 @@ fn names(directory: &Path) -> Vec<String> {
 fn started(mut command: Command, work: &Path, temporary: &Path) -> (Child, Watchdog) {
     let child = command.spawn().expect("it starts");
     let watchdog = Watchdog::of(child.id(), LIMIT);
-    until("the plugin has written", s(30), || {
+    until("the plugin has written", PATIENCE, || {
         let copies = names(temporary);
         let below = work.strip_prefix("/").expect("it is absolute");
         copies
@@ -91,25 +92,38 @@ fn what_a_killed_server_left_is_removed_by_the_next() {
     busy.add("busy", BUSY);
     let parser = "import argparse\nargparse.ArgumentParser().parse_args()\n";
     quick.add("quick", parser);
-    let (work, temporary) = (tempfile::tempdir(), tempfile::tempdir());
-    let (work, temporary) = (work.expect("room"), temporary.expect("room"));
-    let command_of = |folder: &Folder| command("check", folder, work.path(), temporary.path());
-    let (mut killed, _watchdog) = started(command_of(&busy), work.path(), temporary.path());
-    let (mut living, _watchdog) = started(command_of(&busy), work.path(), temporary.path());
-    until("both have a copy", s(30), || {
-        (names(temporary.path()).len() == 2).then_some(())
-    });
-    signal(&killed, Signal::KILL);
-    killed.wait().expect("it ends");
-    assert!(
-        output_within(LIMIT, &mut command_of(&quick))
-            .status
-            .success()
-    );
-    assert_eq!(names(temporary.path()).len(), 1, "that of the living one");
-    signal(&living, Signal::TERM);
-    living.wait().expect("it ends");
-    assert_eq!(names(temporary.path()), [""; 0]);
+    // A question has a limit of ten seconds, after which its copy is removed. On a machine that is too busy to get so far
+    // in time, nothing is said about the copies of those that live.
+    let in_time = s(8);
+    let is_in_time = |_| {
+        let (work, temporary) = (tempfile::tempdir(), tempfile::tempdir());
+        let (work, temporary) = (work.expect("room"), temporary.expect("room"));
+        let command_of = |folder: &Folder| command("check", folder, work.path(), temporary.path());
+        let began = Instant::now();
+        let (mut killed, _watchdog) = started(command_of(&busy), work.path(), temporary.path());
+        let (mut living, _watchdog) = started(command_of(&busy), work.path(), temporary.path());
+        until("both have a copy", LIMIT, || {
+            let have = names(temporary.path()).len() == 2;
+            (have || began.elapsed() > in_time).then_some(())
+        });
+        signal(&killed, Signal::KILL);
+        killed.wait().expect("it ends");
+        assert!(
+            output_within(LIMIT, &mut command_of(&quick))
+                .status
+                .success()
+        );
+        let left = names(temporary.path()).len();
+        let is_in_time = began.elapsed() < in_time;
+        signal(&living, Signal::TERM);
+        living.wait().expect("it ends");
+        assert_eq!(names(temporary.path()), [""; 0]);
+        assert!(!is_in_time || left == 1, "that of the living one: {left}");
+        is_in_time
+    };
+    if !(0..5).any(is_in_time) {
+        eprintln!("in part not checked: this machine is too busy");
+    }
 }
 
 #[test]

@@ -100,8 +100,8 @@ fn endless(begin: &'static str, piece: &'static str) -> SocketAddr {
     })
 }
 
-fn faults(address: SocketAddr) -> Vec<String> {
-    let (status, said, wrong) = doctor(&["--json", "--wait", "2", &address.to_string()], None);
+fn faults(address: SocketAddr, wait: &str) -> Vec<String> {
+    let (status, said, wrong) = doctor(&["--json", "--wait", wait, &address.to_string()], None);
     assert_eq!(status, Some(1), "{said}{wrong}");
     let report: Value = serde_json::from_str(&said).expect("JSON");
     let findings = report["findings"].as_array().expect("a list").iter();
@@ -149,9 +149,9 @@ fn a_server_that_never_ends_or_never_begins_does_not_hold_the_doctor() {
     std::thread::scope(|threads| {
         for (address, fault) in rows {
             threads.spawn(move || {
-                // On a busy machine an answer may come after the two seconds that it has.
-                let is_named = |_| faults(address).iter().any(|known| known == fault);
-                assert!((0..3).any(is_named), "{fault}");
+                // On a busy machine an answer may come after the two seconds that it has at first.
+                let is_named = |wait| faults(address, wait).iter().any(|known| known == fault);
+                assert!(["2", "5", "20"].into_iter().any(is_named), "{fault}");
             });
         }
     });
@@ -266,7 +266,7 @@ fn with_an_endpoint(named: &'static str) -> String {
     });
     let url = address.to_string();
     let (status, said, _) = doctor(
-        &["--wait", "5", "--idle", "0", &url],
+        &["--wait", "30", "--idle", "0", &url],
         Some("the-secret-key"),
     );
     assert_eq!(status, Some(1), "{said}");

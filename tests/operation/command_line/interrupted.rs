@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use super::strangers::mcp;
 use super::{program, smcp, stderr, stdout};
 use crate::support::commands::Watchdog;
+use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
-use crate::support::{s, until};
+use crate::support::until;
 
 /// A command that is still there then is not going to end.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Starts it with an input that never ends.
 fn started(words: &[&str], home: &Path) -> (Child, Watchdog) {
@@ -82,7 +83,7 @@ fn a_call_that_waits_for_its_arguments_ends_with_the_first_signal() {
         is_interrupted(&ended(child));
     }
     let (child, _watchdog) = call(&format!("@{}", pipe.display()));
-    let _writer = until("the file is opened", s(40), || {
+    let _writer = until("the file is opened", PATIENCE, || {
         let mut options = File::options();
         let flags = OFlags::NONBLOCK.bits() as i32;
         options.write(true).custom_flags(flags).open(&pipe).ok()
@@ -95,10 +96,12 @@ fn a_call_that_waits_for_its_arguments_ends_with_the_first_signal() {
 fn a_call_of_a_server_that_says_nothing_ends_with_the_first_signal() {
     let home = tempfile::tempdir().expect("there is room");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a socket of ours");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
     for signal in [Signal::INT, Signal::TERM] {
         let (child, _watchdog) = started(&["call", "--url", &url, "t"], home.path());
-        let (mut asked, _) = listener.accept().expect("it comes");
+        let (mut asked, _) = until("it comes", PATIENCE, || listener.accept().ok());
+        asked.set_nonblocking(false).expect("a socket of ours");
         assert_eq!(asked.read(&mut [0; 1]).expect("it asks"), 1);
         send(&child, signal);
         is_interrupted(&ended(child));
@@ -180,7 +183,7 @@ fn a_plugin_whose_copying_is_ended_is_not_there() {
     // True once the signal has come before the last file was copied.
     let is_in_time = |_| {
         let (mut child, _watchdog) = started(&words, home.path());
-        until("it copies", s(40), || {
+        until("it copies", PATIENCE, || {
             let mut made = entries(&plugins).map(|staging| staging.path().join("large"));
             let has_begun = made.any(|made| entries(&made).next().is_some());
             let is_over = child.try_wait().expect("it is ours").is_some();

@@ -6,9 +6,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{folder, line, stderr};
-use crate::support::http::{exchange, get, post};
+use crate::support::http::{PATIENCE, exchange, get, post};
 use crate::support::server::{Server, Setup, run};
-use crate::support::{s, until};
+use crate::support::until;
 
 #[test]
 fn a_start_logs_version_address_and_plugins_into_the_file_too() {
@@ -19,7 +19,7 @@ fn a_start_logs_version_address_and_plugins_into_the_file_too() {
     let place = format!("plugins={}", folder.path().display());
     let address = format!("listening address={}", server.address());
     let plugin = "serving plugin=walker tools=1 source=describe";
-    until("the four facts are in the log file", s(5), || {
+    until("the four facts are in the log file", PATIENCE, || {
         let log = std::fs::read_to_string(server.directory().join("logs/mcp_server.log")).ok()?;
         let facts = [version.as_str(), &place, &address, plugin];
         facts.iter().all(|fact| log.contains(fact)).then_some(())
@@ -33,7 +33,7 @@ fn a_log_file_that_cannot_be_written_is_told_at_the_start() {
         .variable("MCP_LOG_LEVEL", "ERROR")
         .variable("MCP_LOG_DIR", "/proc/no-such");
     let server = Server::start(&setup);
-    until("the warning", s(5), || {
+    until("the warning", PATIENCE, || {
         let log = server.log();
         log.contains("/proc/no-such/mcp_server.log cannot be written")
             .then_some(())
@@ -52,7 +52,7 @@ fn the_cause_of_an_error_is_said_once() {
 
 /// The command of the line `try: …`, once the server has printed it.
 fn example(server: &Server) -> String {
-    until("the example", s(10), || {
+    until("the example", PATIENCE, || {
         let printed = server.stdout();
         let line = printed.lines().find_map(|line| line.strip_prefix("try: "));
         line.filter(|_| printed.ends_with('\n')).map(str::to_owned)
@@ -172,7 +172,7 @@ fn the_demo_plugins_leave_no_directory_behind() {
         for _ in 0..signals {
             server.signal(rustix::process::Signal::TERM);
         }
-        server.ends_within(s(20));
+        server.ends_within(PATIENCE);
         assert_eq!(left(), 0, "after {signals} signals");
     }
 }

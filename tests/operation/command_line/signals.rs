@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,7 +11,7 @@ use serde_json::json;
 use super::folder;
 use crate::support::hangups;
 use crate::support::http::{Connection, PATIENCE, exchange, get, post};
-use crate::support::plugins::Folder;
+use crate::support::plugins::{Folder, copy_program};
 use crate::support::server::{Server, Setup, is_root};
 use crate::support::session::Session;
 use crate::support::{s, until};
@@ -24,7 +25,19 @@ fn signals_without_a_meaning_end_nothing() {
         assert_eq!(health.status, 200, "{signal:?}");
     }
     server.signal(Signal::TERM);
-    assert!(server.ends_within(s(20)).success());
+    assert!(server.ends_within(PATIENCE).success());
+}
+
+/// A plugin whose command does `work`, and before that says so by a file in the directory that its server has for a
+/// home: that a server has processes says nothing of a call, for it has some in reserve.
+fn telling(before: &str, work: &str) -> Folder {
+    folder(&format!("{before}\n: >\"$HOME/begun\"\n{work}"))
+}
+
+#[track_caller]
+fn until_the_call_runs(server: &Server) {
+    let begun = server.directory().join("begun");
+    until("the call runs", PATIENCE, || begun.exists().then_some(()));
 }
 
 /// Sends a call of `walker__go`, waits until it runs, and gives what it was answered after SIGTERM.
@@ -70,9 +83,7 @@ fn answers_at_the_end(folder: &Folder) -> Vec<(&'static str, String)> {
         let request = post(at, path, &headers, call.as_bytes());
         let mut connection = Connection::open(at);
         connection.send(&request).expect("the server listens");
-        until("the call runs", PATIENCE, || {
-            (server.others().len() >= 2).then_some(())
-        });
+        until_the_call_runs(&server);
         server.signal(Signal::TERM);
         let answer = connection.answer(s(60));
         let answer = answer
@@ -87,9 +98,7 @@ fn answers_at_the_end(folder: &Folder) -> Vec<(&'static str, String)> {
         server.ready();
         let mut session = Session::ready(server.address());
         let id = session.begin("walker__go", json!({}));
-        until("the call runs", PATIENCE, || {
-            (server.others().len() >= 2).then_some(())
-        });
+        until_the_call_runs(&server);
         server.signal(Signal::TERM);
         let answer = session.response(&id, s(60)).to_string();
         assert!(server.ends_within(s(40)).success(), "SSE");
@@ -112,7 +121,7 @@ fn answers_at_the_end(folder: &Folder) -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_running_call_gets_its_grace_through_every_transport() {
-    for (what, answer) in answers_at_the_end(&folder("sleep 3; echo done")) {
+    for (what, answer) in answers_at_the_end(&telling("", "sleep 3; echo done")) {
         assert!(answer.contains("done"), "{what}: {answer}");
     }
 }
@@ -120,7 +129,7 @@ fn a_running_call_gets_its_grace_through_every_transport() {
 /// Takes more than ten seconds: the grace of running calls.
 #[test]
 fn a_call_that_outlasts_its_grace_is_told_so_through_every_transport() {
-    for (what, answer) in answers_at_the_end(&folder("sleep 600")) {
+    for (what, answer) in answers_at_the_end(&telling("", "sleep 600")) {
         assert!(answer.contains("\"error\""), "{what}: {answer:?}");
         assert!(answer.contains("shutting down"), "{what}: {answer:?}");
         assert!(answer.contains("-32603"), "{what}: {answer:?}");
@@ -149,23 +158,22 @@ fn handshake(at: std::net::SocketAddr, headers: &str) -> String {
 
 #[test]
 fn a_second_signal_ends_a_server_with_a_stubborn_call_at_once() {
-    let folder = folder("trap '' TERM; while :; do sleep 0.1; done");
+    let folder = telling("trap '' TERM", "while :; do sleep 0.1; done");
     let mut server = Server::start(&Setup::new().plugins(folder.path()));
     server.ready();
     let mut session = Session::ready(server.address());
     session.begin("walker__go", json!({}));
-    until("the call runs", s(10), || {
-        (server.others().len() >= 2).then_some(())
-    });
+    until_the_call_runs(&server);
     server.signal(Signal::TERM);
     // Two signals of one kind are one for the system as long as the first has not been taken.
-    until("the first one is heard", s(5), || {
+    until("the first one is heard", s(8), || {
         let answer = exchange(server.address(), &get(server.address(), "/readyz", ""));
         (answer.status == 503).then_some(())
     });
     server.signal(Signal::TERM);
-    server.ends_within(s(3));
-    server.leaves_nothing_within(s(1));
+    // Without the ten seconds that a call has, and the five that a program has which was asked to end.
+    server.ends_within(s(8));
+    server.leaves_nothing_within(s(4));
 }
 
 /// The server in a shell that has done something before; ended with the value.
@@ -222,12 +230,12 @@ fn a_system_without_threads_to_give_is_one_line_and_exit_code_1() {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open).expect("it is ours");
     let program = directory.path().join("smcp");
-    std::fs::copy(env!("CARGO_BIN_EXE_smcp"), &program).expect("there is room");
+    copy_program(Path::new(env!("CARGO_BIN_EXE_smcp")), &program);
     for limit in 1..=3 {
         let script = format!("ulimit -u {limit}; exec \"$0\" --port 0");
         let mut command = Command::new("timeout");
         command
-            .args(["-s", "KILL", "20", "bash", "-c", &script])
+            .args(["-s", "KILL", "120", "bash", "-c", &script])
             .arg(&program)
             .current_dir("/")
             .env("MCP_DISABLE_FILE_LOG", "1");

@@ -13,7 +13,7 @@ use super::{folder, smcp, stderr, stdout};
 use crate::support::commands::output_within;
 
 /// A command that is still there then waits for ever.
-const LIMIT: Duration = Duration::from_secs(50);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A server that answers requests with what is made of their method and id.
 pub(super) fn mcp(answer: fn(&str, &Value) -> Value) -> SocketAddr {

@@ -15,9 +15,10 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::smcp;
 use crate::support::commands::Watchdog;
-use crate::support::{s, until};
+use crate::support::http::PATIENCE;
+use crate::support::until;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// A command whose input and standard error are a terminal.
 pub struct AtTerminal {
@@ -91,7 +92,7 @@ impl AtTerminal {
     /// Waits for a prompt, and answers it.
     #[track_caller]
     pub fn answer(&mut self, prompt: &str, line: &str) {
-        until(prompt, s(40), || {
+        until(prompt, PATIENCE, || {
             self.shown().contains(prompt).then_some(())
         });
         let written = self.terminal.write_all(line.as_bytes());

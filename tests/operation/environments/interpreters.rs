@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::kit::{self, LIBRARY, Place, is_served, unserved};
 use super::{INSTALLED, version};
+use crate::support::plugins::copy_program;
 use crate::support::server::{Server, run};
 use crate::support::until;
 
@@ -28,7 +29,7 @@ fn an_environment_stays_in_use_when_its_interpreter_is_another_and_none_can_be_m
     std::fs::create_dir_all(prefix.join("bin")).expect("there is room");
     let own = prefix.join("bin/python3");
     let real = python();
-    std::fs::copy(&real, &own).expect("there is room");
+    copy_program(Path::new(&real), &own);
     let home = Path::new(&real)
         .ancestors()
         .nth(2)
@@ -41,10 +42,9 @@ fn an_environment_stays_in_use_when_its_interpreter_is_another_and_none_can_be_m
     assert_eq!(version(&server, "one"), "1.0");
     drop(server);
     let again = prefix.join("bin/again");
-    std::fs::copy(&real, &again).expect("there is room");
-    // What is open for writing cannot be executed.
-    let file = std::fs::File::options().write(true).open(&again);
-    let file = file.expect("it is ours");
+    copy_program(Path::new(&real), &again);
+    // To set its time it need not be open for writing, in which state nobody could execute it.
+    let file = std::fs::File::open(&again).expect("it is ours");
     let before = std::time::SystemTime::now() - std::time::Duration::from_secs(86400);
     file.set_modified(before).expect("it is ours");
     drop(file);

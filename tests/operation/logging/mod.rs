@@ -9,7 +9,6 @@ mod secrets;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::support::http::{Connection, PATIENCE};
 use crate::support::server::{Server, Setup};
@@ -35,16 +34,18 @@ pub fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// Waits until the file has a line with this text, and returns all of it.
+/// Waits until the file has a line with this text, and returns the lines of it that are whole: somebody may be writing
+/// the next one.
 #[track_caller]
 pub fn log_with(path: &Path, text: &str) -> String {
     until(&format!("{text} in {}", path.display()), PATIENCE, || {
-        let log = read(path);
+        let mut log = read(path);
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
         log.contains(text).then_some(log)
     })
 }
 
-/// Waits until the console has a line with this text, and returns all of it.
+/// Waits until the console has a line with this text, and returns what is there by then.
 #[track_caller]
 pub fn console_with(server: &Server, text: &str) -> String {
     until(&format!("{text} on the console"), PATIENCE, || {
@@ -80,5 +81,5 @@ pub fn make_it_talk(server: &Server) {
 /// Ends the server in order, so that all it had to say is in the file.
 pub fn end(mut server: Server) {
     server.signal(rustix::process::Signal::TERM);
-    assert!(server.ends_within(Duration::from_secs(20)).success());
+    assert!(server.ends_within(PATIENCE).success());
 }

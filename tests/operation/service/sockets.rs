@@ -117,6 +117,15 @@ fn ask(at: SocketAddr) -> Result<String, String> {
     }
 }
 
+/// Tells the clients to end when it is dropped.
+struct EndOfClients<'a>(&'a AtomicBool);
+
+impl Drop for EndOfClients<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn no_client_is_refused_while_the_server_is_started_anew_behind_its_socket() {
     let folder = Folder::new();
@@ -132,6 +141,8 @@ fn no_client_is_refused_while_the_server_is_started_anew_behind_its_socket() {
     let mut server = start();
     let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        // Whatever fails here, the clients end: they are waited for.
+        let end = EndOfClients(&over);
         let clients: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
@@ -163,7 +174,7 @@ fn no_client_is_refused_while_the_server_is_started_anew_behind_its_socket() {
             server = start();
         }
         answered_more();
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         for client in clients {
             let faults = client.join().expect("it does not panic");
             assert!(faults.is_empty(), "{faults:?}");
