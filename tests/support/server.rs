@@ -23,7 +23,7 @@ const MARK: &str = "SMCP_TEST_SERVER";
 /// What an ended server leaves is gone at once; what is there after this long stays, however busy the machine.
 const LEFT_FOR: Duration = Duration::from_secs(10);
 /// Reading from a pipe and writing to one have no limit of their own, so the server has one.
-const LONGEST_PIPED: Duration = Duration::from_secs(120);
+const LONGEST_PIPED: Duration = Duration::from_secs(400);
 
 /// How a server is to be started. Its environment is its own: nothing of the tests' environment but `PATH`.
 #[derive(Debug, Clone, Default)]
@@ -368,9 +368,11 @@ impl Server {
         text(&self.stdout)
     }
 
-    /// What it logged so far.
+    /// What it logged so far, in whole lines: the rest of the last one may come later.
     pub fn log(&self) -> String {
-        text(&self.stderr)
+        let mut log = text(&self.stderr);
+        log.truncate(log.rfind('\n').map_or(0, |end| end + 1));
+        log
     }
 
     /// Waits for a line of the log with all these words: the log is written beside everything else.
@@ -441,8 +443,8 @@ impl Drop for Server {
         }
         if !over {
             self.signal(Signal::TERM);
-            // The second one says that nobody wants to wait for the calls.
-            self.signal(Signal::TERM);
+            // The second one says that nobody wants to wait for the calls. Two of one kind at once would be one.
+            self.signal(Signal::INT);
             self.ends_within(Duration::from_secs(20));
         }
         self.leaves_nothing_within(LEFT_FOR);
