@@ -286,7 +286,7 @@ fn jobs_end_with_the_server_politely_and_then_by_force() {
     let mut server = serve(Setup::new(), &folder);
     for command in ["start", "deaf"] {
         assert_eq!(
-            said(&server, command, &format!("row-41-{command}")),
+            said(&server, command, &format!("row-41-job-{command}")),
             "started"
         );
     }
@@ -303,7 +303,7 @@ fn jobs_are_gone_when_the_server_is_killed() {
     let mut server = serve(Setup::new(), &folder);
     for command in ["start", "deaf"] {
         assert_eq!(
-            said(&server, command, &format!("row-42-{command}")),
+            said(&server, command, &format!("row-42-job-{command}")),
             "started"
         );
     }

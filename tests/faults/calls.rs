@@ -24,8 +24,11 @@ fn a_plugin_that_was_changed_after_the_start_gives_a_clean_error() {
         "refused",
         "#!/bin/sh\necho '{\"commands\":[{\"name\":\"silent\",\"description\":\"a\",\"parameters\":[]}]}'\n",
     );
+    // A server that notices the changes first may have no such tool any more.
+    let mut setup = Setup::new()
+        .plugins(folder.path())
+        .variable("MCP_WATCH", "off");
     // No file is closed to root, so the server is somebody else then.
-    let mut setup = Setup::new().plugins(folder.path());
     if is_root() {
         setup = setup.user(65_534);
     }

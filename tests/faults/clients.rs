@@ -7,7 +7,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::served::{found_soon, gone_within};
+use crate::served::{GONE, found_soon, gone_within};
 use crate::support::http::{Answer, Connection, PATIENCE, Silence, exchange, header, post};
 use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup};
@@ -253,7 +253,7 @@ fn a_call_that_waits_for_letta_is_cancelled_at_once() {
         "params": {"requestId": 1}});
     client.ask(BOTH, &cancelled);
     let answer = running
-        .answer(s(3))
+        .answer(s(6))
         .expect("row 65: cancelled at once")
         .json();
     assert_eq!(answer["error"]["code"], -32800, "row 65: {answer}");
@@ -358,7 +358,8 @@ fn a_client_that_hangs_up_on_a_talking_program_does_not_hold_up_the_end() {
             .then_some(())
     });
     server.signal(Signal::TERM);
-    assert!(server.ends_within(s(6)).success(), "row 64");
+    // Less than the ten seconds that a running call would get.
+    assert!(server.ends_within(s(9)).success(), "row 64");
 }
 
 #[test]
@@ -399,7 +400,7 @@ fn a_call_whose_client_hangs_up_is_recorded_once() {
             .expect("an open connection");
         found_soon(mark);
         drop(connection);
-        gone_within(mark, s(10));
+        gone_within(mark, GONE);
     }
     let lines = || -> Vec<String> {
         let log = server.log();
@@ -433,7 +434,7 @@ fn a_batch_takes_no_more_memory_than_waits_for_clients() {
         .collect();
     let asked = std::thread::scope(|threads| {
         let mut asking = client.begin(JSON_ONLY, &json!(batch));
-        let asking = threads.spawn(move || asking.answer(s(180)));
+        let asking = threads.spawn(move || asking.answer(s(400)));
         while !asking.is_finished() {
             let grown = processes::resident(server.pid()).saturating_sub(before);
             assert!(grown < 160 << 20, "row 53: {} MiB more", grown >> 20);
@@ -477,14 +478,19 @@ fn answers_that_nobody_reads_make_room_for_those_of_others() {
         })
         .collect();
     // Recorded is an answer that has its room or was refused it: none waits for room any more.
-    until("row 53: all calls are recorded", s(120), || {
+    until("row 53: all calls are recorded", s(400), || {
         let grown = processes::resident(server.pid()).saturating_sub(before);
         assert!(grown < 220 << 20, "row 53: {} MiB more", grown >> 20);
         let recorded = server.log().matches("tool=floods__stdout").count();
         (recorded == unread.len()).then_some(())
     });
     let message = call(1, "floods__stdout", json!({"bytes": 12_000_000})).to_string();
-    let answer = exchange(at, &post(at, "/messages/", "", message.as_bytes())).json();
+    let mut other = Connection::open(at);
+    other
+        .send(&post(at, "/messages/", "", message.as_bytes()))
+        .expect("an open connection");
+    // Longer than others wait: a build for tests reads these megabytes slowly.
+    let answer = other.answer(s(180)).expect("an answer").json();
     assert_eq!(
         answer["result"]["isError"], false,
         "row 53: another is served"
@@ -503,7 +509,7 @@ fn what_was_kept_for_a_session_is_freed_with_it() {
         let client = Streamable::open(at, "2025-11-25", json!({}));
         let message = call(1, "floods__stdout", json!({"bytes": 3_000_000}));
         let mut calling = client.begin("Accept: text/event-stream\r\n", &message);
-        let answer = calling.answer(s(60)).expect("a stream to its end");
+        let answer = calling.answer(s(180)).expect("a stream to its end");
         assert!(answer.body.len() > 3_000_000);
     };
     for _ in 0..6 {
@@ -513,8 +519,11 @@ fn what_was_kept_for_a_session_is_freed_with_it() {
     for _ in 0..24 {
         leave_something_behind();
     }
-    let grown = processes::resident(server.pid()).saturating_sub(before);
-    assert!(grown < 36 << 20, "row 53: {} MiB more", grown >> 20);
+    // What ended is freed beside the next answer, and given back to the system a moment later.
+    until("row 53: less than 36 MiB more", PATIENCE, || {
+        let grown = processes::resident(server.pid()).saturating_sub(before);
+        (grown < 36 << 20).then_some(())
+    });
 }
 
 #[test]
@@ -650,7 +659,7 @@ fn a_cancelled_request_has_a_proper_end() {
         for _ in 0..2 {
             assert_eq!(client.ask(BOTH, &cancelled).status, 202, "row 36");
         }
-        gone_within(&mark, s(10));
+        gone_within(&mark, GONE);
         let answer = running
             .answer(PATIENCE)
             .expect("row 36: the POST is answered");

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -136,6 +137,7 @@ fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
     for (name, program, _) in &bad {
         folder.add_executable(name, program);
     }
+    let began = Instant::now();
     let server = Server::start(&Setup::new().plugins(folder.path()));
     let mut session = Session::ready(server.address());
     // The good ones do not wait for the one that hangs: it has not been given up yet when they are there.
@@ -146,10 +148,11 @@ fn a_plugin_that_describes_itself_badly_is_skipped_with_the_reason() {
             .all(|name| tools.iter().any(|tool| tool == name))
             .then_some(())
     });
-    assert_eq!(
-        exchange(server.address(), &get(server.address(), "/readyz", "")).status,
-        503
-    );
+    let answer = exchange(server.address(), &get(server.address(), "/readyz", ""));
+    // After ten seconds it may have been given up: a machine that took as long for the others shows nothing.
+    if began.elapsed() < s(10) {
+        assert_eq!(answer.status, 503, "{}", answer.text());
+    }
     server.ready();
     assert_eq!(
         tools(&mut session)
@@ -372,6 +375,12 @@ fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
             &describing(&with_commands(&["go"])),
         );
     }
+    // What the good ones take alone is what this machine takes for them.
+    let began = Instant::now();
+    let alone = Server::start(&Setup::new().plugins(folder.path()));
+    all_good_are_listed(&alone, s(300));
+    drop(alone);
+    let limit = s(60) + 3 * began.elapsed();
     for number in 0..50 {
         folder.add_executable(
             &format!("hangs-{number:02}"),
@@ -384,15 +393,22 @@ fn five_hundred_plugins_fifty_of_them_hanging_hold_nobody_up() {
         answer.status, 503,
         "row 40: the port opened with the last plugin"
     );
+    let mut session = all_good_are_listed(&server, limit);
+    let result = session.call("good-449__go", json!({}));
+    assert_eq!(text_of(&result), "ran go", "row 40");
+    Witness::of(server.address(), "").must_be_served();
+}
+
+/// Waits until all 450 of them are, and gives the session that has seen it.
+#[track_caller]
+fn all_good_are_listed(server: &Server, limit: Duration) -> Session {
     let mut session = Session::ready(server.address());
-    until("row 40: all the good ones are listed", s(60), || {
+    until("row 40: all the good ones are listed", limit, || {
         let count = tools(&mut session)
             .iter()
             .filter(|name| name.starts_with("good-"))
             .count();
         (count == 450).then_some(())
     });
-    let result = session.call("good-449__go", json!({}));
-    assert_eq!(text_of(&result), "ran go", "row 40");
-    Witness::of(server.address(), "").must_be_served();
+    session
 }

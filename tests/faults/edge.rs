@@ -161,7 +161,7 @@ fn a_stream_whose_request_has_half_a_body_ends_with_its_client() {
     let sessions = || exchange(at, &get(at, "/health", "")).json()["sessions"].clone();
     assert_eq!(sessions(), 1);
     drop(stream);
-    until("row 62: the session is over", s(6), || {
+    until("row 62: the session is over", PATIENCE, || {
         (sessions() == 0).then_some(())
     });
 }
@@ -241,7 +241,8 @@ fn every_head_of_a_connection_is_checked_for_two_lengths() {
                     connection.send(second).expect("an open connection");
                 }
                 judge(&connection.answer(PATIENCE).expect("an answer"), &[400]);
-                assert!(connection.closes_within(s(5)), "the connection stays open");
+                // Before what is behind the head could be a head that never ends.
+                assert!(connection.closes_within(s(9)), "the connection stays open");
             }
         },
     );
@@ -291,14 +292,16 @@ fn half_heads_hold_little_memory() {
         })
         .collect();
     must_be_served();
+    // Those that find no room are refused when they are read, which another request need not wait for.
+    until("some of the heads are refused", PATIENCE, || {
+        let metrics = exchange(at, &get(at, "/metrics", "")).text();
+        let counted = metrics
+            .lines()
+            .find(|line| line.starts_with("smcp_refused_total{reason=\"overloaded\"}"))?;
+        (!counted.ends_with(" 0")).then_some(())
+    });
     let grown = processes::resident(server.pid()).saturating_sub(before);
     assert!(grown < 80 << 20, "600 half heads cost {} MiB", grown >> 20);
-    let metrics = exchange(at, &get(at, "/metrics", "")).text();
-    assert!(
-        metrics.contains("smcp_refused_total{reason=\"overloaded\"}")
-            && !metrics.contains("smcp_refused_total{reason=\"overloaded\"} 0\n"),
-        "the heads were not bounded:\n{metrics}"
-    );
     drop(open);
 }
 
@@ -306,6 +309,23 @@ fn half_heads_hold_little_memory() {
 fn unfinished_bodies_hold_little_memory_and_refuse_no_small_request() {
     let server = Server::start(&Setup::new());
     let at = server.address();
+    until("sixty bodies are begun in time", s(240), || {
+        leave_unfinished(&server)
+    });
+    let large = post(at, "/messages/", "", &[PING, &vec![b' '; 3 << 20]].concat());
+    until("the bodies that were given up make room", PATIENCE, || {
+        let mut connection = Connection::open(at);
+        connection.send_what_is_read(&large);
+        let answer = connection.answer(PATIENCE).ok()?;
+        (answer.status == 200).then_some(())
+    });
+}
+
+/// Sends bodies that do not end. `None` on a machine that is so slow that the first of them are given up, after thirty
+/// seconds, before the last is sent.
+fn leave_unfinished(server: &Server) -> Option<()> {
+    let at = server.address();
+    let began = Instant::now();
     let before = processes::resident(server.pid());
     let mut unfinished = post(at, "/messages/", "", &vec![b' '; 4 << 20]);
     unfinished.pop();
@@ -323,22 +343,18 @@ fn unfinished_bodies_hold_little_memory_and_refuse_no_small_request() {
         "60 unfinished bodies cost {} MiB",
         grown >> 20
     );
-    // The first ones have their room, the last one found none.
     let last = open.last_mut().expect("there are many").answer(PATIENCE);
+    if began.elapsed() > s(25) {
+        return None;
+    }
+    // The first ones have their room, the last one found none.
     let last = last.expect("an answer");
     judge(&last, &[503]);
     assert_eq!(last.json()["error"], "overloaded", "{}", last.text());
     assert!(last.header("retry-after").is_some(), "{last:?}");
     open[0].send(b" ").expect("its body is still being read");
     judge(&open[0].answer(PATIENCE).expect("an answer"), &[400]);
-    drop(open);
-    let large = post(at, "/messages/", "", &[PING, &vec![b' '; 3 << 20]].concat());
-    until("the bodies that were given up make room", s(10), || {
-        let mut connection = Connection::open(at);
-        connection.send_what_is_read(&large);
-        let answer = connection.answer(PATIENCE).ok()?;
-        (answer.status == 200).then_some(())
-    });
+    Some(())
 }
 
 #[test]
@@ -359,7 +375,7 @@ fn idle_connections_leave_descriptors_for_calls() {
         .expect("an open connection");
     judge(&caller.answer(PATIENCE).expect("an answer"), &[200]);
     let idle: Vec<_> = (0..600).map(|_| Connection::open(at)).collect();
-    until("the connections have reached their limit", s(10), || {
+    until("the connections have reached their limit", PATIENCE, || {
         server.log().contains("which is the limit").then_some(())
     });
     caller.send(request.as_bytes()).expect("an open connection");
@@ -390,7 +406,7 @@ fn without_descriptors_the_log_gets_one_line_a_second_and_the_server_recovers() 
     let began = Instant::now();
     let waiting: Vec<_> = (0..20).map(|_| Connection::open(at)).collect();
     let lines = || server.log().matches("cannot accept").count();
-    until("the server says what it lacks", s(10), || {
+    until("the server says what it lacks", PATIENCE, || {
         (lines() >= 3).then_some(())
     });
     let seconds = began.elapsed().as_secs_f64();
@@ -401,11 +417,11 @@ fn without_descriptors_the_log_gets_one_line_a_second_and_the_server_recovers() 
     );
     drop(starved);
     drop(waiting);
-    until("row 12: it serves again", s(5), || {
+    until("row 12: it serves again", PATIENCE, || {
         let mut connection = Connection::open(at);
         let _ = connection.send(&get(at, "/healthz", ""));
         connection
-            .answer(s(1))
+            .answer(PATIENCE)
             .ok()
             .filter(|answer| answer.status == 200)
     });

@@ -371,7 +371,7 @@ fn a_second_request_with_an_id_in_flight_does_not_disturb_the_first() {
     server.ready();
     let witness = Witness::of(server.address(), "");
     let mut session = Session::ready(server.address());
-    let first = session.begin("lingers__sleep", json!({"mark": "row-23", "seconds": 1}));
+    let first = session.begin("lingers__sleep", json!({"mark": "row-23", "seconds": 4}));
     let second = json!({"jsonrpc": "2.0", "id": first, "method": "ping"});
     let answer = session.post(second.to_string().as_bytes());
     is_error_body(&answer, -32600);

@@ -7,23 +7,33 @@ use serde_json::json;
 
 use crate::served::{GONE, found_soon, gone_within, served};
 use crate::support::http::{Connection, PATIENCE, Silence, exchange, get, post};
-use crate::support::plugins::fixtures;
+use crate::support::plugins::{Folder, fixtures};
 use crate::support::server::{Server, Setup};
 use crate::support::session::{Session, code_of, text_of};
 use crate::support::witness::Witness;
 use crate::support::{processes, s, until};
 
+/// Goes on until there is the file `end` in its directory.
+const GATED: &str = r#"#!/bin/sh
+case "$1" in
+--describe) echo '{"contract_version":"1.1","commands":[{"name":"wait","description":"d"}]}' ;;
+wait) : > "$SMCP_PLUGIN_DIR/begun"; until [ -e "$SMCP_PLUGIN_DIR/end" ]; do sleep 0.05; done; echo done ;;
+esac
+"#;
+
 #[test]
 fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
-    let mut server = served();
+    let folder = Folder::new();
+    let gate = folder.add_executable("gated", GATED);
+    let mut server = Server::start(&Setup::new().plugins(folder.path()));
+    server.ready();
     let at = server.address();
     let mut session = Session::ready(at);
     let mut idle = Session::ready(at);
-    let short = session.begin(
-        "lingers__sleep",
-        json!({"mark": "row-41-short", "seconds": 2}),
-    );
-    found_soon("row-41-short");
+    let running = session.begin("gated__wait", json!({}));
+    until("row 41: the call runs", PATIENCE, || {
+        gate.join("begun").exists().then_some(())
+    });
     server.signal(Signal::TERM);
     until("row 41: the server drains", PATIENCE, || {
         let mut connection = Connection::open(at);
@@ -35,11 +45,12 @@ fn sigterm_lets_running_calls_finish_and_takes_no_new_work() {
     });
     let refused = Session::try_open(at, "/sse", "").expect_err("row 41: a new session");
     assert_eq!(refused.status, 503, "row 41");
-    let id = idle.begin("args__show", json!({"text": "late"}));
+    let id = idle.begin("gated__wait", json!({}));
     let late = idle.response(&id, PATIENCE);
     let works = late["result"]["isError"] == false;
     assert!(!works, "row 41: new work is taken: {late}");
-    let result = session.result(&short, PATIENCE);
+    std::fs::write(gate.join("end"), "").expect("a directory of our own");
+    let result = session.result(&running, PATIENCE);
     assert_eq!(result["isError"], false, "row 41: {result}");
     assert!(text_of(&result).ends_with("done"), "row 41: {result}");
     let status = server.ends_within(s(40));
@@ -61,7 +72,7 @@ fn sigterm_ends_what_does_not_end_with_a_stalled_reader_too() {
     found_soon("row-41-deaf");
     found_soon("row-41-daemon");
     server.signal(Signal::TERM);
-    let status = server.ends_within(s(30));
+    let status = server.ends_within(s(40));
     assert!(status.success(), "row 41: {status}");
     server.leaves_nothing_within(GONE);
 }

@@ -266,7 +266,7 @@ fn audit_lines(server: &Server) -> usize {
 /// Waits for a number of audit lines, and for a moment longer, in which no other may come.
 #[track_caller]
 fn has_audit_lines(server: &Server, expected: usize) {
-    until("the audit lines are written", s(5), || {
+    until("the audit lines are written", PATIENCE, || {
         (audit_lines(server) >= expected).then_some(())
     });
     // A second line of the same request would be written before the next answer.
@@ -289,7 +289,7 @@ fn every_refusal_is_counted_once_and_leaves_one_audit_line() {
             refusal.what,
             answer.text()
         );
-        until(refusal.what, s(5), || {
+        until(refusal.what, PATIENCE, || {
             (counted(at, refusal.reason) > before).then_some(())
         });
         lines += 1;
@@ -318,7 +318,7 @@ fn a_client_that_leaves_before_its_message_is_there_is_recorded() {
         .send(half.as_bytes())
         .expect("an open connection");
     drop(connection);
-    until("row 78: it is counted", s(6), || {
+    until("row 78: it is counted", PATIENCE, || {
         let count = counted(at, "client_gone") + counted(at, "bad_body");
         (count == 1).then_some(())
     });
@@ -369,11 +369,11 @@ fn a_flood_of_refusals_is_counted_whole_and_does_not_fill_the_log() {
             .replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
             .as_bytes(),
     );
-    if lines < 1000 {
-        until("the log says what it left out", s(5), || {
-            server.log().contains("left_out").then_some(())
-        });
-    }
+    // On a machine that is slow enough nothing was left out: then all of them are there.
+    until("all lines, or how many were left out", PATIENCE, || {
+        let is_told = server.log().contains("left_out") || audit_lines(&server) > 1000;
+        is_told.then_some(())
+    });
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn connections_that_are_turned_away_are_counted() {
     assert!(metrics().contains("smcp_refused_total{reason=\"connection_limit\"} 0\n"));
     let _held = Connection::open(at);
     let more: Vec<_> = (0..3).map(|_| Connection::open(at)).collect();
-    until("row 12: they are counted", s(5), || {
+    until("row 12: they are counted", PATIENCE, || {
         metrics()
             .contains("smcp_refused_total{reason=\"connection_limit\"} 3\n")
             .then_some(())

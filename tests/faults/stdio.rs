@@ -111,9 +111,9 @@ fn a_line_of_100_mb_is_an_error_and_the_next_one_is_read() {
 #[test]
 fn a_closed_output_ends_the_server_and_its_calls() {
     let mut lines = Lines::start();
-    let call = json!({"name": "lingers__daemon", "arguments": {"mark": "row-47"}});
+    let call = json!({"name": "lingers__daemon", "arguments": {"mark": "row-47-closed"}});
     lines.send(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call}));
-    found_soon("row-47");
+    found_soon("row-47-closed");
     let Lines {
         mut server,
         mut input,
@@ -129,5 +129,5 @@ fn a_closed_output_ends_the_server_and_its_calls() {
     until("row 47: the server ends", s(20), || {
         server.child().try_wait().expect("a child of ours")
     });
-    gone_within("row-47", GONE);
+    gone_within("row-47-closed", GONE);
 }

@@ -6,7 +6,8 @@ use crate::client::{
     Asking, SESSION, answer, call_stateless, printed, question, session, stateless_call,
     stateless_request, with_answers,
 };
-use crate::support::http::{PATIENCE, exchange};
+use crate::support::http::{Connection, PATIENCE};
+use crate::support::s;
 use crate::support::session::text_of;
 use crate::support::streamable::Client;
 
@@ -93,7 +94,12 @@ fn a_state_that_no_request_could_carry_is_not_given_out() {
                          "two": {"role": "assistant", "content": text, "model": "m"}});
     let further = with_answers(&first, &answers);
     let message = stateless_call("ask__steps", &all(), &further);
-    let refused = exchange(asking.at(), &stateless_request(asking.at(), &message));
+    let mut connection = Connection::open(asking.at());
+    connection
+        .send(&stateless_request(asking.at(), &message))
+        .expect("the server listens");
+    // Longer than others wait: a build for tests reads these megabytes slowly.
+    let refused = connection.answer(s(90)).expect("an answer");
     let text = refused.text();
     assert!(
         text.contains("answers so far are too large"),

@@ -31,7 +31,7 @@ const LONGEST_END: Duration = Duration::from_secs(60);
 /// What a server that has ended wrote is read at once, unless a process that it has left goes on writing.
 const LAST_LINES: Duration = Duration::from_secs(10);
 /// Reading from a pipe and writing to one have no limit of their own, so the server has one.
-const LONGEST_PIPED: Duration = Duration::from_secs(120);
+const LONGEST_PIPED: Duration = Duration::from_secs(400);
 
 /// How a server is to be started. Its environment is its own: nothing of the tests' environment but `PATH`.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Door, Listening, add, describe, serving};
 use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
+use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
 use crate::support::until;
 
@@ -134,7 +135,10 @@ const IN_TIME: Duration = Duration::from_millis(1_500);
 #[test]
 fn two_plugins_that_change_at_once_are_one_change() {
     let (plugins, directory) = plugins(described(&[], &["p1"], &[]));
-    let server = serving(&plugins);
+    // A server that notices the first change by itself, before it is told of both, announces it by itself.
+    let setup = Setup::new().variable("MCP_WATCH", "off");
+    let server = Server::start(&setup.plugins(plugins.path()));
+    server.ready();
     let mut prompts = vec!["p1".to_owned()];
     for (era, door) in Door::both(server.address()).iter().enumerate() {
         let mut listening = door.listen(&[]);

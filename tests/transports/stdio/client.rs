@@ -93,7 +93,7 @@ impl Client {
         });
         Self {
             input: child.stdin.take(),
-            _watchdog: Watchdog::of(child.id(), s(120)),
+            _watchdog: Watchdog::of(child.id(), s(400)),
             child,
             output,
             errors: Some(errors),
@@ -238,6 +238,15 @@ impl Client {
     pub fn leaves_nothing(&self) {
         until("nothing of it is left", s(15), || {
             self.processes().is_empty().then_some(())
+        });
+    }
+
+    /// Waits until the program of a call runs. One that is only asked to describe itself has other words.
+    #[track_caller]
+    pub fn runs(&self, command: &str) {
+        let begins = format!("{}/tools/tool/cli\0{command}", self.mark);
+        until("the program runs", PATIENCE, || {
+            (!processes::with_argument(&begins).is_empty()).then_some(())
         });
     }
 

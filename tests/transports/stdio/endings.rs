@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::client::{Client, END};
 use crate::support::http::PATIENCE;
 use crate::support::session::text_of;
-use crate::support::until;
 
 fn answer(messages: &[Value], id: u64) -> &Value {
     let answer = messages.iter().find(|message| message["id"] == id);
@@ -37,10 +36,9 @@ fn a_subscription_ends_with_the_input_and_has_a_result() {
     );
     client.finish();
     // The grace for calls is ten seconds: an open subscription must not use it up.
-    assert!(client.ends_within(Duration::from_secs(5)).success());
-    let line = client.output.recv_timeout(PATIENCE).expect("a result");
-    let closed: Value = serde_json::from_str(&line).expect("a message");
-    assert_eq!(closed["id"], 1, "{closed}");
+    assert!(client.ends_within(Duration::from_secs(9)).success());
+    let messages = client.rest();
+    let closed = answer(&messages, 1);
     let id = &closed["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"];
     assert_eq!(id, &json!(1), "{closed}");
 }
@@ -49,9 +47,7 @@ fn a_subscription_ends_with_the_input_and_has_a_result() {
 fn a_running_call_is_answered_when_a_signal_asks_for_the_end() {
     let mut client = Client::ready();
     client.call(1, "tool__wait", json!({"seconds": 1.5}));
-    until("the program runs", PATIENCE, || {
-        (client.processes().len() > 1).then_some(())
-    });
+    client.runs("wait");
     client.signal(Signal::TERM);
     let messages = client.rest();
     assert_eq!(text_of(&answer(&messages, 1)["result"]), "waited");

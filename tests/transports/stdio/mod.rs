@@ -150,9 +150,7 @@ fn a_script_that_writes_everything_at_once_gets_every_answer() {
 fn a_call_that_does_not_end_holds_up_the_end_for_its_grace_and_is_then_gone() {
     let mut client = Client::ready();
     client.call(1, "tool__wait", json!({"seconds": 300}));
-    until("the program runs", PATIENCE, || {
-        (client.processes().len() > 1).then_some(())
-    });
+    client.runs("wait");
     client.finish();
     assert!(client.ends_within(END).success());
     client.leaves_nothing();
@@ -230,9 +228,7 @@ fn a_line_of_100_mb_is_refused_without_holding_it_and_the_next_one_served() {
 fn a_closed_output_ends_the_server_and_its_calls() {
     let mut client = Client::ready();
     client.call(1, "tool__wait", json!({"seconds": 300}));
-    until("the program runs", PATIENCE, || {
-        (client.processes().len() > 1).then_some(())
-    });
+    client.runs("wait");
     // The thread that reads ends with its receiver, at the line after this.
     client.output = channel().1;
     let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"}).to_string() + "\n";

@@ -128,6 +128,11 @@ fn a_call_is_kept_from_the_moment_in_which_its_program_says_so() {
     let_go(&place.file("a.detach"), "");
     client.begin("jobs__later", json!({"file": file}));
     began(&file);
+    // The program has said so, and the server may not have read it yet: until it has, the call ends with its client.
+    let mut other = session(&server, "");
+    until("the call is kept", PATIENCE, || {
+        (!calls(&mut other).is_empty()).then_some(())
+    });
     drop(client);
     let_go(&file, "a");
     assert_eq!(text_of(&fetched(&server)), "waited for a");
