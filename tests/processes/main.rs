@@ -103,6 +103,17 @@ fn left(mark: &str) -> Vec<Pid> {
     left_of(mark, getpid())
 }
 
+/// Whether the processes that carry the mark are so many, and each executes `sleep`: nothing is on its way any more that
+/// would start another one, or end.
+fn all_sleep(mark: &str, count: usize) -> bool {
+    let processes = left(mark);
+    let sleeps = |pid: &Pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name == "sleep\n")
+    };
+    processes.len() == count && processes.iter().all(sleeps)
+}
+
 async fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !holds() {
