@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 const MARK: &str = "PROCESSES_TEST_MARK";
 /// More than any run may take, its time limit and its grace included.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn launcher() -> Launcher {
     Launcher::with_supervisor(env!("CARGO_BIN_EXE_smcp")).expect("a sub-reaper")
