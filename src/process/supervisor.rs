@@ -13,8 +13,10 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::event::{Timespec, poll};
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit, setsid};
 
@@ -26,6 +28,16 @@ use super::wire::{self, Order, Report, Start};
 
 /// The descriptor at which a program finds its events channel.
 const EVENTS: i32 = 3;
+
+/// How long a program is waited for that somebody has open for writing. One that was just written often is: a process
+/// that is being started somewhere holds every descriptor of the one that starts it for a moment.
+const BUSY_LIMIT: Duration = Duration::from_secs(2);
+
+/// Between two attempts to execute such a program.
+const BUSY_PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
 
 /// Whether this process was started as a supervisor.
 pub fn is_requested() -> bool {
@@ -216,13 +228,29 @@ fn execute(order: Order, descriptors: &mut Descriptors) -> io::Result<Pid> {
         descriptors.install_fd3(events)?;
     }
     let stdin = order.stdin.map_or_else(Stdio::null, Stdio::from);
-    let child = command
+    command
         .stdin(stdin)
         .stdout(order.stdout)
-        .stderr(order.stderr)
-        .spawn();
+        .stderr(order.stderr);
+    let child = spawn_when_written(&mut command);
     if order.events.is_some() {
         descriptors.remove_fd3()?;
     }
     Ok(Pid::from_child(&child?))
+}
+
+/// Executes a program, and one that is open for writing as soon as it is no longer.
+fn spawn_when_written(command: &mut Command) -> io::Result<Child> {
+    let deadline = Instant::now() + BUSY_LIMIT;
+    loop {
+        match command.spawn() {
+            Err(fault)
+                if Errno::from_io_error(&fault) == Some(Errno::TXTBSY)
+                    && Instant::now() < deadline =>
+            {
+                let _ = poll(&mut [], Some(&BUSY_PAUSE));
+            }
+            spawned => return spawned,
+        }
+    }
 }

@@ -20,7 +20,7 @@ fn load(running: &Running) -> (usize, usize) {
 fn a_run_ends_with_its_time_and_says_what_it_had_printed() {
     live(async {
         let plugins = Plugins::new();
-        let description = json!({"commands": [{"name": "slow", "timeout": 0.5}]});
+        let description = json!({"commands": [{"name": "slow", "timeout": 3}]});
         plugins.describing("one", &description, "echo begun; exec sleep 1000");
         let running = plugins.start().complete().await;
         let fault = running

@@ -9,9 +9,9 @@ use crate::support::session::{Event, Session, code_of, directly, text_of};
 use crate::support::{s, wire};
 use serde_json::{Value, json};
 
-/// Prints its arguments one a line, or waits and prints when it began and ended.
+/// Prints its arguments one a line, or waits for another that waits, and prints when it began and ended.
 const PLUGIN: &str = r#"#!/usr/bin/env python3
-import json, sys, time
+import json, os, sys, time
 if sys.argv[1] == "--describe":
     print(json.dumps({"commands": [
         {"name": "send-all", "description": "d", "parameters": [
@@ -21,7 +21,9 @@ if sys.argv[1] == "--describe":
         {"name": "nap", "description": "d"}]}))
 elif sys.argv[1] == "nap":
     began = time.monotonic()
-    time.sleep(0.5)
+    open(os.path.join(os.environ["NAPS"], str(os.getpid())), "w").close()
+    while len(os.listdir(os.environ["NAPS"])) < 2 and time.monotonic() < began + float(os.environ["NAP"]):
+        time.sleep(0.01)
     print(began, time.monotonic())
 else:
     print(json.dumps(sys.argv[1:]))
@@ -283,8 +285,14 @@ fn an_item_object_is_the_array_it_stands_for() {
 
 #[test]
 fn one_call_at_a_time_is_what_version_2_did() {
-    for (most, overlapping) in [("1", false), ("4", true)] {
-        let (server, _plugins) = server_with(Setup::new().variable("MCP_MAX_CALLS", most));
+    // Where no other call can be there, a call waits half a second for one; else as long as it takes to start it.
+    for (most, nap, overlapping) in [("1", "0.5", false), ("4", "60", true)] {
+        let naps = tempfile::tempdir().expect("a directory for temporary files");
+        let setup = Setup::new()
+            .variable("MCP_MAX_CALLS", most)
+            .variable("NAPS", naps.path())
+            .variable("NAP", nap);
+        let (server, _plugins) = server_with(setup);
         let mut sessions = [
             Session::ready(server.address()),
             Session::ready(server.address()),
@@ -299,7 +307,7 @@ fn one_call_at_a_time_is_what_version_2_did() {
         let mut naps = Vec::new();
         for (session, ids) in sessions.iter_mut().zip(asked) {
             for id in ids {
-                let result = session.result(&id, s(30));
+                let result = session.result(&id, s(120));
                 let nap: Vec<f64> = text_of(&result)
                     .split(' ')
                     .map(|time| time.parse().expect("a number"))

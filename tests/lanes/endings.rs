@@ -1,15 +1,14 @@
 //! How calls through a lane end, and what is left of them then.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::process::Pid;
 use smcp::process::{Background, Ending, Keep, Launcher, Owner, SideChannels};
 use tokio_util::sync::CancellationToken;
 
 use crate::kit::{
-    Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left, parent_of, run,
-    until, warm, within,
+    BEGINS_WITHIN, Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left,
+    parent_of, run, until, warm, within,
 };
 use crate::support::alone::test_name;
 
@@ -56,7 +55,7 @@ fn the_time_limit_ends_the_whole_tree() {
         for command in ["hang", "deaf"] {
             let note = plugin.note();
             let mut job = plugin.job([command.as_ref(), note.as_os_str()]);
-            job.time_limit = Some(Duration::from_secs(1));
+            job.time_limit = Some(BEGINS_WITHIN);
             let (done, place) = tokio::join!(run(&hot, job), place(&note));
             assert_eq!(done.ending, Ending::TimedOut, "{command}");
             assert_eq!(done.stdout, b"begun\n", "{command}");

@@ -5,8 +5,8 @@ use smcp::process::Ending;
 use smcp::telemetry::WarmState;
 
 use crate::kit::{
-    Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left, parent_of, run,
-    until, warm,
+    BEGINS_WITHIN, Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left,
+    parent_of, run, until, warm,
 };
 use crate::support::alone::test_name;
 
@@ -54,7 +54,7 @@ async fn killed_during_a_call(victim: Victim) {
                 let mut job = job;
                 if victim == Victim::Forker {
                     // The program goes on without it.
-                    job.time_limit = Some(std::time::Duration::from_secs(2));
+                    job.time_limit = Some(BEGINS_WITHIN);
                 }
                 run(&hot, job).await
             },
@@ -114,7 +114,8 @@ fn another_call_of_the_same_interpreter_outlives_a_killed_lane() {
         let notes = [plugin.note(), plugin.note()];
         let job = |note: &std::path::Path| plugin.job(["hang".as_ref(), note.as_os_str()]);
         let mut lives_on = job(&notes[1]);
-        lives_on.time_limit = Some(std::time::Duration::from_secs(4));
+        // Until both run and one of them is gone.
+        lives_on.time_limit = Some(2 * BEGINS_WITHIN);
         let killing = async {
             let (lost, other) = (noted(&notes[0]).await, noted(&notes[1]).await);
             kill_process(Victim::Supervisor.above(lost), Signal::KILL).expect("it is ours");

@@ -19,6 +19,10 @@ const MARK: &str = "LANES_TEST_MARK";
 /// More than anything here may take, on a busy machine too.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
+/// A time limit that every program outlives with its first words, and with whatever is looked at then, on a busy machine
+/// too.
+pub const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+
 /// A launcher without warm interpreters.
 pub fn cold_launcher() -> Launcher {
     Launcher::with_supervisor(env!("CARGO_BIN_EXE_smcp")).expect("a sub-reaper")
@@ -216,5 +220,5 @@ pub fn told(finished: &Finished) -> (Ending, String, String) {
 
 /// Runs `body` in a process of its own.
 pub fn in_a_process_of_its_own<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
-    alone::run(test, LIMIT, body);
+    alone::run(test, 4 * LIMIT, body);
 }

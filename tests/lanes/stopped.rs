@@ -1,14 +1,12 @@
 //! Programs that stop what has forked them: a process of the same user, which they can send any signal.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::json;
 use smcp::process::Ending;
 
 use crate::kit::{
-    Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left, parent_of, run, told,
-    until, warm,
+    BEGINS_WITHIN, Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left,
+    parent_of, run, told, until, warm,
 };
 use crate::served::{GONE, call, metrics, setup, warm_up};
 use crate::support::alone::test_name;
@@ -68,7 +66,7 @@ fn the_time_limit_ends_a_program_whose_forker_is_stopped() {
             let note = plugin.note();
             let words = ["stop".as_ref(), command.as_ref(), note.as_os_str()];
             let mut job = plugin.job(words);
-            job.time_limit = Some(Duration::from_secs(1));
+            job.time_limit = Some(BEGINS_WITHIN);
             let place = async {
                 let program = noted(&note).await;
                 let forker = parent_of(program);

@@ -7,8 +7,8 @@ use rustix::process::{Signal, kill_process};
 use smcp::telemetry::WarmState;
 
 use crate::kit::{
-    Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left, parent_of, run,
-    until, warm,
+    BEGINS_WITHIN, Plugin, in_a_process_of_its_own, launcher, lives, noted, nothing_is_left,
+    parent_of, run, until, warm,
 };
 use crate::support::alone::test_name;
 
@@ -23,7 +23,7 @@ fn an_interpreter_that_is_stopped_is_given_up_and_ended() {
         plugin.warm_up(&hot).await;
         let note = plugin.note();
         let mut job = plugin.job(["hang".as_ref(), note.as_os_str()]);
-        job.time_limit = Some(Duration::from_secs(1));
+        job.time_limit = Some(BEGINS_WITHIN);
         let place = async {
             let supervisor = parent_of(parent_of(noted(&note).await));
             parent_of(supervisor)

@@ -8,7 +8,10 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{finished, idle, launcher, left, marked, next, run, shell, until, within};
+use crate::{LIMIT, finished, idle, launcher, left, marked, next, run, shell, until, within};
+
+/// A time limit that every program outlives with its first words, on a busy machine too.
+const BEGINS_WITHIN: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn an_exit_status_is_reported_with_what_was_printed() {
@@ -29,7 +32,7 @@ async fn a_death_by_signal_is_reported_as_such() {
 #[tokio::test]
 async fn a_program_over_its_time_is_ended_with_what_it_had_printed() {
     let mut job = shell("late", "echo so far; sleep 600 & setsid sleep 600 & wait");
-    job.time_limit = Some(Duration::from_millis(500));
+    job.time_limit = Some(BEGINS_WITHIN);
     let done = finished(job).await;
     assert_eq!(
         (done.ending, done.stdout),
@@ -71,10 +74,7 @@ async fn a_program_that_ignores_sigterm_is_killed_after_its_grace() {
     );
     let running = launcher.run(job, SideChannels::default(), cancel.clone());
     let cancelling = async {
-        until("it runs", Duration::from_secs(10), || {
-            left("deaf").len() >= 3
-        })
-        .await;
+        until("it runs", LIMIT, || left("deaf").len() >= 3).await;
         cancel.cancel();
     };
     let (done, ()) = within("the run ends", async { tokio::join!(running, cancelling) }).await;
@@ -87,7 +87,7 @@ async fn a_stopped_tree_is_ended_as_well() {
     let script =
         "trap 'echo asked; exit' TERM; sleep 600 & kill -STOP $!; kill -STOP $$; sleep 600";
     let mut job = shell("stopped", script);
-    job.time_limit = Some(Duration::from_millis(500));
+    job.time_limit = Some(BEGINS_WITHIN);
     let done = finished(job).await;
     assert_eq!(done.ending, Ending::TimedOut);
     assert_eq!(done.stdout, b"asked\n", "SIGCONT lets SIGTERM through");

@@ -1,13 +1,12 @@
 //! What a program leaves behind, and what is left when its caller or its server goes: nothing.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use rustix::process::Pid;
 use smcp::process::Ending;
 
 use crate::alone::{self, test_name};
-use crate::{idle, in_a_process_of_its_own, launcher, left, left_of, run, shell, until};
+use crate::{LIMIT, idle, in_a_process_of_its_own, launcher, left, left_of, run, shell, until};
 
 #[tokio::test]
 async fn a_grandchild_that_holds_stdout_does_not_hold_up_the_answer() {
@@ -50,9 +49,7 @@ async fn a_caller_who_leaves_takes_the_whole_tree_along() {
     );
     {
         let running = run(&launcher, job);
-        let started = until("all run", Duration::from_secs(10), || {
-            left("leaves").len() == 3
-        });
+        let started = until("all run", LIMIT, || left("leaves").len() == 3);
         tokio::select! {
             _ = running => panic!("nothing ends it"),
             () = started => {}
@@ -70,13 +67,10 @@ async fn a_killed_server_leaves_nothing() {
         .spawn();
     let mut server = KilledAtLast(server.expect("this program starts again"));
     let pid = Pid::from_child(&server.0);
-    until("all run", Duration::from_secs(20), || {
-        left_of("orphan", pid).len() == 5
-    })
-    .await;
+    until("all run", LIMIT, || left_of("orphan", pid).len() == 5).await;
     server.0.kill().expect("it is ours");
     server.0.wait().expect("it is ours");
-    until("nothing is left", Duration::from_secs(15), || {
+    until("nothing is left", LIMIT, || {
         left_of("orphan", pid).is_empty()
     })
     .await;

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 const MARK: &str = "PROCESSES_TEST_MARK";
 /// More than any run may take, its time limit and its grace included.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn launcher() -> Launcher {
     Launcher::with_supervisor(env!("CARGO_BIN_EXE_smcp")).expect("a sub-reaper")
@@ -101,6 +101,17 @@ fn left_of(mark: &str, of: Pid) -> Vec<Pid> {
 
 fn left(mark: &str) -> Vec<Pid> {
     left_of(mark, getpid())
+}
+
+/// Whether the processes that carry the mark are so many, and each executes `sleep`: nothing is on its way any more that
+/// would start another one, or end.
+fn all_sleep(mark: &str, count: usize) -> bool {
+    let processes = left(mark);
+    let sleeps = |pid: &Pid| {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name == "sleep\n")
+    };
+    processes.len() == count && processes.iter().all(sleeps)
 }
 
 async fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {

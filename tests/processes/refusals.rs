@@ -63,6 +63,31 @@ async fn what_the_system_refuses_to_execute_is_explained() {
     );
 }
 
+/// A process that is being started elsewhere holds the descriptors of whoever starts it for a moment, that of a program
+/// which was just written among them.
+#[tokio::test]
+async fn a_program_that_somebody_has_open_for_writing_is_executed_once_that_is_over() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("written");
+    std::fs::write(&path, "#!/bin/sh\necho ran\n").expect("it is writable");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let writer = std::fs::File::options().append(true).open(&path);
+    let writer = writer.expect("it is ours");
+    let launcher = launcher();
+    let running = run(&launcher, marked("written", [path.as_os_str()]));
+    let closing = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        drop(writer);
+    };
+    let (done, ()) = tokio::join!(running, closing);
+    let done = done.expect("it starts");
+    assert_eq!(
+        (done.ending, done.stdout),
+        (Ending::Exited(0), b"ran\n".to_vec())
+    );
+}
+
 #[tokio::test]
 async fn arguments_larger_than_the_system_takes_are_refused_as_such() {
     let one = "x".repeat(200_000);

@@ -7,7 +7,8 @@ use smcp::process::Ending;
 
 use crate::alone::test_name;
 use crate::{
-    finished, idle, in_a_process_of_its_own, launcher, left, marked, parent_of, run, shell, until,
+    LIMIT, all_sleep, finished, idle, in_a_process_of_its_own, launcher, left, marked, parent_of,
+    run, shell, until,
 };
 
 #[test]
@@ -34,10 +35,7 @@ fn a_killed_supervisor_fails_its_run_alone_and_nothing_is_left() {
                 "echo begun; setsid sleep 600 & (setsid setsid sleep 600 &); exec sleep 600",
             );
             let killing = async {
-                until("all run", Duration::from_secs(10), || {
-                    left("lost").len() == 3
-                })
-                .await;
+                until("all run", LIMIT, || all_sleep("lost", 3)).await;
                 let main = |pid: &Pid| {
                     left("lost").contains(pid) && !left("lost").contains(&parent_of(*pid))
                 };
@@ -66,7 +64,7 @@ fn a_killed_supervisor_fails_its_run_alone_and_nothing_is_left() {
     );
 }
 
-/// Takes seven seconds: the grace of the run, and the time after which a supervisor that says nothing is given up.
+/// Takes nine seconds: the time and the grace of the run, and the time after which a supervisor that says nothing is given up.
 #[test]
 fn a_stopped_supervisor_is_given_up_and_nothing_is_left() {
     in_a_process_of_its_own(
@@ -77,7 +75,7 @@ fn a_stopped_supervisor_is_given_up_and_nothing_is_left() {
                 "hostile",
                 "kill -STOP $PPID; setsid sleep 600 & exec sleep 600",
             );
-            job.time_limit = Some(Duration::from_millis(500));
+            job.time_limit = Some(Duration::from_secs(2));
             let done = run(&launcher, job).await.expect("it starts");
             assert_eq!(done.ending, Ending::TimedOut);
             idle(&launcher).await;

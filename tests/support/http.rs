@@ -13,6 +13,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Connection {
     stream: TcpStream,
     unread: Vec<u8>,
+    /// What there is of an answer that was not whole when the time was over.
+    begun: Option<Answer>,
 }
 
 /// A whole answer.
@@ -74,6 +76,7 @@ impl Connection {
         Self {
             stream,
             unread: Vec::new(),
+            begun: None,
         }
     }
 
@@ -120,33 +123,51 @@ impl Connection {
         ))
     }
 
-    /// Reads a whole answer.
+    /// Reads a whole answer. Where the time is over before it is whole, the next call goes on with it.
     pub fn answer(&mut self, limit: Duration) -> Result<Answer, Silence> {
         let deadline = Instant::now() + limit;
-        let (status, head) = self.head(limit)?;
-        let body = if status == 204 {
-            Vec::new()
-        } else if header(&head, "transfer-encoding").is_some() {
-            let mut body = Vec::new();
-            while let Some(chunk) = self.chunk(deadline)? {
-                body.extend(chunk);
+        let mut answer = match self.begun.take() {
+            Some(begun) => begun,
+            None => {
+                let (status, head) = self.head(limit)?;
+                let body = Vec::new();
+                Answer { status, head, body }
             }
-            body
-        } else if let Some(length) = header(&head, "content-length") {
+        };
+        match self.read_body(&mut answer, deadline) {
+            Ok(()) => Ok(answer),
+            Err(silence) => {
+                self.begun = Some(answer);
+                Err(silence)
+            }
+        }
+    }
+
+    fn read_body(&mut self, answer: &mut Answer, deadline: Instant) -> Result<(), Silence> {
+        if answer.status == 204 {
+            return Ok(());
+        }
+        if answer.header("transfer-encoding").is_some() {
+            while let Some(chunk) = self.chunk(deadline)? {
+                answer.body.extend(chunk);
+            }
+            return Ok(());
+        }
+        if let Some(length) = answer.header("content-length") {
             let length: usize = length.parse().expect("a server knows its lengths");
             while self.unread.len() < length {
                 self.read_more(deadline)?;
             }
-            self.unread.drain(..length).collect()
-        } else {
-            while self.read_more(deadline) != Err(Silence::Closed) {
-                if Instant::now() >= deadline {
-                    return Err(Silence::TimeOver);
-                }
+            answer.body = self.unread.drain(..length).collect();
+            return Ok(());
+        }
+        while self.read_more(deadline) != Err(Silence::Closed) {
+            if Instant::now() >= deadline {
+                return Err(Silence::TimeOver);
             }
-            std::mem::take(&mut self.unread)
-        };
-        Ok(Answer { status, head, body })
+        }
+        answer.body = std::mem::take(&mut self.unread);
+        Ok(())
     }
 
     /// Reads one chunk of a chunked body; the last one is `None`.

@@ -55,10 +55,11 @@ elif case == "wrapped":
     sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
     print("through a wrapper")
 elif case == "alarm":
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    # Longer than this program takes to end, on a busy machine too; the next one is still there then.
+    signal.setitimer(signal.ITIMER_REAL, 2)
 elif case == "slow":
     import time
-    time.sleep(0.5)
+    time.sleep(2.5)
     print("slept")
 elif case == "copied":
     os.dup(1)

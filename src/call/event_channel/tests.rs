@@ -279,7 +279,7 @@ async fn a_flood_of_events_lets_others_run_and_ends_with_the_run() {
     flooding.await.expect("it ends with the channel");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_run_that_is_cancelled_is_not_read_any_more() {
     let (sender, _never_read) = mpsc::channel(1);
     let (channel, mut program, _stderr, run) = opened(Some(sender));

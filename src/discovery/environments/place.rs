@@ -66,11 +66,15 @@ pub(super) struct About {
 /// One environment being made by this process. Dropping it lets others make it.
 #[derive(Debug)]
 pub(super) struct Making {
-    _lock: File,
+    _lock: Held,
     place: Place,
     directory: PathBuf,
     key: String,
 }
+
+/// A file that is locked.
+#[derive(Debug)]
+struct Held(File);
 
 /// An environment, and the plugins that have used it with the declaration that each had.
 #[derive(Debug)]
@@ -226,7 +230,7 @@ impl Place {
         }
         let own = uuid::Uuid::new_v4().simple().to_string();
         Ok(Some(Making {
-            _lock: lock,
+            _lock: Held(lock),
             place: self.clone(),
             directory: self.0.join(format!("{key}-{}", &own[..8])),
             key: key.to_owned(),
@@ -317,6 +321,13 @@ impl Place {
         making.clear()?;
         let _ = std::fs::remove_file(self.0.join(format!("{key}.lock")));
         Ok(true)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // To close the file is not enough: a process that is being started has it open for a moment, too.
+        let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 

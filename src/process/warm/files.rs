@@ -127,6 +127,15 @@ mod tests {
         write(&plugin.join("state.json"), "{}");
         write(&plugin.join("inner/data.db"), "x");
         assert_eq!(first, sources.fingerprint(), "data is no module");
+        // Where the clock of a file system is coarse, what changes at once has one and the same time.
+        let later = |path: &Path| {
+            let time = |path: &Path| std::fs::metadata(path).and_then(|facts| facts.modified());
+            let (before, probe) = (time(path).expect("it is there"), root.path().join("probe"));
+            while {
+                write(&probe, "x");
+                time(&probe).expect("it is there") <= before
+            } {}
+        };
         let mut seen = vec![first];
         let mut changes = |what: &str| {
             let now = sources.fingerprint();
@@ -137,6 +146,7 @@ mod tests {
         changes("a module of the plugin");
         write(&plugin.join("cli.py"), "import json");
         changes("the program");
+        later(&packages);
         write(&packages.join("two.py"), "");
         changes("an installed module");
         write(&origin, "x = 1");

@@ -31,7 +31,15 @@ pub fn again_and_again(case: &Case, site: &Arc<Site>, words: &Words) {
         let marked = processes::with_argument(mark);
         let has_marked_parent =
             |pid: &Pid| processes::ancestors(*pid).any(|parent| marked.contains(&parent));
-        let running = marked.iter().filter(|pid| !has_marked_parent(pid)).count();
+        // One whose parent has ended between the two looks has none any more; the parent is not counted then.
+        let programs: Vec<_> = marked
+            .iter()
+            .filter(|pid| !has_marked_parent(pid))
+            .collect();
+        let running = programs
+            .iter()
+            .filter(|pid| processes::lives(***pid))
+            .count();
         assert!(
             running <= places,
             "{running} programs run on {places} places"
