@@ -76,7 +76,7 @@ def walk_parser(answer, parser, words, outer, description, fromfile, listed):
         walk_parser(answer, child, words + [word], outer + own, text, fromfile, listed)
     # After its sub-commands: where one of them has its name, that one keeps it.
     is_listed = len(words) == 1 and words[0] in listed
-    if not branch.required and (is_listed or works_alone(parser, branch, words)):
+    if not branch.required and (is_listed or works_alone(parser, branch)):
         own = words_before(parser, branch)
         if own is not None:
             add_leaf(answer, words, outer + [(parser, action, len(words)) for action in own], description, fromfile)
