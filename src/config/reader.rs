@@ -15,6 +15,7 @@ use super::file::Entries;
 use super::given::{Given, Origin, name};
 use super::settings::{self, by_variable};
 use super::values::{switch_value, time_limit};
+use crate::text::without_secrets;
 
 /// What the settings are read for. What a command has no use for is not looked at, so that it cannot be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,7 +289,7 @@ impl Reader {
 
     /// Notes that a setting has a value that is not allowed: a fault, or a mistake where version 3 let it pass.
     pub fn refuse(&mut self, given: &Given, allowed: &str) {
-        let (name, value) = (given.name(), &given.value);
+        let (name, value) = (given.name(), without_secrets(&given.value));
         let is_forgiven = by_variable(given.variable).is_some_and(|setting| setting.is_forgiven);
         // Version 3 had no settings files, and its flags were never ignored.
         if is_forgiven && given.origin == Origin::Environment {
@@ -309,7 +310,8 @@ impl Reader {
         if self.is_by_file(variable) {
             self.faults.push(line);
         } else {
-            self.without_effect.insert(variable);
+        // Nor is it in force: nothing shows it.
+        self.without_effect.insert(variable);
             self.mistakes.push(line);
         }
     }
