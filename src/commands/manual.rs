@@ -149,7 +149,7 @@ fn rest() -> Roff {
         ),
         (
             "SIGHUP",
-            "The server asks all plugins again and reads the files of keys again.",
+            "A server without a terminal asks all plugins again and reads the files of keys again; all else ends.",
         ),
     ] {
         roff.control("TP", []);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::strangers::mcp;
 use super::{program, smcp, stderr, stdout};
 use crate::support::commands::Watchdog;
+use crate::support::hangups;
 use crate::support::plugins::Folder;
 use crate::support::{s, until};
 
@@ -56,6 +57,15 @@ fn ended(mut child: Child) -> Output {
     }
 }
 
+/// The signals that ask for the end; a hang-up does where whoever started this test has not ignored it.
+fn ends() -> Vec<Signal> {
+    let mut signals = vec![Signal::INT, Signal::TERM];
+    if !hangups::are_ignored() {
+        signals.push(Signal::HUP);
+    }
+    signals
+}
+
 #[track_caller]
 fn is_interrupted(output: &Output) {
     let said = stderr(output);
@@ -73,7 +83,7 @@ fn a_call_that_waits_for_its_arguments_ends_with_the_first_signal() {
         let words = ["call", "--url", "http://127.0.0.1:9", "t", arguments];
         started(&words, home.path())
     };
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in ends() {
         let (mut child, _watchdog) = call("-");
         // More than a pipe holds: once it is written, some of it has been read.
         let input = child.stdin.as_mut().expect("a pipe");
@@ -96,7 +106,7 @@ fn a_call_of_a_server_that_says_nothing_ends_with_the_first_signal() {
     let home = tempfile::tempdir().expect("there is room");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in ends() {
         let (child, _watchdog) = started(&["call", "--url", &url, "t"], home.path());
         let (mut asked, _) = listener.accept().expect("it comes");
         assert_eq!(asked.read(&mut [0; 1]).expect("it asks"), 1);
@@ -124,12 +134,13 @@ fn a_result_that_nobody_reads_ends_with_the_first_signal() {
     let url = format!("http://{server}");
     let plugins = folder.path().to_str().expect("it is ASCII");
     let home = tempfile::tempdir().expect("there is room");
-    for way in [["--plugins-dir", plugins], ["--url", &url]] {
+    let ways = [["--plugins-dir", plugins], ["--url", &url]];
+    for (way, signal) in ways.into_iter().zip(ends().into_iter().rev()) {
         let words = [&["call", "walker__go"][..], &way].concat();
         let (mut child, _watchdog) = started(&words, home.path());
         let out = child.stdout.as_mut().expect("a pipe");
         assert_eq!(out.read(&mut [0; 1]).expect("it is open"), 1, "{way:?}");
-        send(&child, Signal::INT);
+        send(&child, signal);
         is_interrupted(&ended(child));
     }
 }
