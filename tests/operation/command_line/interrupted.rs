@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::strangers::mcp;
+use super::terminal::AtTerminal;
 use super::{program, smcp, stderr, stdout};
 use crate::support::commands::Watchdog;
 use crate::support::hangups;
@@ -170,6 +171,29 @@ fn a_result_of_many_files_is_not_saved_on_after_a_signal() {
     is_interrupted(&ended(child));
     let saved = std::fs::read_dir(&place).expect("it is made");
     assert!((1..FILES).contains(&saved.count()));
+}
+
+#[test]
+fn a_question_that_nobody_answers_ends_with_the_first_signal() {
+    let folder = Folder::new();
+    folder.add_executable("walker", &program("echo gone"));
+    let plugins = folder.path().to_str().expect("it is ASCII");
+    let home = tempfile::tempdir().expect("there is room");
+    let words = ["plugins", "remove", "walker", "--plugins-dir", plugins];
+    for signal in ends() {
+        let mut command = AtTerminal::start(&words, home.path(), &[]);
+        command.answer("[y/N] ", "");
+        command.signal(signal);
+        let (printed, succeeded) = command.end();
+        assert_eq!((printed.as_str(), succeeded), ("", false), "{signal:?}");
+        let shown = command.shown();
+        assert!(shown.contains("smcp: interrupted"), "{signal:?}: {shown}");
+        assert!(folder.path().join("walker").is_dir(), "{signal:?}");
+    }
+    let mut command = AtTerminal::start(&words, home.path(), &[]);
+    command.answer("[y/N] ", "y\n");
+    assert!(command.end().1, "{}", command.shown());
+    assert!(!folder.path().join("walker").exists());
 }
 
 #[test]
