@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::strangers::mcp;
 use super::terminal::AtTerminal;
 use super::{program, smcp, stderr, stdout};
-use crate::support::commands::Watchdog;
+use crate::support::commands::{Watchdog, output_within};
 use crate::support::hangups;
 use crate::support::plugins::Folder;
 use crate::support::{s, until};
@@ -194,6 +194,34 @@ fn a_question_that_nobody_answers_ends_with_the_first_signal() {
     command.answer("[y/N] ", "y\n");
     assert!(command.end().1, "{}", command.shown());
     assert!(!folder.path().join("walker").exists());
+}
+
+#[test]
+fn a_file_that_there_is_no_room_for_is_not_left_as_half_of_one() {
+    let server = mcp(|method, id| {
+        let file =
+            json!({"type": "image", "data": "aGk".repeat(3_000) + "aGk=", "mimeType": "image/png"});
+        let result: Value = match method {
+            "tools/call" => json!({"content": [file]}),
+            _ => json!({"protocolVersion": "2025-11-25", "capabilities": {},
+                "tools": [{"name": "draw", "inputSchema": {"type": "object"}}]}),
+        };
+        json!({"jsonrpc": "2.0", "id": id, "result": result})
+    });
+    let home = tempfile::tempdir().expect("there is room");
+    let place = home.path().join("saved");
+    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" call draw --url \"$1\" --save \"$2\"";
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_smcp")])
+        .arg(format!("http://{server}"))
+        .arg(&place);
+    let output = output_within(LIMIT, &mut command);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("writing "), "{said}");
+    let left = std::fs::read_dir(&place).expect("it is made").count();
+    assert_eq!(left, 0, "{said}");
 }
 
 #[test]
