@@ -241,7 +241,11 @@ impl Reader {
         let given = self.variable(name);
         let (least, most) = (range.start(), range.end());
         let examples = times_within(&range);
-        let allowed = format!("a time from {least:?} to {most:?}, such as {examples}");
+        let allowed = format!(
+            "a time from {} to {}, such as {examples}",
+            as_written(*least),
+            as_written(*most)
+        );
         self.parsed(given, default, &allowed, |text| {
             time_limit(text)?.filter(|time| range.contains(time))
         })
@@ -307,11 +311,11 @@ impl Reader {
     /// is for smcp alone, else a mistake.
     pub fn ignore(&mut self, variable: &'static str, what: &str) {
         let line = format!("{} {what}", self.name_of(variable));
+        // Nor is it in force: nothing shows it.
+        self.without_effect.insert(variable);
         if self.is_by_file(variable) {
             self.faults.push(line);
         } else {
-        // Nor is it in force: nothing shows it.
-        self.without_effect.insert(variable);
             self.mistakes.push(line);
         }
     }
@@ -378,6 +382,17 @@ impl Reader {
     }
 }
 
+/// A time as a setting has it: in the largest unit of which it is a whole number.
+fn as_written(time: Duration) -> String {
+    let (seconds, rest) = (time.as_secs(), time.subsec_nanos());
+    match rest {
+        0 if seconds > 0 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        0 if seconds > 0 && seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        0 => format!("{seconds}s"),
+        _ => format!("{time:?}"),
+    }
+}
+
 /// One or two times in a range, as they are written.
 fn times_within(range: &RangeInclusive<Duration>) -> String {
     const EXAMPLES: [&str; 5] = ["500ms", "30s", "5m", "2h", "2s"];
@@ -390,7 +405,7 @@ fn times_within(range: &RangeInclusive<Duration>) -> String {
     match (examples.next(), examples.next()) {
         (Some(one), Some(two)) => format!("{one} or {two}"),
         (Some(one), None) => one.to_owned(),
-        _ => format!("{:?}", range.start()),
+        _ => as_written(*range.start()),
     }
 }
 
@@ -423,8 +438,15 @@ mod tests {
         ] {
             let mut told = reader(&[("T", "no time")]);
             told.duration("T", seconds(60), range.clone());
-            let (_, examples) = told.faults[0].split_once("such as ").expect("examples");
-            for example in examples.split(" or ") {
+            let (bounds, examples) = told.faults[0].split_once(", such as ").expect("examples");
+            let (_, bounds) = bounds.split_once("a time from ").expect("bounds");
+            // No setting takes more than a year.
+            let most = if range.end() == &Duration::MAX { 1 } else { 2 };
+            let bounds = bounds
+                .split(" to ")
+                .take(most)
+                .filter(|bound| *bound != "0s");
+            for example in bounds.chain(examples.split(" or ")) {
                 let mut reader = reader(&[("T", example)]);
                 reader.duration("T", seconds(60), range.clone());
                 assert!(reader.faults.is_empty(), "{examples}: {:?}", reader.faults);
