@@ -21,7 +21,10 @@ fn main() -> ExitCode {
     #[cfg(feature = "jemalloc")]
     give_memory_back_soon();
     let line: Vec<OsString> = std::env::args_os().collect();
-    let mut cli = Cli::read(&line).unwrap_or_else(|error| error.exit());
+    let mut cli = match Cli::read(&line) {
+        Ok(cli) => cli,
+        Err(other) => return smcp::commands::say_instead(&other),
+    };
     if called_as_stdio(&line) && cli.command.is_none() {
         cli.command = Some(Command::Stdio(StdioFlags::default()));
     }

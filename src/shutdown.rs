@@ -3,8 +3,8 @@
 //! The first SIGTERM or SIGINT says that the end is near ([`Shutdown::leaving`]) and, after a delay if there is one,
 //! asks everyone to finish ([`Shutdown::draining`]); the delay is for those who look whether the server is ready, and
 //! is left out where nobody does ([`ReadinessChecks`]). The second signal ends everything at once ([`Shutdown::forced`]). A
-//! SIGHUP asks a daemon to reload; for a server in a terminal it means that the terminal is gone, and counts like a
-//! SIGTERM. Signals that have no meaning here end nothing.
+//! SIGHUP asks a daemon that can reload to do so; for everybody else, and for a server in a terminal, it means that the
+//! terminal is gone, and counts like a SIGTERM. Signals that have no meaning here end nothing.
 
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -160,13 +160,27 @@ impl Shutdown {
         });
     }
 
-    /// Turns the process's signals into requests, until the returned listener is dropped.
+    /// Turns the process's signals into requests for the end, until the returned listener is dropped.
     ///
     /// Must be called in a tokio runtime.
     ///
     /// # Errors
     /// The system refuses a signal handler.
     pub fn listen(&self) -> io::Result<Listener> {
+        self.listen_to(false)
+    }
+
+    /// The same for a daemon that waits for [`hung_up`](Self::hung_up): with a unit or in a container a SIGHUP asks for a
+    /// reload.
+    ///
+    /// # Errors
+    /// The system refuses a signal handler.
+    pub fn listen_and_reload(&self) -> io::Result<Listener> {
+        // With a unit or in a container none of the two is a terminal.
+        self.listen_to(!io::stdin().is_terminal() && !io::stderr().is_terminal())
+    }
+
+    fn listen_to(&self, reloads: bool) -> io::Result<Listener> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         // `nohup` ignores it for its program, which must not undo that. Without a handler it stays ignored.
@@ -174,15 +188,13 @@ impl Shutdown {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
         };
-        // With a unit or in a container none of the two is a terminal.
-        let in_terminal = io::stdin().is_terminal() || io::stderr().is_terminal();
         let shutdown = self.clone();
         let task = tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = terminate.recv() => shutdown.request("SIGTERM"),
                     _ = interrupt.recv() => shutdown.request("SIGINT"),
-                    () = received(hangup.as_mut()) => shutdown.hang_up(in_terminal),
+                    () = received(hangup.as_mut()) => shutdown.hang_up(reloads),
                 }
             }
         });
@@ -191,11 +203,11 @@ impl Shutdown {
         })
     }
 
-    fn hang_up(&self, in_terminal: bool) {
-        if in_terminal {
-            self.request("SIGHUP");
-        } else {
+    fn hang_up(&self, reloads: bool) {
+        if reloads {
             self.hangups.notify_one();
+        } else {
+            self.request("SIGHUP");
         }
     }
 
@@ -278,19 +290,19 @@ mod tests {
     #[tokio::test]
     async fn hangups_that_come_together_ask_for_one_reload() {
         let shutdown = Shutdown::new();
-        shutdown.hang_up(false);
-        shutdown.hang_up(false);
+        shutdown.hang_up(true);
+        shutdown.hang_up(true);
         shutdown.hung_up().await;
         let another = tokio::time::timeout(Duration::from_millis(20), shutdown.hung_up());
         assert!(another.await.is_err());
     }
 
     #[tokio::test]
-    async fn signals_drain_then_force_and_a_hangup_kills_nothing() {
+    async fn signals_drain_then_force_and_a_hangup_kills_nothing_that_reloads() {
         use rustix::process::{getpid, kill_process};
 
         let shutdown = Shutdown::new();
-        let listener = shutdown.listen().unwrap();
+        let listener = shutdown.listen_to(true).unwrap();
         kill_process(getpid(), Signal::HUP).unwrap();
         kill_process(getpid(), Signal::TERM).unwrap();
         tokio::time::timeout(LONG, shutdown.draining().cancelled())
@@ -304,11 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hangup_is_an_end_only_where_the_terminal_went() {
+    fn a_hangup_is_an_end_only_where_nothing_reloads() {
         let shutdown = Shutdown::new();
-        shutdown.hang_up(false);
-        assert!(!shutdown.draining().is_cancelled());
         shutdown.hang_up(true);
+        assert!(!shutdown.draining().is_cancelled());
+        shutdown.hang_up(false);
         assert!(shutdown.draining().is_cancelled() && !shutdown.forced().is_cancelled());
     }
 

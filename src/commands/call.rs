@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +59,8 @@ pub(super) async fn run(config: Config, args: &CallArgs) -> anyhow::Result<ExitC
         bench.unless_ended(work).await
     };
     bench.end_background(&name).await;
+    // The server of this call hears of the end as well, and what it says of it is meant for clients that stay.
+    ensure!(!bench.shutdown.draining().is_cancelled(), "interrupted");
     let result = outcome??;
     let hint = tool.and_then(|tool| lacking(&result, &tool, &snapshot));
     let code = report(&bench.shutdown, &name, result, args).await?;

@@ -35,7 +35,7 @@ fn print(report: &Report) {
         let source = source(row);
         match &row.value {
             None => say(format_args!("# {key} is not set")),
-            Some(_) if row.setting.is_secret => {
+            Some(_) if row.is_hidden => {
                 say(with_source(
                     &format!("# {key} is set, and not shown"),
                     &source,
@@ -89,14 +89,13 @@ fn row_as_json(row: &Row) -> Value {
         }),
         Some(Origin::Elsewhere(place)) => json!({"kind": "elsewhere", "name": place}),
     };
-    let is_secret = row.setting.is_secret;
-    let value = row.value.as_ref().filter(|_| !is_secret);
+    let value = row.value.as_ref().filter(|_| !row.is_hidden);
     json!({
         "key": row.setting.key(),
         "variable": row.setting.variable,
         "flag": row.setting.flag,
         "set": row.value.is_some(),
-        "secret": is_secret,
+        "secret": row.is_hidden,
         "value": value.map(|value| typed(row.setting.kind, value)),
         "source": source,
     })

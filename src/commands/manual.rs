@@ -134,7 +134,7 @@ fn rest() -> Roff {
         ),
         (
             "2",
-            "The command line or a setting is wrong, or the server would be open to other machines without a key.",
+            "The command line or a setting is wrong, or the server would be open to other machines without a key. smcp health ends with 1 for a wrong address or setting.",
         ),
     ] {
         roff.control("TP", []);
@@ -149,7 +149,7 @@ fn rest() -> Roff {
         ),
         (
             "SIGHUP",
-            "The server asks all plugins again and reads the files of keys again.",
+            "A server without a terminal asks all plugins again and reads the files of keys again; all else ends.",
         ),
     ] {
         roff.control("TP", []);

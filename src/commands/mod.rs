@@ -25,7 +25,7 @@ mod tools;
 mod variables;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -49,6 +49,16 @@ pub fn run(cli: Cli) -> ExitCode {
     match setup::is_cut_short() && !serves {
         true => ExitCode::FAILURE,
         false => code,
+    }
+}
+
+/// Says what is wrong with a command line, or what was asked for instead of a run: the help, the version.
+pub fn say_instead(answer: &clap::Error) -> ExitCode {
+    let said = answer.print();
+    match u8::try_from(answer.exit_code()) {
+        Ok(0) => setup::whole(said.and_then(|()| std::io::stdout().flush())),
+        // Nobody can be told that nothing can be said on standard error.
+        code => ExitCode::from(code.unwrap_or(BAD_SETTINGS)),
     }
 }
 

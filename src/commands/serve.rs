@@ -37,7 +37,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let plugins = source(config.catalog.directory.as_deref());
     let (manager, sources) = (config.manager, config.keys.clone());
     let shutdown = Shutdown::delayed(config.drain_delay);
-    let _signals = shutdown.listen()?;
+    let _signals = shutdown.listen_and_reload()?;
     let app = App::start(
         config,
         launcher,

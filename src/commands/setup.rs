@@ -246,7 +246,12 @@ pub(super) fn say_painted(line: impl std::fmt::Display) {
 /// Prints a whole answer as it is, for commands whose output goes into a file: a file that is cut short is a failure.
 pub(super) fn say_bytes(answer: &[u8]) -> ExitCode {
     let mut out = std::io::stdout();
-    match out.write_all(answer).and_then(|()| out.flush()) {
+    whole(out.write_all(answer).and_then(|()| out.flush()))
+}
+
+/// The status of an answer that had to be written whole. A reader who has had enough is no fault.
+pub(super) fn whole(written: std::io::Result<()>) -> ExitCode {
+    match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {

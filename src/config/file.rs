@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::settings::{self, Kind, SETTINGS, Setting};
-use crate::text::{in_quotes, shown};
+use crate::text::{in_quotes, shown, without_secrets};
 
 /// So many faults of one file are said.
 const MAX_FAULTS: usize = 20;
@@ -132,7 +132,7 @@ fn entry(
     }
     let written = match setting.is_secret {
         true => String::new(),
-        false => format!(" = {}", shown(written, MAX_SHOWN)),
+        false => format!(" = {}", shown(&without_secrets(written), MAX_SHOWN)),
     };
     text_of(setting, value, file)
         .map(|value| (setting, value))

@@ -135,7 +135,7 @@ fn page(reader: &mut Reader) -> Option<view::Settings> {
 }
 
 /// The fingerprint of a key, as the log has it.
-fn fingerprint(text: &str) -> Option<[u8; 4]> {
+pub(super) fn fingerprint(text: &str) -> Option<[u8; 4]> {
     let is_one = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let number = u32::from_str_radix(text, 16).ok().filter(|_| is_one)?;
     Some(number.to_be_bytes())

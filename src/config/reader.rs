@@ -15,6 +15,7 @@ use super::file::Entries;
 use super::given::{Given, Origin, name};
 use super::settings::{self, by_variable};
 use super::values::{switch_value, time_limit};
+use crate::text::without_secrets;
 
 /// What the settings are read for. What a command has no use for is not looked at, so that it cannot be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +241,11 @@ impl Reader {
         let given = self.variable(name);
         let (least, most) = (range.start(), range.end());
         let examples = times_within(&range);
-        let allowed = format!("a time from {least:?} to {most:?}, such as {examples}");
+        let allowed = format!(
+            "a time from {} to {}, such as {examples}",
+            as_written(*least),
+            as_written(*most)
+        );
         self.parsed(given, default, &allowed, |text| {
             time_limit(text)?.filter(|time| range.contains(time))
         })
@@ -288,7 +293,7 @@ impl Reader {
 
     /// Notes that a setting has a value that is not allowed: a fault, or a mistake where version 3 let it pass.
     pub fn refuse(&mut self, given: &Given, allowed: &str) {
-        let (name, value) = (given.name(), &given.value);
+        let (name, value) = (given.name(), without_secrets(&given.value));
         let is_forgiven = by_variable(given.variable).is_some_and(|setting| setting.is_forgiven);
         // Version 3 had no settings files, and its flags were never ignored.
         if is_forgiven && given.origin == Origin::Environment {
@@ -306,10 +311,11 @@ impl Reader {
     /// is for smcp alone, else a mistake.
     pub fn ignore(&mut self, variable: &'static str, what: &str) {
         let line = format!("{} {what}", self.name_of(variable));
+        // Nor is it in force: nothing shows it.
+        self.without_effect.insert(variable);
         if self.is_by_file(variable) {
             self.faults.push(line);
         } else {
-            self.without_effect.insert(variable);
             self.mistakes.push(line);
         }
     }
@@ -376,6 +382,17 @@ impl Reader {
     }
 }
 
+/// A time as a setting has it: in the largest unit of which it is a whole number.
+fn as_written(time: Duration) -> String {
+    let (seconds, rest) = (time.as_secs(), time.subsec_nanos());
+    match rest {
+        0 if seconds > 0 && seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        0 if seconds > 0 && seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
+        0 => format!("{seconds}s"),
+        _ => format!("{time:?}"),
+    }
+}
+
 /// One or two times in a range, as they are written.
 fn times_within(range: &RangeInclusive<Duration>) -> String {
     const EXAMPLES: [&str; 5] = ["500ms", "30s", "5m", "2h", "2s"];
@@ -388,7 +405,7 @@ fn times_within(range: &RangeInclusive<Duration>) -> String {
     match (examples.next(), examples.next()) {
         (Some(one), Some(two)) => format!("{one} or {two}"),
         (Some(one), None) => one.to_owned(),
-        _ => format!("{:?}", range.start()),
+        _ => as_written(*range.start()),
     }
 }
 
@@ -421,8 +438,15 @@ mod tests {
         ] {
             let mut told = reader(&[("T", "no time")]);
             told.duration("T", seconds(60), range.clone());
-            let (_, examples) = told.faults[0].split_once("such as ").expect("examples");
-            for example in examples.split(" or ") {
+            let (bounds, examples) = told.faults[0].split_once(", such as ").expect("examples");
+            let (_, bounds) = bounds.split_once("a time from ").expect("bounds");
+            // No setting takes more than a year.
+            let most = if range.end() == &Duration::MAX { 1 } else { 2 };
+            let bounds = bounds
+                .split(" to ")
+                .take(most)
+                .filter(|bound| *bound != "0s");
+            for example in bounds.chain(examples.split(" or ")) {
                 let mut reader = reader(&[("T", example)]);
                 reader.duration("T", seconds(60), range.clone());
                 assert!(reader.faults.is_empty(), "{examples}: {:?}", reader.faults);

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::given::Origin;
+use super::http::fingerprint;
 use super::reader::Reader;
 use super::settings::{Kind, SETTINGS, Setting};
+use crate::text::without_secrets;
 
 /// All settings with their values.
 #[derive(Debug)]
@@ -25,8 +27,10 @@ pub struct Report {
 pub struct Row {
     /// What it is.
     pub setting: &'static Setting,
-    /// Its value as text; `None` where it is not set. A secret's is empty.
+    /// Its value as text; `None` where it is not set. One that is not shown is empty.
     pub value: Option<String>,
+    /// Whether it is not shown, for it is a secret, or has one in it.
+    pub is_hidden: bool,
     /// Where the value comes from; `None` where it is the default.
     pub origin: Option<Origin>,
 }
@@ -44,8 +48,12 @@ pub(super) fn of(mut reader: Reader) -> Report {
 
 fn row(reader: &mut Reader, setting: &'static Setting) -> Row {
     let (value, origin) = reader.in_force(setting.variable);
+    let has_secret = value
+        .as_deref()
+        .is_some_and(|value| has_secret(setting, value));
+    let is_hidden = setting.is_secret || has_secret;
     let value = value.map(|value| match setting.kind {
-        _ if setting.is_secret => String::new(),
+        _ if is_hidden => String::new(),
         Kind::Path => {
             std::path::absolute(&value).map_or(value, |whole| whole.display().to_string())
         }
@@ -54,6 +62,21 @@ fn row(reader: &mut Reader, setting: &'static Setting) -> Row {
     Row {
         setting,
         value,
+        is_hidden,
         origin,
+    }
+}
+
+/// Whether what was given for a setting that is none may be a secret all the same, or have one in it.
+fn has_secret(setting: &Setting, value: &str) -> bool {
+    match setting.variable {
+        // Who mistakes them for keys writes keys.
+        "MCP_UI_ADMINS" => {
+            let mut entries = value.split(',').map(str::trim);
+            entries.any(|entry| !entry.is_empty() && fingerprint(entry).is_none())
+        }
+        // Wherever a password begins that has a slash in it: none of these marks is part of an address without one.
+        _ if setting.is_address => value.contains(['@', '?', '#']),
+        _ => without_secrets(value) != value,
     }
 }

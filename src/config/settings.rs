@@ -39,6 +39,8 @@ pub struct Setting {
     pub kind: Kind,
     /// Whether no message may show it.
     pub is_secret: bool,
+    /// Whether it is the address of another server, in which a password may stand.
+    pub is_address: bool,
     /// Whether it decides who may call the server, what it listens on, which secrets it uses or where it writes its log.
     /// The file among the plugins cannot set it: docs/decisions/0023-settings-files.md.
     pub is_guarded: bool,
@@ -55,6 +57,7 @@ impl Setting {
             flag_alone: None,
             kind,
             is_secret: false,
+            is_address: false,
             is_guarded: false,
             is_forgiven: false,
         }
@@ -71,6 +74,13 @@ impl Setting {
         Self {
             is_secret: true,
             ..Self::guarded(variable, kind)
+        }
+    }
+
+    const fn address(variable: &'static str) -> Self {
+        Self {
+            is_address: true,
+            ..Self::guarded(variable, Kind::Text)
         }
     }
 
@@ -152,7 +162,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("SMCP_ATTACH_PROFILE", Kind::Text),
     Setting::new("SMCP_ADMIN_PREFIX", Kind::Text),
     Setting::new("MCP_SSE_MANIFEST", Kind::Switch),
-    Setting::guarded("LETTA_SERVER_URL", Kind::Text),
+    Setting::address("LETTA_SERVER_URL"),
     Setting::secret("LETTA_SERVER_PASSWORD", Kind::Text),
     Setting::secret("LETTA_API_KEY", Kind::Text),
     Setting::guarded("LETTA_SERVER_PASSWORD_FILE", Kind::Path),
@@ -168,8 +178,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting::guarded("MCP_LOG_MAX_BYTES", Kind::Whole).forgiven(),
     Setting::guarded("MCP_LOG_BACKUP_COUNT", Kind::Whole).forgiven(),
     Setting::guarded("MCP_DISABLE_FILE_LOG", Kind::Switch).forgiven(),
-    Setting::guarded("OTEL_EXPORTER_OTLP_ENDPOINT", Kind::Text),
-    Setting::guarded("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Kind::Text),
+    Setting::address("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    Setting::address("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
     Setting::secret("OTEL_EXPORTER_OTLP_HEADERS", Kind::Text),
     Setting::secret("OTEL_EXPORTER_OTLP_TRACES_HEADERS", Kind::Text),
     Setting::guarded("OTEL_EXPORTER_OTLP_TIMEOUT", Kind::Whole),

@@ -96,9 +96,15 @@ fn where_nothing_answers_the_status_is_1_and_the_message_says_what_to_look_at() 
     let answer: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!((status, wrong.as_str()), (Some(1), ""));
     assert_eq!(answer["healthy"], Value::Bool(false));
-    let (status, _, wrong) = ask(&["http://["]);
-    assert_eq!(status, Some(1));
-    assert!(wrong.contains("is no address of a server"), "{wrong}");
+    // Of a health check of a container 2 has no meaning.
+    for address in ["http://[", ""] {
+        let (status, _, wrong) = ask(&[address]);
+        assert_eq!(status, Some(1), "{address}: {wrong}");
+        assert!(wrong.contains("is no address of a server"), "{wrong}");
+    }
+    let (status, _, wrong) = health(Setup::new().argument("health").variable("MCP_PORT", "abc"));
+    assert_eq!(status, Some(1), "{wrong}");
+    assert!(wrong.contains("MCP_PORT"), "{wrong}");
 }
 
 /// Something else that answers every request so. Its thread ends with the test program.

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::commands::events::{Events, MAX_EVENT};
-use crate::commands::setup::client_for;
+use crate::commands::setup::{client_for, misuse};
 use crate::fetch::{Client, Reuse};
 use crate::text::{excerpt, shown};
 
@@ -64,12 +64,14 @@ impl HttpLink {
     /// # Errors
     /// It is no address of a server, or the key is none that a header can carry.
     pub(super) fn new(url: &str, key: Option<&str>) -> anyhow::Result<Self> {
-        let url = address(url)?;
+        let url = address(url).map_err(misuse)?;
         let mut client = client_for(&url, ACCEPT_LIMIT, Reuse::Idle)?;
         if let Some(key) = key {
             let shown = client.with_token(key);
             client = shown.map_err(|_| {
-                anyhow!("the key in MCP_API_KEY has characters that no HTTP header can carry")
+                misuse(anyhow!(
+                    "the key in MCP_API_KEY has characters that no HTTP header can carry"
+                ))
             })?;
         }
         let (sender, incoming) = mpsc::channel(WAITING);

@@ -77,8 +77,12 @@ impl Files {
             let opened = OpenOptions::new().write(true).create_new(true).open(&path);
             match opened {
                 Ok(mut file) => {
-                    let written = file.write_all(&bytes);
-                    written.with_context(|| format!("writing {}", path.display()))?;
+                    if let Err(error) = file.write_all(&bytes) {
+                        // Half of a file looks like the whole one.
+                        let _ = std::fs::remove_file(&path);
+                        let cannot = format!("writing {}", path.display());
+                        return Err(anyhow::Error::from(error).context(cannot));
+                    }
                     return Ok(path);
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

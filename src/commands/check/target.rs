@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
+use crate::commands::setup::misuse;
 use crate::discovery::scan::PROGRAMS;
 
 /// A directory of plugins, and the names of those that are meant.
@@ -28,6 +29,11 @@ impl Target {
                 only: Vec::new(),
             });
         };
+        if named.is_empty() {
+            return Err(misuse(anyhow!(
+                "an empty name is no plugin; name one, or leave it out to look at all of them"
+            )));
+        }
         let is_name = !named.contains('/') && !matches!(named, "." | "..");
         if let Some(plugins) = directory.filter(|plugins| is_name && plugins.join(named).is_dir()) {
             return Ok(Self {
@@ -116,5 +122,7 @@ mod tests {
             refused.to_string().contains("no plugin of that name"),
             "{refused}"
         );
+        let unnamed = Target::of(Some(""), Some(&plugins)).unwrap_err();
+        assert!(unnamed.to_string().contains("empty name"), "{unnamed}");
     }
 }

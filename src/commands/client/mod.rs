@@ -80,7 +80,9 @@ fn perform(
     let path = args.file.clone().or(place.path);
     if args.install {
         let Some(path) = path else {
-            bail!("this user has no home directory; name the client's file: --file FILE");
+            bail!(
+                "where the client has its file is not known, for HOME is not set to an absolute path; name the file: --file FILE"
+            );
         };
         let outcome = install::install(&path, place.form, &entry, args.yes)?;
         if outcome == Outcome::Refused {

@@ -19,7 +19,7 @@ pub enum Form {
 /// A client's file of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Where it is; `None` where this user has no home directory.
+    /// Where it is; `None` where the environment names no home directory.
     pub path: Option<PathBuf>,
     /// What is in it.
     pub form: Form,

@@ -63,7 +63,7 @@ pub(super) async fn run(config: Config, args: &PluginsArgs) -> anyhow::Result<Ex
         leftovers::clear(&plugins, SystemTime::now());
     }
     if let PluginsCommand::Remove(args) = &args.command {
-        return remove::run(args, &plugins);
+        return remove::run(&workbench, args, &plugins).await;
     }
     let bench = Bench {
         outfitter: outfitter(&workbench)?,

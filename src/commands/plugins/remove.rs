@@ -9,16 +9,20 @@ use anyhow::{Context, bail, ensure};
 
 use super::leftovers::REMOVING;
 use crate::cli::RemoveArgs;
-use crate::commands::diagnostics::prompt;
-use crate::commands::setup::say;
+use crate::commands::diagnostics::{note, prompt};
+use crate::commands::setup::{Workbench, say};
 use crate::discovery::scan::PROGRAMS;
 use crate::text::in_quotes;
 
 /// Removes one plugin from `plugins`.
 ///
 /// # Errors
-/// There is none of this name, or it cannot be removed.
-pub(super) fn run(args: &RemoveArgs, plugins: &Path) -> anyhow::Result<ExitCode> {
+/// There is none of this name, it cannot be removed, or a signal asked for the end before somebody has agreed.
+pub(super) async fn run(
+    bench: &Workbench,
+    args: &RemoveArgs,
+    plugins: &Path,
+) -> anyhow::Result<ExitCode> {
     let name = &args.name;
     // A name with a slash, or one that begins with a dot, leads elsewhere or to what is no plugin.
     ensure!(
@@ -48,7 +52,8 @@ pub(super) fn run(args: &RemoveArgs, plugins: &Path) -> anyhow::Result<ExitCode>
     } else {
         "the directory with all that is in it"
     };
-    if !args.yes && !is_confirmed(&format!("remove {what}, {}?", directory.display()))? {
+    let question = format!("remove {what}, {}?", directory.display());
+    if !args.yes && !is_confirmed(bench, &question).await? {
         say("nothing was removed");
         return Ok(ExitCode::FAILURE);
     }
@@ -69,14 +74,21 @@ pub(super) fn run(args: &RemoveArgs, plugins: &Path) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn is_confirmed(question: &str) -> anyhow::Result<bool> {
+async fn is_confirmed(bench: &Workbench, question: &str) -> anyhow::Result<bool> {
     ensure!(
         std::io::stdin().is_terminal(),
         "nobody can be asked without a terminal; to remove it without being asked: --yes"
     );
     prompt(format_args!("{question} [y/N]"));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    // By a thread that nothing can interrupt; nobody waits for it after a signal.
+    let reading = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        read.map(|_| answer)
+    });
+    let answer = bench.unless_ended(reading).await;
+    // The cursor still stands behind the question then.
+    let answer = answer.inspect_err(|_| note(""))???;
     Ok(matches!(
         answer.trim().to_ascii_lowercase().as_str(),
         "y" | "yes"

@@ -31,7 +31,11 @@ class Client:
     @staticmethod
     def too_large(door) -> str | None:
         if door.kind == "sse":
-            return "over `/sse` this client closes the connection at an event over 1 MiB; a result of 1 MB arrives"
+            return (
+                "over `/sse` this client closes the connection at an event over 1 MiB; a result of 1 MB arrives. "
+                "Over `/mcp` the same is true of a call that takes longer than `MCP_KEEP_ALIVE`, whose answer is a stream: "
+                "`Server-sent event exceeded the 1048576 byte limit`"
+            )
         return None
 
     def unauthorized(self, _error) -> bool:

@@ -97,6 +97,26 @@ fn a_terminal_shows_how_far_a_call_is_and_asks_what_the_program_asks() {
 }
 
 #[test]
+fn who_ends_a_call_that_asks_is_not_told_of_a_server_to_come_back_to() {
+    let folder = Folder::new();
+    folder.add("asker", ASKER);
+    let home = tempfile::tempdir().expect("there is room");
+    let plugins = folder.path().to_str().expect("it is ASCII");
+    let words = ["call", "asker__go", "--plugins-dir", plugins];
+    // Which of the two is heard first is chance.
+    for _ in 0..4 {
+        let mut call = AtTerminal::start(&words, home.path(), &KEYED);
+        call.answer("Your name: ", "");
+        call.signal(Signal::TERM);
+        let (printed, succeeded) = call.end();
+        assert_eq!((printed.as_str(), succeeded), ("", false));
+        let shown = call.shown();
+        assert!(shown.contains("smcp: interrupted"), "{shown}");
+        assert!(!shown.contains("shutting down"), "{shown}");
+    }
+}
+
+#[test]
 fn the_end_of_input_is_no_answer_and_the_call_goes_on() {
     let folder = Folder::new();
     folder.add("asker", ASKER);

@@ -256,6 +256,24 @@ fn an_installation_writes_once_what_was_agreed_to_and_keeps_the_rest() {
 }
 
 #[test]
+fn a_home_that_is_no_absolute_path_is_named_as_the_reason() {
+    let folder = folder("echo gone");
+    let home = tempfile::tempdir().expect("there is room");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smcp"));
+    command.args(["client", "cursor", "--install", "--yes", "--plugins-dir"]);
+    command.arg(folder.path());
+    bare(&mut command, home.path());
+    command.env("HOME", "rel");
+    let output = output_within(PATIENCE, &mut command);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("HOME") && said.contains("absolute path"),
+        "{said}"
+    );
+}
+
+#[test]
 fn claude_code_gets_a_file_of_the_project() {
     let (home, folder) = (tempfile::tempdir().expect("there is room"), Folder::new());
     printed(home.path(), &folder, &["claude-code", "--install", "--yes"]);

@@ -13,8 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::strangers::mcp;
+use super::terminal::AtTerminal;
 use super::{program, smcp, stderr, stdout};
-use crate::support::commands::Watchdog;
+use crate::support::commands::{Watchdog, output_within};
+use crate::support::hangups;
 use crate::support::http::PATIENCE;
 use crate::support::plugins::Folder;
 use crate::support::until;
@@ -57,6 +59,15 @@ fn ended(mut child: Child) -> Output {
     }
 }
 
+/// The signals that ask for the end; a hang-up does where whoever started this test has not ignored it.
+fn ends() -> Vec<Signal> {
+    let mut signals = vec![Signal::INT, Signal::TERM];
+    if !hangups::are_ignored() {
+        signals.push(Signal::HUP);
+    }
+    signals
+}
+
 #[track_caller]
 fn is_interrupted(output: &Output) {
     let said = stderr(output);
@@ -74,7 +85,7 @@ fn a_call_that_waits_for_its_arguments_ends_with_the_first_signal() {
         let words = ["call", "--url", "http://127.0.0.1:9", "t", arguments];
         started(&words, home.path())
     };
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in ends() {
         let (mut child, _watchdog) = call("-");
         // More than a pipe holds: once it is written, some of it has been read.
         let input = child.stdin.as_mut().expect("a pipe");
@@ -98,7 +109,7 @@ fn a_call_of_a_server_that_says_nothing_ends_with_the_first_signal() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("a socket of ours");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in ends() {
         let (child, _watchdog) = started(&["call", "--url", &url, "t"], home.path());
         let (mut asked, _) = until("it comes", PATIENCE, || listener.accept().ok());
         asked.set_nonblocking(false).expect("a socket of ours");
@@ -127,12 +138,13 @@ fn a_result_that_nobody_reads_ends_with_the_first_signal() {
     let url = format!("http://{server}");
     let plugins = folder.path().to_str().expect("it is ASCII");
     let home = tempfile::tempdir().expect("there is room");
-    for way in [["--plugins-dir", plugins], ["--url", &url]] {
+    let ways = [["--plugins-dir", plugins], ["--url", &url]];
+    for (way, signal) in ways.into_iter().zip(ends().into_iter().rev()) {
         let words = [&["call", "walker__go"][..], &way].concat();
         let (mut child, _watchdog) = started(&words, home.path());
         let out = child.stdout.as_mut().expect("a pipe");
         assert_eq!(out.read(&mut [0; 1]).expect("it is open"), 1, "{way:?}");
-        send(&child, Signal::INT);
+        send(&child, signal);
         is_interrupted(&ended(child));
     }
 }
@@ -162,6 +174,57 @@ fn a_result_of_many_files_is_not_saved_on_after_a_signal() {
     is_interrupted(&ended(child));
     let saved = std::fs::read_dir(&place).expect("it is made");
     assert!((1..FILES).contains(&saved.count()));
+}
+
+#[test]
+fn a_question_that_nobody_answers_ends_with_the_first_signal() {
+    let folder = Folder::new();
+    folder.add_executable("walker", &program("echo gone"));
+    let plugins = folder.path().to_str().expect("it is ASCII");
+    let home = tempfile::tempdir().expect("there is room");
+    let words = ["plugins", "remove", "walker", "--plugins-dir", plugins];
+    for signal in ends() {
+        let mut command = AtTerminal::start(&words, home.path(), &[]);
+        command.answer("[y/N] ", "");
+        command.signal(signal);
+        let (printed, succeeded) = command.end();
+        assert_eq!((printed.as_str(), succeeded), ("", false), "{signal:?}");
+        let shown = command.shown();
+        assert!(shown.contains("smcp: interrupted"), "{signal:?}: {shown}");
+        assert!(folder.path().join("walker").is_dir(), "{signal:?}");
+    }
+    let mut command = AtTerminal::start(&words, home.path(), &[]);
+    command.answer("[y/N] ", "y\n");
+    assert!(command.end().1, "{}", command.shown());
+    assert!(!folder.path().join("walker").exists());
+}
+
+#[test]
+fn a_file_that_there_is_no_room_for_is_not_left_as_half_of_one() {
+    let server = mcp(|method, id| {
+        let file =
+            json!({"type": "image", "data": "aGk".repeat(3_000) + "aGk=", "mimeType": "image/png"});
+        let result: Value = match method {
+            "tools/call" => json!({"content": [file]}),
+            _ => json!({"protocolVersion": "2025-11-25", "capabilities": {},
+                "tools": [{"name": "draw", "inputSchema": {"type": "object"}}]}),
+        };
+        json!({"jsonrpc": "2.0", "id": id, "result": result})
+    });
+    let home = tempfile::tempdir().expect("there is room");
+    let place = home.path().join("saved");
+    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" call draw --url \"$1\" --save \"$2\"";
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_smcp")])
+        .arg(format!("http://{server}"))
+        .arg(&place);
+    let output = output_within(LIMIT, &mut command);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("writing "), "{said}");
+    let left = std::fs::read_dir(&place).expect("it is made").count();
+    assert_eq!(left, 0, "{said}");
 }
 
 #[test]

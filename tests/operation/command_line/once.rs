@@ -421,10 +421,21 @@ fn a_wrong_command_line_ends_with_the_status_of_one() {
             "no address",
         ),
         (vec!["client", "letta", "--stdio"], "leave --stdio out"),
+        (vec!["call", "x", "--url", "http://["], "no address"),
+        (vec!["call", "x", "--url", ""], "no address"),
+        (
+            vec!["call", "x", "--url", "http://127.0.0.1:9"],
+            "no HTTP header can carry",
+        ),
+        (vec!["check", ""], "an empty name is no plugin"),
     ] {
         let setup = words
             .iter()
             .fold(Setup::new(), |setup, word| setup.argument(word));
+        let setup = match words.contains(&"http://127.0.0.1:9") {
+            true => setup.variable("MCP_API_KEY", "one\nanother"),
+            false => setup,
+        };
         let output = run(&setup.variable("MCP_PLUGINS_DIR", folder.path()));
         let said = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");

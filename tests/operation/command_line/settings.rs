@@ -124,6 +124,76 @@ fn config_shows_no_secret_and_says_where_each_value_comes_from() {
     assert_eq!((&key["set"], &key["value"]), (&true.into(), &Value::Null));
 }
 
+/// What is no secret by its name has one in it all the same: a key in place of its fingerprint, a password in an address.
+#[test]
+fn config_shows_no_secret_that_stands_where_none_belongs() {
+    let folder = folder("echo gone");
+    for (variable, key, value) in [
+        ("MCP_UI_ADMINS", "ui_admins", "01234567, canary-key"),
+        (
+            "LETTA_SERVER_URL",
+            "letta_server_url",
+            "http://u:canary@127.0.0.1:9",
+        ),
+        (
+            "LETTA_SERVER_URL",
+            "letta_server_url",
+            "http://u:1/canary@127.0.0.1:9",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "otel_exporter_otlp_endpoint",
+            "https://c.example/?key=canary",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "otel_exporter_otlp_endpoint",
+            "u:canary@c.example",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "otel_exporter_otlp_traces_endpoint",
+            "http://canary@c.example",
+        ),
+        (
+            "MCP_ALLOWED_ORIGINS",
+            "allowed_origins",
+            "https://u:canary@a.example",
+        ),
+    ] {
+        let text = format!("port = 0\n{key} = \"{value}\"\n");
+        let file = settings(&folder, "own.toml", &text);
+        for command in ["config", "config --json"] {
+            let by_variable = with_plugins(command, &folder).variable(variable, value);
+            let by_file = with_plugins(command, &folder)
+                .argument("--config")
+                .argument(&file);
+            for setup in [by_variable, by_file] {
+                let output = run(&setup);
+                let said = stdout(&output) + &stderr(&output);
+                assert!(!said.contains("canary"), "{command} {variable}: {said}");
+                assert!(said.contains(key), "{command} {variable}: {said}");
+            }
+        }
+    }
+    let shown = [
+        ("MCP_UI_ADMINS", "01234567, 89abcdef"),
+        ("LETTA_SERVER_URL", "http://127.0.0.1:9/letta"),
+    ];
+    let setup = shown
+        .iter()
+        .fold(with_plugins("config", &folder), |setup, (name, value)| {
+            setup.variable(name, value)
+        });
+    let said = stdout(&run(&setup));
+    for line in [
+        "ui_admins = [\"01234567\", \"89abcdef\"]",
+        "letta_server_url = \"http://127.0.0.1:9/letta\"",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}
+
 #[test]
 fn what_config_prints_is_a_settings_file_that_means_the_same() {
     let folder = folder("echo gone");

@@ -98,20 +98,37 @@ fn bash_completes_commands_and_flags() {
 
 #[test]
 fn a_page_that_cannot_be_written_is_a_failure() {
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
-    let Ok(full) = full else {
-        eprintln!("not checked: this system has no /dev/full");
-        return;
-    };
-    let output = Command::new(env!("CARGO_BIN_EXE_smcp"))
-        .arg("man")
-        .stdout(full)
-        .output()
-        .expect("the program is there");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        stderr(&output).contains("cannot write"),
-        "{}",
-        stderr(&output)
-    );
+    for words in [
+        "man",
+        "--help",
+        "-h",
+        "help call",
+        "check --help",
+        "--version",
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let Ok(full) = full else {
+            eprintln!("not checked: this system has no /dev/full");
+            return;
+        };
+        let output = Command::new(env!("CARGO_BIN_EXE_smcp"))
+            .args(words.split(' '))
+            .stdout(full)
+            .output()
+            .expect("the program is there");
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{words}: {said}");
+        assert!(said.contains("cannot write"), "{words}: {said}");
+        // A reader who has had enough is no fault.
+        let script = format!("\"$0\" {words} | true; exit ${{PIPESTATUS[0]}}");
+        let output = Command::new("bash")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_smcp")])
+            .output()
+            .expect("there is a bash");
+        assert_eq!(
+            (output.status.code(), stderr(&output)),
+            (Some(0), String::new()),
+            "{words}"
+        );
+    }
 }

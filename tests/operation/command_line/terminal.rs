@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::smcp;
@@ -97,6 +98,12 @@ impl AtTerminal {
         });
         let written = self.terminal.write_all(line.as_bytes());
         written.expect("it is open");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("it is small"));
+        kill_process(pid.expect("it is not zero"), signal).expect("nobody has waited for it");
     }
 
     /// What was printed to a pipe, and whether that was a success. Everything that was shown is there afterwards.
