@@ -238,7 +238,7 @@ async fn wait(
         outcome = reply => outcome.unwrap_or(Err(Failure::Cancelled)),
         () = live.kept(), if becomes_a_task => Ok(created(context, &live)),
         () = context.cancel.cancelled() => {
-            let has_left = context.gone.as_ref().is_some_and(|gone| gone.is_cancelled());
+            let has_left = !context.ending.cancels();
             if has_left {
                 // What its program has said counts, although it is not on the disk yet.
                 live.decided_whether_kept().await;
