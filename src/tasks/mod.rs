@@ -29,7 +29,7 @@ pub use beginning::Begun;
 use book::Book;
 pub use book::{Refused, Tasks};
 use keeper::Keeper;
-pub use live::{Answer, Live, NoAnswer, OpenQuestion, State};
+pub use live::{Answer, Live, NoAnswer, OpenQuestion, Putting, State};
 pub use reading::Ending;
 use settings::MIN_TTL;
 pub use settings::Settings;

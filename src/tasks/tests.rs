@@ -166,7 +166,7 @@ async fn a_question_is_open_until_it_is_answered_and_each_is_answered_once() {
             .wait_for(|state| state.status == Status::InputRequired)
             .await
             .unwrap();
-        assert!(live.take_question(|_| true).is_some());
+        assert!(live.take_question(|_| true, true).is_some());
         live.answer("c", Ok(serde_json::json!(0)));
         live.answer("a", Ok(serde_json::json!(1)));
         live.answer("a", Ok(serde_json::json!(2)));
@@ -194,13 +194,42 @@ async fn a_question_that_somebody_puts_is_put_by_nobody_else_until_he_gives_up()
     tokio::pin!(asking);
     assert!(futures_util::poll!(asking.as_mut()).is_pending());
     assert!(
-        live.take_question(|method| method != "roots/list")
+        live.take_question(|method| method != "roots/list", true)
             .is_none()
     );
-    let taken = live.take_question(|_| true).unwrap();
-    assert!(live.take_question(|_| true).is_none());
+    let taken = live.take_question(|_| true, true).unwrap();
+    assert!(live.take_question(|_| true, true).is_none());
     drop(taken);
-    assert!(live.take_question(|_| true).is_some());
+    assert!(live.take_question(|_| true, true).is_some());
+}
+
+/// Whose connection broke never answers, and does not know it.
+#[tokio::test]
+async fn a_question_that_nobody_reads_is_taken_over_by_whoever_is_read_and_by_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let tasks = Tasks::open(settings(directory.path())).await;
+    let live = begin(&tasks, 60_000).await;
+    let question = OpenQuestion {
+        method: "roots/list",
+        params: serde_json::json!({}),
+    };
+    let asking = live.ask(vec![("a".to_owned(), question)]);
+    tokio::pin!(asking);
+    assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    let first = live.take_question(|_| true, true).unwrap();
+    first.is_unread(true);
+    assert!(live.take_question(|_| true, false).is_none());
+    first.is_unread(false);
+    assert!(live.take_question(|_| true, true).is_none());
+    first.is_unread(true);
+    let second = live.take_question(|_| true, true).unwrap();
+    first.replaced().await;
+    // What it says of a question that is not its own any more changes nothing.
+    first.is_unread(true);
+    drop(first);
+    assert!(live.take_question(|_| true, true).is_none());
+    drop(second);
+    assert!(live.take_question(|_| true, false).is_some());
 }
 
 #[tokio::test]

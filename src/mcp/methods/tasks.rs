@@ -4,6 +4,7 @@
 //! `io.modelcontextprotocol/tasks`: <https://modelcontextprotocol.io/seps/2663-tasks-extension>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,10 +24,12 @@ use crate::mcp::messages::{RELATED_TASK, TASKS_EXTENSION};
 use crate::mcp::method::Setting;
 use crate::mcp::revision::Revision;
 use crate::mcp::server_requests::{ServerRequests, Unanswered};
-use crate::tasks::{End, Live, Status, Task};
+use crate::tasks::{End, Live, Putting, Status, Task};
 
 /// How often a client should look at a task, in milliseconds.
 const POLL_INTERVAL: u64 = 1_000;
+/// For how long nobody may read a question that is put to a client before another one may be asked it.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// Refuses the methods of tasks where there are none, or where the client does not know them.
 ///
@@ -182,7 +185,8 @@ async fn over(context: &Context, live: &Live) -> Result<(), Failure> {
         }
         let question = match &context.asking {
             Asking::Session(asking) => {
-                let taken = live.take_question(|method| can_be_asked(context, method));
+                let is_read = (context.outbox.as_ref()).is_some_and(|outbox| !outbox.is_left());
+                let taken = live.take_question(|method| can_be_asked(context, method), is_read);
                 taken.map(|taken| (asking, taken))
             }
             _ => None,
@@ -202,6 +206,8 @@ async fn over(context: &Context, live: &Live) -> Result<(), Failure> {
         let answer = tokio::select! {
             biased;
             () = live.over() => continue,
+            () = taken.replaced() => continue,
+            () = tell_whether_read(context, &taken) => continue,
             answer = context.unless_cancelled(put) => answer?,
         };
         match answer {
@@ -213,6 +219,19 @@ async fn over(context: &Context, live: &Live) -> Result<(), Failure> {
             // Its program has been told so in this moment.
             Err(Unanswered::TooLate) => {}
         }
+    }
+}
+
+/// Says of a question that is put for how long nobody reads it: another client of the task may be asked it then.
+async fn tell_whether_read(context: &Context, taken: &Putting<'_>) {
+    let Some(outbox) = &context.outbox else {
+        return std::future::pending().await;
+    };
+    loop {
+        outbox.abandoned_unannounced(UNREAD).await;
+        taken.is_unread(true);
+        outbox.read().await;
+        taken.is_unread(false);
     }
 }
 
