@@ -123,7 +123,8 @@ fn manner(
     if !kept.are_on() {
         return Ok(match needs {
             true => Err(CallError::Internal(format!(
-                "{} runs as a task only, and this server keeps no tasks; set MCP_STATE_DIR to a directory of its own",
+                "{} runs as a task only: a client that knows tasks has to call it, of a server that keeps them, with \
+                 MCP_STATE_DIR set to a directory of its own; smcp call without --url keeps none",
                 tool.name
             ))),
             false => Ok(Manner::Attached),

@@ -283,16 +283,21 @@ pub async fn list(context: &Context, request: &Request) -> Outcome {
     let tasks: Vec<Value> = tasks.map(|task| shown(task, context.revision)).collect();
     let mut result = Members::from(json!({"tasks": tasks}));
     if let Some(next) = page.next {
-        let next = URL_SAFE_NO_PAD.encode(next.to_string());
-        result.set("nextCursor", to_raw(&next));
+        result.set("nextCursor", to_raw(&cursor_of(next)));
     }
     Ok(result.into())
 }
 
 fn position(cursor: &RawValue) -> Option<i64> {
     let cursor: String = serde_json::from_str(cursor.get()).ok()?;
-    let number = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    std::str::from_utf8(&number).ok()?.parse().ok()
+    let number = URL_SAFE_NO_PAD.decode(&cursor).ok()?;
+    let number: i64 = std::str::from_utf8(&number).ok()?.parse().ok()?;
+    // Others can be read as well, and none of them was given out.
+    (number > 0 && cursor_of(number) == cursor).then_some(number)
+}
+
+fn cursor_of(position: i64) -> String {
+    URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
 /// `tasks/cancel`.
@@ -381,5 +386,23 @@ pub fn read_error(error: &RawValue) -> RpcError {
     RpcError {
         data: read.get("data").cloned(),
         ..RpcError::new(code, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_that_was_not_given_out_is_none() {
+        let read = |text: &str| position(&to_raw(&text));
+        for good in [1, 2, 101, i64::MAX] {
+            assert_eq!(read(&cursor_of(good)), Some(good));
+        }
+        for bad in ["-1", "0", "+5", "007", " 5", "", "x"] {
+            assert_eq!(read(&URL_SAFE_NO_PAD.encode(bad)), None, "{bad:?}");
+        }
+        assert_eq!(read("LTE"), None);
+        assert_eq!(read("MA"), None);
     }
 }
