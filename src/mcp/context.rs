@@ -2,6 +2,7 @@
 //! method must know of either is a capability here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -87,6 +88,33 @@ pub enum Asking {
     Nobody,
 }
 
+/// What it means that a request has ended before its answer.
+#[derive(Debug, Clone)]
+pub enum Ending {
+    /// Its client wants it no more: one that goes says so by that.
+    Cancels,
+    /// Its client has gone and may come back, unless it has said before that it wants it no more. What came first is
+    /// stored where it came: whoever looks later could not tell.
+    Leaves(Arc<AtomicBool>),
+}
+
+impl Ending {
+    /// The client says that it wants the request no more.
+    pub fn cancelled_by_client(&self) {
+        if let Self::Leaves(cancelled) = self {
+            cancelled.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether the client wants it no more.
+    pub fn cancels(&self) -> bool {
+        match self {
+            Self::Cancels => true,
+            Self::Leaves(cancelled) => cancelled.load(Ordering::SeqCst),
+        }
+    }
+}
+
 /// One request's surroundings.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -113,8 +141,8 @@ pub struct Context {
     pub outbox: Option<Arc<Outbox>>,
     /// Where notifications go that belong to no request of the client; `None` where there is no such stream.
     pub standing: Option<Arc<Outbox>>,
-    /// Cancelled when the client goes, beside the request; `None` where who goes cancels the request.
-    pub gone: Option<CancellationToken>,
+    /// What it means when `cancel` is cancelled.
+    pub ending: Ending,
     /// Whose memory its answer is.
     pub account: Arc<Account>,
     /// How the client can be asked.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Account;
-use super::context::{Asking, Context, Services};
+use super::context::{Asking, Context, Ending, Services};
 use super::inbound::{Inbound, Received, Request};
 use super::method::Setting;
 use super::principal::{Principal, Transport};
@@ -55,7 +55,7 @@ pub fn context(
         log_level: None,
         outbox: None,
         standing: None,
-        gone: Some(cancel.clone()),
+        ending: Ending::Leaves(Arc::default()),
         account,
         asking: Asking::Nobody,
         refuses_unknown_tools: transport.refuses_unknown_tools(),

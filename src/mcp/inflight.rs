@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{Account, Counted, NoRoom};
-use super::context::Context;
+use super::context::{Context, Ending};
 use super::inbound::Request;
 use super::serve::{self, Reply};
 use super::usage::InUse;
@@ -21,8 +21,15 @@ const MAX_IN_FLIGHT: usize = 1024;
 /// The requests of one client that are in flight.
 #[derive(Debug, Default)]
 pub struct InFlight {
-    running: Mutex<HashMap<IdKey, CancellationToken>>,
+    running: Mutex<HashMap<IdKey, Running>>,
     ended: Notify,
+}
+
+/// How one of them is ended, and what that means.
+#[derive(Debug)]
+struct Running {
+    cancel: CancellationToken,
+    ending: Ending,
 }
 
 /// The place of one request, until it is dropped.
@@ -31,6 +38,7 @@ pub struct Slot {
     in_flight: Arc<InFlight>,
     key: IdKey,
     cancel: CancellationToken,
+    ending: Ending,
 }
 
 impl InFlight {
@@ -57,12 +65,18 @@ impl InFlight {
             return Err(RpcError::new(jsonrpc::INVALID_REQUEST, why));
         }
         let cancel = parent.child_token();
-        running.insert(key.clone(), cancel.clone());
+        let ending = Ending::Leaves(Arc::default());
+        let request = Running {
+            cancel: cancel.clone(),
+            ending: ending.clone(),
+        };
+        running.insert(key.clone(), request);
         drop(running);
         Ok(Slot {
             in_flight: Arc::clone(self),
             key,
             cancel,
+            ending,
         })
     }
 
@@ -74,14 +88,18 @@ impl InFlight {
         }
     }
 
-    /// Cancels a request, if it is in flight.
+    /// Cancels a request for its client, if it is in flight. One whose client has gone before stays what it is.
     pub fn cancel(&self, id: &RequestId) {
-        if let Some(request) = self.running().get(&id.key()) {
-            request.cancel();
+        let running = self.running();
+        let request = running.get(&id.key());
+        if let Some(request) = request.filter(|request| !request.cancel.is_cancelled()) {
+            // First: whoever hears of the end looks what it means.
+            request.ending.cancelled_by_client();
+            request.cancel.cancel();
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<IdKey, CancellationToken>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<IdKey, Running>> {
         self.running
             .lock()
             .expect("no code that holds this lock can panic")
@@ -92,6 +110,11 @@ impl Slot {
     /// Cancelled when the request is.
     pub fn cancel(&self) -> &CancellationToken {
         &self.cancel
+    }
+
+    /// What that means.
+    pub fn ending(&self) -> &Ending {
+        &self.ending
     }
 }
 
@@ -219,6 +242,23 @@ mod tests {
         assert!(!one.cancel().is_cancelled() && two.cancel().is_cancelled());
         parent.cancel();
         assert!(one.cancel().is_cancelled());
+    }
+
+    /// However soon its client leaves after that, and however late anybody looks.
+    #[test]
+    fn what_its_client_has_cancelled_stays_so_when_the_client_goes_and_not_the_other_way_round() {
+        let in_flight = Arc::new(InFlight::default());
+        let parent = CancellationToken::new();
+        let enter = |number: &str| in_flight.enter(&id(number), &parent).unwrap();
+        let [cancelled, left, both] = ["1", "2", "3"].map(enter);
+        in_flight.cancel(&id("1"));
+        parent.cancel();
+        in_flight.cancel(&id("3"));
+        for slot in [&cancelled, &left, &both] {
+            assert!(slot.cancel().is_cancelled());
+        }
+        assert!(cancelled.ending().cancels());
+        assert!(!left.ending().cancels() && !both.ending().cancels());
     }
 
     #[test]

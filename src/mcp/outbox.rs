@@ -276,6 +276,22 @@ impl Outbox {
         }
     }
 
+    /// Whether nobody reads it who should: its reader has gone, or something waits and none has come.
+    pub fn is_left(&self) -> bool {
+        let queue = self.lock();
+        !self.has_reader() && (queue.readers > 0 || !queue.lines.is_empty())
+    }
+
+    /// Waits until somebody reads it.
+    pub async fn read(&self) {
+        // It owns the sender: the channel is open for as long as somebody can wait here.
+        let _ = self
+            .readers
+            .subscribe()
+            .wait_for(|readers| *readers > 0)
+            .await;
+    }
+
     /// Waits until nobody has read it for `absence` without a break.
     pub async fn abandoned(&self, absence: Duration) {
         self.unread_for(absence, |_| None).await;

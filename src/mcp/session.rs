@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::{Account, Holder};
 use super::changes::Change;
 use super::client_state::ClientState;
-use super::context::{Asking, Context, Services};
+use super::context::{Asking, Context, Ending, Services};
 use super::inflight::InFlight;
 use super::method::Setting;
 use super::methods::tools;
@@ -211,11 +211,17 @@ impl Session {
     pub fn announce_tools(&self) {
         let generation = self.services.catalog.changes().borrow().catalogue;
         self.state.reads(Listed::Tools, generation);
-        let context = self.context(&self.principal, &self.outbox, self.ended.child_token());
+        let context = self.context_of_none(&self.principal, &self.outbox);
         self.outbox.offer_latest(
             "manifest",
             jsonrpc::encode_notification("notifications/tools/list", &tools::listing(&context)),
         );
+    }
+
+    /// The surroundings of what is no request in flight.
+    fn context_of_none(&self, principal: &Principal, outbox: &Arc<Outbox>) -> Context {
+        let ending = Ending::Leaves(Arc::default());
+        self.context(principal, outbox, self.ended.child_token(), ending)
     }
 
     fn context(
@@ -223,6 +229,7 @@ impl Session {
         principal: &Principal,
         outbox: &Arc<Outbox>,
         cancel: CancellationToken,
+        ending: Ending,
     ) -> Context {
         let handshake = self.state.handshake();
         let revision = handshake
@@ -247,7 +254,7 @@ impl Session {
             log_level: None,
             outbox: Some(Arc::clone(outbox)),
             standing: Some(Arc::clone(&self.outbox)),
-            gone: Some(self.ended.clone()),
+            ending,
             account: Arc::clone(&self.account),
             asking: Asking::Session(Arc::clone(&self.server_requests)),
             refuses_unknown_tools: self.transport.refuses_unknown_tools(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::context::{Asking, Context};
+use super::context::{Asking, Context, Ending};
 use super::inbound::{Request, VERSION};
 use super::messages::{ClientDetails, LogLevel};
 use super::method::Setting;
@@ -89,7 +89,7 @@ pub fn context(context: Context, meta: Meta) -> Context {
         asking: Asking::Nobody,
         standing: None,
         // A closed stream is how clients of this revision cancel.
-        gone: None,
+        ending: Ending::Cancels,
         can_come_back: false,
         ..context
     }

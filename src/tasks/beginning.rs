@@ -124,6 +124,9 @@ impl Tasks {
         let Some((book, keeper)) = self.book() else {
             return Ok(());
         };
+        if let Some(damage) = book.damage() {
+            return Err(Refused::NoStore(damage.clone()));
+        }
         live.begin_keeping();
         let _deciding = Deciding(live);
         match keeper.run(writing(book, live)).await {
@@ -133,7 +136,7 @@ impl Tasks {
                 book.counts.refused(&refused);
                 Err(refused)
             }
-            Err(fault @ StoreError::Displaced) => {
+            Err(fault) if fault.takes_no_promise() => {
                 book.fault(&fault);
                 Err(Refused::NoStore(fault))
             }
@@ -157,6 +160,7 @@ pub(super) fn writing(
         if live.is_over() {
             return Ok(());
         }
+        store.check_place()?;
         store.insert(&live.task(), live.owner())?;
         live.stored();
         live.keep(true);

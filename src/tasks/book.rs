@@ -1,7 +1,7 @@
 //! The tasks that run, those whose end is not on the disk yet, and counts of all. Knows no client.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -45,8 +45,10 @@ pub(super) struct Book {
     pub(super) store: OnceLock<Result<Keeper, StoreError>>,
     /// Those that run, and those whose end is not on the disk.
     live: Mutex<HashMap<String, Arc<Live>>>,
-    /// Whether what is written goes into a file that the next server does not open.
-    is_displaced: AtomicBool,
+    /// Why what is written goes into a file that the next server does not open.
+    displaced: Mutex<Option<StoreError>>,
+    /// What only a restart mends.
+    damage: OnceLock<StoreError>,
     pub(super) unwritten: Arc<Semaphore>,
     pub(super) reading: Arc<Semaphore>,
     pub(super) counts: Counts,
@@ -124,7 +126,8 @@ impl Book {
             clock: Clock::start(),
             store: OnceLock::new(),
             live: Mutex::default(),
-            is_displaced: AtomicBool::new(false),
+            displaced: Mutex::default(),
+            damage: OnceLock::new(),
             unwritten: Arc::new(Semaphore::new(UNWRITTEN_KIB as usize)),
             reading: Arc::new(Semaphore::new(READING_KIB as usize)),
             counts: Counts::default(),
@@ -139,16 +142,24 @@ impl Book {
 
     /// Whether new tasks can be promised to be there after a restart.
     pub(super) fn keeps(&self) -> bool {
-        self.keeper().is_some() && !self.is_displaced()
+        self.keeper().is_some() && self.displaced().is_none() && self.damage().is_none()
     }
 
-    pub(super) fn is_displaced(&self) -> bool {
-        self.is_displaced.load(Ordering::SeqCst)
+    /// Why nothing more is kept until the server is restarted.
+    pub(super) fn damage(&self) -> Option<&StoreError> {
+        self.damage.get()
+    }
+
+    /// Why the file is not where the next server looks for it.
+    pub(super) fn displaced(&self) -> MutexGuard<'_, Option<StoreError>> {
+        self.displaced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file is where the next server looks for it.
     pub(super) fn in_place(&self) {
-        if self.is_displaced.swap(false, Ordering::SeqCst) {
+        if self.displaced().take().is_some() {
             tracing::info!("the file of the results is back where it was; results are kept again");
         }
     }
@@ -244,13 +255,17 @@ impl Book {
 
     pub(super) fn fault(&self, fault: &StoreError) {
         let before = self.counts.faults.fetch_add(1, Ordering::Relaxed);
-        if matches!(fault, StoreError::Displaced) {
-            // Once, until it is back.
-            if !self.is_displaced.swap(true, Ordering::SeqCst) {
+        if fault.takes_no_promise() {
+            let is_new = match fault.is_lasting() {
+                true => self.damage.set(fault.clone()).is_ok(),
+                // Once, until it is back.
+                false => self.displaced().replace(fault.clone()).is_none(),
+            };
+            if is_new {
                 tracing::error!(
                     directory = %self.settings.directory.display(),
-                    "no more results are kept, and no client is offered tasks; what there is can be fetched until the \
-                     server ends: {fault}"
+                    "no more results are kept, and no client is offered tasks; what can be read of the others can be \
+                     fetched until the server ends: {fault}"
                 );
             }
             return;

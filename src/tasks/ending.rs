@@ -13,6 +13,10 @@ use super::task::{End, Status};
 /// What the server says of a task that ran when it was shut down.
 const SHUT_DOWN: &str = "the server was shut down while it ran; it was not run again";
 
+/// What it says of one that had ended by then.
+const UNWRITTEN: &str =
+    "it ended, and its result is lost: the disk did not take it before the server was shut down";
+
 impl Tasks {
     /// Notes how a task ended, if nobody has said so before. What it holds in `held` is given up before the disk is
     /// waited for.
@@ -91,6 +95,31 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// Writes of those whose end the disk does not take that they have ended: that needs hardly any room.
+    pub(super) async fn write_without_results(&self) {
+        let Some((book, keeper)) = self.book() else {
+            return;
+        };
+        for (live, end) in book.unwritten() {
+            let Some(end) = end else {
+                continue;
+            };
+            if end.room.is_some() {
+                book.counts.lost(Lost::NotWritten);
+            }
+            let end = match &end.end {
+                End::Result { .. } | End::Error(_) if end.room.is_some() => {
+                    Arc::new(Held::failed(UNWRITTEN))
+                }
+                _ => end,
+            };
+            // There is nobody left to hear of a fault, and it has been said.
+            let _ = keeper.run(writing(book, &live, &end)).await;
+        }
+    }
+}
+
 impl Book {
     /// Writes how a task ended. It is over after this, whatever became of the store.
     async fn write_end(self: &Arc<Self>, keeper: &Keeper, live: &Arc<Live>, end: Held) {
@@ -134,6 +163,7 @@ fn writing(
             false => book.clock.now(),
         };
         let message = end.message.as_deref();
+        store.check_place()?;
         let ended = store.end(&task, live.owner(), &end.end, message, now)?;
         live.stored();
         book.counts.hold(store);

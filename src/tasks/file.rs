@@ -1,10 +1,11 @@
 //! The file in which tasks outlive the server: made, opened for one server alone, and judged before it is used. Knows no
 //! task.
 
+use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::header::{APPLICATION, HEADER, NO_STORE, VERSION, foreign, is_torn, of_later_version};
 use super::settings::Settings;
@@ -12,6 +13,8 @@ use super::tables::{check, explained, is_empty, make};
 
 /// The file's name in its directory.
 pub(super) const FILE: &str = "tasks.sqlite";
+/// The name of the journal beside it.
+const JOURNAL: &str = "tasks.sqlite-wal";
 /// What is said of a file of which something is missing.
 const DAMAGED: &str = "it is damaged, or no store of tasks; move it away to begin anew";
 
@@ -37,41 +40,172 @@ pub enum StoreError {
     TooMany(String),
     /// What is written goes into a file that nobody can open any more.
     #[error(
-        "{FILE} in MCP_STATE_DIR was moved, removed or replaced while the server runs; restart the server to keep results \
+        "{0} in MCP_STATE_DIR was moved, removed or replaced while the server runs; restart the server to keep results \
          again, or put the file back"
     )]
-    Displaced,
+    Displaced(&'static str),
+    /// Somebody else has written to the file, or cut it.
+    #[error(
+        "{0} in MCP_STATE_DIR was overwritten or cut while the server runs, and what is kept may be lost; restart the \
+         server to keep results again"
+    )]
+    Altered(&'static str),
+    /// SQLite finds it wrong.
+    #[error(
+        "{FILE} in MCP_STATE_DIR is damaged ({0}); stop the server, and put a copy back or move it away to begin anew"
+    )]
+    Damaged(String),
+}
+
+impl StoreError {
+    /// Whether what would be written now is lost with the server.
+    pub fn takes_no_promise(&self) -> bool {
+        matches!(
+            self,
+            Self::Displaced(_) | Self::Altered(_) | Self::Damaged(_)
+        )
+    }
+
+    /// Whether only a restart mends it.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Altered(_) | Self::Damaged(_))
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Fault(error.to_string())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged(error.to_string())
+            }
+            _ => Self::Fault(error.to_string()),
+        }
     }
 }
 
-/// Which file lay at a path when it was opened.
+/// Which files lay in the directory when they were opened, and how this server left them.
 #[derive(Debug)]
 pub struct Place {
+    file: Watched,
+    /// None where SQLite has not made it.
+    journal: Option<Watched>,
+    /// None until it is watched what others do to them.
+    left: Option<Left>,
+}
+
+/// One file, open for as long as SQLite has it open: to close it sooner would give up the lock of this process.
+#[derive(Debug)]
+struct Watched {
     path: PathBuf,
+    name: &'static str,
+    file: File,
     /// Its device and its inode.
-    file: (u64, u64),
+    number: (u64, u64),
+}
+
+/// What only this server changes of its files.
+#[derive(Debug)]
+struct Left {
+    length: u64,
+    header: [u8; HEADER],
+    journal: u64,
 }
 
 impl Place {
-    /// Whether the same file is still there.
+    fn new(file: Watched) -> Self {
+        let journal = Watched::open(file.path.with_file_name(JOURNAL), JOURNAL);
+        Self {
+            file,
+            journal: journal.ok(),
+            left: None,
+        }
+    }
+
+    /// Whether the same files are still there, as this server left them.
     ///
     /// # Errors
-    /// [`StoreError::Displaced`]; or the system does not say.
+    /// [`StoreError::Displaced`]; [`StoreError::Altered`]; or the system does not say.
     pub fn check(&self) -> Result<(), StoreError> {
+        self.file.check()?;
+        self.journal.as_ref().map_or(Ok(()), Watched::check)?;
+        self.altered()
+    }
+
+    /// Whether nobody has written to them, or cut them, since [`leave`](Self::leave).
+    pub fn is_as_left(&self) -> bool {
+        self.altered().is_ok()
+    }
+
+    /// How they are now is how this server has left them.
+    pub fn leave(&mut self) {
+        if let Ok(now) = self.now() {
+            self.left = Some(now);
+        }
+    }
+
+    fn altered(&self) -> Result<(), StoreError> {
+        let Some(left) = &self.left else {
+            return Ok(());
+        };
+        let now = self.now()?;
+        if (now.length, now.header) != (left.length, left.header) {
+            return Err(StoreError::Altered(FILE));
+        }
+        if now.journal != left.journal {
+            return Err(StoreError::Altered(JOURNAL));
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Result<Left, StoreError> {
+        let length = self.file.length()?;
+        let mut header = [0; HEADER];
+        if length >= HEADER as u64 {
+            let read = self.file.file.read_exact_at(&mut header, 0);
+            read.map_err(|fault| self.file.fault(&fault))?;
+        }
+        let journal = self.journal.as_ref().map_or(Ok(0), Watched::length)?;
+        Ok(Left {
+            length,
+            header,
+            journal,
+        })
+    }
+}
+
+impl Watched {
+    /// Opens one that is there.
+    fn open(path: PathBuf, name: &'static str) -> std::io::Result<Self> {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(no_waiting())
+            .open(&path)?;
+        let number = number(&file.metadata()?);
+        Ok(Self {
+            path,
+            name,
+            file,
+            number,
+        })
+    }
+
+    /// Whether it is still where it was.
+    fn check(&self) -> Result<(), StoreError> {
         // SQLite follows no link that was put there since, and neither does this.
         match std::fs::symlink_metadata(&self.path) {
-            Ok(about) if number(&about) == self.file => Ok(()),
-            Err(fault) if !is_absent(&fault) => {
-                let path = self.path.display();
-                Err(StoreError::Fault(format!("{path}: {fault}")))
-            }
-            _ => Err(StoreError::Displaced),
+            Ok(about) if number(&about) == self.number => Ok(()),
+            Err(fault) if !is_absent(&fault) => Err(self.fault(&fault)),
+            _ => Err(StoreError::Displaced(self.name)),
         }
+    }
+
+    fn length(&self) -> Result<u64, StoreError> {
+        let about = self.file.metadata();
+        Ok(about.map_err(|fault| self.fault(&fault))?.len())
+    }
+
+    fn fault(&self, fault: &std::io::Error) -> StoreError {
+        StoreError::Fault(format!("{}: {fault}", self.path.display()))
     }
 }
 
@@ -96,10 +230,7 @@ pub fn open(settings: &Settings) -> Result<(Connection, Place), StoreError> {
     let directory = &settings.directory;
     let path = directory.join(FILE);
     // Before it is opened: one that is put there in between is seen to be another one.
-    let place = Place {
-        file: prepare(directory)?,
-        path: path.clone(),
-    };
+    let file = prepare(directory)?;
     let refused = |why: String| StoreError::Unusable {
         path: path.clone(),
         why,
@@ -119,11 +250,12 @@ pub fn open(settings: &Settings) -> Result<(Connection, Place), StoreError> {
     if version < VERSION {
         make(&db, version).map_err(fault)?;
     }
-    Ok((db, place))
+    // With its journal, which is there by now.
+    Ok((db, Place::new(file)))
 }
 
 /// Makes the directory where it is not there, and the file, for this user alone. Says which file it is.
-fn prepare(directory: &Path) -> Result<(u64, u64), StoreError> {
+fn prepare(directory: &Path) -> Result<Watched, StoreError> {
     let refused = |path: &Path, error: &std::io::Error| StoreError::Unusable {
         path: path.to_owned(),
         why: format!("{error}; the server must be able to write there"),
@@ -162,7 +294,12 @@ fn prepare(directory: &Path) -> Result<(u64, u64), StoreError> {
         file.set_permissions(own)
             .map_err(|error| refused(&path, &error))?;
     }
-    Ok(number(&about))
+    Ok(Watched {
+        number: number(&about),
+        name: FILE,
+        path,
+        file,
+    })
 }
 
 /// Why SQLite is not to open the file, as far as its first bytes and its length say.

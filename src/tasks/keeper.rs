@@ -27,11 +27,13 @@ impl Keeper {
     /// The system has no thread.
     pub fn start(mut store: Store) -> std::io::Result<Self> {
         let (work, mut waiting) = mpsc::channel::<Work>(MAX_WAITING);
+        // From now on nobody else changes its files.
+        store.turn(|_| {});
         std::thread::Builder::new()
             .name("tasks".to_owned())
             .spawn(move || {
                 while let Some(next) = waiting.blocking_recv() {
-                    next(&mut store);
+                    store.turn(next);
                 }
             })?;
         Ok(Self { work })

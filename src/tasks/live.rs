@@ -66,8 +66,17 @@ pub struct Held {
 struct Open {
     question: OpenQuestion,
     answer: oneshot::Sender<Answer>,
-    /// Somebody puts it to a client at this moment.
-    is_put: bool,
+    /// Who puts it to a client at this moment.
+    put: Option<Putter>,
+}
+
+/// Who puts a question to a client.
+#[derive(Debug)]
+struct Putter {
+    /// Cancelled when somebody else puts it in his place.
+    replaced: CancellationToken,
+    /// Whether nobody reads what he puts to the client.
+    is_unread: bool,
 }
 
 /// A question as a client is asked it.
@@ -256,7 +265,7 @@ impl Live {
                 let question = Open {
                     question,
                     answer,
-                    is_put: false,
+                    put: None,
                 };
                 open.insert(key, question);
             }
@@ -293,18 +302,31 @@ impl Live {
         }
     }
 
-    /// Takes a question with a method that `may` be put to a client and that nobody puts to one, in order to do so. It
-    /// is given back when what is returned is dropped.
-    pub fn take_question(&self, may: impl Fn(&str) -> bool) -> Option<Putting<'_>> {
+    /// Takes a question with a method that `may` be put to a client and that nobody puts to one, in order to do so;
+    /// whoever `is_read` takes it also from somebody whom nobody reads. It is given back when what is returned is
+    /// dropped.
+    pub fn take_question(&self, may: impl Fn(&str) -> bool, is_read: bool) -> Option<Putting<'_>> {
         let mut open = self.open();
+        let is_free = |open: &Open| match &open.put {
+            None => true,
+            Some(putter) => is_read && putter.is_unread,
+        };
         let (key, next) = open
             .iter_mut()
-            .find(|(_, open)| !open.is_put && may(open.question.method))?;
-        next.is_put = true;
+            .find(|(_, open)| is_free(open) && may(open.question.method))?;
+        let replaced = CancellationToken::new();
+        let putter = Putter {
+            replaced: replaced.clone(),
+            is_unread: false,
+        };
+        if let Some(before) = next.put.replace(putter) {
+            before.replaced.cancel();
+        }
         Some(Putting {
             live: self,
             key: key.clone(),
             question: next.question.clone(),
+            replaced,
         })
     }
 
@@ -352,12 +374,36 @@ pub struct Putting<'a> {
     pub key: String,
     /// The question.
     pub question: OpenQuestion,
+    replaced: CancellationToken,
+}
+
+impl Putting<'_> {
+    /// Waits until somebody else puts it.
+    pub async fn replaced(&self) {
+        self.replaced.cancelled().await;
+    }
+
+    /// Says whether anybody reads what is put. While nobody does, somebody else may put it.
+    pub fn is_unread(&self, is_unread: bool) {
+        let mut open = self.live.open();
+        let open = open.get_mut(&self.key).and_then(|open| open.put.as_mut());
+        if let Some(putter) = open.filter(|_| !self.replaced.is_cancelled()) {
+            putter.is_unread = is_unread;
+        }
+        if is_unread {
+            self.live.state.send_modify(|state| state.asked += 1);
+        }
+    }
 }
 
 impl Drop for Putting<'_> {
     fn drop(&mut self) {
-        if let Some(open) = self.live.open().get_mut(&self.key) {
-            open.is_put = false;
+        let mut open = self.live.open();
+        // What was taken over is not his any more.
+        if !self.replaced.is_cancelled()
+            && let Some(open) = open.get_mut(&self.key)
+        {
+            open.put = None;
             // Somebody else may put it.
             self.live.state.send_modify(|state| state.asked += 1);
         }

@@ -29,7 +29,7 @@ pub use beginning::Begun;
 use book::Book;
 pub use book::{Refused, Tasks};
 use keeper::Keeper;
-pub use live::{Answer, Live, NoAnswer, OpenQuestion, State};
+pub use live::{Answer, Live, NoAnswer, OpenQuestion, Putting, State};
 pub use reading::Ending;
 use settings::MIN_TTL;
 pub use settings::Settings;
@@ -90,7 +90,11 @@ impl Tasks {
                 "a fault of the server ended its store, and the log says more; no results are kept until it is restarted"
                     .to_owned(),
             ),
-            Some(Ok(_)) => book.is_displaced().then(|| StoreError::Displaced.to_string()),
+            Some(Ok(_)) => {
+                let displaced = book.displaced().clone();
+                let why = book.damage().cloned().or(displaced);
+                why.map(|why| why.to_string())
+            }
         }
     }
 
@@ -124,10 +128,18 @@ impl Tasks {
     async fn swept(&self, book: &Arc<Book>, keeper: &Keeper) -> Result<(), StoreError> {
         let now = book.clock.now();
         book.forget_unwritten(now);
+        if book.damage().is_some() {
+            // It has been said, and a restart alone mends it.
+            return Ok(());
+        }
         let all = Arc::clone(book);
         // First: it may be the room of what has expired that the others need.
         let forgotten = keeper.run(move |store| {
             let place = store.check_place();
+            if let Err(altered @ StoreError::Altered(_)) = place {
+                // Nothing of this belongs into it any more.
+                return Err(altered);
+            }
             store.fail_orphans(|id| all.lock().contains_key(id), now)?;
             store.expire(now)?;
             all.counts.hold(store);
@@ -136,7 +148,7 @@ impl Tasks {
         let forgotten = unless_stuck(forgotten.await)?;
         match &forgotten {
             // What would be written now is lost as well.
-            Some(StoreError::Displaced) => return Err(StoreError::Displaced),
+            Some(fault) if fault.takes_no_promise() => return Err(fault.clone()),
             Some(_) => {}
             None => book.in_place(),
         }
@@ -149,10 +161,36 @@ impl Tasks {
         forgotten.or(written).map_or(Ok(()), Err)
     }
 
-    /// Waits until everything that ended is written, no longer than `limit`.
+    /// Writes what could not be written until now, and says how much of it is lost. It takes no longer than `limit`.
     pub async fn close(&self, limit: Duration) {
-        if let Some((_, keeper)) = self.book() {
-            let _ = timeout(limit, keeper.run(|store| store.settle())).await;
+        let Some((book, keeper)) = self.book() else {
+            return;
+        };
+        let mut fault = book.damage().cloned();
+        if fault.is_none() && !book.unwritten().is_empty() {
+            // There may be room again.
+            let written = timeout(limit / 4 * 3, self.write_again()).await;
+            let stuck = Err(StoreError::Stuck(limit.as_secs()));
+            fault = written.unwrap_or(stuck).err();
+        }
+        let results = book.unwritten();
+        let lost = results
+            .iter()
+            .filter(|(_, end)| end.as_ref().is_some_and(|end| end.room.is_some()));
+        let lost = lost.count();
+        drop(results);
+        if lost > 0 {
+            let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
+            tracing::error!(
+                "the results of {lost} tasks are lost: they could not be kept until the server ended{why}"
+            );
+        }
+        if book.damage().is_none() {
+            let last = async {
+                self.write_without_results().await;
+                let _ = keeper.run(|store| store.settle()).await;
+            };
+            let _ = timeout(limit / 4, last).await;
         }
     }
 

@@ -16,8 +16,8 @@ use super::task::{Clock, End, Kind, Owner, Status, Task, millis};
 /// How many pages of the file are given back at once: what takes no longer than a large result takes to write.
 const PIECE: u32 = 1_024;
 
-/// What the server says of a task that ran when it ended.
-pub const RESTARTED: &str = "the server was restarted while it ran; it was not run again";
+/// What the server says of a task whose end it had not written when it ended.
+pub const RESTARTED: &str = "the server was restarted while it ran, or before its end could be written; it was not run again";
 
 /// What it says of one whose run is not there any more.
 pub const ORPHANED: &str = "the server lost its run; it was not run again";
@@ -109,17 +109,26 @@ impl Store {
     /// Whether what is written now is in the file that the next server opens.
     ///
     /// # Errors
-    /// [`StoreError::Displaced`] when it is not; or the system does not say.
+    /// [`StoreError::Displaced`] or [`StoreError::Altered`] when it is not; or the system does not say.
     pub fn check_place(&self) -> Result<(), StoreError> {
         self.place.check()
+    }
+
+    /// Does work on it, and notes how that leaves the files.
+    pub fn turn(&mut self, work: impl FnOnce(&mut Self)) {
+        // What others did to them is seen later as well.
+        let is_as_left = self.place.is_as_left();
+        work(self);
+        if is_as_left {
+            self.place.leave();
+        }
     }
 
     /// Keeps a task that begins; one that is there already is left as it is.
     ///
     /// # Errors
-    /// [`StoreError::TooMany`]; [`StoreError::Displaced`]; or it cannot be written.
+    /// [`StoreError::TooMany`]; or it cannot be written.
     pub fn insert(&mut self, task: &Task, owner: &Owner) -> Result<(), StoreError> {
-        self.check_place()?;
         if self.find(&task.id, &owner.key)?.is_some() {
             return Ok(());
         }
@@ -170,8 +179,7 @@ impl Store {
     /// left as it is. A result that finds no room is left out: that a task has ended can always be written.
     ///
     /// # Errors
-    /// [`StoreError::TooMany`] where its begin is not there and finds no room; [`StoreError::Displaced`]; or it cannot be
-    /// written.
+    /// [`StoreError::TooMany`] where its begin is not there and finds no room; or it cannot be written.
     pub fn end(
         &mut self,
         task: &Task,

@@ -166,7 +166,7 @@ async fn a_question_is_open_until_it_is_answered_and_each_is_answered_once() {
             .wait_for(|state| state.status == Status::InputRequired)
             .await
             .unwrap();
-        assert!(live.take_question(|_| true).is_some());
+        assert!(live.take_question(|_| true, true).is_some());
         live.answer("c", Ok(serde_json::json!(0)));
         live.answer("a", Ok(serde_json::json!(1)));
         live.answer("a", Ok(serde_json::json!(2)));
@@ -194,13 +194,42 @@ async fn a_question_that_somebody_puts_is_put_by_nobody_else_until_he_gives_up()
     tokio::pin!(asking);
     assert!(futures_util::poll!(asking.as_mut()).is_pending());
     assert!(
-        live.take_question(|method| method != "roots/list")
+        live.take_question(|method| method != "roots/list", true)
             .is_none()
     );
-    let taken = live.take_question(|_| true).unwrap();
-    assert!(live.take_question(|_| true).is_none());
+    let taken = live.take_question(|_| true, true).unwrap();
+    assert!(live.take_question(|_| true, true).is_none());
     drop(taken);
-    assert!(live.take_question(|_| true).is_some());
+    assert!(live.take_question(|_| true, true).is_some());
+}
+
+/// Whose connection broke never answers, and does not know it.
+#[tokio::test]
+async fn a_question_that_nobody_reads_is_taken_over_by_whoever_is_read_and_by_nobody_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let tasks = Tasks::open(settings(directory.path())).await;
+    let live = begin(&tasks, 60_000).await;
+    let question = OpenQuestion {
+        method: "roots/list",
+        params: serde_json::json!({}),
+    };
+    let asking = live.ask(vec![("a".to_owned(), question)]);
+    tokio::pin!(asking);
+    assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    let first = live.take_question(|_| true, true).unwrap();
+    first.is_unread(true);
+    assert!(live.take_question(|_| true, false).is_none());
+    first.is_unread(false);
+    assert!(live.take_question(|_| true, true).is_none());
+    first.is_unread(true);
+    let second = live.take_question(|_| true, true).unwrap();
+    first.replaced().await;
+    // What it says of a question that is not its own any more changes nothing.
+    first.is_unread(true);
+    drop(first);
+    assert!(live.take_question(|_| true, true).is_none());
+    drop(second);
+    assert!(live.take_question(|_| true, false).is_some());
 }
 
 #[tokio::test]
@@ -511,6 +540,113 @@ async fn a_file_that_is_gone_is_noticed_although_nobody_begins_anything() {
     let fault = tasks.sweep_once().await.unwrap_err().to_string();
     assert!(fault.contains("tasks.sqlite"), "{fault}");
     assert!(!tasks.are_on() && !tasks.counts().unwrap().is_usable);
+}
+
+/// What SQLite has in memory says nothing of it: the next server finds what lies on the disk.
+#[tokio::test]
+async fn a_file_that_others_write_to_takes_no_promise_until_the_server_is_restarted() {
+    type Harm = fn(&Path, &Path);
+    let harms: [Harm; 3] = [
+        |file, _| cut(file),
+        |file, older| assert!(std::fs::copy(older, file).unwrap() > 0),
+        |file, _| cut(&file.with_file_name("tasks.sqlite-wal")),
+    ];
+    for harm in harms {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, older] = ["tasks.sqlite", "older"].map(|name| directory.path().join(name));
+        let tasks = Tasks::open(settings(directory.path())).await;
+        tasks.close(Duration::from_secs(60)).await;
+        std::fs::copy(&file, &older).unwrap();
+        let live = begin(&tasks, 60_000).await;
+        let large = format!("\"{}\"", "x".repeat(100_000));
+        tasks.end(&live, result(&large), ()).await;
+        let (_, keeper) = tasks.book().unwrap();
+        keeper.run(|store| store.settle()).await.unwrap();
+        let running = begin(&tasks, 60_000).await;
+        tasks.sweep_once().await.unwrap();
+        assert!(tasks.are_on() && tasks.fault().is_none());
+
+        harm(&file, &older);
+        let ttl = tasks.ttl(None);
+        let refused = tasks.begin(nobody(), "t", Kind::Task, ttl, false).await;
+        assert!(matches!(refused, Err(Refused::NoStore(_))), "{refused:?}");
+        assert!(!tasks.are_on() && !tasks.counts().unwrap().is_usable);
+        let said = tasks.fault().unwrap();
+        assert!(said.contains("restart the server"), "{said}");
+        tasks.end(&running, result("1"), ()).await;
+        let ending = tasks.ending(running.id(), &nobody()).await.unwrap();
+        assert!(matches!(ending.unwrap().end, End::Result { .. }));
+        // Nothing takes that back.
+        let _ = tasks.sweep_once().await;
+        assert!(!tasks.are_on());
+    }
+}
+
+/// Also where nothing is begun: the sweep looks.
+#[tokio::test]
+async fn a_journal_that_is_gone_is_noticed_and_so_is_its_return() {
+    let directory = tempfile::tempdir().unwrap();
+    let [journal, aside] = ["tasks.sqlite-wal", "aside"].map(|name| directory.path().join(name));
+    let tasks = Tasks::open(settings(directory.path())).await;
+    let _live = begin(&tasks, 60_000).await;
+    std::fs::rename(&journal, &aside).unwrap();
+    let fault = tasks.sweep_once().await.unwrap_err().to_string();
+    assert!(fault.contains("tasks.sqlite-wal"), "{fault}");
+    assert!(!tasks.are_on() && tasks.fault().unwrap().contains("tasks.sqlite-wal"));
+    std::fs::rename(&aside, &journal).unwrap();
+    tasks.sweep_once().await.unwrap();
+    assert!(tasks.are_on() && tasks.fault().is_none());
+}
+
+#[test]
+fn what_sqlite_finds_damaged_lasts_and_other_faults_do_not() {
+    use rusqlite::ffi::{self, Error};
+    for (code, is_lasting) in [
+        (ffi::SQLITE_CORRUPT, true),
+        (ffi::SQLITE_NOTADB, true),
+        (ffi::SQLITE_FULL, false),
+        (ffi::SQLITE_IOERR, false),
+    ] {
+        let fault = StoreError::from(rusqlite::Error::SqliteFailure(Error::new(code), None));
+        assert_eq!(fault.is_lasting(), is_lasting, "{fault}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let book = Book::new(settings(directory.path()));
+    book.fault(&StoreError::Damaged("it".to_owned()));
+    assert!(book.damage().is_some());
+}
+
+#[tokio::test]
+async fn what_waits_for_the_disk_is_written_at_the_end_or_said_to_have_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let tasks = Tasks::open(settings(directory.path())).await;
+    let (_, keeper) = tasks.book().unwrap();
+    let [small, large] = [begin(&tasks, 60_000).await, begin(&tasks, 60_000).await];
+    keeper.run(|store| store.break_for_test()).await.unwrap();
+    tasks.end(&small, result("1"), ()).await;
+    let text = format!("\"{}\"", "x".repeat(500_000));
+    tasks.end(&large, result(&text), ()).await;
+    assert_eq!(tasks.counts().unwrap().unwritten, 2);
+    // There is room again, but not for everything.
+    keeper.run(|store| store.mend_for_test()).await.unwrap();
+    keeper.run(|store| store.fill_for_test()).await.unwrap();
+    let ids = [small.id().to_owned(), large.id().to_owned()];
+    tasks.close(Duration::from_secs(60)).await;
+    drop((small, large, tasks));
+    until_closed(&settings(directory.path())).await;
+    let tasks = Tasks::open(settings(directory.path())).await;
+    let [small, large] = ids;
+    let (task, _) = tasks.find(&small, &nobody()).await.unwrap().unwrap();
+    assert_eq!(task.status, Status::Completed);
+    let (task, _) = tasks.find(&large, &nobody()).await.unwrap().unwrap();
+    assert_eq!(task.status, Status::Failed);
+    let said = task.message.unwrap();
+    assert!(said.contains("it ended, and its result is lost"), "{said}");
+}
+
+fn cut(file: &Path) {
+    let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(0).unwrap();
 }
 
 /// Waits until the thread of a store that was dropped has closed its file.

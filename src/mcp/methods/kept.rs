@@ -123,7 +123,8 @@ fn manner(
     if !kept.are_on() {
         return Ok(match needs {
             true => Err(CallError::Internal(format!(
-                "{} runs as a task only, and this server keeps no tasks; set MCP_STATE_DIR to a directory of its own",
+                "{} runs as a task only: a client that knows tasks has to call it, of a server that keeps them, with \
+                 MCP_STATE_DIR set to a directory of its own; smcp call without --url keeps none",
                 tool.name
             ))),
             false => Ok(Manner::Attached),
@@ -238,7 +239,7 @@ async fn wait(
         outcome = reply => outcome.unwrap_or(Err(Failure::Cancelled)),
         () = live.kept(), if becomes_a_task => Ok(created(context, &live)),
         () = context.cancel.cancelled() => {
-            let has_left = context.gone.as_ref().is_some_and(|gone| gone.is_cancelled());
+            let has_left = !context.ending.cancels();
             if has_left {
                 // What its program has said counts, although it is not on the disk yet.
                 live.decided_whether_kept().await;

@@ -4,6 +4,7 @@
 //! `io.modelcontextprotocol/tasks`: <https://modelcontextprotocol.io/seps/2663-tasks-extension>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,10 +24,12 @@ use crate::mcp::messages::{RELATED_TASK, TASKS_EXTENSION};
 use crate::mcp::method::Setting;
 use crate::mcp::revision::Revision;
 use crate::mcp::server_requests::{ServerRequests, Unanswered};
-use crate::tasks::{End, Live, Status, Task};
+use crate::tasks::{End, Live, Putting, Status, Task};
 
 /// How often a client should look at a task, in milliseconds.
 const POLL_INTERVAL: u64 = 1_000;
+/// For how long nobody may read a question that is put to a client before another one may be asked it.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// Refuses the methods of tasks where there are none, or where the client does not know them.
 ///
@@ -182,7 +185,8 @@ async fn over(context: &Context, live: &Live) -> Result<(), Failure> {
         }
         let question = match &context.asking {
             Asking::Session(asking) => {
-                let taken = live.take_question(|method| can_be_asked(context, method));
+                let is_read = (context.outbox.as_ref()).is_some_and(|outbox| !outbox.is_left());
+                let taken = live.take_question(|method| can_be_asked(context, method), is_read);
                 taken.map(|taken| (asking, taken))
             }
             _ => None,
@@ -202,6 +206,8 @@ async fn over(context: &Context, live: &Live) -> Result<(), Failure> {
         let answer = tokio::select! {
             biased;
             () = live.over() => continue,
+            () = taken.replaced() => continue,
+            () = tell_whether_read(context, &taken) => continue,
             answer = context.unless_cancelled(put) => answer?,
         };
         match answer {
@@ -213,6 +219,19 @@ async fn over(context: &Context, live: &Live) -> Result<(), Failure> {
             // Its program has been told so in this moment.
             Err(Unanswered::TooLate) => {}
         }
+    }
+}
+
+/// Says of a question that is put for how long nobody reads it: another client of the task may be asked it then.
+async fn tell_whether_read(context: &Context, taken: &Putting<'_>) {
+    let Some(outbox) = &context.outbox else {
+        return std::future::pending().await;
+    };
+    loop {
+        outbox.abandoned_unannounced(UNREAD).await;
+        taken.is_unread(true);
+        outbox.read().await;
+        taken.is_unread(false);
     }
 }
 
@@ -264,16 +283,21 @@ pub async fn list(context: &Context, request: &Request) -> Outcome {
     let tasks: Vec<Value> = tasks.map(|task| shown(task, context.revision)).collect();
     let mut result = Members::from(json!({"tasks": tasks}));
     if let Some(next) = page.next {
-        let next = URL_SAFE_NO_PAD.encode(next.to_string());
-        result.set("nextCursor", to_raw(&next));
+        result.set("nextCursor", to_raw(&cursor_of(next)));
     }
     Ok(result.into())
 }
 
 fn position(cursor: &RawValue) -> Option<i64> {
     let cursor: String = serde_json::from_str(cursor.get()).ok()?;
-    let number = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    std::str::from_utf8(&number).ok()?.parse().ok()
+    let number = URL_SAFE_NO_PAD.decode(&cursor).ok()?;
+    let number: i64 = std::str::from_utf8(&number).ok()?.parse().ok()?;
+    // Others can be read as well, and none of them was given out.
+    (number > 0 && cursor_of(number) == cursor).then_some(number)
+}
+
+fn cursor_of(position: i64) -> String {
+    URL_SAFE_NO_PAD.encode(position.to_string())
 }
 
 /// `tasks/cancel`.
@@ -362,5 +386,23 @@ pub fn read_error(error: &RawValue) -> RpcError {
     RpcError {
         data: read.get("data").cloned(),
         ..RpcError::new(code, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_that_was_not_given_out_is_none() {
+        let read = |text: &str| position(&to_raw(&text));
+        for good in [1, 2, 101, i64::MAX] {
+            assert_eq!(read(&cursor_of(good)), Some(good));
+        }
+        for bad in ["-1", "0", "+5", "007", " 5", "", "x"] {
+            assert_eq!(read(&URL_SAFE_NO_PAD.encode(bad)), None, "{bad:?}");
+        }
+        assert_eq!(read("LTE"), None);
+        assert_eq!(read("MA"), None);
     }
 }

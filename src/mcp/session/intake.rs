@@ -162,7 +162,7 @@ impl Session {
                 Ok(Received::Request(request)) if request.method == Method::Initialize => {
                     let why = "initialize must not be part of a batch";
                     let error = RpcError::new(jsonrpc::INVALID_REQUEST, why);
-                    let context = self.context(principal, outbox, self.ended.child_token());
+                    let context = self.context_of_none(principal, outbox);
                     Err(NotAdmitted {
                         request,
                         context,
@@ -210,11 +210,12 @@ impl Session {
         let slot = match self.in_flight.enter(&request.id, &self.ended) {
             Ok(slot) => slot,
             Err(error) => {
-                let context = self.context(principal, outbox, self.ended.child_token());
+                let context = self.context_of_none(principal, outbox);
                 return Err(refused(request, context, error));
             }
         };
-        let context = self.context(principal, outbox, slot.cancel().clone());
+        let (cancel, ending) = (slot.cancel().clone(), slot.ending().clone());
+        let context = self.context(principal, outbox, cancel, ending);
         if !(self.transport.mixes_eras() && request.is_stateless()) {
             return Ok(Admitted::new(request, context, slot, in_use));
         }

@@ -7,7 +7,7 @@ use super::kit::{
 };
 use crate::support::http::PATIENCE;
 use crate::support::session::text_of;
-use crate::support::streamable::Client;
+use crate::support::streamable::{Client, Stream};
 
 #[test]
 fn a_task_is_answered_at_once_and_its_result_when_the_job_is_done() {
@@ -124,6 +124,37 @@ fn what_a_job_asks_is_asked_of_whoever_waits_for_its_result() {
     let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"name": "Ada"}}});
     assert_eq!(client.post(&answer).status, 202);
     let last = stream.rest().pop().expect("the result comes").message();
+    assert!(text_of(&last["result"]).contains("Ada"), "{last}");
+}
+
+/// The message of the first event that is a request of this server.
+#[track_caller]
+fn question(stream: &mut Stream) -> Value {
+    loop {
+        let event = stream.event().expect("the question comes");
+        if event.data.as_deref().is_some_and(|data| !data.is_empty()) {
+            return event.message();
+        }
+    }
+}
+
+#[test]
+fn a_question_whose_reader_has_gone_is_asked_of_the_next_one_who_waits() {
+    let place = Place::new();
+    let server = place.serve();
+    let client = Client::open_as(server.address(), "2025-11-25", &json!({"elicitation": {}}));
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "jobs__ask", "task": {}}});
+    let made = client.post(&call).json()["result"]["task"].clone();
+    let wait = |id: u64| json!({"jsonrpc": "2.0", "id": id, "method": "tasks/result", "params": {"taskId": made["taskId"]}});
+    let mut first = client.stream(&wait(2));
+    assert_eq!(question(&mut first)["method"], "elicitation/create");
+    drop(first);
+    let mut second = client.stream(&wait(3));
+    let asked = question(&mut second);
+    assert_eq!(asked["method"], "elicitation/create");
+    let answer = json!({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "accept", "content": {"name": "Ada"}}});
+    assert_eq!(client.post(&answer).status, 202);
+    let last = second.rest().pop().expect("the result comes").message();
     assert!(text_of(&last["result"]).contains("Ada"), "{last}");
 }
 

@@ -104,6 +104,26 @@ fn what_is_cancelled_is_not_kept_running() {
     });
 }
 
+/// Whether its request looks at that before or after it.
+#[test]
+fn what_is_cancelled_ends_also_where_its_client_leaves_right_after_that() {
+    let place = Place::new();
+    let server = place.serve();
+    for name in ["a", "b", "c", "d"] {
+        let client = Client::open(server.address(), "2025-11-25");
+        let file = place.file(name);
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "jobs__wait", "arguments": {"file": file}, "_meta": {"progressToken": 1}}});
+        let stream = client.stream(&call);
+        let process = began(&file);
+        let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
+        assert_eq!(client.post(&cancel).status, 202);
+        drop(stream);
+        assert!(client.delete() < 300);
+        is_gone(process);
+    }
+}
+
 #[test]
 fn a_call_that_nothing_detaches_ends_with_its_client() {
     let place = Place::new();
