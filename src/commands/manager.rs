@@ -44,11 +44,7 @@ impl Attended {
 }
 
 /// Begins to attend to the service manager and to reloads.
-pub(super) fn attend(
-    manager: Option<Manager>,
-    server: Reloadable,
-    shutdown: Shutdown,
-) -> Attended {
+pub(super) fn attend(manager: Option<Manager>, server: Reloadable, shutdown: Shutdown) -> Attended {
     let end_is_said = CancellationToken::new();
     let attendant = Attendant {
         managed: manager.is_some(),

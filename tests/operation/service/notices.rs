@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{Notices, plugin};
 use crate::support::plugins::Folder;
+use crate::support::s;
 use crate::support::server::{Server, Setup};
 use crate::support::session::Session;
-use crate::support::s;
 
 #[test]
 fn a_server_is_ready_when_its_catalogue_stands_and_asks_for_time_until_then() {
