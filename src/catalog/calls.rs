@@ -112,7 +112,7 @@ impl Calls {
             Presence::Gone(reason) => reason,
         };
         if self.may_heal() {
-            self.state.reload();
+            self.state.ask_again();
             tokio::select! {
                 () = cancel.cancelled() => return Err(CallError::Cancelled),
                 () = self.state.reloaded() => {}
