@@ -117,7 +117,7 @@ impl Loader {
         let mut left = known.all();
         if may_recall {
             for outcome in asker.recall(known.unknown()).await {
-                known.note(outcome);
+                known.take(outcome).await;
             }
             left = known.unanswered(|key| self.failure_stands(key));
             if !left.is_empty() {
@@ -210,7 +210,7 @@ impl Loader {
             }
             left -= count;
             for outcome in fresh.drain(..) {
-                known.note(outcome);
+                known.take(outcome).await;
             }
             if Instant::now() < held_until {
                 is_held = true;
