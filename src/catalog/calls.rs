@@ -101,7 +101,9 @@ impl Calls {
         now: impl Fn(&Snapshot) -> Option<Arc<T>>,
         cancel: &CancellationToken,
     ) -> Result<Arc<T>, CallError> {
-        let anew = match self.outfitted(&run_of(served).plugin, cancel).await? {
+        let deadline = Instant::now() + PATIENCE;
+        let plugin = &run_of(served).plugin;
+        let anew = match self.outfitted(plugin, deadline, cancel).await? {
             true => now(&self.state.snapshot()),
             false => None,
         };
@@ -112,12 +114,14 @@ impl Calls {
             Presence::Gone(reason) => reason,
         };
         if self.may_heal() {
-            self.state.reload();
+            self.state.ask_again();
             tokio::select! {
                 () = cancel.cancelled() => return Err(CallError::Cancelled),
                 () = self.state.reloaded() => {}
             }
         }
+        // What is gone may be its environment, which is made anew.
+        self.outfitted(plugin, deadline, cancel).await?;
         let Some(found) = now(&self.state.snapshot()) else {
             return Err(CallError::SpawnFailed(reason));
         };
@@ -127,10 +131,14 @@ impl Calls {
         }
     }
 
-    /// Waits for a moment for the environment of `plugin` where that is being made for the first time: what it imports
-    /// only when it is called may not be there before. Whether it had to wait.
-    async fn outfitted(&self, plugin: &str, cancel: &CancellationToken) -> Result<bool, CallError> {
-        let deadline = Instant::now() + PATIENCE;
+    /// Waits, until `deadline` at most, for the environment of `plugin` where that is being made for the first time: what
+    /// it imports only when it is called may not be there before. Whether it had to wait.
+    async fn outfitted(
+        &self,
+        plugin: &str,
+        deadline: Instant,
+        cancel: &CancellationToken,
+    ) -> Result<bool, CallError> {
         let mut has_waited = false;
         loop {
             let now = Instant::now();

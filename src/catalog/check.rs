@@ -44,7 +44,7 @@ impl Check {
         let behind_shims = asker.recall_behind_shims(known.recalled()).await;
         if !behind_shims.is_empty() {
             for outcome in behind_shims {
-                known.note(outcome);
+                known.take(outcome).await;
             }
             publish(known.snapshot(true));
         }
@@ -71,7 +71,7 @@ impl Check {
         let began = Instant::now();
         match self.asker.ask(&plugin, Some(&recalled), None).await {
             Some(outcome) => {
-                known.note(outcome);
+                known.take(outcome).await;
                 self.is_other = true;
             }
             None => known.confirm(&plugin.name),

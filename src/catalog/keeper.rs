@@ -71,7 +71,8 @@ async fn keep(state: &State, loader: &Loader) {
                 let target = *wanted.borrow_and_update();
                 // Whoever asks for a reload wants to know what plugins say now.
                 is_first = target == 1;
-                loader.load(&mut known, is_first, publish).await;
+                let is_anew = state.takes_anew();
+                loader.load(&mut known, is_first, is_anew, publish).await;
                 state.have_loaded(target);
                 checking = Checking::ToBegin;
                 if loader.watch && watch.is_none() {

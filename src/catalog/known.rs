@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::asking::{Outcome, Recalled};
@@ -60,6 +61,8 @@ struct Entry {
     fault: Option<Unserved>,
     /// Whether its own environment runs it, as it is served.
     is_own: bool,
+    /// Whether that was no longer there when it was asked last.
+    is_gone: bool,
     /// What is to be known of its environment, where it was not run by that when it was asked last.
     beside: Option<Beside>,
     /// Set while this is what it said at an earlier start.
@@ -235,18 +238,35 @@ impl Known {
         faults.chain(rejected).any(Unserved::passes)
     }
 
-    /// Takes over what came of one.
-    pub fn note(&mut self, outcome: Outcome) {
+    /// Takes over what came of one. Looks at a file where it counts whether that is there.
+    pub async fn take(&mut self, outcome: Outcome) {
+        let entry = self.entries.get(&outcome.name);
+        let entry = entry.filter(|entry| entry.is_own && outcome.beside.is_some());
+        let served = entry.and_then(|entry| entry.plugin.as_ref());
+        let is_gone = match served.map(|plugin| plugin.info.interpreter.clone()) {
+            Some(python) => spawn_blocking(move || !python.exists()).await,
+            None => Ok(false),
+        };
+        self.note(outcome, is_gone.unwrap_or(false));
+    }
+
+    /// Takes over what came of one. `is_gone` says that its environment, which runs it as it is served, is no longer there.
+    fn note(&mut self, outcome: Outcome, is_gone: bool) {
         let entry = self.entries.entry(outcome.name).or_default();
         let plugin = match (outcome.plugin, &outcome.beside) {
             // What it declared before is there: it does not lose that while what it declares now is not.
             (Ok(_), Some(beside))
-                if entry.is_own && entry.plugin.is_some() && !outcome.is_own && !beside.is_made =>
+                if entry.is_own
+                    && entry.plugin.is_some()
+                    && !is_gone
+                    && !outcome.is_own
+                    && !beside.is_made =>
             {
                 Err(beside.fault.clone())
             }
             (plugin, _) => plugin,
         };
+        entry.is_gone = is_gone;
         entry.recalled = outcome.recalled;
         let is_same = match &plugin {
             Ok(_) => entry.fault.is_none() && entry.answer == outcome.answer,
@@ -310,8 +330,15 @@ impl Known {
                 Some(Entry {
                     plugin: Some(plugin),
                     fault: Some(fault),
+                    beside,
+                    is_gone,
                     ..
                 }) => {
+                    let making = beside.as_ref().and_then(|beside| beside.underway.as_ref());
+                    // Nothing runs it before that is there.
+                    if let (Some(making), true) = (making, *is_gone) {
+                        underway.insert(name.clone(), making.clone());
+                    }
                     outdated.push(skip(name, fault, fault.class_of_answer()));
                     let warning = format!("served as before, for when it was asked again: {fault}");
                     plugins.push(Arc::new(plugin.with_warning(warning)));

@@ -97,11 +97,12 @@ impl Loader {
     /// Looks for plugins and asks each, those that are known by now, too, unless `may_recall`: then what a plugin said
     /// at an earlier start, when everything was as it is now, stands for its answer. Whenever some have answered,
     /// `publish` gets what is known by then: of those that have not answered yet, and of those whose answer is of no
-    /// use, what they said before.
+    /// use, what they said before. What has failed is tried again at once if this `is_anew`.
     pub async fn load(
         &self,
         known: &mut Known,
         may_recall: bool,
+        is_anew: bool,
         mut publish: impl FnMut(Snapshot),
     ) {
         let (directory, look) = match self.look().await {
@@ -109,14 +110,14 @@ impl Loader {
             Err(fault) => return self.keep(known, fault, publish),
         };
         known.see(look);
-        if let Some(environments) = self.environments.as_ref().filter(|_| !may_recall) {
+        if let Some(environments) = self.environments.as_ref().filter(|_| is_anew) {
             environments.forget_failures();
         }
         let asker = self.plugin_asker(&directory).await;
         let mut left = known.all();
         if may_recall {
             for outcome in asker.recall(known.unknown()).await {
-                known.note(outcome);
+                known.take(outcome).await;
             }
             left = known.unanswered(|key| self.failure_stands(key));
             if !left.is_empty() {
@@ -132,7 +133,7 @@ impl Loader {
     /// Asks those plugins again that were not asked because the system was out of something.
     pub async fn retry(&self, known: &mut Known, may_recall: bool, publish: impl FnMut(Snapshot)) {
         let Some(left) = known.left(|key| self.failure_stands(key)) else {
-            return self.load(known, may_recall, publish).await;
+            return self.load(known, may_recall, false, publish).await;
         };
         let directory = match self.directory().await {
             Ok(directory) => directory,
@@ -209,7 +210,7 @@ impl Loader {
             }
             left -= count;
             for outcome in fresh.drain(..) {
-                known.note(outcome);
+                known.take(outcome).await;
             }
             if Instant::now() < held_until {
                 is_held = true;

@@ -120,9 +120,14 @@ impl Catalog {
         self.state.changes()
     }
 
-    /// Asks every plugin again, in the background.
+    /// Asks every plugin again, in the background, for whoever runs the server: what has failed is tried again at once.
     pub fn reload(&self) {
         self.state.reload();
+    }
+
+    /// Asks every plugin again, in the background. What has failed keeps its pauses.
+    pub fn ask_again(&self) {
+        self.state.ask_again();
     }
 
     /// Waits until every load that was asked for by now is done.
@@ -252,7 +257,7 @@ impl Catalog {
     /// earlier start. Nothing is refused to a client before that.
     pub async fn confirm(&self) {
         if self.snapshot().recalled > 0 {
-            self.reload();
+            self.ask_again();
             self.reloaded().await;
         }
     }

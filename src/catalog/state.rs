@@ -1,5 +1,6 @@
 //! Which snapshot is in place, and which loads were asked for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct State {
     began: watch::Sender<Option<Instant>>,
     /// How many loads were asked for, and how many of these are done.
     wanted: watch::Sender<u64>,
+    /// Whether whoever runs the server has asked for one of those that have not begun.
+    is_anew: AtomicBool,
     done: watch::Sender<u64>,
     /// What plugins are asked with on top of what they inherit, once that is known.
     variables: OnceLock<Arc<[(String, String)]>>,
@@ -69,6 +72,7 @@ impl State {
             changes: watch::Sender::default(),
             began: watch::Sender::new(None),
             wanted: watch::Sender::new(1),
+            is_anew: AtomicBool::new(false),
             done: watch::Sender::new(0),
             variables: OnceLock::new(),
             stop,
@@ -102,8 +106,20 @@ impl State {
         self.changes.subscribe()
     }
 
-    /// Asks for a load.
+    /// Asks for a load for whoever runs the server, which takes nothing for lost that has failed before.
     pub fn reload(&self) {
+        self.is_anew.store(true, Ordering::Release);
+        self.ask_again();
+    }
+
+    /// Whether whoever runs the server has asked for the load that begins now.
+    pub fn takes_anew(&self) -> bool {
+        self.is_anew.swap(false, Ordering::AcqRel)
+    }
+
+    /// Asks for a load because of a call, or because a plugin says that it has changed: what has failed keeps its pauses,
+    /// however often that happens.
+    pub fn ask_again(&self) {
         self.wanted.send_modify(|loads| *loads += 1);
     }
 

@@ -678,3 +678,38 @@ fn a_directory_is_copied_or_linked_and_a_repository_is_fetched_without_its_histo
     }
     assert!(place.folder.path().join("greet").exists());
 }
+
+#[test]
+fn a_plugin_whose_environment_is_gone_runs_without_and_asks_for_another_at_times() {
+    let place = Place::new();
+    place.folder.add("lazy", kit::PLAIN);
+    place.declare("lazy", "requirements.txt", &format!("{LIBRARY}==1.0\n"));
+    place.plugin("eager", &format!("{LIBRARY}==2.0\n"));
+    let (status, _, err) = command(&place, &["sync"]);
+    assert_eq!(status, Some(0), "{err}");
+    let server = Server::start(&place.setup_without_index());
+    server.ready();
+    assert_eq!(version(&server, "eager"), "2.0");
+    std::fs::remove_dir_all(place.cache()).expect("it is ours");
+    let mut session = Session::ready(server.address());
+    let answer = session.call("lazy__run", json!({}));
+    assert_eq!(text_of(&answer), "ran", "{}", server.log());
+    until("it has failed", INSTALLED, || {
+        kit::outdated(&server, "eager").filter(|fault| fault["class"] == "dependencies")
+    });
+    // Who calls again and again begins no installation: that has its pauses.
+    let is_made = || {
+        server
+            .log()
+            .matches("eager: its environment is made")
+            .count()
+    };
+    let before = is_made();
+    let began = std::time::Instant::now();
+    while began.elapsed() < std::time::Duration::from_secs(12) {
+        session.call("eager__version", json!({}));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    assert_eq!(is_made(), before, "{}", server.log());
+    assert_eq!(text_of(&session.call("lazy__run", json!({}))), "ran");
+}

@@ -48,15 +48,18 @@ impl Looks {
 
     /// A plugin says what it always says.
     fn answer(&mut self, name: &str, sight: Sight) {
-        self.known.note(Outcome {
-            name: name.to_owned(),
-            plugin: Err(Unserved::Plugin("it never says anything".to_owned())),
-            recalled: None,
-            sight: Some(sight),
-            answer: None,
-            is_own: false,
-            beside: None,
-        });
+        self.known.note(
+            Outcome {
+                name: name.to_owned(),
+                plugin: Err(Unserved::Plugin("it never says anything".to_owned())),
+                recalled: None,
+                sight: Some(sight),
+                answer: None,
+                is_own: false,
+                beside: None,
+            },
+            false,
+        );
     }
 
     fn names(&self) -> Vec<&str> {

@@ -77,7 +77,8 @@ impl Environments {
 
     fn declared_by(&self, plugin: &Found, base: &Path) -> Option<(Names, Declared)> {
         let declared = self.0.reader.read(plugin).declared?;
-        Some((names_of(plugin, &absolute(base), &declared), declared))
+        let names = names_of(plugin, &absolute(base), &declared, &self.0.reader.variables);
+        Some((names, declared))
     }
 
     /// Removes the environments that none of `kept` is and that no plugin outside `plugins` uses with what it declares

@@ -186,7 +186,7 @@ impl Environments {
             return Standing::Shim;
         };
         let base = absolute(&base);
-        let names = names_of(plugin, &base, &declared);
+        let names = names_of(plugin, &base, &declared, &self.0.reader.variables);
         let place = self.0.place.as_ref();
         if let Some(place) = place
             && let Some((python, about)) = place.whole(&names.key)

@@ -1,18 +1,23 @@
 //! What one plugin needs, and the names under which that is found again.
 
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::super::regular_file::read_regular;
 use super::super::scan::Found;
 use super::declared::Declared;
 use super::key::{KEY_LENGTH, feed, hex};
+use crate::contract::environment::Variable;
 use crate::text::{shown, without_secrets};
 
 /// The form of keys. Another one makes all environments unknown.
 const FORMAT: &str = "smcp environment 1";
+
+/// How much is read of what a virtual environment says of itself, in bytes.
+const MAX_ABOUT: u64 = 64 << 10;
 
 /// What has to be prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +68,14 @@ impl Need {
     }
 }
 
-/// The names of the environment for what `plugin` declares, made with `base`.
-pub(super) fn names_of(plugin: &Found, base: &Path, declared: &Declared) -> Names {
+/// The names of the environment for what `plugin` declares, made with `base` by programs that inherit `variables`. All
+/// that is written into it belongs to its name.
+pub(super) fn names_of(
+    plugin: &Found,
+    base: &Path,
+    declared: &Declared,
+    variables: &[Variable],
+) -> Names {
     let mut digest = Sha256::new();
     feed(&mut digest, FORMAT.as_bytes());
     feed(&mut digest, declared.file.as_bytes());
@@ -76,6 +87,8 @@ pub(super) fn names_of(plugin: &Found, base: &Path, declared: &Declared) -> Name
     if declared.is_relative {
         feed(&mut digest, plugin.directory.as_os_str().as_bytes());
     }
+    // Two virtual environments of one Python have packages of their own.
+    feed(&mut digest, base.as_os_str().as_bytes());
     let real = base.canonicalize().unwrap_or_else(|_| base.to_owned());
     feed(&mut digest, real.as_os_str().as_bytes());
     let kin = hex(&digest.clone().finalize())[..KEY_LENGTH].to_owned();
@@ -84,10 +97,46 @@ pub(super) fn names_of(plugin: &Found, base: &Path, declared: &Declared) -> Name
             feed(&mut digest, &number.to_le_bytes());
         }
     }
+    for steering in behind(base, variables) {
+        feed(&mut digest, &steering);
+    }
     Names {
         key: hex(&digest.finalize())[..KEY_LENGTH].to_owned(),
         kin,
     }
+}
+
+/// What decides which directories of packages `base` has, besides its path, as far as looking tells: what its virtual
+/// environment says of itself, and the packages that the user has installed for all interpreters, where there are any.
+fn behind(base: &Path, variables: &[Variable]) -> Vec<Vec<u8>> {
+    let variable = |name: &str| {
+        let found = variables.iter().find(|(known, _)| known == name);
+        found
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_empty())
+    };
+    let mut steering = Vec::new();
+    if let Some(prefix) = base.ancestors().nth(2)
+        && let Ok(text) = read_regular(&prefix.join("pyvenv.cfg"), MAX_ABOUT)
+    {
+        steering.push(text);
+    }
+    if variable("PYTHONNOUSERSITE").is_none() {
+        let own = variable("PYTHONUSERBASE").map(PathBuf::from);
+        let own = own.or_else(|| Some(Path::new(variable("HOME")?).join(".local")));
+        let mut installed: Vec<PathBuf> = own
+            .and_then(|own| std::fs::read_dir(own.join("lib")).ok())
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|version| version.path().join("site-packages"))
+            .filter(|packages| packages.is_dir())
+            .collect();
+        installed.sort_unstable();
+        let paths = installed.into_iter();
+        steering.extend(paths.map(|path| path.into_os_string().into_vec()));
+    }
+    steering
 }
 
 /// The name of the question what `base` lacks of what `key` stands for. Packages beside the program count, so a plugin

@@ -111,6 +111,21 @@ def is_unfit(versions, requirement_of):
         return False
 
 
+def packages():
+    """The directories of packages that this interpreter has of itself, as Python writes them."""
+    import json
+    import os
+    places = sys.path
+    if os.environ.get("PYTHONPATH"):
+        # What that names belongs to one start, and what is written into an environment to all.
+        import subprocess
+        variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        program = "import json, sys; sys.stdout.write(chr(10) + json.dumps(sys.path))"
+        said = subprocess.check_output([sys.executable, "-c", program], env=variables, stdin=subprocess.DEVNULL)
+        places = json.loads(said.decode("ascii").splitlines()[-1])
+    return [ascii(place) for place in places if os.path.basename(place) in ("site-packages", "dist-packages")]
+
+
 def main():
     import json
     asked = json.loads(sys.stdin.buffer.read().decode("utf-8"))
@@ -148,15 +163,13 @@ def main():
         has_venv = venv is not None
     except Exception:
         has_venv = False
-    import os
-    packages = [ascii(place) for place in sys.path if os.path.basename(place) in ("site-packages", "dist-packages")]
     # What runs before this may have printed something.
     sys.stdout.write("\n" + json.dumps({
         "missing": missing,
         "pip": version,
         "ensurepip": bundled,
         "venv": has_venv,
-        "packages": packages,
+        "packages": packages(),
         "python": "%d.%d.%d" % sys.version_info[:3],
         "is_unfit": is_unfit(asked["python"], requirement_of),
     }))

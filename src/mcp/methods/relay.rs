@@ -138,7 +138,7 @@ impl<'a> Relay<'a> {
             }
             Event::Log { level, data } => self.log(level, &data),
             // Which lists are others now is seen when the plugin has answered, and clients are notified then.
-            Event::Changed(_) => services.catalog.reload(),
+            Event::Changed(_) => services.catalog.ask_again(),
             Event::Updated(uri) => services.changes.notify(Change::Resource(uri)),
             Event::Reconnect(pause) => self.send_away(pause),
             // By themselves; see `during`.

@@ -154,3 +154,42 @@ fn an_interpreter_is_asked_once_for_equal_declarations() {
     let asked = std::fs::read_to_string(&book).expect("it was asked");
     assert_eq!((asked.as_str(), place.environments()), ("asked\n", 0));
 }
+
+#[test]
+fn two_virtual_environments_of_one_python_share_no_packages() {
+    let place = Place::new();
+    let program = kit::UNDECLARED.replace(
+        "print(smcp_test_library",
+        "print(smcp_test_other.V, smcp_test_library",
+    );
+    place.folder.add("one", &program);
+    place.declare("one", "requirements.txt", &format!("{LIBRARY}==1.0\n"));
+    // What is found on this path at one start is not there at another.
+    let extra = place.path("extra/site-packages");
+    std::fs::create_dir_all(&extra).expect("there is room");
+    let call = |python: &Path| {
+        let setup = place.setup().variable("MCP_PYTHON", python);
+        let setup = setup.variable("PYTHONPATH", &extra);
+        let setup = setup.variable("MCP_PLUGINS_DIR", place.folder.path());
+        let output = run(&setup.argument("call").argument("one__version"));
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let [first, second] = ["first", "second"].map(|name| {
+        let text = format!("V = '{name}'\n");
+        place.interpreter_at(name, "smcp_test_other", &text)
+    });
+    for (python, said) in [(&first, "first 1.0\n"), (&second, "second 1.0\n")] {
+        let output = call(python);
+        assert!(output.starts_with(said), "{output}");
+    }
+    assert_eq!(place.environments(), 2);
+    std::fs::remove_dir_all(place.path("first")).expect("it is ours");
+    let output = call(&second);
+    assert!(output.starts_with("second 1.0\n"), "{output}");
+    let find = std::process::Command::new("grep")
+        .args(["-rl", "--include=~interpreter.pth", "extra/site-packages"])
+        .arg(place.cache())
+        .output()
+        .expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&find.stdout), "");
+}

@@ -199,11 +199,19 @@ impl Place {
 
     /// An interpreter that has an empty module of this name, and what the system's has.
     pub fn interpreter_with(&self, module: &str) -> PathBuf {
+        self.interpreter_at("with-others", module, "")
+    }
+
+    /// The same at another place, with this text for its module.
+    pub fn interpreter_at(&self, name: &str, module: &str, text: &str) -> PathBuf {
         let made = "python3 -m venv --system-site-packages --without-pip \"$0\" && cd \"$0\"/lib/python3*/site-packages && \
-                    touch \"$1.py\"";
-        let directory = self.path("with-others");
+                    printf %s \"$2\" >\"$1.py\"";
+        let directory = self.path(name);
         let mut command = Command::new("sh");
-        command.args(["-ec", made]).arg(&directory).arg(module);
+        command
+            .args(["-ec", made])
+            .arg(&directory)
+            .args([module, text]);
         let made = output_within(PATIENCE, &mut command);
         assert!(made.status.success(), "{made:?}");
         directory.join("bin/python")
