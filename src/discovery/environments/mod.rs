@@ -3,6 +3,7 @@
 //! An environment is made once for one declaration and one interpreter, and found again by looking. Where the
 //! interpreter has all that is declared, there is none: what worked before there were environments works as it did.
 
+pub mod behind;
 mod declared;
 mod failures;
 mod inherited;
