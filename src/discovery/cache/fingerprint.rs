@@ -11,14 +11,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::super::environments::behind::{BEHIND, directory_in};
 use super::super::interpreter::is_script;
 use super::super::question::Asker;
+use super::super::regular_file::read_regular;
 use super::super::scan::{Found, Program};
 use super::files::{Blind, Files, is_text, stat_of};
 use crate::contract::environment::Variable;
 
 /// The form of what is kept. Another one makes everything that was kept unknown.
 const FORMAT: &str = "smcp description 1";
+
+/// How much is read of the file that names them, in bytes.
+const MAX_BEHIND: u64 = 64 << 10;
 
 /// Variables that differ from one start or terminal to the next and say nothing of the work.
 const PASSING: [&str; 11] = [
@@ -286,6 +291,9 @@ impl Surroundings {
                 feed_directory(&mut digest, &prefix.join("pyvenv.cfg"));
                 for libraries in libraries(&prefix) {
                     feed_directory(&mut digest, &libraries);
+                    for behind in behind(&libraries) {
+                        feed_directory(&mut digest, &behind);
+                    }
                     directories.push(libraries);
                 }
             }
@@ -311,6 +319,13 @@ fn libraries(prefix: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort_unstable();
     found
+}
+
+/// The directories of the packages that stand behind those of an environment, where these are one's.
+fn behind(libraries: &Path) -> Vec<PathBuf> {
+    let text = read_regular(&libraries.join(BEHIND), MAX_BEHIND).unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
+    text.lines().filter_map(directory_in).collect()
 }
 
 /// The directories of `PYTHONPATH`.

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::super::question::Asker;
+use super::behind::{BEHIND, line_of};
 use super::declared::Declared;
 use super::inherited::variables;
 use super::place::Making;
@@ -20,9 +21,6 @@ use super::reason::{passes, reason};
 use crate::contract::environment::Variable;
 use crate::process::{Ending, Job, SideChannels};
 use crate::text::{cleaned, shown};
-
-/// A file that Python runs at its start when it looks at a directory of packages. Those of packages come before it.
-const BEHIND: &str = "~interpreter.pth";
 
 /// How long it may take to make one environment.
 pub(super) const LIMIT: Duration = Duration::from_secs(600);
@@ -192,9 +190,7 @@ impl Installer<'_> {
     /// than they declare. Comes last, so that installers see nothing of it, and leave nothing out.
     async fn stand_before_interpreter(&self, directory: &Path) -> Result<(), Failure> {
         let lines = self.probed.packages.iter();
-        let lines: String = lines
-            .map(|place| format!("import site; site.addsitedir({place})\n"))
-            .collect();
+        let lines: String = lines.map(|place| line_of(place)).collect();
         let library = directory.join("lib");
         let writing = spawn_blocking(move || {
             // Whether an environment was made at all is looked at for all installers alike.

@@ -3,8 +3,10 @@
 //! An environment is made once for one declaration and one interpreter, and found again by looking. Where the
 //! interpreter has all that is declared, there is none: what worked before there were environments works as it did.
 
+pub mod behind;
 mod declared;
 mod failures;
+mod held;
 mod inherited;
 mod install;
 mod keeping;
@@ -26,6 +28,7 @@ use tokio::sync::Notify;
 
 use self::declared::{Reader, Reading};
 use self::failures::Failures;
+use self::held::Holds;
 use self::key::hex;
 use self::making::Maker;
 pub use self::making::Tell;
@@ -79,6 +82,7 @@ struct Known {
     /// Those that are being made, by key.
     underway: HashMap<String, Underway>,
     failed: Failures,
+    held: Holds,
     /// Interpreters that have all that is asked for, by note, each with what the plugin's author should know.
     met: HashMap<String, Option<String>>,
 }
