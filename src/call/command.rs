@@ -1,7 +1,9 @@
 //! What can be run: a command of a plugin with everything that a run of it needs.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::contract::Command;
 use crate::contract::schema::Schema;
@@ -26,4 +28,6 @@ pub struct Runnable {
     /// The argument with which the program tells what it can do and does nothing else, where a warm interpreter may
     /// run the command.
     pub warm_question: Option<&'static str>,
+    /// The lock on the environment that runs it, which is not removed before its last call is over.
+    pub held: Option<Arc<File>>,
 }

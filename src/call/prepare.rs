@@ -79,6 +79,7 @@ mod tests {
         let description = contract::read(&entry).expect("it keeps the contract");
         let command = description.commands.into_iter().next().expect("one");
         Runnable {
+            held: None,
             plugin: "p".to_owned(),
             directory: "/".into(),
             start: Vec::new(),

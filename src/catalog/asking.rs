@@ -180,7 +180,7 @@ impl PluginAsker {
     ) -> Said {
         let has_own = answers.has_own();
         let (beside, warning) = (answers.beside.clone(), answers.warning());
-        let chosen = match answers.choose(|answer, by| made(answer, plugin, by)) {
+        let chosen = match answers.choose(|answer, by| self.made(answer, plugin, by)) {
             Ok(chosen) => chosen,
             Err(fault) => {
                 if !fault.passes() {
@@ -400,7 +400,7 @@ impl PluginAsker {
             warning,
         };
         // What keeps it from being served is not said from memory.
-        let plugin_made = made(&answer, plugin, &interpreter).ok()?;
+        let plugin_made = self.made(&answer, plugin, &interpreter).ok()?;
         let digest = cache::digest(&answer);
         Some(Outcome {
             name: plugin.name.clone(),
@@ -417,6 +417,29 @@ impl PluginAsker {
     }
 }
 
+impl PluginAsker {
+    /// The plugin that `answer` describes. Its environment is held from then on: it may be served.
+    fn made(
+        &self,
+        answer: &Answer,
+        plugin: &Found,
+        interpreter: &Interpreter,
+    ) -> Result<Arc<Plugin>, Unserved> {
+        let mut described = described(answer, plugin, interpreter.real.as_ref())?;
+        described
+            .description
+            .warnings
+            .extend(interpreter.warning.clone());
+        let environments = self.lookout.environments.as_ref();
+        let environments = environments.zip(interpreter.real.as_deref());
+        described.held = environments.and_then(|(environments, python)| environments.hold(python));
+        let made = Plugin::new(plugin, described);
+        made.map(Arc::new).map_err(|faults| {
+            Unserved::Contract(format!("its description breaks the contract: {faults}"))
+        })
+    }
+}
+
 impl Said {
     fn nothing(fault: Unserved, sight: Option<Sight>, beside: Option<Beside>) -> Self {
         Self {
@@ -427,22 +450,6 @@ impl Said {
             beside,
         }
     }
-}
-
-fn made(
-    answer: &Answer,
-    plugin: &Found,
-    interpreter: &Interpreter,
-) -> Result<Arc<Plugin>, Unserved> {
-    let mut described = described(answer, plugin, interpreter.real.as_ref())?;
-    described
-        .description
-        .warnings
-        .extend(interpreter.warning.clone());
-    let made = Plugin::new(plugin, described);
-    made.map(Arc::new).map_err(|faults| {
-        Unserved::Contract(format!("its description breaks the contract: {faults}"))
-    })
 }
 
 fn outcome(plugin: &Found, said: Said) -> Option<Outcome> {

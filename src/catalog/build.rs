@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ impl Plugin {
             start: described.start,
             plugin_limit: described.description.max_concurrency,
             warm_question,
+            held: described.held,
             about: described.description.about.clone(),
             warnings: described.description.warnings,
             faults: Faults::default(),
@@ -95,6 +97,7 @@ impl Plugin {
             offerings,
             skipped,
             services,
+            _held: building.held,
         })
     }
 }
@@ -105,6 +108,7 @@ struct Building<'a> {
     plugin_limit: Option<usize>,
     /// As [`Runnable`] has it, where its description leaves it to the commands.
     warm_question: Option<&'static str>,
+    held: Option<Arc<File>>,
     about: String,
     warnings: Vec<String>,
     faults: Faults,
@@ -134,6 +138,7 @@ impl Building<'_> {
             start: self.start.clone(),
             plugin_limit: self.plugin_limit,
             warm_question: self.warm_question.filter(|_| command.warm),
+            held: self.held.clone(),
             command,
             input,
             output,

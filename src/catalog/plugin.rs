@@ -1,6 +1,7 @@
 //! One plugin ready to be served: its tools, its resources, its prompts, and what running them needs.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -155,6 +156,8 @@ pub struct Plugin {
     pub skipped: Vec<Skipped>,
     /// In the order of its description.
     pub services: Vec<Arc<Service>>,
+    /// The lock on the environment that runs it, for as long as it is served.
+    pub(super) _held: Option<Arc<File>>,
 }
 
 impl Plugin {

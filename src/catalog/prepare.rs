@@ -132,11 +132,12 @@ impl Outfitter {
         Ok(lookout.real(chosen).await)
     }
 
-    /// Removes the environments that no plugin uses any more; `used` are all there are. Returns how many.
+    /// Removes the environments that no plugin uses any more; `used` are all there are. Returns how many, and how many
+    /// were left because they are in use.
     ///
     /// # Errors
     /// What could not be removed.
-    pub async fn prune(&self, used: &[Outfit]) -> Result<usize, Unserved> {
+    pub async fn prune(&self, used: &[Outfit]) -> Result<(usize, usize), Unserved> {
         let kept: HashSet<PathBuf> = used
             .iter()
             .filter_map(|outfit| outfit.interpreter.clone())

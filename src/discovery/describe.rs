@@ -3,7 +3,9 @@
 //! Knows no catalogue. Each question is bounded in time and bytes, so a plugin can only spoil its own place.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::advice;
@@ -40,6 +42,8 @@ pub struct Described {
     pub source: &'static str,
     /// The words that start it, before those of a command.
     pub start: Vec<OsString>,
+    /// The lock on the environment that runs it, if one does.
+    pub held: Option<Arc<File>>,
 }
 
 impl Asker {
@@ -103,6 +107,7 @@ pub fn described(
         description,
         source: answer.source,
         start: start_words(plugin, interpreter),
+        held: None,
     })
 }
 

@@ -712,3 +712,33 @@ fn a_plugin_whose_environment_is_gone_runs_without_and_asks_for_another_at_times
     assert_eq!(is_made(), before, "{}", server.log());
     assert_eq!(text_of(&session.call("lazy__run", json!({}))), "ran");
 }
+
+#[test]
+fn an_environment_that_a_server_uses_is_not_removed_by_another() {
+    let place = Place::new();
+    place.plugin("one", &format!("{LIBRARY}==1.0\n"));
+    let [first, second] =
+        ["first", "second"].map(|name| place.interpreter_at(name, "smcp_test_other", ""));
+    let server = Server::start(&place.setup().variable("MCP_PYTHON", first));
+    until("it is served", INSTALLED, || {
+        is_served(&server, "one__version").then_some(())
+    });
+    let prune = || {
+        let setup = place.setup().variable("MCP_PYTHON", &second);
+        let setup = setup.variable("MCP_PLUGINS_DIR", place.folder.path());
+        let setup = setup.argument("plugins").argument("sync");
+        let output = run(&setup.argument("--prune"));
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let said = prune();
+    assert!(said.contains("left 1 environment, in use"), "{said}");
+    assert_eq!(
+        (place.environments(), version(&server, "one")),
+        (2, "1.0".to_owned())
+    );
+    // What is killed holds nothing.
+    drop(server);
+    let said = prune();
+    assert!(said.contains("removed 1 environment\n"), "{said}");
+    assert_eq!(place.environments(), 1);
+}

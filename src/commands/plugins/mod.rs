@@ -98,8 +98,14 @@ async fn sync(bench: &Bench<'_>, args: &SyncArgs) -> anyhow::Result<ExitCode> {
         warn(["nothing is removed while something is missing"]);
     } else if args.prune {
         let removed = bench.outfitter.prune(&all).await;
-        let removed = removed.map_err(|fault| anyhow!("{fault}"))?;
+        let (removed, left) = removed.map_err(|fault| anyhow!("{fault}"))?;
         say(format_args!("removed {}", counted(removed, "environment")));
+        if left > 0 {
+            say(format_args!(
+                "left {}, in use by a server or a call",
+                counted(left, "environment")
+            ));
+        }
     }
     Ok(if failed == 0 {
         ExitCode::SUCCESS

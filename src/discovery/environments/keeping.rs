@@ -1,7 +1,9 @@
 //! Environments that are there: told of, given to another declaration, and removed.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::scan::{Found, Program};
 use super::declared::{Declared, Reader};
@@ -11,6 +13,12 @@ use super::place::About;
 use super::{Environments, State, absolute};
 
 impl Environments {
+    /// Keeps the environment of this interpreter from being removed, for as long as somebody has what is returned: `None`
+    /// where it is none, or cannot be held. Opens a file.
+    pub fn hold(&self, python: &Path) -> Option<Arc<File>> {
+        self.known().held.hold(python)
+    }
+
     /// What there is for a plugin that can be run as it is: by `python`, where `base` is what it would be run by without
     /// an environment. Reads files.
     pub fn state(
@@ -82,20 +90,21 @@ impl Environments {
     }
 
     /// Removes the environments that none of `kept` is and that no plugin outside `plugins` uses with what it declares
-    /// now. Returns how many. Reads and removes files.
+    /// now. Returns how many, and how many of these were left, because somebody makes or holds them. Reads and removes
+    /// files.
     ///
     /// # Errors
     /// What could not be removed.
-    pub fn prune(&self, kept: &HashSet<PathBuf>, plugins: &Path) -> Result<usize, String> {
+    pub fn prune(&self, kept: &HashSet<PathBuf>, plugins: &Path) -> Result<(usize, usize), String> {
         let Some(place) = &self.0.place else {
-            return Ok(0);
+            return Ok((0, 0));
         };
         let plugins = absolute(plugins);
         let reader = Reader {
             allow_writable: true,
             ..self.0.reader.clone()
         };
-        let mut removed = 0;
+        let (mut removed, mut left) = (0, 0);
         for environment in place.all() {
             let python = place.interpreter(&environment.key);
             let is_kept = python.is_some_and(|python| {
@@ -105,11 +114,15 @@ impl Environments {
                             && declares(&reader, user, declaration)
                     })
             });
-            if !is_kept && place.remove(&environment.key)? {
-                removed += 1;
+            if is_kept {
+                continue;
+            }
+            match place.remove(&environment.key)? {
+                true => removed += 1,
+                false => left += 1,
             }
         }
-        Ok(removed)
+        Ok((removed, left))
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod behind;
 mod declared;
 mod failures;
+mod held;
 mod inherited;
 mod install;
 mod keeping;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 
 use self::declared::{Reader, Reading};
 use self::failures::Failures;
+use self::held::Holds;
 use self::key::hex;
 use self::making::Maker;
 pub use self::making::Tell;
@@ -80,6 +82,7 @@ struct Known {
     /// Those that are being made, by key.
     underway: HashMap<String, Underway>,
     failed: Failures,
+    held: Holds,
     /// Interpreters that have all that is asked for, by note, each with what the plugin's author should know.
     met: HashMap<String, Option<String>>,
 }

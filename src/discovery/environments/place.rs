@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::cache::open_directory;
 use super::super::regular_file::read_regular;
+use super::held::alone;
 use super::key::{digest_of, key_of};
 
 /// The directory in an environment with a file for each plugin that uses it.
@@ -306,12 +307,16 @@ impl Place {
         pairs.collect()
     }
 
-    /// Removes an environment that nobody makes at this moment. False where somebody does.
+    /// Removes an environment that nobody makes or holds at this moment. False where somebody does.
     ///
     /// # Errors
     /// What could not be removed.
     pub(super) fn remove(&self, key: &str) -> Result<bool, String> {
         let Some(making) = self.begin(key)? else {
+            return Ok(false);
+        };
+        let own = self.directory(key);
+        let Ok(_alone) = own.as_deref().map(alone).transpose() else {
             return Ok(false);
         };
         making.clear()?;
