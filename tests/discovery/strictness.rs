@@ -176,6 +176,7 @@ pub fn read(description: &Value) -> Result<(Snapshot, bool), String> {
         program: Program::Executable(PathBuf::from("/plugins/p/cli")),
     };
     let described = Described {
+        held: None,
         description,
         source: "describe",
         start: vec![OsString::from("/plugins/p/cli")],
@@ -259,6 +260,7 @@ fn of_two_plugins_with_one_prompt_or_resource_the_second_is_reported() {
             program: Program::Executable(PathBuf::from("/plugins/cli")),
         };
         let described = Described {
+            held: None,
             description: contract::read(&description).expect("it keeps the contract"),
             source: "describe",
             start: Vec::new(),
