@@ -113,7 +113,10 @@ fn every_planted_fault_is_found_with_its_place_and_its_remedy() {
             "warning",
             None,
             "to say what it can do",
-            described(&one_command(json!({})), "").replace("echo", "sleep 1.1; echo"),
+            described(&one_command(json!({})), "").replace(
+                "echo",
+                "for i in $(seq 200); do /bin/sh -c :; done; sleep 1; echo",
+            ),
         ),
         (
             "writes",
