@@ -21,9 +21,11 @@ use crate::text::{cleaned, shown};
 
 /// A program that takes longer to start makes every call wait.
 const SLOW: Duration = Duration::from_secs(1);
-/// How many times as long as its interpreter alone a slow program takes. On a machine where that one is slow as well, the
-/// machine is slow and not the program.
-const TIMES_ALONE: u32 = 20;
+/// How many times as long as the start of an interpreter a slow program takes. Where that takes long as well, the machine
+/// is slow and not the program.
+const TIMES_A_START: u32 = 10;
+/// What stands for the start of an interpreter where the program's own is not known: about as much work as Python's.
+const AS_A_START: &str = "i=0; while [ $i -lt 20 ]; do /bin/sh -c :; i=$((i+1)); done";
 /// How often a program must be slow. What is slow once may have been disturbed.
 const TRIALS: usize = 3;
 /// How much a program may print in answer, in bytes.
@@ -94,8 +96,8 @@ impl<'a> Looker<'a> {
             let this_time = began.elapsed();
             took = took.min(this_time);
             is_slow = this_time >= SLOW && {
-                let alone = self.interpreter_alone(plugin, is_python).await?;
-                this_time >= alone * TIMES_ALONE
+                let start = self.start_alone(plugin, is_python).await?;
+                this_time >= start * TIMES_A_START
             };
             if !is_slow {
                 break;
@@ -175,20 +177,20 @@ impl<'a> Looker<'a> {
         self.run_line(plugin, argv).await
     }
 
-    /// How long it takes now to start what runs the program, with nothing to do: the better of two times.
-    async fn interpreter_alone(
+    /// How long the start of an interpreter with nothing to do takes at this moment: the better of two times.
+    async fn start_alone(
         &self,
         plugin: &PluginInfo,
         is_python: bool,
     ) -> anyhow::Result<Duration> {
-        let (interpreter, nothing) = match is_python {
+        let (interpreter, work) = match is_python {
             true => (plugin.interpreter.as_os_str(), ""),
-            false => (OsStr::new("/bin/sh"), ":"),
+            false => (OsStr::new("/bin/sh"), AS_A_START),
         };
         let mut best = Duration::MAX;
         for _ in 0..2 {
             let began = Instant::now();
-            let argv = vec![interpreter.to_owned(), "-c".into(), nothing.into()];
+            let argv = vec![interpreter.to_owned(), "-c".into(), work.into()];
             self.run_line(plugin, argv).await?;
             best = best.min(began.elapsed());
         }

@@ -48,6 +48,11 @@ fn every_planted_fault_is_found_with_its_place_and_its_remedy() {
         {"name": "go", "description": "Goes"}, {"name": "gone", "description": "Was there"}
     ]});
     let python = parser.replace("DESCRIPTION", &two.to_string());
+    // On a busy machine half of that takes longer, as the start of an interpreter does.
+    let slow = format!(
+        "import time\nwhile time.process_time() < 0.6:\n    pass\ntime.sleep(0.6)\n{}",
+        parser.replace("DESCRIPTION", &one_command(json!({})).to_string())
+    );
     let object = json!({"input_schema": {"type": "object", "required": ["o"],
         "properties": {"o": {"type": "object", "description": "all"}}}});
     let long = format!("{}-{}", "long", "command".repeat(6));
@@ -113,10 +118,7 @@ fn every_planted_fault_is_found_with_its_place_and_its_remedy() {
             "warning",
             None,
             "to say what it can do",
-            described(&one_command(json!({})), "").replace(
-                "echo",
-                "for i in $(seq 200); do /bin/sh -c :; done; sleep 1; echo",
-            ),
+            slow,
         ),
         (
             "writes",
