@@ -178,11 +178,7 @@ impl<'a> Looker<'a> {
     }
 
     /// How long the start of an interpreter with nothing to do takes at this moment: the better of two times.
-    async fn start_alone(
-        &self,
-        plugin: &PluginInfo,
-        is_python: bool,
-    ) -> anyhow::Result<Duration> {
+    async fn start_alone(&self, plugin: &PluginInfo, is_python: bool) -> anyhow::Result<Duration> {
         let (interpreter, work) = match is_python {
             true => (plugin.interpreter.as_os_str(), ""),
             false => (OsStr::new("/bin/sh"), AS_A_START),

@@ -113,13 +113,7 @@ fn every_planted_fault_is_found_with_its_place_and_its_remedy() {
                 &format!("[ \"$1\" = --help ] && {{ {listing}; exit; }}"),
             ),
         ),
-        (
-            "slow-start",
-            "warning",
-            None,
-            "to say what it can do",
-            slow,
-        ),
+        ("slow-start", "warning", None, "to say what it can do", slow),
         (
             "writes",
             "warning",
@@ -162,6 +156,20 @@ fn every_planted_fault_is_found_with_its_place_and_its_remedy() {
         let (_, is_strictly_right) = findings(&folder, " --strict");
         assert!(!is_strictly_right, "{rule}");
     }
+}
+
+#[test]
+fn where_the_interpreter_alone_is_slow_no_program_is() {
+    let folder = Folder::new();
+    let description = one_command(json!({}));
+    folder.add("quick", &format!("print('{description}')\n"));
+    let interpreters = Folder::new();
+    interpreters.add_executable("python", "#!/bin/sh\nsleep 1.2\nexec python3 \"$@\"\n");
+    let python = interpreters.path().join("python/cli");
+    let setup = with_plugins("check --json", &folder).variable("MCP_PYTHON", python);
+    let report = stdout(&run(&setup));
+    let report: Value = serde_json::from_str(&report).expect("nothing but JSON");
+    assert_eq!(report["findings"], json!([]), "{report}");
 }
 
 #[test]
