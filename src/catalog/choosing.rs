@@ -172,7 +172,7 @@ fn names(plugin: &Plugin) -> impl Iterator<Item = String> {
 pub fn not_without(fault: Unserved, beside: Option<&Beside>, warning: Option<String>) -> Unserved {
     match (fault, beside.map(|beside| &beside.fault)) {
         (
-            Unserved::Plugin(fault),
+            Unserved::Plugin(fault) | Unserved::Late(fault),
             Some(Unserved::Dependencies {
                 reason,
                 again: true,
@@ -181,11 +181,16 @@ pub fn not_without(fault: Unserved, beside: Option<&Beside>, warning: Option<Str
             reason: format!("{reason}; without it, {fault}"),
             again: true,
         },
-        (Unserved::Plugin(_), Some(why)) => why.clone(),
-        (Unserved::Plugin(fault), None) => Unserved::Plugin(match warning {
-            Some(warning) => format!("{fault}; {warning}"),
-            None => fault,
-        }),
+        (Unserved::Plugin(_) | Unserved::Late(_), Some(why)) => why.clone(),
+        (Unserved::Plugin(fault), None) => Unserved::Plugin(with(fault, warning)),
+        (Unserved::Late(fault), None) => Unserved::Late(with(fault, warning)),
         (fault, _) => fault,
+    }
+}
+
+fn with(fault: String, warning: Option<String>) -> String {
+    match warning {
+        Some(warning) => format!("{fault}; {warning}"),
+        None => fault,
     }
 }

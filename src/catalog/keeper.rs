@@ -1,5 +1,5 @@
-//! The task that keeps the catalogue loaded: at the start, when a reload is asked for, after a shortage, and when
-//! plugins have changed.
+//! The task that keeps the catalogue loaded: at the start, when a reload is asked for, after a shortage, when a plugin
+//! was late, and when plugins have changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,10 @@ async fn keep(state: &State, loader: &Loader) {
             }
             Next::Retry => {
                 retries.begin();
-                loader.retry(&mut known, is_first, publish).await;
+                tokio::select! {
+                    () = loader.retry(&mut known, is_first, publish) => {}
+                    _ = wanted.changed() => wanted.mark_changed(),
+                }
             }
             // A load asks all plugins, so it does not wait for one.
             Next::Look => tokio::select! {
@@ -96,7 +99,7 @@ async fn keep(state: &State, loader: &Loader) {
                 }
             },
         }
-        retries.plan(known.has_passing_faults());
+        retries.plan(known.may_pass());
         next = tokio::select! {
             biased;
             changed = wanted.changed() => match changed {
@@ -173,9 +176,9 @@ struct Retries {
 }
 
 impl Retries {
-    /// Plans the next where there `is_short`age, and forgets about all where there is none.
-    fn plan(&mut self, is_short: bool) {
-        if !is_short {
+    /// Plans the next where one may help, and forgets about all where none may.
+    fn plan(&mut self, may_help: bool) {
+        if !may_help {
             *self = Self::default();
         } else if self.at.is_none() {
             let pause = self

@@ -174,14 +174,14 @@ impl Known {
         self.found.clone()
     }
 
-    /// Those that have not answered because the system was out of something; `None` where it was that even when they
+    /// Those that have not answered in time, or because the system was out of something; `None` where it was that even when they
     /// were looked for.
     pub fn left(&self, stands: impl Fn(&str) -> bool) -> Option<Vec<Found>> {
         let is_blind = self.rejected.iter().any(|(_, fault)| fault.passes());
         (!is_blind).then(|| self.unanswered(stands))
     }
 
-    /// Those that nothing is known of, and those that have not answered because the system was out of something, or
+    /// Those that nothing is known of, and those that have not answered in time, or because the system was out of something, or
     /// whose environment was waited for and may be there now: `stands` says of which it is known that it cannot be made.
     pub fn unanswered(&self, stands: impl Fn(&str) -> bool) -> Vec<Found> {
         let is_left = |plugin: &&Found| {
@@ -189,8 +189,8 @@ impl Known {
             entry.is_none_or(|entry| {
                 let fault = entry.fault.as_ref();
                 match &entry.beside {
-                    Some(beside) => beside.is_due(&stands) || fault.is_some_and(Unserved::passes),
-                    None => fault.is_some_and(|fault| fault.passes() || fault.waits()),
+                    Some(beside) => beside.is_due(&stands) || fault.is_some_and(Unserved::may_pass),
+                    None => fault.is_some_and(|fault| fault.may_pass() || fault.waits()),
                 }
             })
         };
@@ -228,14 +228,18 @@ impl Known {
         })
     }
 
-    /// Whether something was not asked, or not looked at, because the system was out of something.
-    pub fn has_passing_faults(&self) -> bool {
-        let faults = self
-            .entries
-            .values()
-            .filter_map(|entry| entry.fault.as_ref());
+    /// Whether asking, or looking, again may help although nobody changed anything.
+    pub fn may_pass(&self) -> bool {
+        self.faults().any(Unserved::may_pass)
+    }
+
+    /// What is wrong with plugins, or with looking for them.
+    fn faults(&self) -> impl Iterator<Item = &Unserved> {
+        let entries = self.entries.values();
         let rejected = self.rejected.iter().map(|(_, fault)| fault);
-        faults.chain(rejected).any(Unserved::passes)
+        entries
+            .filter_map(|entry| entry.fault.as_ref())
+            .chain(rejected)
     }
 
     /// Takes over what came of one. Looks at a file where it counts whether that is there.
@@ -266,11 +270,15 @@ impl Known {
             }
             (plugin, _) => plugin,
         };
+        let plugin = plugin.map_err(|fault| fault.after(entry.fault.as_ref()));
         entry.is_gone = is_gone;
         entry.recalled = outcome.recalled;
         let is_same = match &plugin {
             Ok(_) => entry.fault.is_none() && entry.answer == outcome.answer,
-            Err(fault) => entry.fault.as_ref() == Some(fault),
+            Err(fault) => {
+                let before = entry.fault.as_ref().map(ToString::to_string);
+                before == Some(fault.to_string())
+            }
         };
         entry.pace.end(is_same);
         entry.unsteady = None;
@@ -362,7 +370,8 @@ impl Known {
         snapshot.recalled = recalled.count();
         let mut entries = self.entries.values();
         let is_preparing = entries.any(|entry| matches!(entry.fault, Some(Unserved::Preparing(_))));
-        snapshot.starved = plugins.is_empty() && (self.has_passing_faults() || is_preparing);
+        snapshot.starved =
+            plugins.is_empty() && (self.faults().any(Unserved::passes) || is_preparing);
         snapshot
     }
 }

@@ -145,9 +145,12 @@ impl Asking<'_> {
         reason: String,
         reasons: &mut Vec<String>,
     ) -> Result<Option<(Payload, &'static str)>, Unserved> {
-        let second = match self.help().await {
+        let (second, is_late) = match self.help().await {
             Ok(payload) => return Ok(Some((warned(payload, &reason), "help"))),
-            Err(NoAnswer::Skip(Unserved::Plugin(second)) | NoAnswer::Next(second)) => second,
+            Err(NoAnswer::Skip(Unserved::Late(second))) => (second, true),
+            Err(NoAnswer::Skip(Unserved::Plugin(second)) | NoAnswer::Next(second)) => {
+                (second, false)
+            }
             Err(NoAnswer::Skip(passing)) => return Err(passing),
         };
         // A program that fails in the same way both times needs no second sentence.
@@ -156,6 +159,9 @@ impl Asking<'_> {
         reasons.push(reason);
         if is_new {
             reasons.push(format!("asked openly, {second}"));
+        }
+        if is_late {
+            return Err(Unserved::Late(reasons.join("; ")));
         }
         Ok(None)
     }
@@ -188,7 +194,7 @@ impl Asking<'_> {
                 }
             },
             Ending::Exited(introspect::REFUSED) => Parser::Refused(reason),
-            Ending::Exited(introspect::HANGS) => Parser::Skip(Unserved::Plugin(reason)),
+            Ending::Exited(introspect::HANGS) => Parser::Skip(Unserved::Late(reason)),
             Ending::Exited(introspect::TOO_OLD) => Parser::CannotBeGuarded(reason),
             Ending::Exited(status @ (introspect::NOT_ASKED | introspect::NO_DESCRIBE)) => {
                 Parser::None {

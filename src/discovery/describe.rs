@@ -116,6 +116,7 @@ impl Asking<'_> {
     async fn advised(&self, fault: Unserved) -> Unserved {
         let (text, again): (String, fn(String) -> Unserved) = match fault {
             Unserved::Plugin(text) => (text, Unserved::Plugin),
+            Unserved::Late(text) => (text, Unserved::Late),
             Unserved::Contract(text) => (text, Unserved::Contract),
             fault => return fault,
         };

@@ -282,10 +282,10 @@ impl Asking<'_> {
     /// A program that hangs or floods is asked nothing more.
     pub(super) fn ended(&self, finished: Finished, question: &str) -> Result<Finished, NoAnswer> {
         match finished.ending {
-            Ending::TimedOut => Err(NoAnswer::skip(format!(
+            Ending::TimedOut => Err(NoAnswer::Skip(Unserved::Late(format!(
                 "{question} had no answer within {} s",
                 self.asker.limit.as_secs_f64()
-            ))),
+            )))),
             Ending::OutputTooLarge => Err(NoAnswer::skip(format!(
                 "{question} printed more than {MAX_OUTPUT_BYTES} bytes"
             ))),

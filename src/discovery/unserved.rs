@@ -15,6 +15,9 @@ pub enum Unserved {
     /// The same, where it has described itself, and the description cannot be used.
     #[error("{0}")]
     Contract(String),
+    /// It did not answer in time. A machine that is busy, as one that starts is, makes any program late: it is asked once more.
+    #[error("{0}")]
+    Late(String),
     /// The system was out of descriptors, processes or memory. That passes: the plugin is asked again.
     #[error("{0}")]
     Shortage(String),
@@ -77,7 +80,7 @@ impl Unserved {
     /// The class of what came of asking.
     pub fn class_of_answer(&self) -> Class {
         match self {
-            Self::Plugin(_) => Class::NoAnswer,
+            Self::Plugin(_) | Self::Late(_) => Class::NoAnswer,
             Self::Contract(_) => Class::Contract,
             Self::Shortage(_) => Class::Shortage,
             Self::Preparing(_) => Class::Preparing,
@@ -95,9 +98,23 @@ impl Unserved {
         }
     }
 
-    /// Whether asking again may help although nobody changed anything.
+    /// Whether it says something of the system alone, and nothing of the plugin.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Shortage(_))
+    }
+
+    /// Whether asking again may help although nobody changed anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Shortage(_) | Self::Late(_))
+    }
+
+    /// What is known after it, where `before` came of asking the last time: what is late twice stays unserved.
+    pub fn after(self, before: Option<&Self>) -> Self {
+        match (self, before) {
+            (Self::Late(text), Some(Self::Late(_))) => Self::Plugin(text),
+            (Self::Late(text), Some(Self::Plugin(known))) if *known == text => Self::Plugin(text),
+            (fault, _) => fault,
+        }
     }
 
     /// Whether its environment is waited for, which tells when it is decided.
@@ -118,6 +135,19 @@ fn passes(fault: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_late_is_asked_once_more_and_not_again_until_it_has_answered() {
+        let late = || Unserved::Late("no answer".to_owned());
+        let first = late().after(None);
+        assert!(first.may_pass() && !first.passes());
+        let second = late().after(Some(&first));
+        assert!(!second.may_pass(), "{second:?}");
+        assert!(!late().after(Some(&second)).may_pass());
+        assert_eq!(second.class_of_answer(), Class::NoAnswer);
+        let other = Unserved::Plugin("a syntax error".to_owned());
+        assert!(late().after(Some(&other)).may_pass());
+    }
 
     #[test]
     fn what_passes_is_told_from_what_stays() {

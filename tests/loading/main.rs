@@ -1,4 +1,4 @@
-//! What keeps the catalogue right while the world around it changes: shortages that pass, programs and interpreters
+//! What keeps the catalogue right while the world around it changes: shortages that pass, answers that come late, programs and interpreters
 //! that go, descriptions that are kept, descriptions too large to read, the directory of the demo plugins.
 
 mod cache;
@@ -6,4 +6,5 @@ mod changes;
 mod demos;
 mod kit;
 mod large;
+mod late;
 mod shortage;

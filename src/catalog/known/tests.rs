@@ -41,17 +41,18 @@ impl Looks {
         let asked = to_do.ask.into_iter().map(|plugin| plugin.name);
         let asked: Vec<String> = asked.collect();
         for name in &asked {
-            self.answer(name, sights[name].clone());
+            let fault = Unserved::Plugin("it never says anything".to_owned());
+            self.note(name, sights[name].clone(), fault);
         }
         asked
     }
 
-    /// A plugin says what it always says.
-    fn answer(&mut self, name: &str, sight: Sight) {
+    /// What came of asking a plugin that looked so.
+    fn note(&mut self, name: &str, sight: Sight, fault: Unserved) {
         self.known.note(
             Outcome {
                 name: name.to_owned(),
-                plugin: Err(Unserved::Plugin("it never says anything".to_owned())),
+                plugin: Err(fault),
                 recalled: None,
                 sight: Some(sight),
                 answer: None,
@@ -69,6 +70,25 @@ impl Looks {
 }
 
 const NOBODY: [&str; 0] = [];
+
+#[test]
+fn a_plugin_that_was_late_is_left_to_be_asked_once() {
+    let mut looks = Looks::new();
+    looks.find(&[("one", 1)]);
+    looks.find(&[("one", 1)]);
+    let mut left_after = |fault: fn(String) -> Unserved| {
+        let fault = fault("no answer within 10 s".to_owned());
+        looks.note("one", Sight::numbered(1), fault);
+        let left = looks.known.left(|_| false).expect("nobody is blind");
+        assert_eq!(looks.known.may_pass(), !left.is_empty());
+        left.len()
+    };
+    assert_eq!(left_after(Unserved::Late), 1);
+    assert_eq!(left_after(Unserved::Late), 0);
+    assert_eq!(left_after(Unserved::Late), 0);
+    assert_eq!(left_after(Unserved::Shortage), 1);
+    assert_eq!(left_after(Unserved::Late), 1);
+}
 
 #[test]
 fn a_plugin_is_asked_once_when_it_is_new_and_once_when_it_has_changed_and_no_other_is() {
