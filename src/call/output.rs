@@ -100,7 +100,7 @@ fn printed(finished: Finished, tool: &str, limits: Limits) -> Result<Vec<u8>, Ca
 pub fn not_started(fault: StartError) -> CallError {
     match fault {
         StartError::TooLarge => CallError::ArgumentsTooLarge(fault.to_string()),
-        StartError::Program { .. } | StartError::System(_) => {
+        StartError::Program { .. } | StartError::Busy { .. } | StartError::System(_) => {
             CallError::SpawnFailed(fault.to_string())
         }
     }

@@ -113,12 +113,11 @@ impl Calls {
             Presence::Wrong(reason) => return Err(CallError::SpawnFailed(reason)),
             Presence::Gone(reason) => reason,
         };
-        if self.may_heal() {
-            self.state.ask_again();
-            tokio::select! {
-                () = cancel.cancelled() => return Err(CallError::Cancelled),
-                () = self.state.reloaded() => {}
-            }
+        self.heal();
+        // Also where another call has asked for that: what it waits for serves this one as well.
+        tokio::select! {
+            () = cancel.cancelled() => return Err(CallError::Cancelled),
+            () = self.state.reloaded() => {}
         }
         // What is gone may be its environment, which is made anew.
         self.outfitted(plugin, deadline, cancel).await?;
@@ -186,15 +185,15 @@ impl Calls {
         }
     }
 
-    /// Whether plugins may be asked again because of a file that is gone; not for every call of one that is.
-    fn may_heal(&self) -> bool {
+    /// Asks the plugins again because of a file that is gone; not for every call of one that is.
+    fn heal(&self) {
         let mut healed = self.healed.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if healed.is_some_and(|last| now.duration_since(last) < HEAL_INTERVAL) {
-            return false;
+        if healed.is_none_or(|last| now.duration_since(last) >= HEAL_INTERVAL) {
+            *healed = Some(now);
+            // Under the lock: whoever finds that somebody has asked finds what was asked for as well.
+            self.state.ask_again();
         }
-        *healed = Some(now);
-        true
     }
 }
 

@@ -130,7 +130,9 @@ fn entry(
             setting.variable
         ));
     }
-    let written = match setting.is_secret {
+    // Wherever a password begins that has a slash in it: none of these marks is part of an address without one.
+    let may_have_password = setting.is_address && written.contains(['@', '?', '#']);
+    let written = match setting.is_secret || may_have_password {
         true => String::new(),
         false => format!(" = {}", shown(&without_secrets(written), MAX_SHOWN)),
     };

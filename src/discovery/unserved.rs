@@ -18,7 +18,8 @@ pub enum Unserved {
     /// It did not answer in time. A machine that is busy, as one that starts is, makes any program late: it is asked once more.
     #[error("{0}")]
     Late(String),
-    /// The system was out of descriptors, processes or memory. That passes: the plugin is asked again.
+    /// The system was out of descriptors, processes or memory, or somebody is still writing the program. That passes: the
+    /// plugin is asked again.
     #[error("{0}")]
     Shortage(String),
     /// Its environment is being made. It is asked when that is there.

@@ -43,6 +43,9 @@ impl Explainer {
         if Errno::from_raw_os_error(errno) == Errno::TOOBIG {
             return StartError::TooLarge;
         }
+        if Errno::from_raw_os_error(errno) == Errno::TXTBSY {
+            return StartError::Busy { program };
+        }
         if is_shortage(&refused) {
             return StartError::System(refused);
         }
@@ -202,6 +205,7 @@ mod tests {
             (Errno::AGAIN, true),
             (Errno::MFILE, true),
             (Errno::NOMEM, true),
+            (Errno::TXTBSY, true),
             (Errno::NOENT, false),
             (Errno::ACCESS, false),
             (Errno::TOOBIG, false),

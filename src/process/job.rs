@@ -217,6 +217,14 @@ pub enum StartError {
         /// The system's error, explained.
         source: std::io::Error,
     },
+    /// Somebody has had the program open for writing all the time (ETXTBSY), as whoever copies it has.
+    #[error(
+        "cannot start {program}: somebody has it open for writing; it can be started when it is closed"
+    )]
+    Busy {
+        /// What was to be run.
+        program: String,
+    },
     /// The arguments and the environment together are larger than the system takes (E2BIG).
     #[error("the arguments are larger than this system passes to a program")]
     TooLarge,
@@ -229,9 +237,9 @@ pub enum StartError {
 
 impl StartError {
     /// Whether the same start may succeed a moment later: a shortage of descriptors, processes or
-    /// memory passes, a missing file does not.
+    /// memory passes, and so does a program that is being written; a missing file does not.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::System(_))
+        matches!(self, Self::System(_) | Self::Busy { .. })
     }
 }
 

@@ -1,10 +1,10 @@
-//! Plugins that do not answer in time, as on a machine that has just been started.
+//! Plugins that do not answer in time, as on a machine that has just been started, or are still being written.
 
 use std::time::Duration;
 
 use smcp::catalog::Settings;
 
-use super::kit::{Plugins, Running, live};
+use super::kit::{Plugins, Running, live, until};
 
 #[test]
 fn a_plugin_that_was_late_is_asked_once_more_and_served() {
@@ -43,5 +43,25 @@ fn a_plugin_that_was_late_is_asked_once_more_and_served() {
         let in_time = tokio::time::timeout(Duration::from_secs(60), served).await;
         in_time.expect("it is asked again, and served");
         assert!(running.snapshot().skipped.is_empty());
+    });
+}
+
+#[test]
+fn a_plugin_that_is_still_being_written_is_served_when_it_is_closed() {
+    live(async {
+        let plugins = Plugins::new();
+        plugins.serving("one", "run", "fine");
+        let program = plugins.path().join("one/cli");
+        let writing = std::fs::File::options().append(true).open(&program);
+        let writing = writing.expect("it is ours");
+        let running = plugins.start().complete().await;
+        let skipped = running.snapshot().skipped.clone();
+        assert!(
+            skipped.len() == 1 && skipped[0].reason.contains("open for writing"),
+            "{skipped:?}"
+        );
+        drop(writing);
+        until("it is served", || running.names() == ["one__run"]).await;
+        assert_eq!(running.call("one__run", "{}").await.as_deref(), Ok("fine"));
     });
 }

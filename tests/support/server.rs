@@ -213,6 +213,9 @@ pub fn run(setup: &Setup) -> Output {
     output_with_input_within(LONGEST_RUN, &mut home.command(setup))
 }
 
+/// How long it takes at most until a plugin has been asked twice, after it was found to be late: a pause and ten seconds.
+const ASKED_ONCE_MORE: Duration = Duration::from_secs(15);
+
 /// A server that speaks over its pipes. Dropping it ends it.
 #[derive(Debug)]
 pub struct Piped {
@@ -421,6 +424,11 @@ impl Server {
             let answer = exchange(self.address, &get(self.address, "/readyz", ""));
             (answer.status == 200).then_some(())
         });
+        // On a busy machine a plugin may have been late that answers when it is asked once more.
+        let deadline = Instant::now() + ASKED_ONCE_MORE;
+        while is_any_late(&self.log()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Sends a signal to the server's process alone.
@@ -443,6 +451,22 @@ impl Server {
     pub fn leaves_nothing_within(&self, limit: Duration) {
         leave_nothing(&self.home, limit);
     }
+}
+
+/// Whether a plugin has not answered in time, and has not been served since, by what was logged.
+fn is_any_late(log: &str) -> bool {
+    let lines = log.lines().enumerate();
+    let mut late = lines.filter_map(|(at, line)| {
+        let (before, _) = line
+            .split_once(" had no answer within ")?
+            .0
+            .split_once(" is not served: ")?;
+        Some((at, before.rsplit(' ').next()?))
+    });
+    late.any(|(at, name)| {
+        let served = format!("serving plugin={name} ");
+        !log.lines().skip(at).any(|line| line.contains(&served))
+    })
 }
 
 impl Drop for Server {

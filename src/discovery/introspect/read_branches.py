@@ -72,11 +72,15 @@ def handlers_of(branch):
     return found
 
 
+# What shows how a program is called, and measures nothing.
+USAGES = "usage", "print_usage", "format_usage", "show_usage"
+
+
 def shows_help(function):
     """Whether a function is a parser's own method, or one that shows the help or complains."""
     if hasattr(getattr(function, "__self__", None), "print_help"):
         return True
     names = getattr(getattr(function, "__code__", None), "co_names", ())
-    return any("help" in name.lower() or "usage" in name.lower() for name in names) or (
+    return any("help" in name.lower().split("_") or name in USAGES for name in names) or (
         "error" in names and len(names) < 3
     )

@@ -46,12 +46,35 @@ fn a_command_with_a_function_of_its_own_beside_those_of_its_sub_commands_is_a_to
 }
 
 #[test]
+fn a_function_that_measures_usage_or_calls_a_helper_does_not_show_the_help() {
+    for own in [
+        "shutil.disk_usage('/')",
+        "helper()",
+        "helpful_search(args.query)",
+    ] {
+        let rest = format!(
+            "import shutil\ndef own(args): return {own}\nparser.set_defaults(run=own)\nindex.set_defaults(run=print)\n\
+             args = parser.parse_args()\nargs.run(args)\n"
+        );
+        assert_eq!(
+            commands(&program("dest='c'", &rest)),
+            ["index", "drop", "find"],
+            "{own}"
+        );
+    }
+}
+
+#[test]
 fn nothing_is_guessed_of_a_command_without_one() {
     for rest in [
         "parser.parse_args()\n",
         "args = parser.parse_args()\nif args.c is None:\n    parser.print_help()\n    sys.exit(1)\n",
         "args = parser.parse_args()\nif args.c is None:\n    work(args)\n",
         "parser.set_defaults(run=lambda args: parser.print_help())\nindex.set_defaults(run=work)\n\
+         args = parser.parse_args()\nargs.run(args)\n",
+        "def own(args): show_help()\nparser.set_defaults(run=own)\nindex.set_defaults(run=work)\n\
+         args = parser.parse_args()\nargs.run(args)\n",
+        "def own(args): parser.print_usage()\nparser.set_defaults(run=own)\nindex.set_defaults(run=work)\n\
          args = parser.parse_args()\nargs.run(args)\n",
         "parser.set_defaults(run=parser.format_help)\nindex.set_defaults(run=work)\nargs = parser.parse_args()\n\
          args.run(args)\n",
