@@ -20,10 +20,6 @@ use crate::discovery::scan::{Found, Program};
 /// once more where it changes meanwhile.
 pub const MAX_LOOKS: usize = 5;
 
-/// What is said of an environment that is still in use.
-const EARLIER: &str =
-    "its environment was made before its interpreter was changed; make it anew: smcp plugins sync";
-
 /// Looks at plugins.
 #[derive(Debug)]
 pub struct Lookout {
@@ -96,7 +92,7 @@ pub enum Own {
     Needed {
         /// What is needed.
         need: Box<Need>,
-        /// The one that was made before the interpreter was changed.
+        /// The one that was made before the interpreter was changed, or that has lost something.
         earlier: Option<Interpreter>,
     },
 }
@@ -213,6 +209,7 @@ impl Lookout {
             underway,
             again: again.then(|| need.key().to_owned()),
             is_made: false,
+            is_damaged: need.is_damaged(),
         }))
     }
 
@@ -277,7 +274,10 @@ impl Lookout {
                 Before::Prepare(need) => match need.earlier().filter(|_| !makes) {
                     Some(python) => State::Made {
                         python: python.to_owned(),
-                        warning: Some(EARLIER.to_owned()),
+                        warning: Some(format!(
+                            "{}; make it anew: smcp plugins sync",
+                            need.why_anew()
+                        )),
                     },
                     None => State::Missing,
                 },

@@ -61,7 +61,7 @@ impl Environments {
             let about = About {
                 requirements: declared.lines,
                 kin: to.kin,
-                warning: None,
+                ..About::default()
             };
             place.hand_over(&from.key, &to.key, about)?;
         }
@@ -115,6 +115,8 @@ impl Environments {
                     })
             });
             if is_kept {
+                // One that had lost something may lie beside the one that has taken its place.
+                place.sweep(&environment.key)?;
                 continue;
             }
             match place.remove(&environment.key)? {
