@@ -3,6 +3,7 @@
 //! The packages are made here, and installers are kept from every index: nothing is fetched.
 
 mod damage;
+mod failed;
 mod installers;
 mod interpreters;
 mod kit;
