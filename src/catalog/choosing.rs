@@ -128,7 +128,7 @@ impl Chosen {
         {
             let is_damaged = beside.as_ref().is_some_and(|beside| beside.is_damaged);
             let reason = match self.is_own {
-                true if is_damaged => format!("{reason}; it stays in use as it is"),
+                true if is_damaged => format!("{reason}; the environment stays in use as it is"),
                 true => format!(
                     "{reason}; the environment that was made before the interpreter was changed stays in use"
                 ),
