@@ -7,6 +7,7 @@ mod failed;
 mod installers;
 mod interpreters;
 mod kit;
+mod services;
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
