@@ -158,6 +158,20 @@ impl Lookout {
         }
     }
 
+    /// Whether its environment, with which it does not answer, has lost something of what it had: looked at file by file.
+    pub async fn is_damaged(self: &Arc<Self>, plugin: &Found, own: &Interpreter) -> bool {
+        let (lookout, plugin, python) = (Arc::clone(self), plugin.clone(), own.chosen.clone());
+        let looking = spawn_blocking(move || {
+            let (Some(environments), Some(python)) = (&lookout.environments, python) else {
+                return false;
+            };
+            environments.doubt(&python);
+            let runs = lookout.look(&plugin).runs;
+            runs.is_ok_and(|runs| matches!(runs.before, Before::Prepare(_)))
+        });
+        looking.await.unwrap_or(false)
+    }
+
     /// Has what it needs made, unless its interpreter has it.
     pub async fn begin(&self, need: &Need) -> Prepared {
         match &self.environments {

@@ -64,6 +64,12 @@ pub(super) fn note_whole(environment: &Path) {
     note(environment, &look(environment));
 }
 
+/// Forgets that nothing was missing: at the next look all is looked at.
+pub(super) fn doubt(environment: &Path) {
+    // What cannot be removed is not ours to write, either.
+    let _ = std::fs::remove_file(environment.join(WHOLE_AT));
+}
+
 fn note(environment: &Path, look: &str) {
     if was_whole_at(environment).is_none_or(|known| known != look) {
         // Without it, more is looked at than has to be.
@@ -220,6 +226,8 @@ mod tests {
         write("two-1.dist-info/METADATA", "");
         assert_eq!(lost(environment, &before, false), none);
         assert_eq!(lost(environment, &before, true), ["two"]);
+        doubt(environment);
+        assert_eq!(lost(environment, &before, false), ["two"]);
         std::fs::remove_file(packages.join("one.py")).expect("it is ours");
         assert_eq!(lost(environment, &before, false), ["one", "two"]);
         make("one");

@@ -122,6 +122,28 @@ fn a_start_and_a_reload_make_an_environment_anew_that_has_lost_a_package() {
 }
 
 #[test]
+fn what_is_damaged_so_that_a_plugin_does_not_answer_is_made_anew_at_a_start() {
+    let place = Place::new();
+    let program =
+        kit::PROGRAM.replacen("import", "from smcp_test_library import VERSION\nimport", 1);
+    place.folder.add("one", &program);
+    place.declare("one", "requirements.txt", &format!("{LIBRARY}==1.0\n"));
+    let (status, _, err) = command(&place, &["sync"]);
+    assert_eq!(status, Some(0), "{err}");
+    let file = only_packages(&place).join("smcp_test_library/__init__.py");
+    std::fs::remove_file(file).expect("it is ours");
+    let server = Server::start(&place.setup());
+    until("it is served", INSTALLED, || {
+        kit::is_served(&server, "one__version").then_some(())
+    });
+    assert_eq!(version(&server, "one"), "1.0");
+    server.logs(&[
+        "one: its environment is made anew",
+        "has lost smcp-test-library",
+    ]);
+}
+
+#[test]
 fn an_environment_that_a_server_uses_is_left_where_it_is_while_another_takes_its_place() {
     let place = outfitted();
     let mut server = Server::start(&place.setup().variable("MCP_WATCH", "off"));
