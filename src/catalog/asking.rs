@@ -262,6 +262,7 @@ impl PluginAsker {
         plugin: &Found,
         round: Option<&Round>,
     ) -> (Option<Sight>, Result<Answers, Unserved>) {
+        let mut was_doubted = false;
         for _ in 0..MAX_LOOKS {
             let (sight, ways) = self.lookout.ways(plugin).await;
             let Ways { plain, own } = match ways {
@@ -274,6 +275,13 @@ impl PluginAsker {
                 Own::There(own) => {
                     let own = self.told(plugin, own, round);
                     let (own, plain) = tokio::join!(own, self.told(plugin, plain, round));
+                    let fails = matches!(own.1, Err(Unserved::Plugin(_)));
+                    if fails && !std::mem::replace(&mut was_doubted, true) {
+                        // What is damaged below its directory of packages is seen only by looking there.
+                        if self.lookout.is_damaged(plugin, &own.0).await {
+                            continue;
+                        }
+                    }
                     (answers.own, answers.plain) = (Some(own), Some(plain));
                 }
                 Own::Needed { need, earlier } => {

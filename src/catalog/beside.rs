@@ -14,6 +14,8 @@ pub struct Beside {
     pub again: Option<String>,
     /// Whether it is there, and the plugin does not work with it.
     pub is_made: bool,
+    /// Whether it is there, and has lost something: what needs that may work again once it is made anew.
+    pub is_damaged: bool,
 }
 
 impl Beside {

@@ -142,8 +142,7 @@ impl Calls {
         loop {
             let now = Instant::now();
             let snapshot = self.state.snapshot();
-            let underway = snapshot.underway.get(plugin);
-            if now >= deadline || underway.is_none_or(|underway| !underway.is_worth_waiting(now)) {
+            if now >= deadline || !snapshot.awaits_environment(plugin, now, PATIENCE) {
                 return Ok(has_waited);
             }
             has_waited = true;

@@ -111,6 +111,7 @@ impl Answers {
                 underway: None,
                 again: None,
                 is_made: true,
+                is_damaged: false,
             });
         }
         Ok(plain.beside(beside))
@@ -125,7 +126,9 @@ impl Chosen {
             ..
         }) = &beside
         {
+            let is_damaged = beside.as_ref().is_some_and(|beside| beside.is_damaged);
             let reason = match self.is_own {
+                true if is_damaged => format!("{reason}; the environment stays in use as it is"),
                 true => format!(
                     "{reason}; the environment that was made before the interpreter was changed stays in use"
                 ),

@@ -264,7 +264,8 @@ impl Known {
                     && entry.plugin.is_some()
                     && !is_gone
                     && !outcome.is_own
-                    && !beside.is_made =>
+                    && !beside.is_made
+                    && !beside.is_damaged =>
             {
                 Err(beside.fault.clone())
             }
@@ -330,8 +331,9 @@ impl Known {
                         let class = beside.fault.class_of_answer();
                         outdated.push(skip(name, &beside.fault, class));
                     }
-                    // No call waits for a second one while the first runs it.
-                    if let (Some(making), false) = (&beside.underway, *is_own) {
+                    // No call waits for a second one while the first runs it, and has all that it had.
+                    if let (Some(making), true) = (&beside.underway, beside.is_damaged || !*is_own)
+                    {
                         underway.insert(name.clone(), making.clone());
                     }
                 }
@@ -344,7 +346,8 @@ impl Known {
                 }) => {
                     let making = beside.as_ref().and_then(|beside| beside.underway.as_ref());
                     // Nothing runs it before that is there.
-                    if let (Some(making), true) = (making, *is_gone) {
+                    let is_damaged = beside.as_ref().is_some_and(|beside| beside.is_damaged);
+                    if let (Some(making), true) = (making, *is_gone || is_damaged) {
                         underway.insert(name.clone(), making.clone());
                     }
                     outdated.push(skip(name, fault, fault.class_of_answer()));

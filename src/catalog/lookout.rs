@@ -20,10 +20,6 @@ use crate::discovery::scan::{Found, Program};
 /// once more where it changes meanwhile.
 pub const MAX_LOOKS: usize = 5;
 
-/// What is said of an environment that is still in use.
-const EARLIER: &str =
-    "its environment was made before its interpreter was changed; make it anew: smcp plugins sync";
-
 /// Looks at plugins.
 #[derive(Debug)]
 pub struct Lookout {
@@ -96,7 +92,7 @@ pub enum Own {
     Needed {
         /// What is needed.
         need: Box<Need>,
-        /// The one that was made before the interpreter was changed.
+        /// The one that was made before the interpreter was changed, or that has lost something.
         earlier: Option<Interpreter>,
     },
 }
@@ -162,6 +158,20 @@ impl Lookout {
         }
     }
 
+    /// Whether its environment, with which it does not answer, has lost something of what it had: looked at file by file.
+    pub async fn is_damaged(self: &Arc<Self>, plugin: &Found, own: &Interpreter) -> bool {
+        let (lookout, plugin, python) = (Arc::clone(self), plugin.clone(), own.chosen.clone());
+        let looking = spawn_blocking(move || {
+            let (Some(environments), Some(python)) = (&lookout.environments, python) else {
+                return false;
+            };
+            environments.doubt(&python);
+            let runs = lookout.look(&plugin).runs;
+            runs.is_ok_and(|runs| matches!(runs.before, Before::Prepare(_)))
+        });
+        looking.await.unwrap_or(false)
+    }
+
     /// Has what it needs made, unless its interpreter has it.
     pub async fn begin(&self, need: &Need) -> Prepared {
         match &self.environments {
@@ -213,6 +223,7 @@ impl Lookout {
             underway,
             again: again.then(|| need.key().to_owned()),
             is_made: false,
+            is_damaged: need.is_damaged(),
         }))
     }
 
@@ -277,7 +288,10 @@ impl Lookout {
                 Before::Prepare(need) => match need.earlier().filter(|_| !makes) {
                     Some(python) => State::Made {
                         python: python.to_owned(),
-                        warning: Some(EARLIER.to_owned()),
+                        warning: Some(format!(
+                            "{}; make it anew: smcp plugins sync",
+                            need.why_anew()
+                        )),
                     },
                     None => State::Missing,
                 },

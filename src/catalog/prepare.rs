@@ -47,7 +47,15 @@ pub struct Outfitter {
 
 impl Outfitter {
     /// For these settings. `None` where plugins have no environments of their own.
-    pub fn new(settings: Settings, launcher: Launcher, stop: CancellationToken) -> Option<Self> {
+    pub fn new(
+        mut settings: Settings,
+        launcher: Launcher,
+        stop: CancellationToken,
+    ) -> Option<Self> {
+        // Whoever asks what there is wants to know whether anything is missing.
+        if let Some(environments) = &mut settings.environments {
+            environments.looks_at_all = true;
+        }
         let environment = Environment::new(&settings.environment, settings.reserved.clone());
         let loader = Loader::new(settings, environment, launcher, stop);
         let environments = loader.environments.clone()?;

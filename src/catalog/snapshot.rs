@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::mem::Discriminant;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -133,6 +134,13 @@ impl Snapshot {
     /// The plugins that are not served, with the class of the reason.
     pub fn unserved(&self) -> impl Iterator<Item = (&Skipped, Class)> {
         with_class(&self.skipped)
+    }
+
+    /// Whether the first environment of a plugin, which is served without it meanwhile, is on its way: what can wait for it
+    /// does better with it. Not, where its installer has found nothing after `patience`.
+    pub fn awaits_environment(&self, plugin: &str, now: Instant, patience: Duration) -> bool {
+        let underway = self.underway.get(plugin);
+        underway.is_some_and(|underway| underway.is_worth_waiting(now, patience))
     }
 
     /// The plugins that are served as before, with the class of the reason.

@@ -30,7 +30,7 @@ use arguments::Given;
 use dialogue::{Dialogue, Link};
 use http_link::HttpLink;
 use local_link::LocalLink;
-use names::{explained, plugins_in, unknown};
+use names::{explained, plugins_in, uninstalled, unknown};
 use result::{Files, failure};
 use screen::Screen;
 
@@ -142,8 +142,12 @@ async fn find(bench: &Workbench, name: &str) -> anyhow::Result<(LocalLink, Optio
     }
 }
 
-/// What to install, where a program failed for want of a module.
+/// What the plugin of a call that failed lacks: what could not be installed, or a module that its program has not found.
 fn lacking(result: &Value, tool: &Tool, snapshot: &Snapshot) -> Option<String> {
+    let has_failed = result["isError"] == true;
+    if let Some(lacks) = uninstalled(&tool.plugin, snapshot).filter(|_| has_failed) {
+        return Some(lacks);
+    }
     let (_, message) = failure(result).filter(|(code, _)| *code == BY_PROGRAM)?;
     let mut plugins = snapshot.plugins.iter();
     let plugin = plugins.find(|info| info.name == tool.plugin)?;

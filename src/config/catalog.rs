@@ -74,6 +74,7 @@ pub(super) fn read(
         directory: place,
         waits: purpose == Purpose::Once,
         allow_writable,
+        looks_at_all: false,
         tell: match purpose {
             Purpose::Once => tell_people,
             Purpose::Http | Purpose::Stdio => environments::to_log,

@@ -9,6 +9,7 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,15 @@ use pace::Pace;
 
 /// How many services run at once. Each is a process that is always there.
 pub const MAX_RUNNING: usize = 64;
+
+/// How long a service waits for the first environment of its plugin: an installer may take as long.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// The same while the installer has found nothing. Longer than calls wait, for which somebody waits.
+const NOTHING_FOUND: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether that is there, or will not be.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// By which a service is told from all others: its plugin's name and its own.
 type Key = (String, String);
@@ -44,6 +54,11 @@ enum NotRun {
     Off,
     /// There are as many as may be.
     TooMany,
+    /// The first environment of its plugin is being made.
+    Preparing {
+        /// Since when it waits for that.
+        since: Instant,
+    },
 }
 
 impl NotRun {
@@ -56,6 +71,10 @@ impl NotRun {
             Self::TooMany => (
                 ServiceState::Refused,
                 format!("{MAX_RUNNING} services run already, and no more may"),
+            ),
+            Self::Preparing { .. } => (
+                ServiceState::Waiting,
+                "the environment of its plugin is being made".to_owned(),
             ),
         }
     }
@@ -100,16 +119,23 @@ impl PluginServices {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
             changes.borrow_and_update();
-            due = self.run_only(&catalog.snapshot().services, &starter, is_on, &end);
+            let snapshot = catalog.snapshot();
+            let now = Instant::now();
+            let awaits = |service: &Service| {
+                snapshot.awaits_environment(&service.plugin, now, NOTHING_FOUND)
+            };
+            due = self.run_only(&snapshot.services, awaits, &starter, is_on, &end);
         }
-        self.run_only(&[], &starter, is_on, &end);
+        self.run_only(&[], |_| false, &starter, is_on, &end);
     }
 
-    /// Starts those of `wanted` that do not run as they are wanted now, and ends all others. Returns when some that
-    /// run on for now are to be replaced.
+    /// Starts those of `wanted` that do not run as they are wanted now, and ends all others. One that does not run and
+    /// `awaits` its environment is started when that is there, or will not be: without it, it may fail at once. Returns
+    /// when to look again for those that wait, and for those that run on for now and are to be replaced.
     fn run_only(
         &self,
         wanted: &[Arc<Service>],
+        awaits: impl Fn(&Service) -> bool,
         starter: &Starter,
         is_on: bool,
         end: &CancellationToken,
@@ -133,6 +159,11 @@ impl PluginServices {
         for (key, service) in wanted {
             let former = kept.get_mut(&key);
             let has_place = former.is_some();
+            let runs = former.as_ref().is_some_and(|kept| !kept.end.is_cancelled());
+            let since = match known.get(&key) {
+                Some(NotRun::Preparing { since }) => *since,
+                _ => now,
+            };
             let pace = match former.map(|kept| kept.next(service, now)) {
                 Some(Next::Stays) => continue,
                 Some(Next::Later(due)) => {
@@ -145,6 +176,9 @@ impl PluginServices {
             let running = kept.values().filter(|kept| !kept.end.is_cancelled());
             let why = if !is_on {
                 Some(NotRun::Off)
+            } else if !runs && now < since + MAX_WAIT && awaits(service) {
+                dues.push(now + LOOK_EVERY);
+                Some(NotRun::Preparing { since })
             } else if !has_place && running.count() >= MAX_RUNNING {
                 Some(NotRun::TooMany)
             } else {
@@ -153,7 +187,13 @@ impl PluginServices {
             if let Some(why) = why {
                 if known.get(&key) != Some(&why) {
                     let (plugin, service) = (&service.plugin, &service.name);
-                    tracing::warn!(plugin, service, "the service is not run: {}", why.told().1);
+                    let (state, reason) = why.told();
+                    match state {
+                        ServiceState::Waiting => {
+                            tracing::info!(plugin, service, "the service waits: {reason}");
+                        }
+                        _ => tracing::warn!(plugin, service, "the service is not run: {reason}"),
+                    }
                 }
                 not_run.insert(key, why);
                 continue;

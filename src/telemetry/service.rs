@@ -44,7 +44,7 @@ impl PluginService {
 pub enum ServiceState {
     /// Its program runs.
     Running,
-    /// It has ended, and is started again after a pause.
+    /// It has ended, and is started again after a pause; or what it needs is being installed.
     Waiting,
     /// It ought to run and does not, and its reason says why.
     Refused,

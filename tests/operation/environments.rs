@@ -2,9 +2,12 @@
 //!
 //! The packages are made here, and installers are kept from every index: nothing is fetched.
 
+mod damage;
+mod failed;
 mod installers;
 mod interpreters;
 mod kit;
+mod services;
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;

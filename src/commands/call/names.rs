@@ -1,7 +1,7 @@
 //! What the name of a tool may mean, and why there is none of that name.
 
 use crate::call::types::CallError;
-use crate::catalog::{BUILT_IN, Snapshot};
+use crate::catalog::{BUILT_IN, Class, Skipped, Snapshot};
 use crate::governor::tool_index::like;
 use crate::text::shown;
 
@@ -25,8 +25,40 @@ pub(super) fn explained(error: &CallError, name: &str, snapshot: &Snapshot) -> S
         .iter()
         .find(|skipped| skipped.name == name || meant.contains(&skipped.name));
     if let Some(skipped) = skipped {
-        return format!("{} is not served: {}", skipped.name, skipped.reason);
+        let reason = match skipped.class {
+            Some(Class::Dependencies) => with_what_to_do(skipped),
+            _ => skipped.reason.clone(),
+        };
+        return format!("{} is not served: {reason}", skipped.name);
     }
+    let why = no_such_tool(error, name, snapshot);
+    let mut meant = meant.iter();
+    match meant.find_map(|plugin| uninstalled(plugin, snapshot)) {
+        // It may be one of those that the plugin has only with what it lacks.
+        Some(lacks) => format!("{why}; {lacks}"),
+        None => why,
+    }
+}
+
+/// Why a plugin that is served has not what it declares, where that could not be installed, and what to do.
+pub(super) fn uninstalled(plugin: &str, snapshot: &Snapshot) -> Option<String> {
+    let lacks = |skipped: &&Skipped| skipped.class == Some(Class::Dependencies);
+    let mut lacking = snapshot.outdated.iter().filter(lacks);
+    let skipped = lacking.find(|skipped| skipped.name == plugin)?;
+    Some(format!("{plugin}: {}", with_what_to_do(skipped)))
+}
+
+/// A reason of the class of what could not be installed. Nobody tries it again for whoever calls once.
+fn with_what_to_do(skipped: &Skipped) -> String {
+    const SYNC: &str = "smcp plugins sync";
+    let reason = &skipped.reason;
+    match reason.contains(SYNC) || reason.contains("declare all that it imports") {
+        true => reason.clone(),
+        false => format!("{reason}; as soon as that can be had: {SYNC}"),
+    }
+}
+
+fn no_such_tool(error: &CallError, name: &str, snapshot: &Snapshot) -> String {
     if name.contains('/') {
         return format!(
             "'{name}' is no tool; for a method of the protocol a client is needed; to see the tools: smcp tools"

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::super::scan::{Found, Program};
 use super::declared::{Declared, Reader};
-use super::key::hex;
+use super::key::{hex, is_environment};
 use super::need::{Names, names_of};
+use super::packages::doubt;
 use super::place::About;
 use super::{Environments, State, absolute};
 
@@ -17,6 +18,14 @@ impl Environments {
     /// where it is none, or cannot be held. Opens a file.
     pub fn hold(&self, python: &Path) -> Option<Arc<File>> {
         self.known().held.hold(python)
+    }
+
+    /// Lets the environment of this interpreter be looked at file by file once: its plugin does not answer with it. Removes
+    /// a file.
+    pub fn doubt(&self, python: &Path) {
+        if let Some(environment) = python.ancestors().nth(2).filter(|_| is_environment(python)) {
+            doubt(environment);
+        }
     }
 
     /// What there is for a plugin that can be run as it is: by `python`, where `base` is what it would be run by without
@@ -61,7 +70,7 @@ impl Environments {
             let about = About {
                 requirements: declared.lines,
                 kin: to.kin,
-                warning: None,
+                ..About::default()
             };
             place.hand_over(&from.key, &to.key, about)?;
         }
@@ -115,6 +124,8 @@ impl Environments {
                     })
             });
             if is_kept {
+                // One that had lost something may lie beside the one that has taken its place.
+                place.sweep(&environment.key)?;
                 continue;
             }
             match place.remove(&environment.key)? {

@@ -1,5 +1,6 @@
 //! Environments made one after the other: the lock, the installer, the mark.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -69,14 +70,14 @@ impl Maker {
         let _turn = self.installs.acquire().await;
         let since = Instant::now();
         stage.send_replace(Stage::Begun { since });
-        let Some(making) = taken(place, &need.names.key).await? else {
+        let Some(making) = taken(place, need).await? else {
             return Ok(true); // another server has made it
         };
         let began = Instant::now();
         self.tell_beginning(need, probed);
         // What an earlier attempt has left stands in nobody's way.
         let making = aside(move || {
-            let _ = making.clear();
+            let _ = making.sweep();
             Ok(making)
         })
         .await?;
@@ -85,20 +86,21 @@ impl Maker {
             requirements: need.declared.lines.clone(),
             kin: need.names.kin.clone(),
             warning: unfit.map(str::to_owned),
+            ..About::default()
         };
         if !self.is_declared(need).await {
             // What an installer says of files that were taken from below it counts no more than what it has made of them.
-            aside(move || Ok(making.clear())).await?.ok();
+            aside(move || Ok(making.sweep())).await?.ok();
             let line = format!("its {} is another one by now", need.declared.file);
             (self.tell)(&need.plugin.name, &line);
             return Ok(false);
         }
         let finishing = aside(move || {
             let finished = installed.and_then(|()| finish(&making, about));
-            Ok(finished.inspect_err(|_| {
-                // What is left says nothing; the reason is in the failure.
-                let _ = making.clear();
-            }))
+            // What is left of a failure says nothing, the reason is in that; and no more does what was there before, unless
+            // somebody holds it.
+            let _ = making.sweep();
+            Ok(finished)
         });
         finishing.await??;
         let seconds = began.elapsed().as_secs_f64();
@@ -108,16 +110,21 @@ impl Maker {
     }
 
     fn tell_beginning(&self, need: &Need, probed: &Probed) {
-        let instead = match need.earlier() {
-            Some(_) => {
-                "; the one that was made before that interpreter was changed stays in use meanwhile"
-            }
-            None => "",
+        let (begins, instead) = match need.earlier() {
+            Some(_) if need.is_damaged() => (
+                format!("its environment is made anew, for {}", need.why_anew()),
+                "; it stays in use meanwhile",
+            ),
+            Some(_) => (
+                "its environment is made".to_owned(),
+                "; the one that was made before that interpreter was changed stays in use meanwhile",
+            ),
+            None => ("its environment is made".to_owned(), ""),
         };
         (self.tell)(
             &need.plugin.name,
             &format!(
-                "its environment is made: {} asks for {}, and {} {} lacks {}{instead}",
+                "{begins}: {} asks for {}, and {} {} lacks {}{instead}",
                 need.declared.file,
                 in_short(&need.declared.lines),
                 need.base.display(),
@@ -179,14 +186,17 @@ impl Maker {
     }
 }
 
-/// The lock of an environment, as soon as it can be had. `None` where another server has made the environment.
-async fn taken(place: &Place, key: &str) -> Result<Option<Making>, Failure> {
+/// The lock of an environment, as soon as it can be had. `None` where another server has made the environment; one that
+/// has lost something does not count.
+async fn taken(place: &Place, need: &Need) -> Result<Option<Making>, Failure> {
     let until = Instant::now() + MAX_WAIT;
     loop {
-        let (at, name) = (place.clone(), key.to_owned());
+        let (at, name) = (place.clone(), need.names.key.clone());
+        let damaged = need.damaged().map(Path::to_owned);
         let looked = aside(move || {
             let making = at.begin(&name)?;
-            let is_there = at.interpreter(&name).is_some();
+            let there = at.interpreter(&name);
+            let is_there = there.is_some() && there != damaged;
             Ok((making, is_there))
         });
         match looked.await? {
@@ -207,10 +217,13 @@ fn finish(making: &Making, about: About) -> Result<(), Failure> {
     making.finish(about).map_err(Failure::of_system)?;
     match making.is_whole() {
         true => Ok(()),
-        false => Err(Failure::of_system(format!(
-            "the installer said that it is done, and there is no interpreter in {}",
-            making.directory().display()
-        ))),
+        false => {
+            let _ = making.clear();
+            Err(Failure::of_system(format!(
+                "the installer said that it is done, and there is no interpreter in {}",
+                making.directory().display()
+            )))
+        }
     }
 }
 

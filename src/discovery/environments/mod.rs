@@ -13,6 +13,7 @@ mod keeping;
 pub mod key;
 mod making;
 mod need;
+mod packages;
 mod place;
 mod preparing;
 mod probe;
@@ -34,6 +35,7 @@ use self::making::Maker;
 pub use self::making::Tell;
 pub use self::need::Need;
 use self::need::{names_of, note_of, question_of};
+use self::packages::lost;
 use self::place::Place;
 pub use self::probe::Probes;
 pub use self::underway::{PATIENCE, Underway};
@@ -57,6 +59,9 @@ pub struct Settings {
     pub waits: bool,
     /// `MCP_ALLOW_WRITABLE_PLUGINS`.
     pub allow_writable: bool,
+    /// Whether environments are looked at file by file, as where somebody asks whether anything is missing. Otherwise only
+    /// where their directories of packages have changed.
+    pub looks_at_all: bool,
     /// Gets what happens.
     pub tell: Tell,
 }
@@ -70,6 +75,7 @@ struct Shared {
     /// `None` where there is no directory.
     place: Option<Place>,
     waits: bool,
+    looks_at_all: bool,
     reader: Reader,
     maker: Maker,
     known: Mutex<Known>,
@@ -162,6 +168,7 @@ impl Environments {
             // Installers run in the plugin's directory, where a relative path leads elsewhere.
             place: place.map(|directory| Place::new(absolute(&directory).join("environments"))),
             waits: settings.waits,
+            looks_at_all: settings.looks_at_all,
             maker: Maker::new(reader.clone(), settings.tell),
             reader,
             known: Mutex::default(),
@@ -192,20 +199,34 @@ impl Environments {
         let base = absolute(&base);
         let names = names_of(plugin, &base, &declared, &self.0.reader.variables);
         let place = self.0.place.as_ref();
+        let mut damaged = None;
         if let Some(place) = place
             && let Some((python, about)) = place.whole(&names.key)
         {
-            place.note_user(&names.key, &plugin.directory, &hex(&declared.digest));
-            let warning = about.warning;
-            return Standing::Own { python, warning };
+            let environment = python.ancestors().nth(2).unwrap_or(&python);
+            let lost = lost(environment, &about.contents, self.0.looks_at_all);
+            if lost.is_empty() {
+                place.note_user(&names.key, &plugin.directory, &hex(&declared.digest));
+                let warning = about.warning;
+                return Standing::Own { python, warning };
+            }
+            damaged = Some((python, lost));
         }
         let note = note_of(&names.key, chosen, plugin, libraries(&base));
         if let Some(warning) = self.met(&note) {
             return Standing::Plain { warning };
         }
+        let (earlier, lost) = match damaged {
+            Some((python, lost)) => (Some(python), lost),
+            None => (
+                place.and_then(|place| place.last_of(&names.kin)),
+                Vec::new(),
+            ),
+        };
         Standing::Needed(Box::new(Need {
             question: question_of(&names.key, &base, plugin),
-            earlier: place.and_then(|place| place.last_of(&names.kin)),
+            earlier,
+            lost,
             plugin: plugin.clone(),
             base,
             declared,

@@ -30,8 +30,10 @@ pub struct Need {
     pub(super) note: String,
     /// The name of the question what the interpreter lacks: what is asked under one name has one answer.
     pub(super) question: String,
-    /// The interpreter of the environment that was made before this one was changed.
+    /// The interpreter of the environment that was made before this one was changed, or of the one that is damaged.
     pub(super) earlier: Option<PathBuf>,
+    /// What the environment has lost that is there; nothing where there is none.
+    pub(super) lost: Vec<String>,
 }
 
 /// The names of an environment.
@@ -50,9 +52,27 @@ impl Need {
     }
 
     /// The interpreter of an environment that was made for the same declaration before the interpreter was changed: an
-    /// upgrade seldom ends what worked.
+    /// upgrade seldom ends what worked. Or of the environment itself that has lost something.
     pub fn earlier(&self) -> Option<&Path> {
         self.earlier.as_deref()
+    }
+
+    /// Whether its environment is there, and has lost something.
+    pub fn is_damaged(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// The interpreter of that, if it has.
+    pub(super) fn damaged(&self) -> Option<&Path> {
+        self.earlier().filter(|_| self.is_damaged())
+    }
+
+    /// Why another environment is needed than the earlier one.
+    pub fn why_anew(&self) -> String {
+        match self.is_damaged() {
+            true => format!("its environment has lost {}", in_short(&self.lost)),
+            false => "its environment was made before its interpreter was changed".to_owned(),
+        }
     }
 
     /// What is said where this interpreter of `version` is none of those that the plugin asks for.

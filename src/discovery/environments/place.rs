@@ -22,6 +22,7 @@ use super::super::cache::open_directory;
 use super::super::regular_file::read_regular;
 use super::held::alone;
 use super::key::{digest_of, key_of};
+use super::packages::{contents, note_whole};
 
 /// The directory in an environment with a file for each plugin that uses it.
 const USERS: &str = "smcp-users";
@@ -62,6 +63,9 @@ pub(super) struct About {
     /// What the author of a plugin that it runs should know.
     #[serde(default)]
     pub(super) warning: Option<String>,
+    /// What it had when it was made.
+    #[serde(default)]
+    pub(super) contents: Vec<String>,
 }
 
 /// One environment being made by this process. Dropping it lets others make it.
@@ -201,8 +205,7 @@ impl Place {
         })
     }
 
-    /// Begins to make the environment `key`: removes what an earlier attempt has left. `None` while another process
-    /// makes it. The system gives the lock back when that process ends, however it does.
+    /// Begins to make the environment `key`. `None` while another process makes it. The system gives the lock back when that process ends, however it does.
     ///
     /// # Errors
     /// Why nothing can be made there.
@@ -311,7 +314,8 @@ impl Place {
         pairs.collect()
     }
 
-    /// Removes an environment that nobody makes or holds at this moment. False where somebody does.
+    /// Removes an environment that nobody makes or holds at this moment, and what is left beside it. False where somebody
+    /// does.
     ///
     /// # Errors
     /// What could not be removed.
@@ -319,13 +323,23 @@ impl Place {
         let Some(making) = self.begin(key)? else {
             return Ok(false);
         };
-        let own = self.directory(key);
-        let Ok(_alone) = own.as_deref().map(alone).transpose() else {
+        if !making.clear()? {
             return Ok(false);
-        };
-        making.clear()?;
+        }
         let _ = std::fs::remove_file(self.0.join(format!("{key}.lock")));
         Ok(true)
+    }
+
+    /// Removes what is left beside the environment `key`: of attempts to make it, and of one whose place it has taken.
+    /// Leaves what somebody holds, and all of it while somebody makes it.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub(super) fn sweep(&self, key: &str) -> Result<(), String> {
+        match self.begin(key)? {
+            Some(making) => making.sweep().map(drop),
+            None => Ok(()),
+        }
     }
 }
 
@@ -347,42 +361,57 @@ impl Making {
         self.place.interpreter(&self.key).is_some()
     }
 
-    /// Removes what earlier attempts have left, and what there is.
+    /// Removes what there is, and what earlier attempts have left. False where somebody holds some of it.
     ///
     /// # Errors
     /// What could not be removed.
-    pub(super) fn clear(&self) -> Result<(), String> {
-        let root = &self.place.0;
+    pub(super) fn clear(&self) -> Result<bool, String> {
         let own = self.place.directory(&self.key);
+        let Ok(alone) = own.as_deref().map(alone).transpose() else {
+            return Ok(false);
+        };
         // Without its mark it is nothing, however far the removal comes.
         let _ = std::fs::remove_file(self.place.mark(&self.key));
+        if let Some(own) = own {
+            removed(&own)?;
+        }
+        drop(alone);
+        self.sweep()
+    }
+
+    /// Removes what earlier attempts have left: all that no mark names. False where somebody holds some of it, which stays.
+    ///
+    /// # Errors
+    /// What could not be removed.
+    pub(super) fn sweep(&self) -> Result<bool, String> {
         let taken = self.place.taken();
-        let is_half_made = |name: &String| {
+        let is_left = |name: &String| {
             name.contains('-')
                 && key_of(name) == Some(&self.key)
                 && !taken.contains(OsStr::new(name))
         };
-        let names = self.place.names().into_iter().filter(is_half_made);
-        let directories: BTreeSet<PathBuf> = names.map(|name| root.join(name)).chain(own).collect();
-        for directory in directories {
-            match std::fs::remove_dir_all(&directory) {
-                Err(fault) if fault.kind() != ErrorKind::NotFound => {
-                    return Err(format!(
-                        "{} cannot be removed: {fault}",
-                        directory.display()
-                    ));
-                }
-                _ => {}
-            }
+        let mut is_all = true;
+        for name in self.place.names().into_iter().filter(is_left) {
+            let directory = self.place.0.join(name);
+            // Plugins are served with it still.
+            let Ok(_alone) = alone(&directory) else {
+                is_all = false;
+                continue;
+            };
+            removed(&directory)?;
         }
-        Ok(())
+        Ok(is_all)
     }
 
     /// Says that it is whole.
     ///
     /// # Errors
     /// Why that cannot be written.
-    pub(super) fn finish(&self, about: About) -> Result<(), String> {
+    pub(super) fn finish(&self, mut about: About) -> Result<(), String> {
+        about.contents = contents(&self.directory);
+        note_whole(&self.directory);
+        // Who uses one that had lost something uses this one from now on.
+        let users = self.place.users(&self.key);
         let name = self.directory.file_name().unwrap_or_default();
         let mark = Mark {
             of: self.key.clone(),
@@ -397,7 +426,22 @@ impl Making {
             file.sync_all()?;
             std::fs::rename(&new, self.place.mark(&self.key))
         };
-        write().map_err(|fault| format!("{} cannot be written: {fault}", self.directory.display()))
+        write()
+            .map_err(|fault| format!("{} cannot be written: {fault}", self.directory.display()))?;
+        for (user, declaration) in users {
+            self.place.note_user(&self.key, &user, &declaration);
+        }
+        Ok(())
+    }
+}
+
+fn removed(directory: &Path) -> Result<(), String> {
+    match std::fs::remove_dir_all(directory) {
+        Err(fault) if fault.kind() != ErrorKind::NotFound => Err(format!(
+            "{} cannot be removed: {fault}",
+            directory.display()
+        )),
+        _ => Ok(()),
     }
 }
 

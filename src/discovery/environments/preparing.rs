@@ -204,12 +204,15 @@ fn told(failed: &Failed, need: &Need) -> Prepared {
         ));
     }
     let what = in_short(&failed.missing);
+    let what_for = format!("what its {file} asks for could not be installed");
+    let what_for = match need.is_damaged() {
+        true => format!("{}, and {what_for} anew", need.why_anew()),
+        false => what_for,
+    };
     match failed.failure.passes {
-        true => Prepared::Unavailable(format!(
-            "what its {file} asks for could not be installed: {reason}; {base} lacks {what}{unfit}"
-        )),
+        true => Prepared::Unavailable(format!("{what_for}: {reason}; {base} lacks {what}{unfit}")),
         false => Prepared::Failed(format!(
-            "what its {file} asks for could not be installed: {reason}; correct {file}, then: smcp plugins sync{unfit}"
+            "{what_for}: {reason}; correct {file}, then: smcp plugins sync{unfit}"
         )),
     }
 }

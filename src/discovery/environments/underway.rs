@@ -68,13 +68,13 @@ impl Underway {
         *self.stage.borrow() == Stage::Over { is_made: true }
     }
 
-    /// Whether a call of a plugin that answers without it should wait for it: it is the first time that it is made, and
-    /// it is on its way, or may be.
-    pub fn is_worth_waiting(&self, now: Instant) -> bool {
+    /// Whether a call of a plugin that answers without it, or a service of one, should wait for it: it is the first time
+    /// that it is made, and it is on its way, or may be: the installer may take `patience` to find something.
+    pub fn is_worth_waiting(&self, now: Instant, patience: Duration) -> bool {
         let stage = *self.stage.borrow();
         self.is_first
             && match stage {
-                Stage::Begun { since } => now < since + PATIENCE && !self.is_over(),
+                Stage::Begun { since } => now < since + patience && !self.is_over(),
                 Stage::Queued | Stage::Coming => !self.is_over(),
                 Stage::Over { is_made } => is_made,
             }
@@ -120,29 +120,38 @@ mod tests {
         let (found, ()) = tokio::join!(first.over(Some(PATIENCE)), async {
             // Others are made before it.
             tokio::time::sleep(PATIENCE * 3).await;
-            assert!(first.is_worth_waiting(Instant::now()));
+            assert!(first.is_worth_waiting(Instant::now(), PATIENCE));
             let since = Instant::now();
             sender.send_replace(Stage::Begun { since });
             tokio::time::sleep(PATIENCE / 2).await;
-            assert!(first.is_worth_waiting(Instant::now()));
+            assert!(first.is_worth_waiting(Instant::now(), PATIENCE));
         });
         assert!(!found, "nothing was found");
         let since = Instant::now();
         sender.send_replace(Stage::Begun { since });
-        assert!(first.is_worth_waiting(Instant::now()));
-        assert!(!again.is_worth_waiting(Instant::now()), "it failed before");
+        assert!(first.is_worth_waiting(Instant::now(), PATIENCE));
+        assert!(
+            !again.is_worth_waiting(Instant::now(), PATIENCE),
+            "it failed before"
+        );
         assert!(!first.over(Some(PATIENCE)).await);
-        assert!(!first.is_worth_waiting(Instant::now()), "nothing was found");
+        assert!(
+            !first.is_worth_waiting(Instant::now(), PATIENCE),
+            "nothing was found"
+        );
         sender.send_replace(Stage::Coming);
-        assert!(first.is_worth_waiting(Instant::now()));
+        assert!(first.is_worth_waiting(Instant::now(), PATIENCE));
         let (over, ()) = tokio::join!(first.over(Some(PATIENCE)), async {
             tokio::time::sleep(PATIENCE * 3).await;
             sender.send_replace(Stage::Over { is_made: true });
         });
         assert!(over && first.is_made());
-        assert!(first.is_worth_waiting(Instant::now()), "until it is used");
+        assert!(
+            first.is_worth_waiting(Instant::now(), PATIENCE),
+            "until it is used"
+        );
         sender.send_replace(Stage::Over { is_made: false });
-        assert!(!first.is_worth_waiting(Instant::now()));
+        assert!(!first.is_worth_waiting(Instant::now(), PATIENCE));
     }
 
     #[tokio::test(start_paused = true)]
@@ -152,6 +161,6 @@ mod tests {
         drop(sender);
         assert!(underway.over(Some(PATIENCE)).await && underway.over(None).await);
         assert!(underway.is_over() && underway.is_forsaken() && !underway.is_made());
-        assert!(!underway.is_worth_waiting(Instant::now()));
+        assert!(!underway.is_worth_waiting(Instant::now(), PATIENCE));
     }
 }

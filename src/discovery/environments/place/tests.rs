@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use super::super::held::Holds;
 use super::super::key::KEY_LENGTH;
 use super::*;
 
@@ -152,4 +153,31 @@ fn of_those_that_were_made_with_an_interpreter_of_before_the_last_one_counts() {
     std::fs::remove_file(new).expect("it is ours");
     assert_eq!(place.last_of("x"), Some(old));
     assert_eq!(place.last_of("z"), None);
+}
+
+#[test]
+fn one_whose_place_is_taken_goes_when_nobody_holds_it_any_more() {
+    let (_above, place) = place();
+    let made = || {
+        let making = begun(&place, &key('a'));
+        half_made(&making);
+        making.finish(About::default()).expect("there is room");
+        making.directory().to_owned()
+    };
+    let first = made();
+    place.note_user(&key('a'), Path::new("/plugins/p"), "one");
+    let held = Holds::default().hold(&first.join("bin/python"));
+    assert!(held.is_some());
+    assert_eq!(place.remove(&key('a')), Ok(false));
+    let second = made();
+    assert_eq!(place.all()[0].users.len(), 1, "its users are this one's");
+    assert_eq!(begun(&place, &key('a')).sweep(), Ok(false));
+    assert!(first.exists() && second.exists());
+    drop(held);
+    assert_eq!(begun(&place, &key('a')).sweep(), Ok(true));
+    assert!(!first.exists() && second.exists());
+    assert_eq!(
+        place.interpreter(&key('a')),
+        Some(second.join("bin/python"))
+    );
 }
