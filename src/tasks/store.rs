@@ -115,13 +115,14 @@ impl Store {
     }
 
     /// Does work on it, and notes how that leaves the files.
-    pub fn turn(&mut self, work: impl FnOnce(&mut Self)) {
+    pub fn turn<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         // What others did to them is seen later as well.
         let is_as_left = self.place.is_as_left();
-        work(self);
+        let done = work(self);
         if is_as_left {
             self.place.leave();
         }
+        done
     }
 
     /// Keeps a task that begins; one that is there already is left as it is.
