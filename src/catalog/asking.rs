@@ -415,9 +415,7 @@ impl PluginAsker {
             beside: None,
         })
     }
-}
 
-impl PluginAsker {
     /// The plugin that `answer` describes. Its environment is held from then on: it may be served.
     fn made(
         &self,
