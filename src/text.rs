@@ -6,7 +6,7 @@ mod addresses;
 
 use std::fmt::{self, Display, Write};
 
-pub use self::addresses::without_secrets;
+pub use self::addresses::{address_without_secrets, without_secrets};
 
 /// How many characters of a client's value an error message quotes.
 const MAX_QUOTED: usize = 128;

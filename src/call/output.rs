@@ -88,7 +88,7 @@ fn printed(finished: Finished, tool: &str, limits: Limits) -> Result<Vec<u8>, Ca
             limit: limits.bytes,
         }),
         Ending::SupervisorLost => Err(CallError::Internal(format!(
-            "the supervisor of {tool} was killed from outside, and the program with it; call again"
+            "the supervisor of {tool} ended before the program had, and the program was ended with it; what it had done by then is not known"
         ))),
         Ending::Exited(_) | Ending::Signalled(_) => {
             Err(CallError::Plugin(failure::message(&finished, tool)))

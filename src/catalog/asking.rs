@@ -423,9 +423,7 @@ impl PluginAsker {
             beside: None,
         })
     }
-}
 
-impl PluginAsker {
     /// The plugin that `answer` describes. Its environment is held from then on: it may be served.
     fn made(
         &self,

@@ -209,7 +209,7 @@ fn of_another_server(mut part: Checked) -> Checked {
     part
 }
 
-/// What was refused for how many requests there were, and answered when it was asked again.
+/// What was refused for how many requests there were, or put off, and answered when it was asked again.
 fn limits(site: &Site) -> Checked {
     let mut checked = Checked::default();
     let refused = site.refused_for_number();
@@ -222,6 +222,17 @@ fn limits(site: &Site) -> Checked {
             }
         );
         checked.add(Finding::new(Fault::Limited, "", seen).warning());
+    }
+    let put_off = site.put_off();
+    if put_off > 0 {
+        let seen = format!(
+            "{} answered with status 408 or 503, or before the request was sent, and as it should be when it was sent again: there was too much to do, or it came too slowly",
+            match put_off {
+                1 => "a request of this examination was".to_owned(),
+                more => format!("{more} requests of this examination were"),
+            }
+        );
+        checked.add(Finding::new(Fault::Busy, "", seen).warning());
     }
     checked
 }

@@ -11,6 +11,7 @@ use super::diagnostics::warn;
 use super::setup::{client_for, counted, in_one_line, say};
 use crate::fetch::{Client, Failure, Reuse};
 use crate::http::health::{NOT_READY, READY};
+use crate::text::address_without_secrets;
 
 /// How long the server may take to answer. Health checks of containers give up after 30 s.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -23,12 +24,12 @@ const MAX_BODY: usize = 64 << 10;
 /// # Errors
 /// It is no URL, or nothing answers there.
 pub(super) async fn run(url: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let shown = without_credentials(url);
-    let url = shown.as_str();
     let asked = match Server::at(url) {
         Ok(server) => server.ask().await,
         Err(error) => Err(error),
     };
+    // It is printed.
+    let url = &address_without_secrets(url);
     if json {
         say(report(url, &asked));
     }
@@ -110,23 +111,11 @@ fn numbers(text: &str) -> Option<Value> {
     is_ours.then_some(numbers)
 }
 
-/// The address without the name and the password that may stand in it: it is printed, and a probe needs none.
-fn without_credentials(url: &str) -> String {
-    let start = url.find("://").map_or(0, |scheme| scheme + "://".len());
-    let (scheme, rest) = url.split_at(start);
-    let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let is_broken = Url::parse(&format!("http://{rest}")).is_err();
-    // An unescaped slash in a password ends the authority too early.
-    let beyond = is_broken.then(|| rest.rfind('@')).flatten();
-    match rest[..authority].rfind('@').or(beyond) {
-        Some(at) => format!("{scheme}{}", &rest[at + 1..]),
-        None => url.to_owned(),
-    }
-}
-
 struct Server {
     client: Client,
     base: Url,
+    /// The address as messages have it.
+    shown: String,
 }
 
 impl Server {
@@ -136,12 +125,17 @@ impl Server {
             true => text.to_owned(),
             false => format!("http://{text}"),
         };
+        let shown = address_without_secrets(text);
         let base = Url::parse(&format!("{whole}/"));
         let base = base.with_context(|| {
-            format!("'{url}' is no address of a server; use one such as http://127.0.0.1:8000")
+            format!("'{shown}' is no address of a server; use one such as http://127.0.0.1:8000")
         })?;
         let client = client_for(&base, LIMIT, Reuse::Never)?;
-        Ok(Self { client, base })
+        Ok(Self {
+            client,
+            base,
+            shown,
+        })
     }
 
     async fn ask(&self) -> anyhow::Result<Health> {
@@ -169,7 +163,7 @@ impl Server {
         let response = self.client.get(url.as_str()).await.with_context(|| {
             format!(
                 "nothing answers at {}; is the server running, and is that its address? (smcp health URL)",
-                self.base
+                self.shown
             )
         })?;
         let status = response.status().as_u16();

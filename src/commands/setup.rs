@@ -21,7 +21,7 @@ use crate::letta::Letta;
 use crate::process::Launcher;
 use crate::shutdown::{Listener, Shutdown};
 use crate::telemetry;
-use crate::text::cleaned;
+use crate::text::{address_without_secrets, cleaned};
 
 /// A setting is wrong, or the server must not start with it.
 pub(super) const BAD_SETTINGS: u8 = 2;
@@ -158,7 +158,8 @@ pub(super) fn client_for(base: &Url, limit: Duration, reuse: Reuse) -> anyhow::R
     }
     Client::new(limit, reuse).map_err(|fault| {
         anyhow::anyhow!(
-            "cannot ask {base}: {fault}; https needs the certificates of authorities, which Debian has in the package ca-certificates"
+            "cannot ask {}: {fault}; https needs the certificates of authorities, which Debian has in the package ca-certificates",
+            address_without_secrets(base.as_str())
         )
     })
 }

@@ -173,6 +173,16 @@ impl Drop for InUse {
     }
 }
 
+/// Numbers without an order, the same ones each time: a plain generator, whose higher bits are the better ones.
+#[cfg(test)]
+pub(super) fn chances(seed: u64) -> impl Iterator<Item = u64> {
+    let next = |chance: &u64| {
+        let next = chance.wrapping_mul(6_364_136_223_846_793_005);
+        Some(next.wrapping_add(1))
+    };
+    std::iter::successors(Some(seed), next).skip(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,12 +219,8 @@ mod tests {
     fn who_is_idle_longest_is_found_in_any_order_of_uses() {
         let (idle, all) = sessions(20);
         let mut held: Vec<Vec<InUse>> = all.iter().map(|_| Vec::new()).collect();
-        // A plain generator: the same order of uses each time.
-        let mut chance = 7_u64;
-        for step in 0..20_000 {
-            chance = chance
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+        // The same order of uses each time.
+        for (step, chance) in chances(7).take(20_000).enumerate() {
             let place = (chance >> 33) as usize % all.len();
             match (chance >> 40) % 4 {
                 0 => held[place].push(all[place].hold(false)),

@@ -93,9 +93,7 @@ impl Tasks {
         }
         first
     }
-}
 
-impl Tasks {
     /// Writes of those whose end the disk does not take that they have ended: that needs hardly any room.
     pub(super) async fn write_without_results(&self) {
         let Some((book, keeper)) = self.book() else {

@@ -14,7 +14,7 @@ use super::tables::{check, explained, is_empty, make};
 /// The file's name in its directory.
 pub(super) const FILE: &str = "tasks.sqlite";
 /// The name of the journal beside it.
-const JOURNAL: &str = "tasks.sqlite-wal";
+pub(super) const JOURNAL: &str = "tasks.sqlite-wal";
 /// What is said of a file of which something is missing.
 const DAMAGED: &str = "it is damaged, or no store of tasks; move it away to begin anew";
 
@@ -44,6 +44,12 @@ pub enum StoreError {
          again, or put the file back"
     )]
     Displaced(&'static str),
+    /// The journal is not where it was, and what stood in it alone is in the file now.
+    #[error(
+        "{JOURNAL} in MCP_STATE_DIR was moved, removed or replaced while the server runs; what was kept until then is in \
+         {FILE}; restart the server to keep results again"
+    )]
+    JournalDisplaced,
     /// Somebody else has written to the file, or cut it.
     #[error(
         "{0} in MCP_STATE_DIR was overwritten or cut while the server runs, and what is kept may be lost; restart the \
@@ -62,7 +68,7 @@ impl StoreError {
     pub fn takes_no_promise(&self) -> bool {
         matches!(
             self,
-            Self::Displaced(_) | Self::Altered(_) | Self::Damaged(_)
+            Self::Displaced(_) | Self::JournalDisplaced | Self::Altered(_) | Self::Damaged(_)
         )
     }
 

@@ -33,7 +33,7 @@ impl Keeper {
             .name("tasks".to_owned())
             .spawn(move || {
                 while let Some(next) = waiting.blocking_recv() {
-                    store.turn(next);
+                    next(&mut store);
                 }
             })?;
         Ok(Self { work })
@@ -46,7 +46,7 @@ impl Keeper {
 
     /// Leaves a piece of work to be done, if there is a place for it.
     pub fn leave(&self, work: impl FnOnce(&mut Store) + Send + 'static) {
-        let _ = self.work.try_send(Box::new(work));
+        let _ = self.work.try_send(Box::new(|store| store.turn(work)));
     }
 
     /// Does a piece of work and waits for what comes of it. Once it waits for its turn it is done, also when nobody
@@ -60,8 +60,10 @@ impl Keeper {
     ) -> Result<T, StoreError> {
         let (sender, done) = oneshot::channel();
         let work: Work = Box::new(move |store| {
-            // Who asked may have gone.
-            let _ = sender.send(work(store));
+            // Said when it is noted how the files were left: what is done to them from then on is somebody else's. Who asked
+            // may have gone.
+            let done = store.turn(work);
+            let _ = sender.send(done);
         });
         let asked = async {
             let gone = || StoreError::Fault("it was closed".to_owned());

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 pub use super::file::StoreError;
-use super::file::{self, Place};
+use super::file::{self, JOURNAL, Place};
 use super::pieces;
 pub use super::room::Kept;
 use super::room::{Forgotten, no_room, room_for};
@@ -106,22 +106,40 @@ impl Store {
         Ok(())
     }
 
-    /// Whether what is written now is in the file that the next server opens.
+    /// Whether what is written now is in the file that the next server opens. Where the journal alone is gone, all that
+    /// stands in it is put into the file: this server still has it open, and the next one would never see it.
     ///
     /// # Errors
-    /// [`StoreError::Displaced`] or [`StoreError::Altered`] when it is not; or the system does not say.
+    /// [`StoreError::Displaced`], [`StoreError::JournalDisplaced`] or [`StoreError::Altered`] when it is not; or the
+    /// system does not say.
     pub fn check_place(&self) -> Result<(), StoreError> {
-        self.place.check()
+        let place = self.place.check();
+        let is_journal = matches!(&place, Err(StoreError::Displaced(name)) if *name == JOURNAL);
+        // What others have written over is not written to: that would make it worse.
+        if !is_journal || !self.place.is_as_left() {
+            return place;
+        }
+        match self.settle() {
+            Ok(()) => Err(StoreError::JournalDisplaced),
+            // The next look at the place tries it again.
+            Err(fault) => {
+                tracing::error!(
+                    "what only the journal has of the results could not be saved: {fault}"
+                );
+                place
+            }
+        }
     }
 
     /// Does work on it, and notes how that leaves the files.
-    pub fn turn(&mut self, work: impl FnOnce(&mut Self)) {
+    pub fn turn<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         // What others did to them is seen later as well.
         let is_as_left = self.place.is_as_left();
-        work(self);
+        let done = work(self);
         if is_as_left {
             self.place.leave();
         }
+        done
     }
 
     /// Keeps a task that begins; one that is there already is left as it is.

@@ -582,6 +582,35 @@ async fn a_file_that_others_write_to_takes_no_promise_until_the_server_is_restar
     }
 }
 
+/// The server has the journal still open; one that is killed leaves the file alone.
+#[tokio::test]
+async fn what_stood_in_a_journal_that_is_gone_is_in_the_file_from_then_on() {
+    for is_replaced in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, journal] =
+            ["tasks.sqlite", "tasks.sqlite-wal"].map(|name| directory.path().join(name));
+        let tasks = Tasks::open(settings(directory.path())).await;
+        let live = begin(&tasks, 60_000).await;
+        tasks.end(&live, result("\"kept\""), ()).await;
+        std::fs::remove_file(&journal).unwrap();
+        if is_replaced {
+            std::fs::write(&journal, "").unwrap();
+        }
+        let fault = tasks.sweep_once().await.unwrap_err().to_string();
+        assert!(
+            fault.contains("what was kept until then is in tasks.sqlite"),
+            "{fault}"
+        );
+        let killed = tempfile::tempdir().unwrap();
+        std::fs::copy(&file, killed.path().join("tasks.sqlite")).unwrap();
+        let next = Tasks::open(settings(killed.path())).await;
+        let ending = next.ending(live.id(), &nobody()).await.unwrap();
+        assert!(matches!(ending.unwrap().end, End::Result { .. }));
+        // It goes on giving what it has.
+        assert!(tasks.ending(live.id(), &nobody()).await.unwrap().is_some());
+    }
+}
+
 /// Also where nothing is begun: the sweep looks.
 #[tokio::test]
 async fn a_journal_that_is_gone_is_noticed_and_so_is_its_return() {

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::kit::python;
@@ -86,6 +86,50 @@ fn health_and_metrics_tell_of_each_interpreter() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+}
+
+/// What the log says of an interpreter that does not answer is what is known: nobody can tell a stopped one from a busy one.
+#[test]
+fn of_an_interpreter_that_is_stopped_the_log_says_that_it_does_not_answer_and_what_becomes_of_the_calls()
+ {
+    let server = Server::start(&setup());
+    warm_up(&server);
+    let interpreters = || {
+        let is_one = |pid: &Pid| {
+            let words = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero()));
+            words.is_ok_and(|words| String::from_utf8_lossy(&words).contains("cli.py"))
+        };
+        server
+            .others()
+            .into_iter()
+            .filter(is_one)
+            .collect::<Vec<_>>()
+    };
+    let interpreter =
+        until(
+            "nothing but the warm interpreter is left",
+            PATIENCE,
+            || match interpreters()[..] {
+                [only] => Some(only),
+                _ => None,
+            },
+        );
+    kill_process(interpreter, Signal::STOP).expect("it lives");
+    for _ in 0..3 {
+        let answer = call(&server, "short");
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+    }
+    for words in ["a call waited", "is given up and ended"] {
+        server.logs(&[
+            "lanes",
+            words,
+            "it has not answered within 2s",
+            "executed without it",
+        ]);
+    }
+    until("it is ended", GONE, || {
+        (!interpreters().contains(&interpreter)).then_some(())
+    });
 }
 
 #[test]

@@ -175,7 +175,9 @@ fn a_password_in_an_address_is_not_printed() {
     let slashed = "http://ada:can/ary:canary@127.0.0.1:1".to_owned();
     let nowhere = "ada:canary@[".to_owned();
     let scheme = "ftp://ada:canary@127.0.0.1".to_owned();
+    let asking = "http://127.0.0.1:1/?key=canary".to_owned();
     for (url, status) in [
+        (asking, 1),
         (well, 0),
         (other, 1),
         (slashed, 1),

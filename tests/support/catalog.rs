@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+#[path = "executable.rs"]
+mod executable;
+
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -18,6 +19,8 @@ use smcp::catalog::{Catalog, Offering, Printed, Settings, Snapshot};
 use smcp::process::Launcher;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+
+use executable::write_executable;
 
 /// The one runtime and the one launcher of this process. There is one launcher in a process because each takes
 /// children that it did not start for orphans, once a supervisor of its own was killed.
@@ -88,15 +91,7 @@ impl Plugins {
         std::fs::create_dir_all(path.parent().expect("it has one")).expect("there is room");
         // A program that is being executed cannot be written to; its name can be given to another.
         let fresh = path.with_extension("fresh");
-        let mut file = File::create(&fresh).expect("there is room");
-        // Nor can one that is open for writing be executed, and a process that another test starts meanwhile has it open
-        // until it executes its own program. The lock is of all copies of the descriptor, so that the next one to get
-        // it comes after the last of them.
-        file.lock().expect("nobody else locks it");
-        file.write_all(text.as_bytes()).expect("there is room");
-        drop(file);
-        let written = File::open(&fresh).expect("it was just written");
-        written.lock_shared().expect("the copies are soon closed");
+        write_executable(&fresh, &mut text.as_bytes());
         std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(mode))
             .expect("it is ours");
         std::fs::rename(&fresh, &path).expect("it is ours");

@@ -9,6 +9,7 @@
 pub mod alone;
 pub mod chance;
 pub mod commands;
+pub mod executable;
 pub mod hangups;
 pub mod http;
 pub mod plugins;

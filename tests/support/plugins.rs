@@ -1,9 +1,10 @@
 //! Folders of plugins for a server: fixtures, and programs written on the spot.
 
 use std::fs::{File, Permissions};
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use super::executable::write_executable;
 
 /// The fixtures of the tests of faults.
 pub fn fixtures(group: &str) -> PathBuf {
@@ -69,18 +70,4 @@ pub fn copy_program(from: &Path, to: &Path) {
     let permissions = original.metadata().expect("it is open").permissions();
     write_executable(to, &mut original);
     std::fs::set_permissions(to, permissions).expect("a file of our own");
-}
-
-/// Writes a file, and returns when nobody has it open for writing.
-///
-/// The system executes no such file ("Text file busy"), and a process that another test starts meanwhile has every
-/// descriptor of this one until it executes its own program. The lock belongs to all copies of the descriptor
-/// together: whoever gets the next one knows that none is left.
-fn write_executable(path: &Path, program: &mut impl Read) {
-    let mut file = File::create(path).expect("a directory of our own");
-    file.lock().expect("nobody else locks it");
-    std::io::copy(program, &mut file).expect("there is room");
-    drop(file);
-    let written = File::open(path).expect("it was just written");
-    written.lock_shared().expect("the copies are soon closed");
 }

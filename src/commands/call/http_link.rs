@@ -20,7 +20,7 @@ use url::Url;
 use crate::commands::events::{Events, MAX_EVENT};
 use crate::commands::setup::{client_for, misuse};
 use crate::fetch::{Client, Reuse};
-use crate::text::{excerpt, shown};
+use crate::text::{address_without_secrets, excerpt, shown};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -52,6 +52,8 @@ pub(super) struct HttpLink {
 struct Server {
     client: Client,
     url: Url,
+    /// The address as messages have it.
+    shown: String,
     /// The session's id, from the answer to `initialize` on.
     session: OnceLock<HeaderValue>,
     /// The revision that was agreed on.
@@ -64,11 +66,14 @@ impl HttpLink {
     /// # Errors
     /// It is no address of a server, or the key is none that a header can carry.
     pub(super) fn new(url: &str, key: Option<&str>) -> anyhow::Result<Self> {
-        let url = address(url).map_err(misuse)?;
+        let mut url = address(url).map_err(misuse)?;
+        let shown = address_without_secrets(url.as_str());
+        // The server is shown its key, and nothing else.
+        let _ = url.set_username("").and(url.set_password(None));
         let mut client = client_for(&url, ACCEPT_LIMIT, Reuse::Idle)?;
         if let Some(key) = key {
-            let shown = client.with_token(key);
-            client = shown.map_err(|_| {
+            let keyed = client.with_token(key);
+            client = keyed.map_err(|_| {
                 misuse(anyhow!(
                     "the key in MCP_API_KEY has characters that no HTTP header can carry"
                 ))
@@ -79,6 +84,7 @@ impl HttpLink {
             server: Arc::new(Server {
                 client,
                 url,
+                shown,
                 session: OnceLock::new(),
                 version: OnceLock::new(),
             }),
@@ -108,7 +114,7 @@ impl HttpLink {
             let accepted = timeout(ACCEPT_LIMIT, server.post(body)).await;
             return match accepted {
                 Ok(response) => response.map(drop),
-                Err(_) => bail!("{} does not accept what it is sent", server.url),
+                Err(_) => bail!("{} does not accept what it is sent", server.shown),
             };
         }
         let (id, sender) = (message["id"].clone(), self.sender.clone());
@@ -154,7 +160,7 @@ fn address(url: &str) -> anyhow::Result<Url> {
     let mut parsed = parsed.with_context(|| {
         format!(
             "--url: '{}' is no address of a server; use one such as http://127.0.0.1:8000",
-            shown(url, 100)
+            shown(&address_without_secrets(url), 100)
         )
     })?;
     if parsed.path() == "/" {
@@ -184,7 +190,7 @@ impl Server {
         let response = sent.map_err(|fault| {
             anyhow!(
                 "{} cannot be asked: {fault}; is the server running, and is that its address?",
-                self.url
+                self.shown
             )
         })?;
         if response.status().is_success() {
@@ -195,7 +201,7 @@ impl Server {
 
     /// Why the server takes no message.
     async fn refusal(&self, response: Response<Incoming>) -> anyhow::Error {
-        let (status, url) = (response.status(), &self.url);
+        let (status, url) = (response.status(), &self.shown);
         let reading = Limited::new(response.into_body(), MAX_REFUSAL).collect();
         let body = match timeout(ACCEPT_LIMIT, reading).await {
             Ok(Ok(body)) => body.to_bytes(),
@@ -236,12 +242,12 @@ impl Server {
             let body = Limited::new(response.into_body(), MAX_EVENT)
                 .collect()
                 .await;
-            let body = body.map_err(|fault| anyhow!("{} broke off: {fault}", self.url))?;
+            let body = body.map_err(|fault| anyhow!("{} broke off: {fault}", self.shown))?;
             let message = self.read(&body.to_bytes())?;
             if message.get("method").is_some() {
                 bail!(
                     "{} gives no answer to a request, but this alone: {}",
-                    self.url,
+                    self.shown,
                     excerpt(&message, 100)
                 );
             }
@@ -265,7 +271,7 @@ impl Server {
             };
             let last = events.last_id.clone().filter(|_| returns <= MAX_RETURNS);
             let last = last.with_context(|| {
-                format!("{} ended the stream before the answer had come", self.url)
+                format!("{} ended the stream before the answer had come", self.shown)
             })?;
             tokio::time::sleep(events.retry.unwrap_or(PAUSE).min(MAX_PAUSE)).await;
             let request = Request::get(self.url.as_str()).header(LAST_EVENT, last);
@@ -283,7 +289,7 @@ impl Server {
     ) -> anyhow::Result<bool> {
         let mut body = response.into_body();
         while let Some(frame) = body.frame().await {
-            let frame = frame.with_context(|| format!("{} broke off", self.url))?;
+            let frame = frame.with_context(|| format!("{} broke off", self.shown))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
@@ -307,7 +313,7 @@ impl Server {
             let text = String::from_utf8_lossy(text);
             format!(
                 "{} answers with what is no message: {}; is that an MCP server?",
-                self.url,
+                self.shown,
                 shown(&text, 100)
             )
         })

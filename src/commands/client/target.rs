@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use crate::cli::{ClientArgs, ClientName};
 use crate::config::Config;
+use crate::text::{address_without_secrets, shown};
 
 /// How the server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,9 +118,10 @@ fn given(text: &str) -> anyhow::Result<String> {
         false => format!("http://{text}"),
     };
     let example = "use one such as https://tools.example.org/smcp";
-    let url = Url::parse(&whole).with_context(|| format!("'{text}' is no address; {example}"))?;
+    let said = shown(&address_without_secrets(text), 100);
+    let url = Url::parse(&whole).with_context(|| format!("'{said}' is no address; {example}"))?;
     if !matches!(url.scheme(), "http" | "https") || url.query().or(url.fragment()).is_some() {
-        bail!("'{text}' is no address of a server; {example}");
+        bail!("'{said}' is no address of a server; {example}");
     }
     if !url.username().is_empty() || url.password().is_some() {
         bail!(

@@ -76,7 +76,7 @@ pub(super) async fn enter(site: &mut Site, checked: &mut Checked) -> Option<&'st
             return Some(door);
         }
         refusals.push(refusal::of(site, &ask, &answer));
-        if refusal::is_limit(&answer) {
+        if refusal::is_put_off(&answer) {
             break;
         }
     }
@@ -140,6 +140,10 @@ pub(super) async fn without_key(site: &Site, door: &str, is_public: bool) -> Che
         Ok(Some(answer)) if answer.status == 401 && site.key.is_some() => {
             passed("the key opens it, and without the key it is closed");
         }
+        // Who does not answer for another reason may be open.
+        Ok(Some(answer)) if refusal::is_put_off(&answer) || answer.status >= 500 => {
+            checked.add(refusal::of(site, &ask, &answer));
+        }
         // A name or an origin is refused to whoever has no key.
         Ok(Some(_)) => passed("closed without a key"),
         Err(why) => checked.add(refusal::no_answer(site, &ask, &why)),
@@ -156,6 +160,10 @@ pub(super) async fn arrived(site: &Site, door: &str) -> (Checked, Arrived) {
         ask = ask.with(name, value);
     }
     let answer = match site.ask(&ask).await {
+        Ok(answer) if refusal::is_put_off(&answer) => {
+            checked.add(refusal::of(site, &ask, &answer));
+            return (checked, Arrived::default());
+        }
         Ok(answer) => answer,
         Err(why) => {
             checked.add(refusal::no_answer(site, &ask, &why));

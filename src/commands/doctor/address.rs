@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::{Context, bail};
 use url::Url;
 
-use crate::text::shown;
+use crate::text::{address_without_secrets, shown};
 
 /// Where the server is.
 #[derive(Debug, Clone)]
@@ -24,11 +24,7 @@ pub fn address(text: &str) -> anyhow::Result<Address> {
         true => text.to_owned(),
         false => format!("http://{text}"),
     };
-    // What stands before an @ or in a query may be a secret, which is not said again.
-    let said = match text.contains(['@', '?', '#']) {
-        true => "what was given".to_owned(),
-        false => format!("'{}'", shown(text, 100)),
-    };
+    let said = format!("'{}'", shown(&address_without_secrets(text), 100));
     let mut url = Url::parse(&whole)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())

@@ -13,6 +13,9 @@ use crate::text::shown;
 
 /// How much of an answer is read, in bytes.
 const MAX_BODY: usize = 1 << 20;
+/// How long a request waits that is sent again because the other side has too much to do.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// How much of a text from elsewhere is quoted, in characters.
 const MAX_SHOWN: usize = 80;
 
@@ -72,9 +75,27 @@ impl Head {
         }
     }
 
+    /// How long to wait before it is asked again, where it says that there is too much to do at the moment.
+    pub(super) fn busy_for(&self) -> Option<Duration> {
+        is_busy(self.status, &self.headers).then(|| {
+            let said = one(&self.headers, "retry-after").and_then(|said| said.parse().ok());
+            Duration::from_secs(said.unwrap_or_default()).clamp(MIN_PAUSE, MAX_PAUSE)
+        })
+    }
+
     /// Whether the body is a stream of events.
     pub(super) fn is_stream(&self) -> bool {
         content_type(&self.headers).starts_with("text/event-stream")
+    }
+}
+
+/// Whether an answer says no more than that there is too much to do at the moment. A proxy that reaches no server says
+/// 503 too, and not when to come again.
+fn is_busy(status: u16, headers: &HeaderMap) -> bool {
+    match status {
+        408 | 429 => true,
+        503 => headers.contains_key("retry-after"),
+        _ => false,
     }
 }
 
@@ -113,6 +134,11 @@ impl Answer {
         let code = self.json()["error"].as_str()?.to_owned();
         let known = |letter: char| letter.is_ascii_lowercase() || letter == '_';
         (code.len() < 40 && code.chars().all(known)).then_some(code)
+    }
+
+    /// Whether it says no more than that there is too much to do at the moment: nothing else follows from it.
+    pub(super) fn is_busy(&self) -> bool {
+        is_busy(self.status, &self.headers)
     }
 
     /// Whether an MCP server has written it.

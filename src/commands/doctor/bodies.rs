@@ -41,7 +41,7 @@ pub(super) async fn look(site: &Site) -> Checked {
                 other(site, &ask, &answer, &mut checked);
                 return checked;
             }
-            Ok(answer) if refusal::is_limit(&answer) => {
+            Ok(answer) if refusal::is_put_off(&answer) => {
                 other(site, &ask, &answer, &mut checked);
                 return checked;
             }
@@ -74,7 +74,7 @@ fn ping(size: usize) -> Value {
 
 /// What an answer means that has nothing to do with the size.
 fn other(site: &Site, ask: &Ask, answer: &Answer, checked: &mut Checked) {
-    if answer.status >= 500 || refusal::is_limit(answer) {
+    if answer.status >= 500 || refusal::is_put_off(answer) {
         return checked.add(refusal::of(site, ask, answer));
     }
     // Whether messages arrive at all is another part's concern.

@@ -56,8 +56,9 @@ async fn found(site: &Site, page: &str) -> Option<Finding> {
         Ok(answer) => answer,
         Err(why) => return no_answer(&call, why),
     };
-    // Where the call does not get to the server either, that is what is wrong.
-    if !called.is_json_rpc() && called.code().is_none() {
+    // Where the call does not get to the server either, that is what is wrong; and where it is put off, nothing is known.
+    let is_unheard = !called.is_json_rpc() && called.code().is_none();
+    if is_unheard || refusal::is_put_off(&called) {
         return Some(refusal::of(site, &call, &called));
     }
     let of_question = of_question(site, &question, &answered, page);
@@ -86,9 +87,8 @@ async fn lost_origin(site: &Site) -> Option<Finding> {
         "{} with Origin: {NOBODY}, which the server refuses where it sees it, is answered: Origin does not arrive as it was sent, so that browsers do not give the answer to a page, and pages of every origin may call",
         ask.line()
     );
-    answer
-        .is_json_rpc()
-        .then(|| Finding::new(Fault::LostHeader, "Origin", seen))
+    let is_taken = answer.is_json_rpc() && !refusal::is_put_off(&answer);
+    is_taken.then(|| Finding::new(Fault::LostHeader, "Origin", seen))
 }
 
 fn of_question(site: &Site, ask: &Ask, answer: &Answer, page: &str) -> Option<Finding> {
@@ -103,7 +103,7 @@ fn of_question(site: &Site, ask: &Ask, answer: &Answer, page: &str) -> Option<Fi
     if !(200..300).contains(&answer.status) {
         return match (answer.status, answer.code()) {
             (_, Some(_)) | (301..=399 | 404 | 502..=504, _) => Some(refusal::of(site, ask, answer)),
-            _ if refusal::is_limit(answer) => Some(refusal::of(site, ask, answer)),
+            _ if refusal::is_put_off(answer) => Some(refusal::of(site, ask, answer)),
             _ => refused(),
         };
     }

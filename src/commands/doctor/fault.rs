@@ -40,6 +40,8 @@ pub(super) enum Fault {
     Refused,
     /// The proxy refuses what comes too quickly, or too much at a time.
     Limited,
+    /// The server, or the proxy, has too much to do at the moment.
+    Busy,
     /// The endpoint event names a path that the proxy does not have.
     Prefix,
     /// Two requests of one session reach different servers.

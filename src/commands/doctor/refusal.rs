@@ -31,6 +31,24 @@ pub(super) fn no_answer(site: &Site, ask: &Ask, why: &NoAnswer) -> Finding {
             format!("{line} has no answer within {} s", site.wait.as_secs()),
         ),
         NoAnswer::Broken(why) => of_connection(&line, why),
+        NoAnswer::Early(status) => before_asking(&line, *status),
+    }
+}
+
+/// What it means that something comes before the request is sent, twice.
+fn before_asking(line: &str, status: Option<u16>) -> Finding {
+    let Some(status) = status else {
+        let seen = format!(
+            "{line}: twice the connection was answered before the request was sent, and one that asks nothing is not: the server does not wait as long as the request takes"
+        );
+        return Finding::new(Fault::Busy, "", seen);
+    };
+    let seen = format!(
+        "{line}: every connection is answered with status {status} before anything is asked"
+    );
+    match status {
+        408 | 429 | 503 => Finding::new(Fault::Busy, "", seen),
+        _ => Finding::new(Fault::Refused, "", seen),
     }
 }
 
@@ -127,6 +145,8 @@ pub(super) fn of(site: &Site, ask: &Ask, answer: &Answer) -> Finding {
         415 if ours.is_some() => find(Fault::ChangedHeader, "Content-Type"),
         413 if ours.is_none() => find(Fault::BodyLimit, ""),
         _ if is_limit(answer) => find(Fault::Limited, ""),
+        503 if ours == Some("unavailable") => find(Fault::NotReady, ""),
+        _ if answer.is_busy() => find(Fault::Busy, ""),
         503 if ours.is_some() => find(Fault::NotReady, ""),
         502..=504 => find(Fault::BadGateway, ""),
         400 if says(answer, &NO_CERTIFICATE) => find(Fault::Tls, "client"),
@@ -212,6 +232,11 @@ pub(super) fn is_limit(answer: &Answer) -> bool {
         503 => is_nginx(),
         _ => false,
     }
+}
+
+/// Whether it is an answer of this moment, which says nothing of what was asked.
+pub(super) fn is_put_off(answer: &Answer) -> bool {
+    is_limit(answer) || answer.is_busy()
 }
 
 fn says(answer: &Answer, words: &[&str]) -> bool {

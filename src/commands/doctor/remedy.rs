@@ -26,6 +26,7 @@ pub(super) fn of(fault: Fault, subject: &str, prefix: &str) -> (String, Vec<Line
         | Fault::HostRefused
         | Fault::OriginRefused
         | Fault::Limited
+        | Fault::Busy
         | Fault::Refused => entry::of_access(fault, subject),
         Fault::LostHeader | Fault::LostAnswerHeader | Fault::ChangedHeader | Fault::Cors => {
             transit::of_headers(fault, subject)
@@ -72,6 +73,7 @@ mod tests {
             (Fault::HostChanged, ""),
             (Fault::Refused, ""),
             (Fault::Limited, ""),
+            (Fault::Busy, ""),
             (Fault::Prefix, "/tools"),
             (Fault::Prefix, ""),
             (Fault::Scattered, ""),

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::header::HeaderValue;
-use tokio::time::{Instant, sleep, timeout_at};
-use url::Url;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use url::{Host, Url};
 
 use super::address::Address;
 use super::answer::{Answer, Head, one};
@@ -21,6 +23,12 @@ use crate::text::shown;
 /// How often a request is sent again that was refused for how many there are, and after which pause.
 const REPEATS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
+/// What the HTTP library says where something comes before the request is sent: an answer of a server that has waited too
+/// long for it, or lets nobody in, and the greeting of other protocols.
+const UNASKED: &str = "unexpected message from connection";
+/// How an answer begins, and how many bytes of it tell its status.
+const HTTP: &[u8] = b"HTTP/1.";
+const STATUS_LINE: usize = "HTTP/1.1 200".len();
 
 /// The server that is looked at.
 pub(super) struct Site {
@@ -29,6 +37,7 @@ pub(super) struct Site {
     /// What the server holds for this examination.
     pub(super) sessions: Sessions,
     refused_for_number: AtomicU64,
+    put_off: AtomicU64,
     pub(super) key: Option<String>,
     pub(super) key_header: KeyHeader,
     /// How long any answer may take.
@@ -42,6 +51,8 @@ pub(super) enum NoAnswer {
     Silent,
     /// No connection, or one that broke: what the system said.
     Broken(String),
+    /// What came was there before the request was sent, and has this status; none where nothing comes to who asks nothing.
+    Early(Option<u16>),
 }
 
 impl Site {
@@ -65,6 +76,7 @@ impl Site {
             client: Arc::new(client),
             sessions: Sessions::default(),
             refused_for_number: AtomicU64::new(0),
+            put_off: AtomicU64::new(0),
             key,
             key_header: KeyHeader::Authorization,
             wait,
@@ -81,6 +93,7 @@ impl Site {
         &self,
         send: impl AsyncFn() -> Result<Head, NoAnswer>,
     ) -> Result<Head, NoAnswer> {
+        let send = async || self.once_more(&send).await;
         for _ in 0..REPEATS {
             let head = send().await?;
             if !head.may_be_limit() {
@@ -90,6 +103,72 @@ impl Site {
             sleep(PAUSE).await;
         }
         send().await
+    }
+
+    /// Whoever has too much to do is asked once more, a moment later: what it says then is what it is.
+    async fn once_more(
+        &self,
+        send: &impl AsyncFn() -> Result<Head, NoAnswer>,
+    ) -> Result<Head, NoAnswer> {
+        let first = send().await;
+        let pause = match &first {
+            Ok(head) if !head.may_be_limit() => head.busy_for(),
+            Err(NoAnswer::Broken(why)) if why.contains(UNASKED) => Some(PAUSE),
+            _ => None,
+        };
+        let Some(pause) = pause else { return first };
+        drop(first);
+        sleep(pause).await;
+        match send().await {
+            Err(NoAnswer::Broken(why)) if why.contains(UNASKED) => Err(self
+                .unasked()
+                .await
+                .map_or(NoAnswer::Broken(why), NoAnswer::Early)),
+            Ok(head) if head.busy_for().is_none() => {
+                self.put_off.fetch_add(1, Ordering::Relaxed);
+                Ok(head)
+            }
+            second => second,
+        }
+    }
+
+    /// What comes on a new connection before anything is asked: the status of an answer, or that nothing comes. `None`
+    /// where it is no HTTP, or not known.
+    async fn unasked(&self) -> Option<Option<u16>> {
+        let base = &self.address.base;
+        if base.scheme() != "http" {
+            return None;
+        }
+        let port = base.port_or_known_default()?;
+        let reading = async {
+            let mut stream = match base.host()? {
+                Host::Domain(name) => TcpStream::connect((name, port)).await,
+                Host::Ipv4(ip) => TcpStream::connect((ip, port)).await,
+                Host::Ipv6(ip) => TcpStream::connect((ip, port)).await,
+            }
+            .ok()?;
+            let mut begin = Vec::new();
+            // Another protocol's greeting may be shorter, and nothing may follow it.
+            while begin.len() < STATUS_LINE && begin.iter().zip(HTTP).all(|(is, of)| is == of) {
+                let left = (STATUS_LINE - begin.len()) as u64;
+                let read = (&mut stream).take(left).read_buf(&mut begin).await;
+                if read.ok()? == 0 {
+                    return None;
+                }
+            }
+            let status = std::str::from_utf8(&begin).ok()?.strip_prefix("HTTP/1.")?;
+            let (_, status) = status.split_once(' ')?;
+            status.parse().ok()
+        };
+        match timeout(PAUSE, reading).await {
+            Ok(status) => status.map(Some),
+            Err(_) => Some(None),
+        }
+    }
+
+    /// How many requests were answered when they were sent again, and not before: there was too much to do.
+    pub(super) fn put_off(&self) -> u64 {
+        self.put_off.load(Ordering::Relaxed)
     }
 
     /// How many requests were refused for how many there were.

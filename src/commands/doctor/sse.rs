@@ -174,7 +174,7 @@ impl Session {
         }
         let query = self.endpoint.split_once('?').map_or("", |(_, query)| query);
         let expected = format!("{}/messages/?{query}", site.address.prefix());
-        if expected != self.endpoint {
+        if expected != self.endpoint && !refusal::is_put_off(&answer) {
             let right = Ask::post(&expected, message);
             if site
                 .ask(&right)

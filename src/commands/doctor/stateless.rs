@@ -30,6 +30,10 @@ pub(super) async fn look(site: &Site) -> Checked {
         }
         match site.ask(&ask).await {
             Ok(answer) if answer.status == 200 && answer.is_json_rpc() => {}
+            Ok(answer) if refusal::is_put_off(&answer) => {
+                checked.add(refusal::of(site, &ask, &answer));
+                return checked;
+            }
             Ok(answer) => match lost(&answer.message()) {
                 Some(finding) => {
                     checked.add(finding);

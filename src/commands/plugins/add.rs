@@ -40,7 +40,7 @@ pub(super) async fn run(
     let from = Source::read(&args.source).map_err(misuse)?;
     from.check(args).map_err(misuse)?;
     if let Source::Directory(path) = from {
-        let source = in_quotes(&args.source);
+        let source = in_quotes(&without_secrets(&args.source));
         ensure!(path.is_dir(), "{source} is {}", what_instead(path));
     }
     let name = match &args.name {
@@ -142,6 +142,8 @@ impl<'a> Source<'a> {
                     .map(|name| name.to_string_lossy().into_owned())
             }
             Self::Repository(url) => {
+                // It may end with its host, behind a password.
+                let url = without_secrets(url);
                 let last = url.trim_end_matches('/').rsplit(['/', ':']).next();
                 last.map(|name| name.trim_end_matches(".git").to_owned())
             }

@@ -10,7 +10,7 @@ use crate::catalog::prepare::Outfitter;
 use crate::commands::setup::Workbench;
 use crate::contract::environment::is_of_a_repository;
 use crate::process::{Ending, Job, SideChannels};
-use crate::text::{cleaned, shown};
+use crate::text::{cleaned, shown, without_secrets};
 
 /// How long it may take.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -109,6 +109,6 @@ impl Command {
             .filter(|line| !line.is_empty())
             .collect();
         let last = lines[lines.len().saturating_sub(3)..].join("; ");
-        bail!("{program} failed: {}", shown(&last, 500))
+        bail!("{program} failed: {}", shown(&without_secrets(&last), 500))
     }
 }

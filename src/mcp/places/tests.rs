@@ -1,7 +1,7 @@
 //! Whose session makes room for whose.
 
 use super::*;
-use crate::mcp::usage::InUse;
+use crate::mcp::usage::{InUse, chances};
 
 const A: Whose = Some(KeyId::from_digest([1; 32]));
 const B: Whose = Some(KeyId::from_digest([2; 32]));
@@ -127,11 +127,7 @@ fn what_is_in_use_ends_only_for_a_step_towards_even_shares() {
             .iter()
             .sum::<usize>()
     };
-    let mut chance = 3_u64;
-    for _ in 0..2000 {
-        chance = chance
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+    for chance in chances(3).take(2000) {
         let key = [A, B, C, NOBODY][(chance >> 33) as usize % 4];
         let before = squares(&world);
         if world.opens(key).is_ok() {

@@ -141,7 +141,8 @@ impl Entry {
         if parent.over.is_cancelled() {
             tracing::warn!(
                 plugin = self.plugin,
-                "the plugin's warm interpreter has ended"
+                pid = parent.pid,
+                "the plugin's warm interpreter has ended; calls are executed without it until there is another"
             );
             return self.lose();
         }

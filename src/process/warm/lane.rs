@@ -31,10 +31,10 @@ const CRASHES: [Signal; 4] = [Signal::SEGV, Signal::BUS, Signal::ILL, Signal::AB
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoLane {
     /// The interpreter, or what it has started for it, has ended.
-    #[error("it starts no program any more")]
+    #[error("it, or what it had started for the call, has ended")]
     Lost,
     /// The interpreter has not started one in time.
-    #[error("it has started no program within {OPEN_LIMIT:?}")]
+    #[error("it has not answered within {OPEN_LIMIT:?}")]
     Late,
     /// The server cannot make what belongs to one.
     #[error("{0}")]

@@ -169,8 +169,10 @@ impl Warm {
             NoLane::Late => parent.late.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_LATE,
             NoLane::Shortage(_) => false,
         };
-        if is_lost {
-            self.0.lost(parent, &fault);
+        match fault {
+            // Nothing is wrong with the interpreter.
+            NoLane::Shortage(_) => {}
+            NoLane::Lost | NoLane::Late => self.0.missed(parent, &fault, is_lost),
         }
         None
     }
@@ -383,20 +385,30 @@ impl Shared {
         }
     }
 
-    /// An interpreter starts nothing any more.
-    fn lost(&self, parent: &Arc<Parent>, fault: &NoLane) {
+    /// A call has waited for an interpreter in vain, which is given up where it `is_lost`.
+    fn missed(&self, parent: &Arc<Parent>, fault: &NoLane, is_lost: bool) {
         let mut table = self.table();
         let mut entries = table.entries.values_mut();
         let entry = entries.find(
             |entry| matches!(&entry.phase, Phase::Warm(known, _) if Arc::ptr_eq(known, parent)),
         );
-        if let Some(entry) = entry {
+        let Some(entry) = entry else { return };
+        let (plugin, pid) = (&entry.plugin, parent.pid);
+        if is_lost {
             tracing::warn!(
-                plugin = entry.plugin,
+                plugin,
+                pid,
                 %fault,
-                "the plugin's warm interpreter is lost; its calls start a new one each until there is another"
+                "the plugin's warm interpreter is given up and ended; calls are executed without it until there is another"
             );
             entry.lose();
+        } else {
+            tracing::warn!(
+                plugin,
+                pid,
+                %fault,
+                "a call waited for the plugin's warm interpreter in vain, and is executed without it"
+            );
         }
     }
 

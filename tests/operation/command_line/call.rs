@@ -259,6 +259,29 @@ fn a_server_that_runs_is_called_with_its_key_and_every_failure_says_what_to_do()
         "{}",
         stderr(&elsewhere)
     );
+    // Each of these has another place in which it says the address.
+    let at = server.address();
+    for (url, status) in [
+        (format!("http://ada:canary@{at}/"), 0),
+        (format!("http://ada:canary@{at}/?key=canary"), 0),
+        (format!("http://ada:canary@{at}/readyz"), 1),
+        (format!("http://ada:canary@{at}/nothing"), 1),
+        ("http://ada:canary@127.0.0.1:1/mcp?key=canary".to_owned(), 1),
+        ("ada:canary@127.0.0.1:1".to_owned(), 1),
+        ("http://ada:can/ary:canary@127.0.0.1:1".to_owned(), 2),
+        ("ftp://ada:canary@127.0.0.1:1".to_owned(), 2),
+    ] {
+        let shown = run(&line("call health").argument("--url").argument(&url));
+        let said = stdout(&shown) + &stderr(&shown);
+        assert!(!said.contains("canary"), "{url}: {said}");
+        let keyed = run(&line("call health")
+            .argument("--url")
+            .argument(&url)
+            .variable("MCP_API_KEY", KEY));
+        let said = stdout(&keyed) + &stderr(&keyed);
+        assert!(!said.contains("canary"), "{url}: {said}");
+        assert_eq!(keyed.status.code(), Some(status), "{url}: {said}");
+    }
     let mixed = run(&remote(&server, "call health --plugin-timeout 5"));
     assert_eq!(mixed.status.code(), Some(2));
     let digest = format!("sha256:{}", "0".repeat(64));

@@ -183,6 +183,14 @@ fn the_settings_say_where_the_server_is_and_whether_it_asks_for_a_key() {
         (vec!["letta", "--install"], "no file of servers"),
         (vec!["curl", "--url", "https://u:p@h"], "password"),
         (
+            vec!["curl", "--url", "https://u:ca/nary@h"],
+            "'https://…@h' is no address",
+        ),
+        (
+            vec!["curl", "--url", "https://h/?key=canary"],
+            "'https://h/?…' is no address",
+        ),
+        (
             vec!["cursor", "--url", "h", "--key-variable", "sk-123"],
             "no name of a variable",
         ),
@@ -192,6 +200,7 @@ fn the_settings_say_where_the_server_is_and_whether_it_asks_for_a_key() {
         assert_eq!(output.status.code(), Some(2), "{words:?}: {said}");
         assert!(said.contains(why) && said.lines().count() == 1, "{said}");
         assert_eq!(stdout(&output), "", "{words:?}");
+        assert!(!said.contains("nary"), "{said}");
     }
 }
 

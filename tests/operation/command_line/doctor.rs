@@ -1,7 +1,7 @@
 //! `smcp doctor` before servers that are none, or mean no good: it ends, it says what it saw, and nothing that it saw
 //! reaches the terminal as it came.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -328,15 +328,36 @@ fn a_server_of_this_machine_is_found_by_the_settings_and_is_well_by_every_form_o
     assert!(said.contains(&format!("http://{at}: smcp ")), "{said}");
 }
 
+/// When the server of version 3 says that there is too much to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Busy {
+    Never,
+    /// Every second request is refused for how many there are.
+    EverySecond,
+    /// Each request is refused so, when it comes for the first time.
+    AtFirst(&'static str),
+}
+
 /// A server of HTTP+SSE alone, as version 3 was: no `/mcp`, no `/readyz`, and every message has a session.
-/// Where `is_limited`, every second request is refused for how many there are.
-fn older(is_limited: bool) -> SocketAddr {
+fn older(busy: Busy) -> SocketAddr {
     let streams: Arc<Mutex<HashMap<String, TcpStream>>> = Arc::default();
     let requests = Arc::new(AtomicU64::new(0));
+    let known: Arc<Mutex<HashSet<(String, Vec<u8>)>>> = Arc::default();
     stranger(move |mut stream, head, body| {
-        if is_limited && requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+        let is_new = || {
+            let mut known = known.lock().expect("nobody panics here");
+            known.insert((head.to_owned(), body.to_vec()))
+        };
+        let refusal = match busy {
+            Busy::EverySecond if requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => {
+                Some("429 Too Many Requests")
+            }
+            Busy::AtFirst(refusal) if is_new() => Some(refusal),
+            _ => None,
+        };
+        if let Some(status) = refusal {
             let refusal =
-                "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
             let _ = stream.write_all(refusal.as_bytes());
             return;
         }
@@ -383,7 +404,7 @@ fn older(is_limited: bool) -> SocketAddr {
 
 #[test]
 fn an_older_server_is_well_and_what_it_does_not_have_is_no_fault_of_a_proxy() {
-    let url = older(false).to_string();
+    let url = older(Busy::Never).to_string();
     let (status, said, wrong) = doctor(&["--wait", "30", "--idle", "1", &url], None);
     assert_eq!(status, Some(0), "{said}{wrong}");
     assert!(
@@ -399,10 +420,46 @@ fn an_older_server_is_well_and_what_it_does_not_have_is_no_fault_of_a_proxy() {
 
 #[test]
 fn what_is_refused_for_how_many_requests_there_are_is_asked_again_and_no_fault_of_another_kind() {
-    let url = older(true).to_string();
+    let url = older(Busy::EverySecond).to_string();
     let (status, said, wrong) = doctor(&["--wait", "30", "--idle", "1", &url], None);
     assert_eq!(status, Some(0), "{said}{wrong}");
     assert!(said.contains("ok: /sse: clients of 2024-11-05"), "{said}");
     assert!(said.contains("for coming too quickly"), "{said}");
     assert!(said.contains("0 faults, 1 warning"), "{said}");
+}
+
+/// 408 is what a server says whose machine is so busy that a request comes late.
+#[test]
+fn a_busy_server_is_asked_again_and_what_it_answers_then_counts() {
+    for refusal in [
+        "408 Request Timeout",
+        "503 Service Unavailable\r\nRetry-After: 1",
+    ] {
+        let url = older(Busy::AtFirst(refusal)).to_string();
+        let (status, said, wrong) = doctor(&["--wait", "30", "--idle", "1", &url], None);
+        assert_eq!(status, Some(0), "{said}{wrong}");
+        assert!(said.contains("ok: /sse: clients of 2024-11-05"), "{said}");
+        assert!(
+            said.contains("as it should be when it was sent again"),
+            "{said}"
+        );
+        assert!(said.contains("0 faults, 1 warning"), "{said}");
+    }
+}
+
+#[test]
+fn a_server_that_stays_busy_is_called_busy_and_nothing_else_is_concluded_from_it() {
+    let late = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let full = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
+    let message = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"full"}}"#;
+    for address in [
+        answering("408 Request Timeout", ""),
+        answering("503 Service Unavailable\r\nRetry-After: 1", message),
+        speaking_first(late.as_bytes()),
+        speaking_first(full.as_bytes()),
+    ] {
+        // On a busy machine an answer may come after the time that it has at first.
+        let found = ["5", "20"].map(|wait| faults(address, wait));
+        assert!(found.iter().any(|found| *found == ["busy"]), "{found:?}");
+    }
 }

@@ -160,6 +160,11 @@ fn config_shows_no_secret_that_stands_where_none_belongs() {
             "allowed_origins",
             "https://u:canary@a.example",
         ),
+        (
+            "MCP_ALLOWED_ORIGINS",
+            "allowed_origins",
+            "https://u:1/canary@a.example",
+        ),
     ] {
         let text = format!("port = 0\n{key} = \"{value}\"\n");
         let file = settings(&folder, "own.toml", &text);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::kept::calls;
 use super::kit::{KEYS, Place, about, began, code, is_gone, let_go, reaches, ready, session, task};
@@ -72,6 +72,39 @@ fn a_result_is_there_after_the_server_was_killed_and_what_ran_has_failed_and_is_
         code(&about(&mut session(&server, KEYS[1]), "tasks/get", &first)),
         -32602
     );
+}
+
+/// What a server writes stands in its journal first. Whoever removes that takes nothing from the results.
+#[test]
+fn results_are_there_after_their_journal_was_removed_and_the_server_was_killed() {
+    let place = Place::new();
+    let mut server = place.serve();
+    let mut client = session(&server, "");
+    let done: Vec<Value> = ["a", "b", "c"]
+        .map(|name| {
+            let file = place.file(name);
+            let_go(&file, name);
+            let begun = task(&mut client, "jobs__wait", json!({"file": file}), json!({}));
+            reaches(&mut client, &begun, "completed");
+            begun
+        })
+        .into();
+    let journal = place.state().join("tasks.sqlite-wal");
+    std::fs::remove_file(&journal).expect("the journal of a server that runs");
+    // Nobody asks for anything: the server looks by itself.
+    server.logs(&[
+        "tasks.sqlite-wal",
+        "what was kept until then is in tasks.sqlite",
+    ]);
+    server.signal(Signal::KILL);
+    server.ends_within(PATIENCE);
+    assert!(!journal.exists());
+    let server = place.serve();
+    let mut client = session(&server, "");
+    for (begun, text) in done.iter().zip(["a", "b", "c"]) {
+        let result = about(&mut client, "tasks/result", begun);
+        assert_eq!(text_of(&result["result"]), format!("waited for {text}"));
+    }
 }
 
 #[test]

@@ -132,6 +132,10 @@ pub(super) fn of_access(fault: Fault, subject: &str) -> (String, Vec<Line>) {
                 without(caddy("rate_limit")),
             ],
         ),
+        Fault::Busy => (
+            "ask again when it has less to do; of smcp, the tool health and the log say what it does, and which of its limits is reached".to_owned(),
+            Vec::new(),
+        ),
         _ => (
             "look for what refuses it in the proxy's configuration".to_owned(),
             vec![without(nginx("deny")), without(caddy("respond"))],
