@@ -342,11 +342,11 @@ enum Busy {
 fn older(busy: Busy) -> SocketAddr {
     let streams: Arc<Mutex<HashMap<String, TcpStream>>> = Arc::default();
     let requests = Arc::new(AtomicU64::new(0));
-    let known: Arc<Mutex<HashSet<(String, Vec<u8>)>>> = Arc::default();
+    let known: Arc<Mutex<HashSet<Vec<u8>>>> = Arc::default();
     stranger(move |mut stream, head, body| {
         let is_new = || {
             let mut known = known.lock().expect("nobody panics here");
-            known.insert((head.to_owned(), body.to_vec()))
+            known.insert([head.as_bytes(), body].concat())
         };
         let refusal = match busy {
             Busy::EverySecond if requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => {
