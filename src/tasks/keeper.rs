@@ -28,12 +28,12 @@ impl Keeper {
     pub fn start(mut store: Store) -> std::io::Result<Self> {
         let (work, mut waiting) = mpsc::channel::<Work>(MAX_WAITING);
         // From now on nobody else changes its files.
-        store.turn(|_| {});
+        let _ = store.turn(|_| Ok(()));
         std::thread::Builder::new()
             .name("tasks".to_owned())
             .spawn(move || {
                 while let Some(next) = waiting.blocking_recv() {
-                    store.turn(next);
+                    next(&mut store);
                 }
             })?;
         Ok(Self { work })
@@ -46,7 +46,11 @@ impl Keeper {
 
     /// Leaves a piece of work to be done, if there is a place for it.
     pub fn leave(&self, work: impl FnOnce(&mut Store) + Send + 'static) {
-        let _ = self.work.try_send(Box::new(work));
+        let turn = |store: &mut Store| {
+            work(store);
+            Ok(())
+        };
+        let _ = self.work.try_send(Box::new(|store| drop(store.turn(turn))));
     }
 
     /// Does a piece of work and waits for what comes of it. Once it waits for its turn it is done, also when nobody
@@ -60,8 +64,10 @@ impl Keeper {
     ) -> Result<T, StoreError> {
         let (sender, done) = oneshot::channel();
         let work: Work = Box::new(move |store| {
+            // Whoever hears of it may change the files at once: how it left them is noted by then.
+            let done = store.turn(work);
             // Who asked may have gone.
-            let _ = sender.send(work(store));
+            let _ = sender.send(done);
         });
         let asked = async {
             let gone = || StoreError::Fault("it was closed".to_owned());
