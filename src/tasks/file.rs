@@ -8,15 +8,17 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode};
 
 use super::header::{APPLICATION, HEADER, NO_STORE, VERSION, foreign, is_torn, of_later_version};
+use super::journal;
 use super::settings::Settings;
-use super::tables::{check, explained, is_empty, make};
+use super::tables::{IN_USE, check, explained, is_empty, make};
 
 /// The file's name in its directory.
 pub(super) const FILE: &str = "tasks.sqlite";
 /// The name of the journal beside it.
 pub(super) const JOURNAL: &str = "tasks.sqlite-wal";
 /// What is said of a file of which something is missing.
-const DAMAGED: &str = "it is damaged, or no store of tasks; move it away to begin anew";
+const DAMAGED: &str = "it is damaged, or no store of tasks; put a copy back, or move it away to begin anew, with its \
+    journal (tasks.sqlite-wal) where there is one";
 
 /// Why something could not be kept, or could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,12 +55,13 @@ pub enum StoreError {
     /// Somebody else has written to the file, or cut it.
     #[error(
         "{0} in MCP_STATE_DIR was overwritten or cut while the server runs, and what is kept may be lost; restart the \
-         server to keep results again"
+         server to keep results again: it opens {FILE} as it is then, and sets the journal of another file aside"
     )]
     Altered(&'static str),
     /// SQLite finds it wrong.
     #[error(
-        "{FILE} in MCP_STATE_DIR is damaged ({0}); stop the server, and put a copy back or move it away to begin anew"
+        "{FILE} in MCP_STATE_DIR is damaged ({0}); stop the server, which sets its journal ({JOURNAL}) aside, and put a \
+         copy back or move it away to begin anew"
     )]
     Damaged(String),
 }
@@ -140,6 +143,49 @@ impl Place {
     /// Whether nobody has written to them, or cut them, since [`leave`](Self::leave).
     pub fn is_as_left(&self) -> bool {
         self.altered().is_ok()
+    }
+
+    /// Whether somebody else has written to them, or cut them.
+    pub fn is_altered(&self) -> bool {
+        matches!(self.altered(), Err(StoreError::Altered(_)))
+    }
+
+    /// Whether the journal is where the next server looks for it, and nothing is in it.
+    pub fn begins_a_journal(&self) -> bool {
+        self.check().is_ok() && self.journal_length() == Some(0)
+    }
+
+    /// Whether what is in the journal is to be put into the file.
+    pub fn has_a_long_journal(&self) -> bool {
+        self.journal_length() > Some(journal::MAX_BYTES)
+    }
+
+    fn journal_length(&self) -> Option<u64> {
+        self.journal.as_ref()?.length().ok()
+    }
+
+    /// Gives the journal another name, unless somebody else has moved it, or there is nothing in it.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn set_journal_aside(&self) -> Result<(), StoreError> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        if journal.check().is_err() || journal.length()? == 0 {
+            return Ok(());
+        }
+        let aside = journal::set_aside(&journal.path).map_err(|fault| {
+            let fault = journal.fault(&fault);
+            tracing::error!("move it away before you put a copy of {FILE} back: {fault}");
+            fault
+        })?;
+        tracing::warn!(
+            "{} is damaged, or others have written to it: its journal was not put into it, and is {} now",
+            self.file.path.display(),
+            aside.display()
+        );
+        Ok(())
     }
 
     /// How they are now is how this server has left them.
@@ -257,7 +303,14 @@ pub fn open(settings: &Settings) -> Result<(Connection, Place), StoreError> {
         make(&db, version).map_err(fault)?;
     }
     // With its journal, which is there by now.
-    Ok((db, Place::new(file)))
+    let place = Place::new(file);
+    // Without room for that the journal goes on as it is.
+    let _ = journal::settle(&db);
+    if place.begins_a_journal() {
+        let _ = journal::begin(&db);
+    }
+    journal::stays(&db, false).map_err(fault)?;
+    Ok((db, place))
 }
 
 /// Makes the directory where it is not there, and the file, for this user alone. Says which file it is.
@@ -292,7 +345,7 @@ fn prepare(directory: &Path) -> Result<Watched, StoreError> {
         return Err(refused(&path, &why));
     }
     // Before anything of it changes.
-    if let Some(why) = unfit(&file, &path, about.len()) {
+    if let Err(why) = judge(&file, &path) {
         return Err(StoreError::Unusable { path, why });
     }
     if about.permissions().mode() & 0o077 != 0 {
@@ -308,20 +361,58 @@ fn prepare(directory: &Path) -> Result<Watched, StoreError> {
     })
 }
 
-/// Why SQLite is not to open the file, as far as its first bytes and its length say.
-fn unfit(file: &std::fs::File, path: &Path, length: u64) -> Option<String> {
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-wal");
-    // What a server had written last when it was killed. SQLite puts it into the file, whose end may be missing until then.
-    let has_journal = std::fs::metadata(journal).is_ok_and(|about| about.len() > 0);
-    // SQLite takes a file that is shorter than its header for an empty one: it would write over it, and remove the journal.
-    if (1..HEADER as u64).contains(&length) || (length == 0 && has_journal) {
-        return Some(DAMAGED.to_owned());
+/// Judges the file before SQLite opens it, as far as its first bytes and its length say. A journal that belongs to another
+/// file is set aside.
+///
+/// # Errors
+/// Why SQLite is not to open it.
+fn judge(file: &File, path: &Path) -> Result<(), String> {
+    let journal = path.with_file_name(JOURNAL);
+    if has_content(&journal) {
+        // Nobody else writes what is judged now. The lock ends with those that SQLite takes.
+        let whole = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+        rustix::fs::fcntl_lock(file, whole).map_err(|fault| match fault {
+            rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS => IN_USE.to_owned(),
+            _ => format!("{fault}; the server must be able to lock it"),
+        })?;
     }
+    let unreadable = |fault| format!("{fault}; the server must be able to read it");
+    let length = file.metadata().map_err(unreadable)?.len();
     let mut header = [0; HEADER];
-    file.read_exact_at(&mut header, 0).ok()?;
-    let is_torn = !has_journal && is_torn(&header, length);
-    foreign(&header).or_else(|| is_torn.then(|| DAMAGED.to_owned()))
+    if length > 0 {
+        let read = file.read_exact_at(&mut header, 0);
+        // SQLite takes a file that is shorter than its header for an empty one: it would write over it.
+        read.map_err(|fault| match fault.kind() {
+            std::io::ErrorKind::UnexpectedEof => DAMAGED.to_owned(),
+            _ => unreadable(fault),
+        })?;
+    }
+    if let Some(why) = foreign(&header) {
+        return Err(why);
+    }
+    // What a server had written last when it was killed. SQLite puts it into the file, whose end may be missing until then.
+    let mut has_journal = has_content(&journal);
+    // SQLite makes a file before its journal, and would remove the journal of an empty one.
+    if has_journal && (length == 0 || !journal::belongs(&header, &journal, no_waiting())) {
+        let aside = journal::set_aside(&journal).map_err(|fault| {
+            format!("{JOURNAL} beside it belongs to another file; move it away: {fault}")
+        })?;
+        tracing::warn!(
+            "{} does not belong to {} beside it, and was not applied: it is {} now",
+            journal.display(),
+            path.display(),
+            aside.display()
+        );
+        has_journal = false;
+    }
+    match !has_journal && is_torn(&header, length) {
+        true => Err(DAMAGED.to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn has_content(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| about.len() > 0)
 }
 
 /// Why others could put a file of theirs in the place of the store. A directory of the administrator is as good as an
@@ -349,6 +440,8 @@ fn connected(path: &Path) -> Result<Connection, rusqlite::Error> {
     let is_empty = std::fs::metadata(path).is_ok_and(|about| about.len() == 0);
     let db = Connection::open(path)?;
     db.busy_timeout(std::time::Duration::ZERO)?;
+    // A file that is refused stays as it is, and so does what belongs to it.
+    journal::stays(&db, has_content(&path.with_file_name(JOURNAL)))?;
     // Locked for as long as it is open; before the first page is read, so that a journal of a server that was killed is
     // taken up by one alone.
     db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -364,7 +457,8 @@ fn bound(db: &Connection, settings: &Settings) -> Result<(), rusqlite::Error> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     // What a client was told is on the disk.
     db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "journal_size_limit", 4 << 20)?;
+    // The store does it, and begins each journal with a mark.
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
     let page: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
     let most = i64::try_from(settings.max_bytes).unwrap_or(i64::MAX / 4);
     let most = most.saturating_mul(2).saturating_add(64 << 20) / page.max(512);

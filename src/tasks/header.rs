@@ -7,6 +7,8 @@ pub(super) const APPLICATION: i32 = 0x736d_6370;
 pub(super) const VERSION: i32 = 2;
 /// Bytes of the header of every file of SQLite's.
 pub(super) const HEADER: usize = 100;
+/// What tells one state of the file from another.
+pub(super) type Mark = [u8; 4];
 /// What is said of a file of another program.
 pub(super) const NO_STORE: &str = "it is no store of tasks; name another directory";
 
@@ -41,7 +43,13 @@ pub(super) fn of_later_version(later: i32) -> String {
     )
 }
 
-fn is_sqlite(header: &[u8; HEADER]) -> bool {
+/// The mark of a file with this header.
+pub(super) fn mark(header: &[u8; HEADER]) -> Mark {
+    number(header, 40).to_be_bytes()
+}
+
+/// Whether a file with this header is one of SQLite's.
+pub(super) fn is_sqlite(header: &[u8; HEADER]) -> bool {
     header.starts_with(b"SQLite format 3\0")
 }
 

@@ -28,7 +28,7 @@ impl Keeper {
     pub fn start(mut store: Store) -> std::io::Result<Self> {
         let (work, mut waiting) = mpsc::channel::<Work>(MAX_WAITING);
         // From now on nobody else changes its files.
-        store.turn(|_| {});
+        let _ = store.turn(|_| Ok(()));
         std::thread::Builder::new()
             .name("tasks".to_owned())
             .spawn(move || {
@@ -46,7 +46,11 @@ impl Keeper {
 
     /// Leaves a piece of work to be done, if there is a place for it.
     pub fn leave(&self, work: impl FnOnce(&mut Store) + Send + 'static) {
-        let _ = self.work.try_send(Box::new(|store| store.turn(work)));
+        let turn = |store: &mut Store| {
+            work(store);
+            Ok(())
+        };
+        let _ = self.work.try_send(Box::new(|store| drop(store.turn(turn))));
     }
 
     /// Does a piece of work and waits for what comes of it. Once it waits for its turn it is done, also when nobody

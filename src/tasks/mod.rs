@@ -7,6 +7,7 @@ mod book;
 mod ending;
 mod file;
 mod header;
+mod journal;
 mod keeper;
 mod live;
 mod lookup;
@@ -161,7 +162,8 @@ impl Tasks {
         forgotten.or(written).map_or(Ok(()), Err)
     }
 
-    /// Writes what could not be written until now, and says how much of it is lost. It takes no longer than `limit`.
+    /// Writes what could not be written until now, says how much of it is lost, and leaves files that the next server can
+    /// open. It takes no longer than `limit`.
     pub async fn close(&self, limit: Duration) {
         let Some((book, keeper)) = self.book() else {
             return;
@@ -185,13 +187,13 @@ impl Tasks {
                 "the results of {lost} tasks are lost: they could not be kept until the server ended{why}"
             );
         }
-        if book.damage().is_none() {
-            let last = async {
+        let last = async {
+            if book.damage().is_none() {
                 self.write_without_results().await;
-                let _ = keeper.run(|store| store.settle()).await;
-            };
-            let _ = timeout(limit / 4, last).await;
-        }
+            }
+            let _ = keeper.run(Store::finish).await;
+        };
+        let _ = timeout(limit / 4, last).await;
     }
 
     /// What is read of them when the server is scraped; `None` where no directory is named.

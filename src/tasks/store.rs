@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use super::file::StoreError;
 use super::file::{self, JOURNAL, Place};
-use super::pieces;
 pub use super::room::Kept;
 use super::room::{Forgotten, no_room, room_for};
 use super::settings::{MIN_TTL, Settings};
 use super::task::{Clock, End, Kind, Owner, Status, Task, millis};
+use super::{journal, pieces};
 
 /// How many pages of the file are given back at once: what takes no longer than a large result takes to write.
 const PIECE: u32 = 1_024;
@@ -36,6 +36,8 @@ pub enum Ended {
 pub struct Store {
     pub(super) db: Connection,
     place: Place,
+    /// Whether the file is what this server has written. What is in its journal is not put into another one.
+    is_sound: bool,
     settings: Settings,
     /// What is kept, of each owner and in all: counting it anew would take longer with each task.
     by_owner: HashMap<String, Kept>,
@@ -56,6 +58,7 @@ impl Store {
         let mut store = Self {
             db,
             place,
+            is_sound: true,
             settings,
             by_owner: HashMap::new(),
             all: Kept::default(),
@@ -132,14 +135,55 @@ impl Store {
     }
 
     /// Does work on it, and notes how that leaves the files.
-    pub fn turn<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+    ///
+    /// # Errors
+    /// What the work says.
+    pub fn turn<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         // What others did to them is seen later as well.
         let is_as_left = self.place.is_as_left();
+        if is_as_left && self.is_sound && self.place.begins_a_journal() {
+            // Without room for it, it is one that does not say to which file it belongs.
+            let _ = journal::begin(&self.db);
+            self.place.leave();
+        }
         let done = work(self);
+        if done.as_ref().is_err_and(StoreError::is_lasting) {
+            self.distrust();
+        }
+        // SQLite would do it as well, and begin the next journal without a mark.
+        if is_as_left && self.is_sound && self.place.has_a_long_journal() {
+            // Without room for it, the next turn tries it again.
+            let _ = self.settle();
+        }
         if is_as_left {
             self.place.leave();
         }
         done
+    }
+
+    /// The file is not what this server has written: nothing more is put into it, also when it is closed.
+    pub fn distrust(&mut self) {
+        self.is_sound = false;
+        // It is an option of the connection: SQLite takes it at any time.
+        let _ = journal::stays(&self.db, true);
+    }
+
+    /// Leaves files that the next server can open: everything is in the file, or the journal lies beside it under another
+    /// name, so that it is not applied to a copy that is put back.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn finish(&mut self) -> Result<(), StoreError> {
+        if self.place.is_altered() {
+            self.distrust();
+        }
+        match self.is_sound {
+            true => self.settle(),
+            false => self.place.set_journal_aside(),
+        }
     }
 
     /// Keeps a task that begins; one that is there already is left as it is.
@@ -357,10 +401,13 @@ impl Store {
     /// Everything is in the file itself, and nothing beside it.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// It cannot be written; or the file is not what this server has written.
     pub fn settle(&self) -> Result<(), StoreError> {
-        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        Ok(self.db.query_row(sql, [], |_| Ok(()))?)
+        if !self.is_sound {
+            let why = "the file is damaged, or others have written to it";
+            return Err(StoreError::Fault(why.to_owned()));
+        }
+        Ok(journal::settle(&self.db)?)
     }
 
     /// What is kept now.
@@ -371,6 +418,15 @@ impl Store {
     /// How many kept calls have made room for others since it was opened.
     pub fn made_room(&self) -> u64 {
         self.made_room
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // To close it puts the journal into the file, and removes what lies at the journal's name.
+        if self.place.check().is_err() {
+            self.distrust();
+        }
     }
 }
 

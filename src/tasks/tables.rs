@@ -4,6 +4,9 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::header::{APPLICATION, VERSION};
 
+/// What is said of a file that another server has open.
+pub(super) const IN_USE: &str = "another server uses it; give each one a directory of its own";
+
 const TABLES: &str = "
 CREATE TABLE tasks (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -111,11 +114,10 @@ fn damaged(what: String) -> rusqlite::Error {
 /// What SQLite says, with what to do about it.
 pub(super) fn explained(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another server uses it; give each one a directory of its own".to_owned()
-        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => IN_USE.to_owned(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => format!(
-            "it is damaged ({error}); move it away to begin anew, what it has is lost to clients then"
+            "it is damaged ({error}); put a copy back, or move it away to begin anew, with its journal (tasks.sqlite-wal) \
+             where there is one: what they have is lost to clients then"
         ),
         _ => format!("{error}; the server must be able to write there"),
     }

@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 use super::book::{MAX_RUNNING_OF_ONE, UNWRITTEN_KIB};
 use super::*;
 
+mod copies;
+
 fn settings(directory: &Path) -> Settings {
     Settings {
         directory: directory.to_owned(),

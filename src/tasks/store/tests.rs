@@ -374,7 +374,7 @@ fn a_file_whose_end_is_missing_is_damaged_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_journal_is_not_removed_because_its_file_is_empty() {
+fn a_journal_is_not_removed_because_its_file_is_empty_and_is_set_aside() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = opened(directory.path());
     store.insert(&begun("1", Kind::Task), &owner(1)).unwrap();
@@ -384,8 +384,41 @@ fn a_journal_is_not_removed_because_its_file_is_empty() {
     drop(store);
     std::fs::write(&path, "").unwrap();
     std::fs::write(&journal, &written).unwrap();
-    assert!(refusal(directory.path()).contains("damaged"));
-    assert!(std::fs::read(&journal).unwrap() == written);
+    opened(directory.path());
+    let aside = directory.path().join(format!("{FILE}-wal.aside-1"));
+    assert!(std::fs::read(&aside).unwrap() == written);
+    // The next one finds a name as well.
+    std::fs::write(&path, "").unwrap();
+    std::fs::write(&journal, "more").unwrap();
+    opened(directory.path());
+    let next = aside.with_extension("aside-2");
+    assert_eq!(std::fs::read(&next).unwrap(), b"more");
+    assert!(std::fs::read(&aside).unwrap() == written);
+}
+
+/// SQLite would do it by itself, and begin the next one without what says to which file it belongs.
+#[test]
+fn a_large_journal_is_put_into_the_file_and_the_next_one_begins_with_a_mark() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = wide(directory.path());
+    let journal = directory.path().join(format!("{FILE}-wal"));
+    let length = || std::fs::metadata(&journal).unwrap().len();
+    for id in ["1", "2"] {
+        let done = store.turn(|store| {
+            let end = result(5 << 20);
+            let ended = store.end(&begun(id, Kind::Task), &owner(1), &end, None, 2_000);
+            assert_eq!(ended?, Ended::AsItDid);
+            Ok(())
+        });
+        assert!(done.is_ok() && length() == 0, "{done:?}");
+    }
+    let before = std::fs::read(directory.path().join(FILE)).unwrap();
+    store.turn(|_| Ok(())).unwrap();
+    let mark = std::fs::read(&journal).unwrap();
+    assert_eq!(mark.len(), 32 + 24 + 4096);
+    assert_eq!(mark[56 + 40..56 + 42], before[42..44]);
+    drop(store);
+    assert!(wide(directory.path()).ending("2").unwrap().is_some());
 }
 
 /// A store with room for large results.
