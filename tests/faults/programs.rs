@@ -187,7 +187,7 @@ fn what_hangs_or_stays_behind_is_ended() {
 
 #[test]
 fn the_limit_of_what_a_program_prints_is_a_setting() {
-    for (limit, fits, too_much) in [("2000", 2_000, 2_001), ("20971520", 17_000_000, 21_000_000)] {
+    for (limit, fits, too_much) in [("2000", 2_000, 2_001), ("33554432", 20_000_000, 34_000_000)] {
         let setup = Setup::new()
             .plugins(fixtures("plugins"))
             .variable("MCP_MAX_OUTPUT_BYTES", limit);
