@@ -185,13 +185,13 @@ pub fn not_without(fault: Unserved, beside: Option<&Beside>, warning: Option<Str
             again: true,
         },
         (Unserved::Plugin(_) | Unserved::Late(_), Some(why)) => why.clone(),
-        (Unserved::Plugin(fault), None) => Unserved::Plugin(with(fault, warning)),
-        (Unserved::Late(fault), None) => Unserved::Late(with(fault, warning)),
+        (Unserved::Plugin(fault), None) => Unserved::Plugin(with_warning(fault, warning)),
+        (Unserved::Late(fault), None) => Unserved::Late(with_warning(fault, warning)),
         (fault, _) => fault,
     }
 }
 
-fn with(fault: String, warning: Option<String>) -> String {
+fn with_warning(fault: String, warning: Option<String>) -> String {
     match warning {
         Some(warning) => format!("{fault}; {warning}"),
         None => fault,

@@ -174,15 +174,16 @@ impl Known {
         self.found.clone()
     }
 
-    /// Those that have not answered in time, or because the system was out of something; `None` where it was that even when they
-    /// were looked for.
+    /// Those that have not answered in time, or because the system was out of something; `None` where it was that even
+    /// when they were looked for.
     pub fn left(&self, stands: impl Fn(&str) -> bool) -> Option<Vec<Found>> {
         let is_blind = self.rejected.iter().any(|(_, fault)| fault.passes());
         (!is_blind).then(|| self.unanswered(stands))
     }
 
-    /// Those that nothing is known of, and those that have not answered in time, or because the system was out of something, or
-    /// whose environment was waited for and may be there now: `stands` says of which it is known that it cannot be made.
+    /// Those that nothing is known of, and those that have not answered in time, or because the system was out of
+    /// something, or whose environment was waited for and may be there now: `stands` says of which it is known that it
+    /// cannot be made.
     pub fn unanswered(&self, stands: impl Fn(&str) -> bool) -> Vec<Found> {
         let is_left = |plugin: &&Found| {
             let entry = self.entries.get(&plugin.name);
