@@ -23,7 +23,7 @@ use crate::text::{cleaned, shown};
 const SLOW: Duration = Duration::from_secs(1);
 /// How many times as long as the start of an interpreter a slow program takes. Where that takes long as well, the machine
 /// is slow and not the program.
-const TIMES_A_START: u32 = 10;
+const TIMES_A_START: u32 = 5;
 /// What stands for the start of an interpreter where the program's own is not known: about as much work as Python's.
 const AS_A_START: &str = "i=0; while [ $i -lt 20 ]; do /bin/sh -c :; i=$((i+1)); done";
 /// How often a program must be slow. What is slow once may have been disturbed.

@@ -48,9 +48,9 @@ fn every_planted_fault_is_found_with_its_place_and_its_remedy() {
         {"name": "go", "description": "Goes"}, {"name": "gone", "description": "Was there"}
     ]});
     let python = parser.replace("DESCRIPTION", &two.to_string());
-    // On a busy machine half of that takes longer, as the start of an interpreter does.
+    // On a busy machine nearly all of that takes longer, as the start of an interpreter does.
     let slow = format!(
-        "import time\nwhile time.process_time() < 0.6:\n    pass\ntime.sleep(0.6)\n{}",
+        "import time\nwhile time.process_time() < 1.2:\n    pass\ntime.sleep(0.2)\n{}",
         parser.replace("DESCRIPTION", &one_command(json!({})).to_string())
     );
     let object = json!({"input_schema": {"type": "object", "required": ["o"],
